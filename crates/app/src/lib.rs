@@ -1,0 +1,1 @@
+//! Use cases and background passes over the ports.

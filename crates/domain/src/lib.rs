@@ -1,0 +1,1 @@
+//! Amounts, transfer state machines and ledger arithmetic, pure and without I/O.

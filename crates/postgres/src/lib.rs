@@ -1,0 +1,1 @@
+//! The PostgreSQL adapter: batch engine, directory, outbox and lists.

@@ -1,0 +1,2 @@
+//! The Bursar binary.
+fn main() {}
