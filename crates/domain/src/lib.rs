@@ -1,1 +1,46 @@
-//! Amounts, transfer state machines and ledger arithmetic, pure and without I/O.
+//! Amounts, transfer state machines and ledger arithmetic: the rules of Bursar and nothing else.
+//!
+//! This crate is synchronous and pure. It never reads a clock, never draws a random number and
+//! never performs I/O: times and ids are arguments. Other services may use it alone; the optional
+//! `serde` feature adds serialisation to the value types.
+//!
+//! Where to look:
+//!
+//! * [`Amount`] and [`DecimalAmount`]: exact money, integers of an asset's smallest unit.
+//! * [`Transfer`] with [`Transfer::decide`]: the only place a transfer changes state.
+//! * [`ledger::settle`]: the only place a balance changes.
+//! * [`Reason`]: every business refusal with its published code.
+#![warn(clippy::missing_errors_doc, clippy::arithmetic_side_effects)]
+
+mod account;
+mod amount;
+mod asset;
+mod callback;
+mod change;
+mod deposit;
+mod idempotency;
+mod ids;
+mod internal;
+pub mod ledger;
+mod reason;
+mod timestamp;
+mod transfer;
+mod user;
+mod withdrawal;
+
+pub use account::{AccountKey, Balance, Entry, Owner, Posting};
+pub use amount::{Amount, AmountOverflow, DecimalAmount, ExcessPrecision, ParseAmountError};
+pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
+pub use callback::{CallbackDraft, Operation};
+pub use change::{Change, Commit, Decision, Expected, IllegalTransition, OnRefusal, Premise};
+pub use deposit::DepositState;
+pub use idempotency::{
+    FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidKey, KeyScope,
+};
+pub use ids::{ActorId, CodeSalt, IdOutOfRange, TransferId, UserId, Version};
+pub use internal::{InternalState, Recipient};
+pub use reason::Reason;
+pub use timestamp::{ParseTimestampError, Timestamp};
+pub use transfer::{Body, Command, Kind, NewTransfer, RootRate, Status, Transfer, TransferParts};
+pub use user::{InvalidUser, User, UserStatus};
+pub use withdrawal::WithdrawalState;

@@ -1,0 +1,60 @@
+//! Callbacks as they are decided: which URL hears of which state.
+
+use crate::Status;
+
+/// What made a callback due. One delivery per (transfer, operation, URL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// The transfer was created.
+    Create,
+    /// It settled by itself.
+    Settle,
+    /// It was confirmed, or a confirm was refused.
+    Confirm,
+    /// It was cancelled, or a cancel was refused.
+    Cancel,
+    /// It failed without anybody asking.
+    Fail,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Settle,
+        Self::Confirm,
+        Self::Cancel,
+        Self::Fail,
+    ];
+
+    /// The name in the database and in the admin API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Settle => "settle",
+            Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
+            Self::Fail => "fail",
+        }
+    }
+
+    /// The operation with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_str() == name)
+    }
+}
+
+/// A callback that becomes due with a change. Everything else in its body comes from the transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackDraft {
+    /// What made it due.
+    pub operation: Operation,
+    /// Where it goes.
+    pub url: String,
+    /// The status that its body tells.
+    pub status: Status,
+    /// What `ErrorDetails` says; none when all went well.
+    pub error: Option<String>,
+}

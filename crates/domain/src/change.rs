@@ -1,0 +1,141 @@
+//! What becomes true together, as a value.
+
+use crate::{
+    AccountKey, Amount, AssetId, CallbackDraft, IdempotencyClaim, Kind, Posting, Status, Transfer,
+    TransferId, Version,
+};
+
+/// What [`Transfer::decide`] answers to a command that the state allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// This is to become true.
+    Apply(Box<Change>),
+    /// It is true already; repeating the command changes nothing.
+    AlreadyApplied,
+}
+
+/// A command that the transfer's state forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("transfer {id} is {} and cannot be {command}", status.as_str())]
+pub struct IllegalTransition {
+    /// The transfer.
+    pub id: TransferId,
+    /// Its status.
+    pub status: Status,
+    /// The command, as a past participle.
+    pub command: &'static str,
+}
+
+/// Everything that must become durable together for one transfer, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Change {
+    /// What the store must find before the change.
+    pub expected: Expected,
+    /// The full next state, not a patch. The same version as expected means that the transfer
+    /// itself does not change and only callbacks or a key are written.
+    pub next: Transfer,
+    /// What must hold, judged in this order with the accounts locked.
+    pub premises: Vec<Premise>,
+    /// The ledger lines; they sum to zero.
+    pub postings: Vec<Posting>,
+    /// The callbacks that become due.
+    pub callbacks: Vec<CallbackDraft>,
+    /// What happens when a premise does not hold.
+    pub on_refusal: OnRefusal,
+}
+
+impl Change {
+    /// Whether the transfer's row changes (otherwise only callbacks or a key are written).
+    #[must_use]
+    pub fn writes_transfer(&self) -> bool {
+        self.expected != Expected::At(self.next.version())
+    }
+
+    /// Every account the change touches or names: those of its postings and of its parties.
+    pub fn accounts(&self) -> Vec<AccountKey> {
+        let mut accounts: Vec<AccountKey> = self
+            .postings
+            .iter()
+            .map(|posting| posting.account)
+            .chain(self.next.party_accounts())
+            .collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
+}
+
+/// What the store must find before a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// No such transfer.
+    Absent,
+    /// The transfer at this version.
+    At(Version),
+}
+
+/// Something that must hold when the money moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Premise {
+    /// The account's owner is neither frozen nor terminated.
+    OwnerActive(AccountKey),
+    /// The asset accepts transfers of this kind.
+    AssetAllows {
+        /// The asset.
+        asset: AssetId,
+        /// The kind.
+        kind: Kind,
+    },
+    /// The account has at least this much available.
+    Funds {
+        /// The account.
+        account: AccountKey,
+        /// How much.
+        needed: Amount,
+    },
+    /// The account can take this much more.
+    Room {
+        /// The account.
+        account: AccountKey,
+        /// How much.
+        incoming: Amount,
+    },
+    /// The recipient exists, is active and can take this much more; one reason for every "no".
+    RecipientAble {
+        /// The recipient's account; none when nobody answers to what was typed.
+        account: Option<AccountKey>,
+        /// How much.
+        incoming: Amount,
+    },
+}
+
+/// What becomes true when the ledger refuses a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// The transfer is recorded as failed or rejected, with the reason; nothing moves.
+    Record,
+    /// Nothing, except that an idempotency key remembers the refusal.
+    Keep,
+}
+
+/// One item of a batch: a change and the key that was claimed for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Commit {
+    /// What is to become true.
+    pub change: Change,
+    /// The key that must have no other effect.
+    pub idempotency: Option<IdempotencyClaim>,
+}
+
+impl Commit {
+    /// A change nobody claimed a key for.
+    pub const fn new(change: Change) -> Self {
+        Self {
+            change,
+            idempotency: None,
+        }
+    }
+}

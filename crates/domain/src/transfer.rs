@@ -1,0 +1,221 @@
+//! A transfer of any kind.
+//!
+//! `open` makes new ones, `decide` is the only place where one changes state, `postings` says what
+//! each step moves.
+
+mod decide;
+mod kind;
+mod open;
+mod postings;
+
+use bigdecimal::BigDecimal;
+
+pub use decide::Command;
+pub(crate) use decide::Next;
+pub use kind::{Kind, Status};
+pub use open::NewTransfer;
+
+use crate::{
+    AccountKey, ActorId, Amount, AssetId, CodeSalt, DepositState, InternalState, Reason, Recipient,
+    Scale, Timestamp, TransferId, UserId, Version, WithdrawalState,
+};
+
+/// What one asset was worth in the root asset when a transfer was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootRate {
+    /// The root asset.
+    pub asset: AssetId,
+    /// The root asset's scale: figures in it are rounded to it, half away from zero.
+    pub scale: Scale,
+    /// Root asset per one of the transfer's asset.
+    pub rate: BigDecimal,
+}
+
+/// Everything about a transfer. Public because stores rebuild transfers from their rows and the
+/// edges render them; it is inert data, and a [`Transfer`] can only be had from it unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferParts {
+    /// The numeric id.
+    pub id: TransferId,
+    /// How often it changed.
+    pub version: Version,
+    /// What is moved.
+    pub asset: AssetId,
+    /// The asset's scale.
+    pub scale: Scale,
+    /// How much, without the fee.
+    pub amount: Amount,
+    /// The fee, fixed at creation.
+    pub fee: Amount,
+    /// The operator's comment or the sender's note.
+    pub note: Option<String>,
+    /// Where callbacks of the whole life go.
+    pub callback_url: Option<String>,
+    /// Who created it.
+    pub created_by: ActorId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its status last changed.
+    pub updated_at: Timestamp,
+    /// The rate to the root asset at creation; none when none was known.
+    pub root_rate: Option<RootRate>,
+    /// What is particular to its kind, with its state.
+    pub body: Body,
+}
+
+/// What is particular to a kind of transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Money from outside to a user.
+    Deposit {
+        /// Who is credited.
+        user: UserId,
+        /// Where it stands.
+        state: DepositState,
+    },
+    /// Money from a user to outside.
+    Withdrawal {
+        /// Who is debited.
+        user: UserId,
+        /// Where it stands.
+        state: WithdrawalState,
+    },
+    /// Money from one user to another.
+    Internal {
+        /// Who pays.
+        sender: UserId,
+        /// Who is paid.
+        recipient: Recipient,
+        /// The random part of its public code.
+        salt: CodeSalt,
+        /// The sender's own identifier for it; need not be unique.
+        custom_id: Option<String>,
+        /// Where it stands.
+        state: InternalState,
+    },
+}
+
+/// A deposit, withdrawal or internal transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer(TransferParts);
+
+impl Transfer {
+    /// A transfer as a store recorded it.
+    pub const fn from_parts(parts: TransferParts) -> Self {
+        Self(parts)
+    }
+
+    /// Everything about it.
+    pub const fn parts(&self) -> &TransferParts {
+        &self.0
+    }
+
+    /// Everything about it, by value.
+    pub fn into_parts(self) -> TransferParts {
+        self.0
+    }
+
+    /// The numeric id.
+    pub const fn id(&self) -> TransferId {
+        self.0.id
+    }
+
+    /// How often it changed.
+    pub const fn version(&self) -> Version {
+        self.0.version
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> Kind {
+        match self.0.body {
+            Body::Deposit { .. } => Kind::Deposit,
+            Body::Withdrawal { .. } => Kind::Withdrawal,
+            Body::Internal { .. } => Kind::Internal,
+        }
+    }
+
+    /// The status.
+    pub const fn status(&self) -> Status {
+        match &self.0.body {
+            Body::Deposit { state, .. } => state.status(),
+            Body::Withdrawal { state, .. } => state.status(),
+            Body::Internal { state, .. } => state.status(),
+        }
+    }
+
+    /// Why it failed or was rejected.
+    pub const fn reason(&self) -> Option<Reason> {
+        match &self.0.body {
+            Body::Deposit {
+                state: DepositState::Failed { reason },
+                ..
+            }
+            | Body::Withdrawal {
+                state: WithdrawalState::Failed { reason },
+                ..
+            }
+            | Body::Internal {
+                state: InternalState::Rejected { reason },
+                ..
+            } => Some(*reason),
+            Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. } => None,
+        }
+    }
+
+    /// When it became final.
+    pub fn done_at(&self) -> Option<Timestamp> {
+        self.status().is_final().then_some(self.0.updated_at)
+    }
+
+    /// The user whose transfer it is: the one credited or debited, or the sender.
+    pub const fn owner(&self) -> UserId {
+        match self.0.body {
+            Body::Deposit { user, .. } | Body::Withdrawal { user, .. } => user,
+            Body::Internal { sender, .. } => sender,
+        }
+    }
+
+    /// Who confirmed or cancelled it.
+    pub const fn finished_by(&self) -> Option<&ActorId> {
+        match &self.0.body {
+            Body::Withdrawal {
+                state: WithdrawalState::Completed { by } | WithdrawalState::Canceled { by },
+                ..
+            } => Some(by),
+            Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. } => None,
+        }
+    }
+
+    /// The accounts of the users that it names.
+    pub fn party_accounts(&self) -> impl Iterator<Item = AccountKey> + use<> {
+        let recipient = match &self.0.body {
+            Body::Internal { recipient, .. } => recipient.user(),
+            Body::Deposit { .. } | Body::Withdrawal { .. } => None,
+        };
+        let asset = self.0.asset;
+        std::iter::once(self.owner())
+            .chain(recipient)
+            .map(move |user| AccountKey::user(user, asset))
+    }
+
+    /// The same transfer with its time of change set, and its time of creation when it is new.
+    #[must_use]
+    pub(crate) fn stamped(mut self, at: Timestamp, created: bool) -> Self {
+        self.0.updated_at = at;
+        if created {
+            self.0.created_at = at;
+        }
+        self
+    }
+
+    /// The same version, ended by a refusal instead.
+    #[must_use]
+    pub(crate) fn refused(mut self, because: Reason) -> Self {
+        match &mut self.0.body {
+            Body::Deposit { state, .. } => *state = DepositState::Failed { reason: because },
+            Body::Withdrawal { state, .. } => *state = WithdrawalState::Failed { reason: because },
+            Body::Internal { state, .. } => *state = InternalState::Rejected { reason: because },
+        }
+        self
+    }
+}

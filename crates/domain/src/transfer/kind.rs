@@ -1,0 +1,90 @@
+//! What kinds of transfer there are and which statuses they have.
+
+/// The three kinds of transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Kind {
+    /// Money that comes in.
+    Deposit,
+    /// Money that goes out.
+    Withdrawal,
+    /// Money that moves between two users.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Deposit, Self::Withdrawal, Self::Internal];
+
+    /// The name in the database and in the admin API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The status of a transfer of any kind, as both documented APIs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// A deposit or internal transfer that settles by itself.
+    Pending,
+    /// A withdrawal that waits for an operator.
+    AwaitingConfirmation,
+    /// A deposit or withdrawal that went through.
+    Completed,
+    /// A deposit or withdrawal that did not.
+    Failed,
+    /// A withdrawal that was cancelled.
+    Canceled,
+    /// An internal transfer that went through.
+    Success,
+    /// An internal transfer that did not.
+    Rejected,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::AwaitingConfirmation,
+        Self::Completed,
+        Self::Failed,
+        Self::Canceled,
+        Self::Success,
+        Self::Rejected,
+    ];
+
+    /// The name that is stored and that the back-office API shows; the internal API writes it in
+    /// lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::AwaitingConfirmation => "AwaitingConfirmation",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Canceled => "Canceled",
+            Self::Success => "Success",
+            Self::Rejected => "Rejected",
+        }
+    }
+
+    /// The status with this name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a transfer with this status never changes again.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::AwaitingConfirmation => false,
+            Self::Completed | Self::Failed | Self::Canceled | Self::Success | Self::Rejected => {
+                true
+            }
+        }
+    }
+}

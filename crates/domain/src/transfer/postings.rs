@@ -1,0 +1,88 @@
+//! What each step of a transfer moves. Each list sums to zero.
+
+use crate::{AccountKey, Posting, Transfer};
+
+impl Transfer {
+    fn lines(lines: &[(AccountKey, i128, i128)]) -> Vec<Posting> {
+        lines
+            .iter()
+            .filter(|(_, available, held)| *available != 0 || *held != 0)
+            .map(|(account, available, held)| Posting {
+                account: *account,
+                available: *available,
+                held: *held,
+            })
+            .collect()
+    }
+
+    /// The amount, the fee, their sum and their difference, in smallest units. An [`Amount`] is
+    /// below 10^38, so neither can leave an i128; `settle` refuses what no account can hold.
+    const fn figures(&self) -> (i128, i128, i128, i128) {
+        let (amount, fee) = (self.0.amount.units(), self.0.fee.units());
+        (
+            amount,
+            fee,
+            amount.saturating_add(fee),
+            amount.saturating_sub(fee),
+        )
+    }
+
+    pub(super) fn credit_postings(&self) -> Vec<Posting> {
+        let (amount, fee, _, credited) = self.figures();
+        let asset = self.0.asset;
+        Self::lines(&[
+            (AccountKey::world(asset), amount.saturating_neg(), 0),
+            (AccountKey::user(self.owner(), asset), credited, 0),
+            (AccountKey::fees(asset), fee, 0),
+        ])
+    }
+
+    pub(super) fn hold_postings(&self) -> Vec<Posting> {
+        let (_, _, total, _) = self.figures();
+        Self::lines(&[(
+            AccountKey::user(self.owner(), self.0.asset),
+            total.saturating_neg(),
+            total,
+        )])
+    }
+
+    pub(super) fn release_postings(&self) -> Vec<Posting> {
+        let (_, _, total, _) = self.figures();
+        Self::lines(&[(
+            AccountKey::user(self.owner(), self.0.asset),
+            total,
+            total.saturating_neg(),
+        )])
+    }
+
+    pub(super) fn payout_postings(&self) -> Vec<Posting> {
+        let (amount, fee, total, _) = self.figures();
+        let asset = self.0.asset;
+        Self::lines(&[
+            (
+                AccountKey::user(self.owner(), asset),
+                0,
+                total.saturating_neg(),
+            ),
+            (AccountKey::world(asset), amount, 0),
+            (AccountKey::fees(asset), fee, 0),
+        ])
+    }
+
+    pub(super) fn move_postings(&self) -> Vec<Posting> {
+        let Some(recipient) = self.recipient_account() else {
+            return vec![];
+        };
+        let (amount, fee, total, _) = self.figures();
+        let asset = self.0.asset;
+        Self::lines(&[
+            (
+                AccountKey::user(self.owner(), asset),
+                total.saturating_neg(),
+                0,
+            ),
+            (recipient, amount, 0),
+            (AccountKey::fees(asset), fee, 0),
+        ])
+    }
+}

@@ -1,0 +1,187 @@
+//! Users, as far as moving money needs to know them.
+
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::UserId;
+
+/// Whether a user may move money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum UserStatus {
+    /// May move money.
+    Active,
+    /// Stopped for now: nothing comes in or goes out.
+    Frozen,
+    /// Stopped for good.
+    Terminated,
+}
+
+impl UserStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Frozen, Self::Terminated];
+
+    /// The name on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Frozen => "Frozen",
+            Self::Terminated => "Terminated",
+        }
+    }
+}
+
+impl FromStr for UserStatus {
+    type Err = InvalidUser;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(InvalidUser::Status)
+    }
+}
+
+/// A user of the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct User {
+    /// The user's id.
+    pub id: UserId,
+    /// The name, unique without regard to case.
+    pub username: String,
+    /// The email address, unique without regard to case; empty when there is none.
+    pub email: String,
+    /// The roles, the main one first.
+    pub roles: Vec<String>,
+    /// Whether the user may move money.
+    pub status: UserStatus,
+}
+
+impl User {
+    /// The longest username, email or role, in characters.
+    pub const TEXT_MAX: usize = 255;
+
+    /// Checks what must hold so that a recipient typed as id, email or username names one user
+    /// (contract §2): a username has no `@` and is nobody else's id; an email has one.
+    ///
+    /// # Errors
+    /// [`InvalidUser`] names the field that is wrong.
+    pub fn validate(&self) -> Result<(), InvalidUser> {
+        let too_long = |text: &str| text.chars().count() > Self::TEXT_MAX;
+        let unclean = |text: &str| text.trim() != text || text.chars().any(char::is_control);
+        if self.username.is_empty()
+            || self.username.contains('@')
+            || too_long(&self.username)
+            || unclean(&self.username)
+        {
+            return Err(InvalidUser::Username);
+        }
+        if Uuid::parse_str(&self.username).is_ok_and(|id| id != self.id.as_uuid()) {
+            return Err(InvalidUser::UsernameIsId);
+        }
+        let has_form = self.email.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty() && !host.is_empty() && !host.contains('@')
+        });
+        let clean = !too_long(&self.email) && !self.email.contains(char::is_whitespace);
+        if !(self.email.is_empty() || has_form && clean && !unclean(&self.email)) {
+            return Err(InvalidUser::Email);
+        }
+        if self
+            .roles
+            .iter()
+            .any(|role| role.is_empty() || too_long(role) || unclean(role))
+        {
+            return Err(InvalidUser::Roles);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUser {
+    /// Empty, too long, or with characters that a username cannot have.
+    #[error("a username has 1 to 255 characters and no '@'")]
+    Username,
+    /// A UUID that is not the user's own id.
+    #[error("a username cannot be the id of another user")]
+    UsernameIsId,
+    /// Not empty and not an address.
+    #[error("an email is empty or an address of at most 255 characters")]
+    Email,
+    /// An empty or overlong role.
+    #[error("a role has 1 to 255 characters")]
+    Roles,
+    /// Not one of the three.
+    #[error("a status is Active, Frozen or Terminated")]
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user() -> User {
+        let id = Uuid::from_u128(7);
+        User {
+            id: UserId::new(id),
+            username: id.to_string(),
+            email: String::new(),
+            roles: vec![],
+            status: UserStatus::Active,
+        }
+    }
+
+    #[test]
+    fn a_user_may_be_called_by_its_own_id_but_nobody_elses() {
+        assert_eq!(user().validate(), Ok(()));
+        let other = User {
+            username: Uuid::from_u128(8).to_string(),
+            ..user()
+        };
+        assert_eq!(other.validate(), Err(InvalidUser::UsernameIsId));
+    }
+
+    #[test]
+    fn names_that_could_be_taken_for_something_else_are_refused() {
+        for name in ["", "a@b", " a", "a\n", &"x".repeat(256)] {
+            let other = User {
+                username: name.to_owned(),
+                ..user()
+            };
+            assert_eq!(other.validate(), Err(InvalidUser::Username), "{name:?}");
+        }
+        for email in [
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            &format!("a@{}", "x".repeat(255)),
+        ] {
+            let other = User {
+                email: email.to_owned(),
+                ..user()
+            };
+            assert_eq!(other.validate(), Err(InvalidUser::Email), "{email:?}");
+        }
+        assert_eq!(
+            User {
+                roles: vec![String::new()],
+                ..user()
+            }
+            .validate(),
+            Err(InvalidUser::Roles)
+        );
+    }
+
+    #[test]
+    fn statuses_round_trip() {
+        for status in UserStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        assert_eq!("active".parse::<UserStatus>(), Err(InvalidUser::Status));
+    }
+}
