@@ -31,6 +31,7 @@ mod withdrawal;
 pub use account::{AccountKey, Balance, Entry, Owner, Posting};
 pub use amount::{Amount, AmountOverflow, DecimalAmount, ExcessPrecision, ParseAmountError};
 pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
+pub use bigdecimal::BigDecimal;
 pub use callback::{CallbackDraft, Operation};
 pub use change::{Change, Commit, Decision, Expected, IllegalTransition, OnRefusal, Premise};
 pub use deposit::DepositState;

@@ -1,1 +1,43 @@
 //! What the application needs from the outside, as traits, and the data they exchange.
+//!
+//! Every trait is named after the capability, is object-safe, takes owned arguments, and answers
+//! business outcomes as values; an `Err` is always trouble with the infrastructure. The doc comment
+//! of a method is its contract. The feature `mock` exposes a `Mock…` of every trait.
+//!
+//! To add a port: a module with the trait and its data, `cfg_attr(feature = "mock",
+//! mockall::automock)` above `async_trait`, a re-export here, an adapter, and a fake in `testkit`
+//! when tests need state.
+#![warn(clippy::missing_errors_doc)]
+
+mod clock;
+mod credentials;
+mod directory;
+mod error;
+mod ids;
+mod notifier;
+mod outbox;
+mod query;
+mod store;
+
+pub use clock::Clock;
+pub use credentials::{
+    AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
+    TokenHash,
+};
+pub use directory::{Directory, PutAsset, PutUser, UserPage};
+pub use error::{BoxError, StoreError};
+pub use ids::IdSource;
+pub use notifier::{Delivered, Notification, Notifier, Undelivered};
+pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
+pub use query::{
+    AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
+    TransferFilter, TransferPage, TransferQuery,
+};
+pub use store::{CommitOutcome, TransferStore};
+
+#[cfg(feature = "mock")]
+pub use {
+    clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
+    ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
+    store::MockTransferStore,
+};

@@ -1,0 +1,113 @@
+//! Users, assets and rates.
+
+use async_trait::async_trait;
+use bursar_domain::{Asset, AssetId, RootRate, User, UserId};
+
+use crate::StoreError;
+
+/// What became of writing a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum PutUser {
+    /// Created or replaced. From now on a new status binds what is in flight.
+    Written,
+    /// Another user has this username, in whatever case.
+    UsernameTaken,
+    /// Another user has this email, in whatever case.
+    EmailTaken,
+}
+
+/// What became of writing an asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum PutAsset {
+    /// Created or replaced.
+    Written,
+    /// The asset has accounts, so its scale cannot change any more.
+    ScaleInUse,
+}
+
+/// A page of users, in order of ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPage {
+    /// The users.
+    pub users: Vec<User>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Who and what there is. Reads may be up to a few seconds old; decisions about money never rest
+/// on them alone.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The users with these ids; unknown ids are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError>;
+
+    /// The user with this email or, failing that, this username, without regard to case.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError>;
+
+    /// Users after `after` in order of ids, at most `limit`, whose username or email contains
+    /// `search` without regard to case.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn list_users(
+        &self,
+        search: Option<String>,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<UserPage, StoreError>;
+
+    /// Creates or replaces a user; its status reaches every book before this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn put_user(&self, user: User) -> Result<PutUser, StoreError>;
+
+    /// The asset with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError>;
+
+    /// Every asset, in order of ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn list_assets(&self) -> Result<Vec<Asset>, StoreError>;
+
+    /// Creates or replaces an asset.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError>;
+
+    /// What one of this asset is worth in the root asset; none when nobody said.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<RootRate>, StoreError>;
+
+    /// Sets what one of this asset is worth in the root asset, as a positive decimal.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: bursar_domain::BigDecimal,
+    ) -> Result<(), StoreError>;
+}

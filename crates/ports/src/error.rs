@@ -1,0 +1,27 @@
+//! Trouble with a store.
+
+/// The cause of an infrastructure error, for logs only.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a store could not answer. Business refusals are never errors.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More work is waiting than the store takes on. Nothing happened.
+    #[error("the store has too much to do")]
+    Overloaded,
+    /// The store cannot be reached or gave up. Nothing happened.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// The connection was lost round a commit and the outcome could not be found out in time.
+    /// Repeating the same request with the same key is safe and finds out.
+    #[error("it is unknown whether the change was committed")]
+    OutcomeUnknown(#[source] BoxError),
+    /// What is stored contradicts itself: somebody must look.
+    #[error("{table} is inconsistent: {detail}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// What does not fit.
+        detail: String,
+    },
+}

@@ -1,0 +1,73 @@
+//! Carrying a callback to its receiver.
+
+use async_trait::async_trait;
+use bursar_domain::Timestamp;
+
+/// One POST to a customer's URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Where it goes.
+    pub url: String,
+    /// The id that stays the same over retries.
+    pub webhook_id: String,
+    /// The time of this attempt.
+    pub at: Timestamp,
+    /// The JSON body, to the byte.
+    pub body: String,
+}
+
+/// The receiver took it: a 2xx answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The status.
+    pub http_status: u16,
+}
+
+/// The receiver did not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// It answered with something other than 2xx.
+    #[error("the receiver answered {http_status}")]
+    Answered {
+        /// The status.
+        http_status: u16,
+        /// What `Retry-After` asked for, in milliseconds from now.
+        retry_after_ms: Option<i64>,
+    },
+    /// It did not answer in time.
+    #[error("the receiver did not answer in time")]
+    Timeout,
+    /// No connection could be made.
+    #[error("no connection to the receiver")]
+    Connect,
+    /// The connection broke off or spoke no HTTP.
+    #[error("the receiver broke off")]
+    Broken,
+    /// The URL may not be called.
+    #[error("the address is not allowed")]
+    Forbidden,
+}
+
+impl Undelivered {
+    /// One fixed word for the attempt log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Broken => "broken",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
+/// Carries callbacks.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// Tries once, within its own time limit. Never follows a redirect.
+    ///
+    /// # Errors
+    /// [`Undelivered`] says why it was not taken.
+    async fn notify(&self, notification: Notification) -> Result<Delivered, Undelivered>;
+}

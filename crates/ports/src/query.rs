@@ -1,0 +1,177 @@
+//! The read side: lists, balances and the whole story of one transfer.
+
+use async_trait::async_trait;
+use bursar_domain::{
+    AccountKey, AssetId, Kind, Operation, Status, Timestamp, Transfer, TransferId, UserId,
+};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// Which deposits and withdrawals of one user to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountHistory {
+    /// The user.
+    pub user: UserId,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created at or before.
+    pub to: Option<Timestamp>,
+    /// How many.
+    pub limit: u32,
+    /// How many to pass over first.
+    pub offset: u64,
+}
+
+/// Which deposits and withdrawals of all users to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransferFilter {
+    /// Only of these users; `None` = of all, an empty list = of nobody.
+    pub users: Option<Vec<UserId>>,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created at or before.
+    pub to: Option<Timestamp>,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// How many.
+    pub limit: u32,
+    /// How many to pass over first.
+    pub offset: u64,
+}
+
+/// A page of a list with the number of all matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferPage {
+    /// The rows.
+    pub transfers: Vec<Transfer>,
+    /// How many match in all: exact up to 10,000, beyond that an estimate.
+    pub total: u64,
+    /// Whether `total` is an estimate.
+    pub estimated: bool,
+}
+
+/// Which internal transfers of one user to list: those it sent, and those it received that
+/// succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalFilter {
+    /// The user.
+    pub user: UserId,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// Only of this asset.
+    pub asset: Option<AssetId>,
+    /// Only with this identifier, which only the sender sees.
+    pub custom_id: Option<String>,
+    /// `timestamp` (when done, else when created) at or after this whole second.
+    pub from: Option<Timestamp>,
+    /// `timestamp` at or before the end of this whole second.
+    pub to: Option<Timestamp>,
+    /// How many.
+    pub limit: u32,
+    /// How many to pass over first.
+    pub offset: u64,
+}
+
+/// What one account holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountBalance {
+    /// The account.
+    pub account: AccountKey,
+    /// Free to be spent, in smallest units.
+    pub available: i128,
+    /// Reserved, in smallest units.
+    pub held: i128,
+    /// When it last changed; the epoch before the first change.
+    pub updated_at: Timestamp,
+}
+
+/// A ledger line of one transfer.
+pub type LedgerLine = bursar_domain::Entry;
+
+/// A callback of one transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// What made it due.
+    pub operation: Operation,
+    /// Where it goes.
+    pub url: String,
+    /// The status that its body tells.
+    pub status: Status,
+    /// `pending`, `delivering`, `succeeded`, `dead` or `skipped`.
+    pub state: String,
+    /// When it became due first.
+    pub created_at: Timestamp,
+    /// When the next attempt is due.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What was tried.
+    pub attempts: Vec<CallbackAttempt>,
+}
+
+/// One try to deliver a callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackAttempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// The receiver's HTTP status, if it answered.
+    pub http_status: Option<i32>,
+    /// One fixed word for what happened.
+    pub outcome: String,
+}
+
+/// Lists and look-ups that change nothing.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait TransferQuery: Send + Sync {
+    /// Deposits and withdrawals of one user, newest first (creation, then id, both descending).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_account_history(
+        &self,
+        filter: AccountHistory,
+    ) -> Result<Vec<Transfer>, StoreError>;
+
+    /// Deposits and withdrawals of all users, newest first (creation, then id, both descending).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_transfers(&self, filter: TransferFilter) -> Result<TransferPage, StoreError>;
+
+    /// Internal transfers that one user may see, newest first (creation, then id, descending).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_internal(&self, filter: InternalFilter) -> Result<Vec<Transfer>, StoreError>;
+
+    /// Every account of one user, in order of assets.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_user_balances(&self, user: UserId) -> Result<Vec<AccountBalance>, StoreError>;
+
+    /// Every system account, in order of assets.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_system_balances(&self) -> Result<Vec<AccountBalance>, StoreError>;
+
+    /// The ledger lines of one transfer, in the order they were written.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_entries(&self, transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError>;
+
+    /// The callbacks of one transfer with their attempts, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_callbacks(&self, transfer: TransferId)
+    -> Result<Vec<CallbackRecord>, StoreError>;
+}

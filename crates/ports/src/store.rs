@@ -1,0 +1,98 @@
+//! The durable record of transfers and balances.
+
+use async_trait::async_trait;
+use bursar_domain::{
+    Commit, IdempotencyKey, KeyScope, Reason, Transfer, TransferId, Version, ledger::StoredClaim,
+};
+
+use crate::StoreError;
+
+/// What became of one item of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum CommitOutcome {
+    /// It is durable: the transfer as recorded, with its times. A refusal that is recorded
+    /// ([`bursar_domain::OnRefusal::Record`]) is here too, as a failed or rejected transfer.
+    Committed(Box<Transfer>),
+    /// The same request was made with this key before; this is the transfer that came of it.
+    Replayed {
+        /// That transfer.
+        original: TransferId,
+    },
+    /// The same request was made with this key before and refused.
+    RefusalReplayed {
+        /// Why.
+        reason: Reason,
+    },
+    /// The key belongs to another request. Nothing happened.
+    KeyReused {
+        /// The first request's transfer, if it made one.
+        original: Option<TransferId>,
+        /// The fields in which the two differ.
+        fields: Vec<String>,
+    },
+    /// The transfer is not at the expected version. Nothing happened, the key stays free.
+    Stale {
+        /// The version it is at; none when it does not exist.
+        current: Option<Version>,
+    },
+    /// The ledger refuses. Nothing moved; the key remembers the refusal.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// The durable record of transfers, balances, keys and the callbacks that are due.
+///
+/// # Contract, proved for every implementation by `bursar_testkit::contract`
+/// - Outcomes are positional. Items that are committed behave as if applied in order, one by one.
+/// - A business refusal is an outcome, never an `Err`, and does not disturb its neighbours.
+/// - An item is committed whole: transfer, entries, balances, key and callbacks, or none of it.
+/// - A key has at most one effect, for ever, whoever races.
+/// - [`StoreError::OutcomeUnknown`] means that repeating the call unchanged is safe and answers
+///   what is true; every other error means that nothing happened.
+/// - Dropping the future never cuts a transaction short.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait TransferStore: Send + Sync {
+    /// The transfer as last committed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError>;
+
+    /// What a key is bound to.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find_key(
+        &self,
+        scope: KeyScope,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredClaim>, StoreError>;
+
+    /// Makes every item durable or says why not, each with its own outcome.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer; see the contract above.
+    async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError>;
+
+    /// Pending deposits and internal transfers that nobody has settled for `older_than_ms`, oldest
+    /// first, at most `limit`. Several callers at once may be given the same ones: settling twice
+    /// is harmless.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_unsettled(
+        &self,
+        older_than_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Transfer>, StoreError>;
+
+    /// Whether the store can be reached and takes writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    async fn ready(&self) -> Result<(), StoreError>;
+}
