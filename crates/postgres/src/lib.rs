@@ -12,4 +12,4 @@ mod tx;
 mod value;
 
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
-pub use crate::pool::PoolConfig;
+pub use crate::pool::{Database, PoolConfig};
