@@ -19,7 +19,7 @@ use bursar_domain::Commit;
 use bursar_ports::{Clock, CommitOutcome, StoreError};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
-    task::JoinSet,
+    task::JoinHandle,
 };
 
 use self::batcher::Batcher;
@@ -64,18 +64,18 @@ pub(crate) struct Engine {
     jobs: mpsc::Sender<Job>,
 }
 
-/// The batchers' tasks.
+/// The batchers' tasks. They go on when this is dropped: a transaction is never cut short.
 #[derive(Debug)]
 pub struct EngineTasks {
-    tasks: JoinSet<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl EngineTasks {
     /// Waits until everything that was accepted is answered. Ends once the store and all its users
     /// are gone.
-    pub async fn join(mut self) {
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
+    pub async fn join(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
                 tracing::error!(%error, "a batcher ended before its time");
             }
         }
@@ -93,8 +93,7 @@ impl Engine {
         let (jobs, queue) = mpsc::channel(config.queue_max);
         let queue: Queue = Arc::new(Mutex::new(queue));
         let accounts = AccountIds::new(database);
-        let mut tasks = JoinSet::new();
-        for _ in 0..config.batchers {
+        let start = |_| {
             let batcher = Batcher::new(
                 Arc::clone(&queue),
                 config.batch_items_max,
@@ -102,8 +101,9 @@ impl Engine {
                 accounts.clone(),
                 Arc::clone(clock),
             );
-            tasks.spawn(batcher.run());
-        }
+            tokio::spawn(batcher.run())
+        };
+        let tasks = (0..config.batchers).map(start).collect();
         (Self { jobs }, EngineTasks { tasks })
     }
 

@@ -20,7 +20,7 @@ use diesel::{
     ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
     result::{DatabaseErrorKind, Error as DieselError, QueryResult},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::join;
 use tokio::task::unconstrained;
 
@@ -63,14 +63,10 @@ impl From<StoreError> for Failure {
 /// overtaken by the statements pipelined behind it, COMMIT among them.
 pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, StoreError> {
     let unavailable = |error: DieselError| StoreError::Unavailable(error.into());
-    let mut connection = pool
+    let connection = pool
         .connect()
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?;
-    connection
-        .batch_execute("SET search_path = book_main")
-        .await
-        .map_err(unavailable)?;
     let nothing = Attempt {
         batch: &[],
         ids: &HashMap::new(),

@@ -163,7 +163,9 @@ impl Batcher {
         let mut redos = 0;
         let mut unknown: Option<(String, Instant)> = None;
         loop {
-            let trouble = match self.try_once(batch, unknown.is_some()).await {
+            // A second try looks for what an earlier one, here or at another replica, has left.
+            let resolving = unknown.is_some() || failures > 0;
+            let trouble = match self.try_once(batch, resolving).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(trouble) => trouble,
             };

@@ -8,4 +8,6 @@ mod local_server;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod test_database;
