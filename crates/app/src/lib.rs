@@ -1,1 +1,31 @@
-//! Use cases and background passes over the ports.
+//! What Bursar does, in terms of the ports: use cases and background passes.
+//!
+//! An [`App`] holds the ports. Every use case takes a [`Grant`], which only
+//! [`Principal::grant`] makes, so nothing happens without a permission and a caller learns that it
+//! lacks one before anything else about its request is looked at.
+
+mod admin;
+mod app;
+mod authenticate;
+mod backoffice;
+mod callback_url;
+mod commit;
+mod error;
+mod idempotency;
+mod internal;
+mod keyring;
+mod lists;
+mod principal;
+mod settle;
+
+pub use admin::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken, TransferStory};
+pub use app::{App, Ports, Settings};
+pub use authenticate::{AuthError, SignedRequest};
+pub use backoffice::{FinishRequest, OpenRequest};
+pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
+pub use commit::{Answer, Options};
+pub use error::{Conflict, Error, FieldError, Missing, Original};
+pub use internal::{InternalRequest, InternalView, UserBalance};
+pub use keyring::{Keyring, SealError};
+pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
+pub use principal::{Grant, Principal};

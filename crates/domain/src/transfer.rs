@@ -8,7 +8,7 @@ mod kind;
 mod open;
 mod postings;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, RoundingMode};
 
 pub use decide::Command;
 pub(crate) use decide::Next;
@@ -29,6 +29,20 @@ pub struct RootRate {
     pub scale: Scale,
     /// Root asset per one of the transfer's asset.
     pub rate: BigDecimal,
+}
+
+impl RootRate {
+    /// What an amount of the transfer's asset was worth, rounded to the root asset's scale, half
+    /// away from zero; none beyond what an account can hold.
+    pub fn value_of(&self, amount: Amount, scale: Scale) -> Option<Amount> {
+        let root_scale = i64::from(self.scale.get());
+        let value = std::ops::Mul::mul(amount.to_decimal(scale), &self.rate)
+            .with_scale_round(root_scale, RoundingMode::HalfUp);
+        let (units, _) = value.into_bigint_and_exponent();
+        i128::try_from(units)
+            .ok()
+            .and_then(|units| Amount::try_from_units(units).ok())
+    }
 }
 
 /// Everything about a transfer. Public because stores rebuild transfers from their rows and the

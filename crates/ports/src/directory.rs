@@ -1,7 +1,7 @@
 //! Users, assets and rates.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, RootRate, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
 
 use crate::StoreError;
 
@@ -99,15 +99,11 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn find_rate(&self, asset: AssetId) -> Result<Option<RootRate>, StoreError>;
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError>;
 
     /// Sets what one of this asset is worth in the root asset, as a positive decimal.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_rate(
-        &self,
-        asset: AssetId,
-        rate: bursar_domain::BigDecimal,
-    ) -> Result<(), StoreError>;
+    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError>;
 }

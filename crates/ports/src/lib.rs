@@ -18,6 +18,7 @@ mod notifier;
 mod outbox;
 mod query;
 mod store;
+mod tasks;
 
 pub use clock::Clock;
 pub use credentials::{
@@ -34,10 +35,11 @@ pub use query::{
     TransferFilter, TransferPage, TransferQuery,
 };
 pub use store::{CommitOutcome, TransferStore};
+pub use tasks::{Task, Tasks};
 
 #[cfg(feature = "mock")]
 pub use {
     clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
     ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    store::MockTransferStore,
+    store::MockTransferStore, tasks::MockTasks,
 };

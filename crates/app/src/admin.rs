@@ -1,0 +1,14 @@
+//! Administration (contract §4): assets, users, rates, credentials, balances and the whole story
+//! of a transfer.
+
+mod credentials;
+mod directory;
+mod story;
+
+pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
+pub use story::TransferStory;
+
+use bursar_ports::Permission;
+
+/// What may read: everything but credentials.
+pub(crate) const READERS: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];

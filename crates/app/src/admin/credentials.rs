@@ -1,0 +1,202 @@
+//! Issuing and revoking credentials. Tokens and secrets are shown once, when they are issued.
+
+use bursar_domain::UserId;
+use bursar_ports::{AccessKey, IpRange, Permission, Token};
+use data_encoding::BASE32_NOPAD;
+use uuid::{Builder, Uuid};
+
+use crate::{
+    App, Error, Grant, Missing,
+    keyring::{hash_token, random_text},
+};
+
+/// What a new token is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    /// Whom it stands for.
+    pub subject: String,
+    /// The user it acts for.
+    pub user: Option<UserId>,
+    /// What it allows.
+    pub permissions: Vec<Permission>,
+    /// How long it lives, in seconds.
+    pub ttl_seconds: u32,
+}
+
+/// A token that was just issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedToken {
+    /// What is kept of it.
+    pub token: Token,
+    /// The token itself: shown now and never again.
+    pub secret: String,
+}
+
+/// What a new access key is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccessKey {
+    /// The user it acts for.
+    pub user: UserId,
+    /// What it allows.
+    pub permissions: Vec<Permission>,
+    /// From where it may be used; empty = from everywhere.
+    pub allowed_ips: Vec<IpRange>,
+    /// Its own rate limit.
+    pub requests_per_minute: Option<u32>,
+}
+
+/// An access key that was just issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedAccessKey {
+    /// What is kept of it.
+    pub key: AccessKey,
+    /// The secret half: shown now and never again.
+    pub secret: String,
+}
+
+impl App {
+    /// Issues a token.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is to act for a user that does not exist.
+    pub async fn issue_token(&self, grant: &Grant, new: NewToken) -> Result<IssuedToken, Error> {
+        grant.require(Permission::Admin)?;
+        self.require_user_exists(new.user).await?;
+        let secret = format!("bur_{}", random_text(self.ports.ids.random_bytes()));
+        let created_at = self.now();
+        let lifetime_us = i64::from(new.ttl_seconds).saturating_mul(1_000_000);
+        let token = Token {
+            id: self.time_ordered_id(),
+            hash: hash_token(&secret),
+            subject: new.subject,
+            user: new.user,
+            permissions: new.permissions,
+            created_at,
+            expires_at: created_at.plus_micros(lifetime_us),
+            revoked_at: None,
+        };
+        self.ports.credentials.add_token(token.clone()).await?;
+        Ok(IssuedToken { token, secret })
+    }
+
+    /// Tokens in order of ids, which grow with time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_tokens(
+        &self,
+        grant: &Grant,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Token>, Error> {
+        grant.require(Permission::Admin)?;
+        Ok(self.ports.credentials.list_tokens(after, limit).await?)
+    }
+
+    /// Revokes a token; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none with this id.
+    pub async fn revoke_token(&self, grant: &Grant, id: Uuid) -> Result<(), Error> {
+        grant.require(Permission::Admin)?;
+        let found = self.ports.credentials.revoke_token(id, self.now()).await?;
+        if found {
+            Ok(())
+        } else {
+            Err(Error::NotFound(Missing::Token))
+        }
+    }
+
+    /// Issues an access key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when its user does not exist.
+    pub async fn issue_access_key(
+        &self,
+        grant: &Grant,
+        new: NewAccessKey,
+    ) -> Result<IssuedAccessKey, Error> {
+        grant.require(Permission::Admin)?;
+        self.require_user_exists(Some(new.user)).await?;
+        let random = self.ports.ids.random_bytes();
+        let (name, _) = random.split_at(15);
+        let access_key = format!("BAK{}", BASE32_NOPAD.encode(name));
+        let secret = random_text(self.ports.ids.random_bytes());
+        let sealed = self
+            .keyring
+            .seal(
+                secret.as_bytes(),
+                &access_key,
+                self.ports.ids.random_bytes(),
+            )
+            .map_err(|_| Error::Internal("a secret cannot be encrypted"))?;
+        let key = AccessKey {
+            access_key,
+            user: new.user,
+            permissions: new.permissions,
+            secret: sealed,
+            allowed_ips: new.allowed_ips,
+            requests_per_minute: new.requests_per_minute,
+            created_at: self.now(),
+            revoked_at: None,
+        };
+        self.ports.credentials.add_access_key(key.clone()).await?;
+        Ok(IssuedAccessKey { key, secret })
+    }
+
+    /// Access keys in order of their public halves.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_access_keys(
+        &self,
+        grant: &Grant,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<AccessKey>, Error> {
+        grant.require(Permission::Admin)?;
+        Ok(self
+            .ports
+            .credentials
+            .list_access_keys(after, limit)
+            .await?)
+    }
+
+    /// Revokes an access key; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none with this public half.
+    pub async fn revoke_access_key(&self, grant: &Grant, access_key: String) -> Result<(), Error> {
+        grant.require(Permission::Admin)?;
+        let found = self
+            .ports
+            .credentials
+            .revoke_access_key(access_key, self.now())
+            .await?;
+        if found {
+            Ok(())
+        } else {
+            Err(Error::NotFound(Missing::AccessKey))
+        }
+    }
+
+    async fn require_user_exists(&self, user: Option<UserId>) -> Result<(), Error> {
+        if let Some(user) = user {
+            let found = self.ports.directory.find_user(user).await?;
+            found.ok_or(Error::NotFound(Missing::User))?;
+        }
+        Ok(())
+    }
+
+    /// A UUID of version 7 from the ports' clock and randomness.
+    fn time_ordered_id(&self) -> Uuid {
+        let millis = self.now().as_micros().div_euclid(1_000);
+        let random = self.ports.ids.random_bytes();
+        let mut bytes = [0; 10];
+        for (to, from) in bytes.iter_mut().zip(random) {
+            *to = from;
+        }
+        Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &bytes)
+            .into_uuid()
+    }
+}

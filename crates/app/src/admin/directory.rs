@@ -1,0 +1,170 @@
+//! Assets, users, rates and balances.
+
+use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
+use bursar_ports::{AccountBalance, Permission, PutAsset, PutUser, UserPage};
+
+use super::READERS;
+use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
+
+impl App {
+    /// Creates or replaces an asset.
+    ///
+    /// # Errors
+    /// [`Error::ScaleInUse`] when the asset has accounts and the scale would change.
+    pub async fn put_asset(&self, grant: &Grant, asset: Asset) -> Result<Asset, Error> {
+        grant.require(Permission::Admin)?;
+        match self.ports.directory.put_asset(asset.clone()).await? {
+            PutAsset::Written => Ok(asset),
+            PutAsset::ScaleInUse => Err(Error::ScaleInUse),
+        }
+    }
+
+    /// One asset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn find_asset(&self, grant: &Grant, id: AssetId) -> Result<Asset, Error> {
+        grant.require_any(&READERS)?;
+        self.asset(id, Missing::Asset).await
+    }
+
+    /// Every asset.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_assets(&self, grant: &Grant) -> Result<Vec<Asset>, Error> {
+        grant.require_any(&READERS)?;
+        Ok(self.ports.directory.list_assets().await?)
+    }
+
+    /// Creates or replaces a user. A status that stops the user binds what is in flight as soon as
+    /// this returns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a field that is wrong in itself, [`Error::UsernameTaken`] and
+    /// [`Error::EmailTaken`] for one that another user has.
+    pub async fn put_user(&self, grant: &Grant, user: User) -> Result<User, Error> {
+        grant.require(Permission::Admin)?;
+        user.validate().map_err(|error| {
+            let (field, code) = match error {
+                bursar_domain::InvalidUser::Username => ("username", "username.invalid"),
+                bursar_domain::InvalidUser::UsernameIsId => ("username", "username.is_id"),
+                bursar_domain::InvalidUser::Email => ("email", "email.invalid"),
+                bursar_domain::InvalidUser::Roles => ("roles", "roles.invalid"),
+                bursar_domain::InvalidUser::Status => ("status", "status.invalid"),
+            };
+            Error::Invalid(vec![FieldError::new(field, code, error.to_string())])
+        })?;
+        match self.ports.directory.put_user(user.clone()).await? {
+            PutUser::Written => Ok(user),
+            PutUser::UsernameTaken => Err(Error::UsernameTaken),
+            PutUser::EmailTaken => Err(Error::EmailTaken),
+        }
+    }
+
+    /// One user.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn find_user(&self, grant: &Grant, id: UserId) -> Result<User, Error> {
+        grant.require_any(&READERS)?;
+        let user = self.ports.directory.find_user(id).await?;
+        user.ok_or(Error::NotFound(Missing::User))
+    }
+
+    /// Users in order of ids.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_users(
+        &self,
+        grant: &Grant,
+        search: Option<String>,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<UserPage, Error> {
+        grant.require_any(&READERS)?;
+        Ok(self
+            .ports
+            .directory
+            .list_users(search, after, limit)
+            .await?)
+    }
+
+    /// What one of an asset is worth in the root asset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset or nobody said.
+    pub async fn find_rate(&self, grant: &Grant, asset: AssetId) -> Result<BigDecimal, Error> {
+        grant.require_any(&READERS)?;
+        let asset = self.asset(asset, Missing::Asset).await?;
+        let rate = self.root_rate(asset.id).await?;
+        rate.map(|rate| rate.rate)
+            .ok_or(Error::NotFound(Missing::Rate))
+    }
+
+    /// Sets what one of an asset is worth in the root asset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset; [`Error::Invalid`] when the rate is not
+    /// positive or would make the root asset worth something other than itself.
+    pub async fn put_rate(
+        &self,
+        grant: &Grant,
+        asset: AssetId,
+        rate: BigDecimal,
+    ) -> Result<BigDecimal, Error> {
+        grant.require(Permission::Admin)?;
+        let invalid =
+            |detail: &str| Error::Invalid(vec![FieldError::new("rate", "rate.invalid", detail)]);
+        let asset = self.asset(asset, Missing::Asset).await?;
+        if rate <= 0 {
+            return Err(invalid("must be greater than zero"));
+        }
+        if asset.id == self.settings.root_asset && rate != 1 {
+            return Err(invalid("the root asset is always worth 1"));
+        }
+        self.ports
+            .directory
+            .put_rate(asset.id, rate.clone())
+            .await?;
+        Ok(rate)
+    }
+
+    /// What a user has of every asset.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such user.
+    pub async fn list_user_balances(
+        &self,
+        grant: &Grant,
+        user: UserId,
+    ) -> Result<Vec<UserBalance>, Error> {
+        grant.require_any(&READERS)?;
+        self.find_user(grant, user).await?;
+        self.balances_of(user).await
+    }
+
+    /// The system accounts, each with its asset.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_system_balances(
+        &self,
+        grant: &Grant,
+    ) -> Result<Vec<(AccountBalance, Asset)>, Error> {
+        grant.require_any(&READERS)?;
+        let assets = self.ports.directory.list_assets().await?;
+        let balances = self.ports.query.list_system_balances().await?;
+        balances
+            .into_iter()
+            .map(|balance| {
+                let asset = assets
+                    .iter()
+                    .find(|asset| asset.id == balance.account.asset);
+                let asset = asset.ok_or(Error::Internal("an account of an unknown asset"))?;
+                Ok((balance, asset.clone()))
+            })
+            .collect()
+    }
+}

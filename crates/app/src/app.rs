@@ -1,0 +1,101 @@
+//! The application: its ports and settings in one place.
+
+use std::sync::Arc;
+
+use bursar_domain::{Asset, AssetId, RootRate, Timestamp};
+use bursar_ports::{
+    Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
+};
+
+use crate::{CallbackUrlPolicy, Error, Keyring, Missing, authenticate::ReplayGuard};
+
+/// Everything the application needs from the outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// Transfers and balances.
+    pub store: Arc<dyn TransferStore>,
+    /// Lists.
+    pub query: Arc<dyn TransferQuery>,
+    /// Users, assets and rates.
+    pub directory: Arc<dyn Directory>,
+    /// Issued credentials.
+    pub credentials: Arc<dyn CredentialStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids and random bytes.
+    pub ids: Arc<dyn IdSource>,
+    /// Work after the answer.
+    pub tasks: Arc<dyn Tasks>,
+}
+
+/// What an operator of Bursar decides once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The asset in which the value of transfers is told.
+    pub root_asset: AssetId,
+    /// Which callback URLs are accepted.
+    pub callback_urls: CallbackUrlPolicy,
+}
+
+/// The application. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) ports: Ports,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) replay_guard: Arc<ReplayGuard>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(ports: Ports, keyring: Arc<Keyring>, settings: Settings) -> Self {
+        Self {
+            ports,
+            keyring,
+            settings: Arc::new(settings),
+            replay_guard: Arc::new(ReplayGuard::default()),
+        }
+    }
+
+    /// Which callback URLs are accepted.
+    pub fn callback_urls(&self) -> &CallbackUrlPolicy {
+        &self.settings.callback_urls
+    }
+
+    /// Whether requests can be served.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store cannot be reached.
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.ports.store.ready().await?)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    pub(crate) async fn asset(&self, id: AssetId, missing: Missing) -> Result<Asset, Error> {
+        self.ports
+            .directory
+            .find_asset(id)
+            .await?
+            .ok_or(Error::NotFound(missing))
+    }
+
+    /// What an asset is worth in the root asset right now; the root asset is worth itself.
+    pub(crate) async fn root_rate(&self, asset: AssetId) -> Result<Option<RootRate>, Error> {
+        let root = self.settings.root_asset;
+        let rate = if asset == root {
+            Some(1.into())
+        } else {
+            self.ports.directory.find_rate(asset).await?
+        };
+        let Some(rate) = rate else { return Ok(None) };
+        let root_asset = self.ports.directory.find_asset(root).await?;
+        Ok(root_asset.map(|root| RootRate {
+            asset: root.id,
+            scale: root.scale,
+            rate,
+        }))
+    }
+}

@@ -1,0 +1,255 @@
+//! From credentials to a principal (contract §0).
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use bursar_domain::Timestamp;
+use data_encoding::HEXLOWER_PERMISSIVE;
+
+use crate::{
+    App, Error, Principal,
+    keyring::{equal, hash_token, hmac_sha256},
+};
+
+/// How far a signed request's timestamp may be from now, in milliseconds.
+const TIMESTAMP_WINDOW_MS: i64 = 5_000;
+
+/// What an access-key request consists of.
+#[derive(Clone, Debug)]
+pub struct SignedRequest {
+    /// `X-Access-Key`.
+    pub access_key: Option<String>,
+    /// `X-Timestamp`.
+    pub timestamp: Option<String>,
+    /// `X-Signature`.
+    pub signature: Option<String>,
+    /// The path without its query.
+    pub path: String,
+    /// The path with its query.
+    pub path_and_query: String,
+    /// The raw body; empty for GET.
+    pub body: Vec<u8>,
+    /// Whether the request changes something, so that its signature counts once.
+    pub changes: bool,
+    /// Where it comes from, when that is known.
+    pub client: Option<IpAddr>,
+}
+
+/// Why credentials are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No credentials at all.
+    #[error("credentials are required")]
+    Missing,
+    /// A token that is unknown, expired or revoked: one answer for all.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// `X-Access-Key` is missing.
+    #[error("X-Access-Key is missing")]
+    AccessKeyMissed,
+    /// `X-Timestamp` is missing.
+    #[error("X-Timestamp is missing")]
+    TimestampMissed,
+    /// `X-Signature` is missing.
+    #[error("X-Signature is missing")]
+    SignatureMissed,
+    /// The access key is unknown or revoked.
+    #[error("the access key is not valid")]
+    AccessKeyUnknown,
+    /// The timestamp is not a number of milliseconds.
+    #[error("X-Timestamp must be milliseconds since the epoch")]
+    TimestampInvalid,
+    /// The timestamp is too far from now.
+    #[error("X-Timestamp must be within 5 seconds of now")]
+    TimestampExpired,
+    /// The signature does not fit the request.
+    #[error("the signature does not fit the request")]
+    SignatureInvalid,
+    /// The signature was used before.
+    #[error("the signature was used before; sign a retry anew")]
+    SignatureReplayed,
+    /// The key may not be used from this address.
+    #[error("the access key may not be used from this address")]
+    IpNotAllowed,
+}
+
+impl AuthError {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "credentials.missing",
+            Self::TokenInvalid => "token.invalid",
+            Self::AccessKeyMissed => "access_key.missed",
+            Self::TimestampMissed => "timestamp.missed",
+            Self::SignatureMissed => "signature.missed",
+            Self::AccessKeyUnknown => "access_key.unknown",
+            Self::TimestampInvalid => "timestamp.invalid",
+            Self::TimestampExpired => "timestamp.expired",
+            Self::SignatureInvalid => "signature.invalid",
+            Self::SignatureReplayed => "signature.replayed",
+            Self::IpNotAllowed => "ip.not_allowed",
+        }
+    }
+}
+
+impl App {
+    /// Who an opaque bearer token stands for.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the token is not accepted, [`Error::Store`] when that cannot
+    /// be found out.
+    pub async fn authenticate_bearer(&self, token: &str) -> Result<Principal, Error> {
+        let found = self.ports.credentials.find_token(hash_token(token)).await?;
+        let valid = found
+            .filter(|token| token.revoked_at.is_none() && token.expires_at > self.now())
+            .map(|token| Principal {
+                subject: token.subject,
+                user: token.user,
+                permissions: token.permissions,
+            });
+        valid.ok_or(Error::Unauthenticated(AuthError::TokenInvalid))
+    }
+
+    /// Who signed a request with an access key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the signature is not accepted, [`Error::Store`] when that
+    /// cannot be found out.
+    pub async fn authenticate_signed(&self, request: SignedRequest) -> Result<Principal, Error> {
+        let (access_key, timestamp, signature) =
+            headers(&request).map_err(Error::Unauthenticated)?;
+        let Some(sent_ms) = parse_millis(timestamp) else {
+            return Err(Error::Unauthenticated(AuthError::TimestampInvalid));
+        };
+        let found = self
+            .ports
+            .credentials
+            .find_access_key(access_key.to_owned())
+            .await?;
+        let key = found.filter(|key| key.revoked_at.is_none());
+        // An unknown key costs the same work as a known one, so that the time tells nothing.
+        let secret = match &key {
+            Some(key) => self
+                .keyring
+                .open(&key.secret, &key.access_key)
+                .map_err(|error| {
+                    tracing::error!(%error, "an access key's secret cannot be opened");
+                    Error::Internal("an access key's secret cannot be opened")
+                })?,
+            None => vec![0; 43],
+        };
+        let fits = signature_fits(&secret, &request, access_key, timestamp, signature);
+        let Some(key) = key else {
+            return Err(Error::Unauthenticated(AuthError::AccessKeyUnknown));
+        };
+        let now = self.now();
+        let now_ms = now.as_micros().div_euclid(1_000);
+        if sent_ms.saturating_sub(now_ms).saturating_abs() > TIMESTAMP_WINDOW_MS {
+            return Err(Error::Unauthenticated(AuthError::TimestampExpired));
+        }
+        if !fits {
+            return Err(Error::Unauthenticated(AuthError::SignatureInvalid));
+        }
+        let allowed = key.allowed_ips.is_empty()
+            || request
+                .client
+                .is_some_and(|client| key.allowed_ips.iter().any(|range| range.contains(client)));
+        if !allowed {
+            return Err(Error::Unauthenticated(AuthError::IpNotAllowed));
+        }
+        let seen = format!(
+            "{access_key}\n{timestamp}\n{}",
+            signature.to_ascii_lowercase()
+        );
+        if request.changes && !self.replay_guard.first_use(seen, now) {
+            return Err(Error::Unauthenticated(AuthError::SignatureReplayed));
+        }
+        Ok(Principal {
+            subject: key.access_key,
+            user: Some(key.user),
+            permissions: key.permissions,
+        })
+    }
+}
+
+fn headers(request: &SignedRequest) -> Result<(&str, &str, &str), AuthError> {
+    let access_key = request
+        .access_key
+        .as_deref()
+        .ok_or(AuthError::AccessKeyMissed)?;
+    let timestamp = request
+        .timestamp
+        .as_deref()
+        .ok_or(AuthError::TimestampMissed)?;
+    let signature = request
+        .signature
+        .as_deref()
+        .ok_or(AuthError::SignatureMissed)?;
+    Ok((access_key, timestamp, signature))
+}
+
+fn parse_millis(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Whether the signature is over the path without its query, or with it.
+fn signature_fits(
+    secret: &[u8],
+    request: &SignedRequest,
+    access_key: &str,
+    timestamp: &str,
+    signature: &str,
+) -> bool {
+    let Ok(given) = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()) else {
+        return false;
+    };
+    let expected = |path: &str| {
+        let parts = [
+            access_key.as_bytes(),
+            path.as_bytes(),
+            timestamp.as_bytes(),
+            &request.body,
+        ];
+        hmac_sha256(secret, &parts)
+    };
+    // Both are always computed and compared.
+    let plain = equal(&expected(&request.path), &given);
+    let with_query = equal(&expected(&request.path_and_query), &given);
+    plain | with_query
+}
+
+/// Remembers the signatures of requests that changed something for as long as their timestamps
+/// are accepted.
+#[derive(Debug, Default)]
+pub(crate) struct ReplayGuard {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    until: HashMap<String, Timestamp>,
+    swept_at: Option<Timestamp>,
+}
+
+impl ReplayGuard {
+    /// Whether this is the first use. A timestamp may lie ahead by the window, so a signature is
+    /// remembered for twice the window.
+    fn first_use(&self, signature: String, now: Timestamp) -> bool {
+        let window_us = TIMESTAMP_WINDOW_MS.saturating_mul(2_000);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = seen
+            .swept_at
+            .is_none_or(|at| at.plus_micros(window_us) < now);
+        if due {
+            seen.until.retain(|_, until| *until >= now);
+            seen.swept_at = Some(now);
+        }
+        seen.until
+            .insert(signature, now.plus_micros(window_us))
+            .is_none_or(|until| until < now)
+    }
+}

@@ -1,0 +1,268 @@
+//! Deposits and withdrawals on behalf of users (contract §1).
+
+use bursar_domain::{
+    Amount, AssetId, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
+    Operation, Transfer, TransferId, UserId,
+};
+use bursar_ports::Permission;
+
+use crate::{
+    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, commit::Made,
+    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+};
+
+/// A request to deposit or withdraw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRequest {
+    /// Whose money.
+    pub user: UserId,
+    /// What.
+    pub asset: AssetId,
+    /// How much.
+    pub amount: DecimalAmount,
+    /// The operator's comment.
+    pub comment: Option<String>,
+    /// Where callbacks go.
+    pub callback_url: Option<String>,
+}
+
+/// A request to confirm or cancel a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishRequest {
+    /// Whose withdrawal.
+    pub user: UserId,
+    /// Which one; none when what was sent can name no transfer.
+    pub transfer: Option<TransferId>,
+    /// Where this operation's result goes.
+    pub callback_url: Option<String>,
+}
+
+impl App {
+    /// Deposits money to a user.
+    ///
+    /// # Errors
+    /// See [`Error`]; a user or asset that does not exist is [`Error::NotFound`].
+    pub async fn deposit(
+        &self,
+        grant: &Grant,
+        request: OpenRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeWrite)?;
+        let claim = open_claim(grant, "deposit", &request, &options);
+        let user = request.user;
+        let new = self.new_transfer(grant, request).await?;
+        let change = Transfer::deposit(new, user).map_err(|reason| Error::Refused {
+            reason,
+            replayed: false,
+        })?;
+        self.create(change, claim, options.wait).await
+    }
+
+    /// Holds a user's money for a withdrawal.
+    ///
+    /// # Errors
+    /// See [`Error`]; a user or asset that does not exist is [`Error::NotFound`].
+    pub async fn withdraw(
+        &self,
+        grant: &Grant,
+        request: OpenRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeWrite)?;
+        let claim = open_claim(grant, "withdraw", &request, &options);
+        let user = request.user;
+        let new = self.new_transfer(grant, request).await?;
+        let change = Transfer::withdrawal(new, user).map_err(|reason| Error::Refused {
+            reason,
+            replayed: false,
+        })?;
+        self.create(change, claim, options.wait).await
+    }
+
+    /// Pays a withdrawal out of its hold.
+    ///
+    /// # Errors
+    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`].
+    pub async fn confirm_withdrawal(
+        &self,
+        grant: &Grant,
+        request: FinishRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeConfirm)?;
+        let claim = finish_claim(grant, "withdraw-confirm", &request, &options);
+        let callback_url = request.callback_url.clone();
+        let command = Command::Confirm {
+            by: grant.actor(),
+            callback_url,
+        };
+        self.finish(request, &command, Operation::Confirm, claim, options.wait)
+            .await
+    }
+
+    /// Gives a withdrawal's hold back.
+    ///
+    /// # Errors
+    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`].
+    pub async fn cancel_withdrawal(
+        &self,
+        grant: &Grant,
+        request: FinishRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeWrite)?;
+        let claim = finish_claim(grant, "withdraw-cancel", &request, &options);
+        let callback_url = request.callback_url.clone();
+        let command = Command::Cancel {
+            by: grant.actor(),
+            callback_url,
+        };
+        self.finish(request, &command, Operation::Cancel, claim, options.wait)
+            .await
+    }
+
+    async fn finish(
+        &self,
+        request: FinishRequest,
+        command: &Command,
+        operation: Operation,
+        claim: Option<IdempotencyClaim>,
+        wait: bool,
+    ) -> Result<Answer<Transfer>, Error> {
+        let answer = |transfer: Transfer, replayed| {
+            let waited = wait && transfer.status().is_final();
+            Ok(Answer {
+                transfer,
+                replayed,
+                waited,
+            })
+        };
+        for _ in 0..STALE_TRIES_MAX {
+            let current = self.withdrawal_of(&request).await?;
+            let url = request.callback_url.clone();
+            let change = match current.decide(command, self.now()) {
+                Ok(Decision::Apply(change)) => *change,
+                // Nothing to tell and no key to bind.
+                Ok(Decision::AlreadyApplied) if url.is_none() && claim.is_none() => {
+                    return answer(current, false);
+                }
+                Ok(Decision::AlreadyApplied) => current.acknowledge(operation, url, None),
+                Err(illegal) => {
+                    return Err(self
+                        .refuse_finish(&current, illegal.status, operation, url)
+                        .await);
+                }
+            };
+            match self.commit_one(change, claim.clone()).await? {
+                Made::Now(transfer) => return answer(*transfer, false),
+                Made::Before(transfer) => return answer(*transfer, true),
+                Made::Stale => {}
+            }
+        }
+        Err(Error::Conflict(Conflict::Busy))
+    }
+
+    /// Tells the operation's own URL that it was refused; the transfer is untouched.
+    async fn refuse_finish(
+        &self,
+        current: &Transfer,
+        status: bursar_domain::Status,
+        operation: Operation,
+        url: Option<String>,
+    ) -> Error {
+        let conflict = Conflict::of(status);
+        if url.is_some() {
+            let details = Some(conflict.message().to_owned());
+            // The status is final, so this can be refused no more than it can be stale.
+            if let Err(error) = self
+                .commit_one(current.acknowledge(operation, url, details), None)
+                .await
+            {
+                return error;
+            }
+        }
+        Error::Conflict(conflict)
+    }
+
+    /// The withdrawal a request names, if it belongs to the user it names.
+    async fn withdrawal_of(&self, request: &FinishRequest) -> Result<Transfer, Error> {
+        let found = match request.transfer {
+            Some(id) => self.ports.store.find(id).await?,
+            None => None,
+        };
+        found
+            .filter(|transfer| transfer.kind() == Kind::Withdrawal)
+            .filter(|transfer| transfer.owner() == request.user)
+            .ok_or(Error::NotFound(Missing::Transfer))
+    }
+
+    async fn new_transfer(
+        &self,
+        grant: &Grant,
+        request: OpenRequest,
+    ) -> Result<NewTransfer, Error> {
+        let user = self.ports.directory.find_user(request.user).await?;
+        user.ok_or(Error::NotFound(Missing::User))?;
+        let asset = self.asset(request.asset, Missing::Asset).await?;
+        let amount = amount_in("amount", request.amount, asset.scale)?;
+        Ok(NewTransfer {
+            id: self.ports.ids.next_transfer_id().await?,
+            asset: asset.id,
+            scale: asset.scale,
+            amount,
+            fee: Amount::ZERO,
+            note: request.comment,
+            callback_url: request.callback_url,
+            created_by: grant.actor(),
+            now: self.now(),
+            root_rate: self.root_rate(asset.id).await?,
+        })
+    }
+}
+
+/// An amount in smallest units, or the field error that the asset's scale makes of it.
+pub(crate) fn amount_in(
+    field: &str,
+    amount: DecimalAmount,
+    scale: bursar_domain::Scale,
+) -> Result<Amount, Error> {
+    amount.to_amount(scale).map_err(|error| {
+        Error::Invalid(vec![FieldError::new(
+            field,
+            "amount.too_precise",
+            error.to_string(),
+        )])
+    })
+}
+
+fn open_claim(
+    grant: &Grant,
+    operation: &'static str,
+    request: &OpenRequest,
+    options: &Options,
+) -> Option<IdempotencyClaim> {
+    let key = options.key.clone()?;
+    let fields = RequestFields::default()
+        .with("userId", &request.user)
+        .with("assetId", &request.asset)
+        .with("amount", &request.amount)
+        .with_optional("comment", request.comment.as_ref())
+        .with_optional("callbackUrl", request.callback_url.as_ref());
+    Some(fields.claim(grant.principal(), operation, key))
+}
+
+fn finish_claim(
+    grant: &Grant,
+    operation: &'static str,
+    request: &FinishRequest,
+    options: &Options,
+) -> Option<IdempotencyClaim> {
+    let key = options.key.clone()?;
+    let transfer = request.transfer.map(|id| id.to_string());
+    let fields = RequestFields::default()
+        .with("userId", &request.user)
+        .with_optional("transferId", transfer.as_ref())
+        .with_optional("callbackUrl", request.callback_url.as_ref());
+    Some(fields.claim(grant.principal(), operation, key))
+}

@@ -1,0 +1,134 @@
+//! Committing one change, and what its outcome means to the caller.
+
+use bursar_domain::{Change, Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId};
+use bursar_ports::{CommitOutcome, StoreError};
+
+use crate::{App, Error, Original};
+
+/// How the caller wants a request to be treated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `Idempotency-Key`.
+    pub key: Option<IdempotencyKey>,
+    /// `Prefer: wait`: answer with the settled transfer.
+    pub wait: bool,
+}
+
+/// A transfer, and how it came to be the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// The transfer.
+    pub transfer: T,
+    /// Whether an earlier request with the same key made it.
+    pub replayed: bool,
+    /// Whether the caller's wish to wait was honoured: the transfer is settled.
+    pub waited: bool,
+}
+
+/// What a commit made, when nothing stood in its way.
+pub(crate) enum Made {
+    /// The transfer as it now is.
+    Now(Box<Transfer>),
+    /// The transfer that an earlier request with the same key made, as it is now.
+    Before(Box<Transfer>),
+    /// Somebody else changed the transfer first.
+    Stale,
+}
+
+impl App {
+    /// Commits one change and turns its outcome into a transfer or an error.
+    pub(crate) async fn commit_one(
+        &self,
+        change: Change,
+        claim: Option<IdempotencyClaim>,
+    ) -> Result<Made, Error> {
+        let named = self.name_of(&change.next);
+        let commit = Commit {
+            change,
+            idempotency: claim,
+        };
+        let outcome = match self.ports.store.commit(vec![commit]).await {
+            Ok(outcomes) => outcomes.into_iter().next(),
+            Err(source @ StoreError::OutcomeUnknown(_)) => {
+                return Err(Error::OutcomeUnknown {
+                    transfer: named,
+                    source,
+                });
+            }
+            Err(
+                error @ (StoreError::Overloaded
+                | StoreError::Unavailable(_)
+                | StoreError::Inconsistent { .. }),
+            ) => return Err(error.into()),
+        };
+        match outcome {
+            Some(CommitOutcome::Committed(transfer)) => Ok(Made::Now(transfer)),
+            Some(CommitOutcome::Replayed { original }) => {
+                Ok(Made::Before(Box::new(self.recorded(original).await?)))
+            }
+            Some(CommitOutcome::Stale { .. }) => Ok(Made::Stale),
+            Some(CommitOutcome::Refused { reason }) => Err(Error::Refused {
+                reason,
+                replayed: false,
+            }),
+            Some(CommitOutcome::RefusalReplayed { reason }) => Err(Error::Refused {
+                reason,
+                replayed: true,
+            }),
+            Some(CommitOutcome::KeyReused { original, fields }) => {
+                let original = match original {
+                    Some(id) => Some(self.name_of(&self.recorded(id).await?)),
+                    None => None,
+                };
+                Err(Error::KeyReused { original, fields })
+            }
+            None => Err(Error::Internal("the store gave no outcome")),
+        }
+    }
+
+    /// Commits a new transfer, sees to its settlement, and answers as the caller wishes.
+    pub(crate) async fn create(
+        &self,
+        change: Change,
+        claim: Option<IdempotencyClaim>,
+        wait: bool,
+    ) -> Result<Answer<Transfer>, Error> {
+        let change = if wait {
+            change.settled_at_once()
+        } else {
+            change
+        };
+        let (transfer, replayed) = match self.commit_one(change, claim).await? {
+            Made::Now(transfer) => (*transfer, false),
+            Made::Before(transfer) => (*transfer, true),
+            Made::Stale => return Err(Error::Internal("a new transfer cannot be stale")),
+        };
+        let unsettled = transfer.kind() != Kind::Withdrawal && !transfer.status().is_final();
+        let transfer = match (unsettled, wait) {
+            (true, true) => self.settle(transfer).await?,
+            (true, false) => {
+                self.settle_later(transfer.clone());
+                transfer
+            }
+            (false, _) => transfer,
+        };
+        let waited = wait && transfer.status().is_final();
+        Ok(Answer {
+            transfer,
+            replayed,
+            waited,
+        })
+    }
+
+    /// A transfer that must exist because something refers to it.
+    pub(crate) async fn recorded(&self, id: TransferId) -> Result<Transfer, Error> {
+        let found = self.ports.store.find(id).await?;
+        found.ok_or(Error::Internal("a transfer that was recorded is gone"))
+    }
+
+    /// The transfer as its callers name it.
+    pub(crate) fn name_of(&self, transfer: &Transfer) -> Original {
+        self.code_of(transfer)
+            .map_or(Original::Id(transfer.id()), Original::Code)
+    }
+}

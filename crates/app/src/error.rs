@@ -1,0 +1,194 @@
+//! What a use case answers when it does not do what was asked.
+
+use bursar_domain::{Reason, Status, TransferId};
+use bursar_ports::{Permission, StoreError};
+
+use crate::AuthError;
+
+/// Why a use case did not do what was asked. The edges turn it into their own form; nothing in it
+/// but [`Error::Store`] needs an operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The credentials are missing or not accepted.
+    #[error(transparent)]
+    Unauthenticated(AuthError),
+    /// The credential lacks the permission.
+    #[error("the permission {} is missing", .0.as_str())]
+    Forbidden(Permission),
+    /// The credential stands for no user, and this is about a user's own money.
+    #[error("the credential does not belong to a user")]
+    NoUser,
+    /// Something named in the request does not exist, or is none of the caller's business.
+    #[error("{} does not exist", .0.noun())]
+    NotFound(Missing),
+    /// Fields that are wrong in themselves.
+    #[error("the request is invalid")]
+    Invalid(Vec<FieldError>),
+    /// The transfer's state forbids it.
+    #[error("{}", .0.message())]
+    Conflict(Conflict),
+    /// A business rule refuses it.
+    #[error("{reason}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// Whether this repeats an earlier refusal of the same request.
+        replayed: bool,
+    },
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused {
+        /// The transfer of the first request, if it made one.
+        original: Option<Original>,
+        /// The fields in which the two differ.
+        fields: Vec<String>,
+    },
+    /// The asset is in use, so its scale cannot change.
+    #[error("the scale of an asset that is in use cannot change")]
+    ScaleInUse,
+    /// Another user has the name.
+    #[error("another user has this username")]
+    UsernameTaken,
+    /// Another user has the address.
+    #[error("another user has this email")]
+    EmailTaken,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store lost its connection round a commit; this names the transfer that exists if it
+    /// landed.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown {
+        /// The transfer, if it exists.
+        transfer: Original,
+        /// What happened.
+        #[source]
+        source: StoreError,
+    },
+    /// Something that cannot happen did.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+/// A transfer as its callers name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Original {
+    /// A deposit or withdrawal.
+    Id(TransferId),
+    /// An internal transfer, by its public code.
+    Code(String),
+}
+
+/// What does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A user.
+    User,
+    /// An asset of the back-office or admin API.
+    Asset,
+    /// A currency of the internal-transfer API.
+    Currency,
+    /// A transfer.
+    Transfer,
+    /// A token.
+    Token,
+    /// An access key.
+    AccessKey,
+    /// A rate.
+    Rate,
+}
+
+impl Missing {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::User => "user.unknown",
+            Self::Asset => "asset.unknown",
+            Self::Currency => "currency.unknown",
+            Self::Transfer => "transfer.unknown",
+            Self::Token => "token.unknown",
+            Self::AccessKey => "access_key.unknown",
+            Self::Rate => "rate.unknown",
+        }
+    }
+
+    /// The word for people.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::User => "The user",
+            Self::Asset => "The asset",
+            Self::Currency => "The currency",
+            Self::Transfer => "The transfer",
+            Self::Token => "The token",
+            Self::AccessKey => "The access key",
+            Self::Rate => "The rate",
+        }
+    }
+}
+
+/// Why a withdrawal can be neither confirmed nor cancelled any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// It was cancelled.
+    AlreadyCanceled,
+    /// It was paid out.
+    AlreadyCompleted,
+    /// It failed.
+    AlreadyFailed,
+    /// Other changes to it kept getting in first.
+    Busy,
+}
+
+impl Conflict {
+    /// What a status stands in the way of.
+    pub(crate) const fn of(status: Status) -> Self {
+        match status {
+            Status::Canceled => Self::AlreadyCanceled,
+            Status::Completed | Status::Success => Self::AlreadyCompleted,
+            Status::Failed | Status::Rejected => Self::AlreadyFailed,
+            Status::Pending | Status::AwaitingConfirmation => Self::Busy,
+        }
+    }
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AlreadyCanceled => "transfer.already_canceled",
+            Self::AlreadyCompleted => "transfer.already_completed",
+            Self::AlreadyFailed => "transfer.already_failed",
+            Self::Busy => "transfer.busy",
+        }
+    }
+
+    /// The sentence for people; also `ErrorDetails` of the refused operation's callback.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::AlreadyCanceled => "The transfer is already canceled.",
+            Self::AlreadyCompleted => "The transfer is already completed.",
+            Self::AlreadyFailed => "The transfer has already failed.",
+            Self::Busy => "The transfer is being changed by somebody else.",
+        }
+    }
+}
+
+/// One field of a request that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's name on the wire.
+    pub field: String,
+    /// The stable code.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// Names a wrong field.
+    pub fn new(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            code,
+            detail: detail.into(),
+        }
+    }
+}

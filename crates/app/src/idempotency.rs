@@ -1,0 +1,55 @@
+//! From a parsed request to its claim on an idempotency key.
+
+use bursar_domain::{FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope};
+use sha2::{Digest, Sha256};
+
+use crate::Principal;
+
+/// The fields of a request in their normal form, in a fixed order.
+#[derive(Debug, Default)]
+pub(crate) struct RequestFields(Vec<FieldValue>);
+
+impl RequestFields {
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &impl ToString) -> Self {
+        self.0.push(FieldValue {
+            name: name.to_owned(),
+            value: value.to_string(),
+        });
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_optional(self, name: &str, value: Option<&String>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Claims a key for this request.
+    pub(crate) fn claim(
+        self,
+        principal: &Principal,
+        operation: &'static str,
+        key: IdempotencyKey,
+    ) -> IdempotencyClaim {
+        let mut hash = Sha256::new();
+        for field in &self.0 {
+            // Lengths keep `a` + `bc` apart from `ab` + `c`.
+            for part in [&field.name, &field.value] {
+                hash.update(part.len().to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        IdempotencyClaim {
+            scope: KeyScope {
+                principal: principal.key_principal(),
+                operation,
+            },
+            key,
+            fingerprint: Fingerprint(hash.finalize().into()),
+            fields: self.0,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The secrets from the configuration, and everything that is computed with them.
+
+use std::fmt;
+
+use bursar_domain::{CodeSalt, TransferId};
+use bursar_ports::{SealedSecret, TokenHash};
+use chacha20poly1305::{
+    Key, KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+type HmacSha256 = Hmac<Sha256>;
+
+const CODE_PREFIX: &str = "TRF";
+const NONCE_BYTES: usize = 24;
+
+/// Keys from the configuration.
+pub struct Keyring {
+    /// Hides the numeric ids inside transfer codes. It can never change: codes are for ever.
+    code_key: [u8; 32],
+    /// Encrypt secrets at rest; the first one encrypts, all decrypt.
+    sealing_keys: Vec<(String, [u8; 32])>,
+    code_alphabet: Encoding,
+}
+
+impl Keyring {
+    /// Takes the key for transfer codes and the named keys for secrets at rest, the one that
+    /// encrypts first.
+    ///
+    /// # Errors
+    /// [`SealError::NoKey`] when there is no key to encrypt with.
+    pub fn try_new(
+        code_key: [u8; 32],
+        sealing_keys: Vec<(String, [u8; 32])>,
+    ) -> Result<Self, SealError> {
+        if sealing_keys.is_empty() {
+            return Err(SealError::NoKey);
+        }
+        let mut crockford = Specification::new();
+        crockford
+            .symbols
+            .push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+        crockford.translate.from.push_str("abcdefghjkmnpqrstvwxyz");
+        crockford.translate.to.push_str("ABCDEFGHJKMNPQRSTVWXYZ");
+        let code_alphabet = crockford.encoding().map_err(|_| SealError::NoKey)?;
+        Ok(Self {
+            code_key,
+            sealing_keys,
+            code_alphabet,
+        })
+    }
+
+    /// The public code of an internal transfer: its id, encrypted under the salt, and the salt.
+    pub fn transfer_code(&self, id: TransferId, salt: &CodeSalt) -> String {
+        let mut bytes = Vec::with_capacity(18);
+        bytes.extend_from_slice(&self.mask_id(id.get(), salt).to_be_bytes());
+        bytes.extend_from_slice(salt.as_bytes());
+        format!("{CODE_PREFIX}{}", self.code_alphabet.encode(&bytes))
+    }
+
+    /// The id and salt inside a code. The transfer with this id has this code only if it has this
+    /// salt too.
+    pub fn read_transfer_code(&self, code: &str) -> Option<(TransferId, CodeSalt)> {
+        let suffix = code.strip_prefix(CODE_PREFIX)?;
+        let bytes = self.code_alphabet.decode(suffix.as_bytes()).ok()?;
+        let (masked, salt) = bytes.split_at_checked(8)?;
+        let salt = CodeSalt::new(salt.try_into().ok()?);
+        let masked = i64::from_be_bytes(masked.try_into().ok()?);
+        let id = TransferId::try_new(self.mask_id(masked, &salt)).ok()?;
+        Some((id, salt))
+    }
+
+    /// XOR with a pseudo-random pad of the salt: hides an id and, applied again, shows it.
+    fn mask_id(&self, id: i64, salt: &CodeSalt) -> i64 {
+        let pad = hmac_sha256(&self.code_key, &[salt.as_bytes()]);
+        let mut head = [0; 8];
+        for (to, from) in head.iter_mut().zip(pad) {
+            *to = from;
+        }
+        id ^ i64::from_be_bytes(head)
+    }
+
+    /// Encrypts a secret, bound to what it belongs to.
+    ///
+    /// # Errors
+    /// [`SealError::Failed`] when the cipher refuses, which it has no reason to.
+    pub fn seal(
+        &self,
+        secret: &[u8],
+        belongs_to: &str,
+        random: [u8; 32],
+    ) -> Result<SealedSecret, SealError> {
+        let (key_id, key) = self.sealing_keys.first().ok_or(SealError::NoKey)?;
+        let nonce = random
+            .first_chunk::<NONCE_BYTES>()
+            .ok_or(SealError::Failed)?;
+        let payload = Payload {
+            msg: secret,
+            aad: belongs_to.as_bytes(),
+        };
+        let sealed = XChaCha20Poly1305::new(&Key::from(*key))
+            .encrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| SealError::Failed)?;
+        let bytes = [nonce.as_slice(), &sealed].concat();
+        Ok(SealedSecret {
+            key_id: key_id.clone(),
+            bytes,
+        })
+    }
+
+    /// Decrypts a secret that belongs to `belongs_to`.
+    ///
+    /// # Errors
+    /// [`SealError::NoKey`] when the key is not in the configuration any more;
+    /// [`SealError::Failed`] when the secret was changed or belongs to something else.
+    pub fn open(&self, sealed: &SealedSecret, belongs_to: &str) -> Result<Vec<u8>, SealError> {
+        let (_, key) = self
+            .sealing_keys
+            .iter()
+            .find(|(key_id, _)| *key_id == sealed.key_id)
+            .ok_or(SealError::NoKey)?;
+        let (nonce, msg) = sealed
+            .bytes
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(SealError::Failed)?;
+        XChaCha20Poly1305::new(&Key::from(*key))
+            .decrypt(
+                &XNonce::from(*nonce),
+                Payload {
+                    msg,
+                    aad: belongs_to.as_bytes(),
+                },
+            )
+            .map_err(|_| SealError::Failed)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(..)")
+    }
+}
+
+/// A secret that cannot be encrypted or decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The key is not in the configuration.
+    #[error("the key for this secret is not configured")]
+    NoKey,
+    /// The cipher refuses.
+    #[error("the secret cannot be decrypted")]
+    Failed,
+}
+
+/// The hash under which an opaque token is kept. A slow hash would protect nothing: tokens have
+/// 256 random bits.
+pub(crate) fn hash_token(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token.as_bytes()).into())
+}
+
+/// 32 random bytes as text for tokens and secrets.
+pub(crate) fn random_text(random: [u8; 32]) -> String {
+    BASE64URL_NOPAD.encode(&random)
+}
+
+/// HMAC-SHA256 over several parts, one after the other.
+pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // HMAC takes keys of any length, so there is no error to speak of.
+    let Ok(mut mac) = <HmacSha256 as KeyInit>::new_from_slice(key) else {
+        return [0; 32];
+    };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Compares in constant time.
+pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
+    left.ct_eq(right).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyring() -> Keyring {
+        let keys = vec![("new".to_owned(), [2; 32]), ("old".to_owned(), [1; 32])];
+        Keyring::try_new([7; 32], keys).unwrap()
+    }
+
+    #[test]
+    fn codes_carry_their_transfer_and_read_back() {
+        let (id, salt) = (TransferId::try_new(42).unwrap(), CodeSalt::new([9; 10]));
+        let code = keyring().transfer_code(id, &salt);
+        assert_eq!(code.len(), 32);
+        assert!(code.starts_with("TRF") && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert_eq!(keyring().read_transfer_code(&code), Some((id, salt)));
+    }
+
+    #[test]
+    fn neighbouring_ids_have_unrelated_codes() {
+        let code = |id, salt| keyring().transfer_code(TransferId::try_new(id).unwrap(), &salt);
+        let one = code(1, CodeSalt::new([1; 10]));
+        let two = code(2, CodeSalt::new([2; 10]));
+        assert_ne!(one.get(3..8), two.get(3..8));
+    }
+
+    #[test]
+    fn what_is_no_code_is_none() {
+        for code in ["", "TRF", "TRF123456", "trf", "TRFé", &"TRF0".repeat(9)] {
+            assert_eq!(keyring().read_transfer_code(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn secrets_open_only_where_they_belong() {
+        let sealed = keyring().seal(b"secret", "key-1", [3; 32]).unwrap();
+        assert_eq!(sealed.key_id, "new");
+        assert!(!sealed.bytes.windows(6).any(|window| window == b"secret"));
+        assert_eq!(keyring().open(&sealed, "key-1").unwrap(), b"secret");
+        assert_eq!(keyring().open(&sealed, "key-2"), Err(SealError::Failed));
+        let foreign = SealedSecret {
+            key_id: "gone".to_owned(),
+            ..sealed.clone()
+        };
+        assert_eq!(keyring().open(&foreign, "key-1"), Err(SealError::NoKey));
+        let mut torn = sealed;
+        torn.bytes.pop();
+        assert_eq!(keyring().open(&torn, "key-1"), Err(SealError::Failed));
+    }
+
+    #[test]
+    fn an_older_key_still_opens() {
+        let old = Keyring::try_new([7; 32], vec![("old".to_owned(), [1; 32])]).unwrap();
+        let sealed = old.seal(b"secret", "key-1", [3; 32]).unwrap();
+        assert_eq!(keyring().open(&sealed, "key-1").unwrap(), b"secret");
+    }
+}

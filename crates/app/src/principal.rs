@@ -1,0 +1,88 @@
+//! Who is calling and what they may do.
+
+use bursar_domain::{ActorId, UserId};
+use bursar_ports::Permission;
+
+use crate::Error;
+
+/// Who the credentials say is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Whom the credential stands for, as operators see it.
+    pub subject: String,
+    /// The user it acts for, if it is a user's.
+    pub user: Option<UserId>,
+    /// What it allows.
+    pub permissions: Vec<Permission>,
+}
+
+impl Principal {
+    /// Grants a permission that the credential has.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when it does not.
+    pub fn grant(&self, permission: Permission) -> Result<Grant, Error> {
+        self.grant_any(&[permission])
+    }
+
+    /// Grants the first of several permissions that the credential has.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], naming the first one, when it has none of them.
+    pub fn grant_any(&self, permissions: &[Permission]) -> Result<Grant, Error> {
+        let granted = permissions
+            .iter()
+            .find(|one| self.permissions.contains(one));
+        match (granted, permissions.first()) {
+            (Some(permission), _) => Ok(Grant {
+                principal: self.clone(),
+                permission: *permission,
+            }),
+            (None, Some(wanted)) => Err(Error::Forbidden(*wanted)),
+            (None, None) => Err(Error::Internal("no permission was asked for")),
+        }
+    }
+
+    /// The name under which idempotency keys are kept apart.
+    pub(crate) fn key_principal(&self) -> String {
+        self.user
+            .map_or_else(|| self.subject.clone(), |user| user.to_string())
+    }
+}
+
+/// Proof that a principal has a permission. Only [`Principal::grant`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    principal: Principal,
+    permission: Permission,
+}
+
+impl Grant {
+    /// Whose it is.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(crate) fn actor(&self) -> ActorId {
+        ActorId::new(self.principal.subject.clone())
+    }
+
+    /// Refuses a grant of another permission.
+    pub(crate) fn require(&self, permission: Permission) -> Result<(), Error> {
+        self.require_any(&[permission])
+    }
+
+    pub(crate) fn require_any(&self, permissions: &[Permission]) -> Result<(), Error> {
+        match permissions.first() {
+            _ if permissions.contains(&self.permission) => Ok(()),
+            Some(wanted) => Err(Error::Forbidden(*wanted)),
+            None => Err(Error::Internal("no permission was asked for")),
+        }
+    }
+
+    /// The user whose money this is about.
+    pub(crate) fn require_user(&self, permission: Permission) -> Result<UserId, Error> {
+        self.require(permission)?;
+        self.principal.user.ok_or(Error::NoUser)
+    }
+}
