@@ -6,9 +6,8 @@
 //! status, its `Retry-After` and a bounded number of bytes are read.
 #![warn(clippy::missing_errors_doc)]
 
-mod http_hosts;
+mod address;
 mod notifier;
 mod retry_after;
 
-pub use http_hosts::{HttpHost, HttpHosts, ParseHttpHostError};
 pub use notifier::{HttpNotifier, NotifierConfig, NotifierError};

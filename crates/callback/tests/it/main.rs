@@ -9,7 +9,7 @@ mod receiver;
 
 use std::time::Duration;
 
-use bursar_callback::{HttpHost, HttpNotifier, NotifierConfig};
+use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::Timestamp;
 use bursar_ports::{Delivered, Notification, Notifier, Undelivered};
 use receiver::{Receiver, Script};
@@ -18,7 +18,7 @@ const BODY: &str = r#"{"Amount":1.0,"ErrorDetails":null}"#;
 
 fn config() -> NotifierConfig {
     NotifierConfig {
-        http_hosts: [HttpHost::Loopback].into_iter().collect(),
+        http_hosts: vec!["127.0.0.1".to_owned()],
         attempt_timeout: Duration::from_millis(300),
         connect_timeout: Duration::from_millis(200),
         drain_timeout: Duration::from_millis(100),
