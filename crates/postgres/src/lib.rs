@@ -1,8 +1,15 @@
 //! The PostgreSQL adapter: batch engine, directory, outbox and lists.
 
+mod error;
 pub mod local;
 pub mod migrations;
+mod pool;
+mod row;
+mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tx;
+mod value;
 
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
+pub use crate::pool::PoolConfig;
