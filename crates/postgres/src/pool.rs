@@ -1,6 +1,6 @@
 //! Connections: how they are made and how long they may be kept waiting.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bursar_ports::StoreError;
 use diesel::ConnectionError;
@@ -85,6 +85,40 @@ impl PoolConfig {
 
 async fn establish(url: &str) -> Result<AsyncPgConnection, ConnectionError> {
     <AsyncPgConnection as diesel_async::AsyncConnection>::establish(url).await
+}
+
+/// The connections to one database, shared by every adapter of this crate. Cloning is cheap and
+/// gives the same connections.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<AsyncPgConnection>,
+}
+
+impl Database {
+    /// Connects, so that a wrong address is known at once and not with the first request.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no connection can be made.
+    pub async fn connect(config: PoolConfig) -> Result<Self, StoreError> {
+        let pool = config.pool()?;
+        drop(checkout(&pool).await?);
+        Ok(Self { pool })
+    }
+
+    /// The connections.
+    pub(crate) const fn pool(&self) -> &Pool<AsyncPgConnection> {
+        &self.pool
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.pool.status();
+        f.debug_struct("Database")
+            .field("connections", &status.size)
+            .field("connections_max", &status.max_size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A connection from the pool, or the error for "there is none".
