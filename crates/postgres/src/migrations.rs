@@ -1,0 +1,253 @@
+//! The schema's migrations, embedded in the binary.
+//!
+//! Several replicas may start on one empty database at the same moment. No lock guards against
+//! that: every migration runs in a transaction together with the row that records it, so of two
+//! runners one fails and loses nothing. [`migrate`] therefore looks again after a failure and goes
+//! on from whatever the other one has applied meanwhile.
+
+use std::{collections::BTreeSet, error::Error, time::Duration};
+
+use diesel::{
+    dsl::sql,
+    migration::{Migration, MigrationSource},
+    pg::Pg,
+    sql_types::{Bool, Text},
+};
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, RunQueryDsl,
+    async_connection_wrapper::AsyncConnectionWrapper,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+const EMBEDDED: EmbeddedMigrations = embed_migrations!("../../migrations");
+
+/// How often a migration may fail in a row, with nobody else making progress, before it is given up.
+const ATTEMPTS_MAX: u32 = 3;
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Where a database stands against the migrations this program carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationState {
+    /// Exactly the migrations of this program are applied.
+    Current,
+    /// These versions still have to be applied, in this order.
+    Behind {
+        /// The versions that are missing in the database.
+        pending: Vec<String>,
+    },
+    /// A newer program has migrated the database: this one must not serve on it.
+    Ahead {
+        /// The versions this program does not know.
+        unknown: Vec<String>,
+    },
+}
+
+/// Why the schema could not be read or brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// No connection could be made.
+    #[error("cannot connect to the database")]
+    Connect(#[source] BoxError),
+    /// The record of applied migrations could not be read.
+    #[error("cannot read which migrations are applied")]
+    Read(#[source] BoxError),
+    /// The migrations compiled into this program are malformed.
+    #[error("the embedded migrations are malformed")]
+    Malformed(#[source] BoxError),
+    /// One migration was refused by the database; nothing of it remains.
+    #[error("migration {version} failed")]
+    Failed {
+        /// The migration's version.
+        version: String,
+        /// What the database said.
+        #[source]
+        source: BoxError,
+    },
+    /// A newer program has migrated this database.
+    #[error("the database has migrations this program does not know: {}", unknown.join(", "))]
+    Ahead {
+        /// The versions this program does not know.
+        unknown: Vec<String>,
+    },
+    /// The task that ran the migrations ended before its time.
+    #[error("the migration task was interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
+/// Applies every pending migration to the database at `url`.
+///
+/// Repeating it, also from several processes at once, is safe.
+///
+/// # Errors
+/// [`MigrateError`] when the database cannot be reached, is ahead of this program, or refuses a
+/// migration.
+pub async fn migrate(url: &str) -> Result<(), MigrateError> {
+    migrate_connection(connect(url).await?).await
+}
+
+/// Says how the database at `url` stands, without changing it.
+///
+/// # Errors
+/// [`MigrateError`] when the database cannot be reached or its record cannot be read.
+pub async fn migration_state(url: &str) -> Result<MigrationState, MigrateError> {
+    let mut connection = connect(url).await?;
+    let applied = read_applied(&mut connection).await?;
+    state_of(&applied, &embedded()?)
+}
+
+/// As [`migrate`], over a connection made elsewhere (with TLS, for one).
+pub(crate) async fn migrate_connection(
+    mut connection: AsyncPgConnection,
+) -> Result<(), MigrateError> {
+    let known = embedded()?;
+    let mut failures = 0;
+    loop {
+        let applied = read_applied(&mut connection).await?;
+        match state_of(&applied, &known)? {
+            MigrationState::Current => return Ok(()),
+            MigrationState::Ahead { unknown } => return Err(MigrateError::Ahead { unknown }),
+            MigrationState::Behind { pending } => {
+                tracing::info!(pending = pending.len(), "migrating the database");
+            }
+        }
+        let before = applied.len();
+        let (returned, outcome) = run_pending(connection).await?;
+        connection = returned;
+        let Err(error) = outcome else {
+            return Ok(());
+        };
+        if read_applied(&mut connection).await?.len() > before {
+            failures = 0;
+            continue;
+        }
+        failures += 1;
+        if failures >= ATTEMPTS_MAX {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+    }
+}
+
+type Ran = (AsyncPgConnection, Result<(), MigrateError>);
+
+/// Runs diesel's blocking harness on a thread of its own, the only way that works both on tokio's
+/// multi-threaded runtime and on actix's single-threaded one.
+async fn run_pending(connection: AsyncPgConnection) -> Result<Ran, MigrateError> {
+    tokio::task::spawn_blocking(move || {
+        let mut harness = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
+        let outcome = run_each(&mut harness);
+        (harness.into_inner(), outcome)
+    })
+    .await
+    .map_err(MigrateError::Interrupted)
+}
+
+fn run_each(harness: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), MigrateError> {
+    for migration in harness
+        .pending_migrations(EMBEDDED)
+        .map_err(MigrateError::Read)?
+    {
+        let version = migration.name().version().to_string();
+        harness
+            .run_migration(&*migration)
+            .map_err(|source| MigrateError::Failed {
+                version: version.clone(),
+                source,
+            })?;
+        tracing::info!(migration = %migration.name(), "migrated");
+    }
+    Ok(())
+}
+
+async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
+    AsyncPgConnection::establish(url)
+        .await
+        .map_err(|error| MigrateError::Connect(error.into()))
+}
+
+/// Reads the record without diesel's own `applied_migrations`, which creates the table first: the
+/// serving role may look but not create.
+async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Vec<String>, MigrateError> {
+    let recorded: bool = diesel::select(sql::<Bool>(
+        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+    ))
+    .get_result(connection)
+    .await
+    .map_err(|error| MigrateError::Read(error.into()))?;
+    if !recorded {
+        return Ok(Vec::new());
+    }
+    sql::<Text>("SELECT version FROM __diesel_schema_migrations ORDER BY version")
+        .load(connection)
+        .await
+        .map_err(|error| MigrateError::Read(error.into()))
+}
+
+fn embedded() -> Result<Vec<String>, MigrateError> {
+    let migrations: Vec<Box<dyn Migration<Pg>>> =
+        EMBEDDED.migrations().map_err(MigrateError::Malformed)?;
+    Ok(migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect())
+}
+
+fn state_of(applied: &[String], known: &[String]) -> Result<MigrationState, MigrateError> {
+    let applied_set: BTreeSet<_> = applied.iter().collect();
+    let known_set: BTreeSet<_> = known.iter().collect();
+    if known_set.len() != known.len() {
+        return Err(MigrateError::Malformed(
+            "two migrations share one version".into(),
+        ));
+    }
+    let missing_in = |left: &BTreeSet<&String>, right: &BTreeSet<&String>| -> Vec<String> {
+        left.difference(right).map(ToString::to_string).collect()
+    };
+    let unknown = missing_in(&applied_set, &known_set);
+    let pending = missing_in(&known_set, &applied_set);
+    Ok(match (unknown.is_empty(), pending.is_empty()) {
+        (false, _) => MigrationState::Ahead { unknown },
+        (true, false) => MigrationState::Behind { pending },
+        (true, true) => MigrationState::Current,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_version_nobody_here_knows_outweighs_what_is_pending() {
+        let state = state_of(&versions(&["1", "9"]), &versions(&["1", "2"])).unwrap();
+        assert_eq!(
+            state,
+            MigrationState::Ahead {
+                unknown: versions(&["9"])
+            }
+        );
+    }
+
+    #[test]
+    fn pending_versions_are_named_in_order() {
+        let state = state_of(&versions(&["1"]), &versions(&["1", "2", "3"])).unwrap();
+        assert_eq!(
+            state,
+            MigrationState::Behind {
+                pending: versions(&["2", "3"])
+            }
+        );
+        let state = state_of(&versions(&["1"]), &versions(&["1"])).unwrap();
+        assert_eq!(state, MigrationState::Current);
+    }
+
+    #[test]
+    fn two_migrations_of_one_version_are_refused() {
+        assert!(state_of(&[], &versions(&["1", "1"])).is_err());
+    }
+}

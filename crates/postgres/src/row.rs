@@ -1,0 +1,8 @@
+//! Rows as they are read, and how they become domain values. A row that fits no value is an error,
+//! never a guess.
+
+mod account;
+mod transfer;
+
+pub(crate) use account::{AccountRow, owner_columns, read_account_key};
+pub(crate) use transfer::TransferRow;

@@ -1,0 +1,87 @@
+//! Account rows.
+
+use bursar_domain::{AccountKey, AssetId, Balance, Owner, UserId, UserStatus};
+use bursar_ports::StoreError;
+use diesel::{
+    prelude::{Queryable, QueryableByName, Selectable},
+    sql_types::{BigInt, Numeric, Text, Timestamptz},
+};
+use uuid::Uuid;
+
+use crate::{
+    error::inconsistent,
+    schema::accounts,
+    value::{At, Units},
+};
+
+/// A row of `accounts`.
+#[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
+#[diesel(table_name = accounts)]
+pub(crate) struct AccountRow {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) id: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) owner_kind: String,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub(crate) owner: Uuid,
+    #[diesel(sql_type = Text)]
+    pub(crate) asset: String,
+    #[diesel(sql_type = Numeric)]
+    pub(crate) available: Units,
+    #[diesel(sql_type = Numeric)]
+    pub(crate) held: Units,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) seq: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) status: String,
+    #[diesel(sql_type = Timestamptz)]
+    pub(crate) stamped_at: At,
+}
+
+impl AccountRow {
+    /// Which account it is.
+    pub(crate) fn key(&self) -> Result<AccountKey, StoreError> {
+        read_account_key(&self.owner_kind, self.owner, &self.asset)
+    }
+
+    /// What it holds.
+    pub(crate) fn balance(&self) -> Result<Balance, StoreError> {
+        let status: UserStatus = self
+            .status
+            .parse()
+            .map_err(|_| inconsistent("accounts", format!("id {}: status", self.id)))?;
+        Ok(Balance {
+            available: self.available.0,
+            held: self.held.0,
+            seq: self.seq,
+            status,
+            stamped_at: self.stamped_at.0,
+        })
+    }
+}
+
+/// The account that these columns name.
+pub(crate) fn read_account_key(
+    owner_kind: &str,
+    owner: Uuid,
+    asset: &str,
+) -> Result<AccountKey, StoreError> {
+    let owner = match owner_kind {
+        "user" => Owner::User(UserId::new(owner)),
+        "fees" => Owner::Fees,
+        "world" => Owner::World,
+        other => return Err(inconsistent("accounts", format!("owner_kind {other}"))),
+    };
+    let asset =
+        AssetId::parse(asset).map_err(|_| inconsistent("accounts", format!("asset {asset}")))?;
+    Ok(AccountKey { owner, asset })
+}
+
+/// The columns that name an owner; system accounts have the nil UUID.
+pub(crate) const fn owner_columns(owner: Owner) -> (&'static str, Uuid) {
+    match owner {
+        Owner::User(user) => ("user", user.as_uuid()),
+        Owner::Fees => ("fees", Uuid::nil()),
+        Owner::World => ("world", Uuid::nil()),
+    }
+}

@@ -1,0 +1,173 @@
+//! Transfer rows.
+
+use bigdecimal::BigDecimal;
+use bursar_domain::{
+    ActorId, Amount, AssetId, Body, CodeSalt, DepositState, InternalState, Kind, Reason, Recipient,
+    RootRate, Scale, Status, Transfer, TransferId, TransferParts, UserId, Version, WithdrawalState,
+};
+use bursar_ports::StoreError;
+use diesel::prelude::{Queryable, Selectable};
+use uuid::Uuid;
+
+use crate::{
+    error::inconsistent,
+    schema::transfers,
+    value::{At, Units},
+};
+
+/// A row of `transfers`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = transfers)]
+pub(crate) struct TransferRow {
+    pub(crate) id: i64,
+    pub(crate) version: i32,
+    kind: String,
+    state: String,
+    asset: String,
+    scale: i16,
+    amount: Units,
+    fee: Units,
+    user_id: Uuid,
+    recipient_id: Option<Uuid>,
+    recipient_typed: Option<String>,
+    code_salt: Option<Vec<u8>>,
+    custom_id: Option<String>,
+    note: Option<String>,
+    callback_url: Option<String>,
+    reason: Option<String>,
+    created_by: String,
+    finished_by: Option<String>,
+    root_asset: Option<String>,
+    root_scale: Option<i16>,
+    root_rate: Option<BigDecimal>,
+    created_at: At,
+    updated_at: At,
+}
+
+impl TryFrom<TransferRow> for Transfer {
+    type Error = StoreError;
+
+    fn try_from(row: TransferRow) -> Result<Self, StoreError> {
+        let id = row.id;
+        let parts = row.read();
+        parts
+            .map(Self::from_parts)
+            .map_err(|column| inconsistent("transfers", format!("id {id}: {column}")))
+    }
+}
+
+impl TransferRow {
+    /// The parts, or the name of the first column that does not fit.
+    fn read(self) -> Result<TransferParts, &'static str> {
+        let body = self.body()?;
+        let root_rate = match (self.root_asset, self.root_scale, self.root_rate) {
+            (Some(asset), Some(scale), Some(rate)) => Some(RootRate {
+                asset: AssetId::parse(&asset).map_err(|_| "root_asset")?,
+                scale: read_scale(scale).ok_or("root_scale")?,
+                rate,
+            }),
+            (None, None, None) => None,
+            _ => return Err("root_rate"),
+        };
+        Ok(TransferParts {
+            id: TransferId::try_new(self.id).map_err(|_| "id")?,
+            version: Version::new(self.version),
+            asset: AssetId::parse(&self.asset).map_err(|_| "asset")?,
+            scale: read_scale(self.scale).ok_or("scale")?,
+            amount: Amount::try_from_units(self.amount.0).map_err(|_| "amount")?,
+            fee: Amount::try_from_units(self.fee.0).map_err(|_| "fee")?,
+            note: self.note,
+            callback_url: self.callback_url,
+            created_by: ActorId::new(self.created_by),
+            created_at: self.created_at.0,
+            updated_at: self.updated_at.0,
+            root_rate,
+            body,
+        })
+    }
+
+    fn body(&self) -> Result<Body, &'static str> {
+        let user = UserId::new(self.user_id);
+        let status = Status::from_name(&self.state).ok_or("state")?;
+        let reason = || {
+            self.reason
+                .as_deref()
+                .and_then(Reason::from_code)
+                .ok_or("reason")
+        };
+        let by = || {
+            self.finished_by
+                .clone()
+                .map(ActorId::new)
+                .ok_or("finished_by")
+        };
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == self.kind)
+            .ok_or("kind")?;
+        match kind {
+            Kind::Deposit => {
+                let state = match status {
+                    Status::Pending => DepositState::Pending,
+                    Status::Completed => DepositState::Completed,
+                    Status::Failed => DepositState::Failed { reason: reason()? },
+                    Status::AwaitingConfirmation
+                    | Status::Canceled
+                    | Status::Success
+                    | Status::Rejected => return Err("state"),
+                };
+                Ok(Body::Deposit { user, state })
+            }
+            Kind::Withdrawal => {
+                let state = match status {
+                    Status::AwaitingConfirmation => WithdrawalState::AwaitingConfirmation,
+                    Status::Completed => WithdrawalState::Completed { by: by()? },
+                    Status::Failed => WithdrawalState::Failed { reason: reason()? },
+                    Status::Canceled => WithdrawalState::Canceled { by: by()? },
+                    Status::Pending | Status::Success | Status::Rejected => return Err("state"),
+                };
+                Ok(Body::Withdrawal { user, state })
+            }
+            Kind::Internal => {
+                let state = match status {
+                    Status::Pending => InternalState::Pending,
+                    Status::Success => InternalState::Success,
+                    Status::Rejected => InternalState::Rejected { reason: reason()? },
+                    Status::AwaitingConfirmation
+                    | Status::Completed
+                    | Status::Failed
+                    | Status::Canceled => return Err("state"),
+                };
+                let salt = self
+                    .code_salt
+                    .as_deref()
+                    .and_then(|salt| salt.try_into().ok());
+                Ok(Body::Internal {
+                    sender: user,
+                    recipient: self.recipient()?,
+                    salt: CodeSalt::new(salt.ok_or("code_salt")?),
+                    custom_id: self.custom_id.clone(),
+                    state,
+                })
+            }
+        }
+    }
+
+    fn recipient(&self) -> Result<Recipient, &'static str> {
+        match (self.recipient_id, self.recipient_typed.clone()) {
+            (Some(user), None) => Ok(Recipient::Id(UserId::new(user))),
+            (Some(user), Some(typed)) => Ok(Recipient::Alias {
+                typed,
+                user: UserId::new(user),
+            }),
+            (None, Some(typed)) => Ok(Recipient::Unknown { typed }),
+            (None, None) => Err("recipient_id"),
+        }
+    }
+}
+
+fn read_scale(scale: i16) -> Option<Scale> {
+    u8::try_from(scale)
+        .ok()
+        .and_then(|scale| Scale::try_new(scale).ok())
+}

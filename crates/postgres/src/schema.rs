@@ -1,0 +1,173 @@
+//! The tables as diesel sees them. A test compares them with a freshly migrated database.
+
+diesel::table! {
+    directory.users (id) {
+        id -> Uuid,
+        username -> Text,
+        username_fold -> Text,
+        email -> Text,
+        email_fold -> Text,
+        roles -> Array<Text>,
+        status -> Text,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    directory.asset_books (asset) {
+        asset -> Text,
+        book -> Text,
+    }
+}
+
+diesel::table! {
+    directory.asset_rates (asset) {
+        asset -> Text,
+        rate -> Numeric,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    directory.tokens (id) {
+        id -> Uuid,
+        hash -> Bytea,
+        subject -> Text,
+        user_id -> Nullable<Uuid>,
+        permissions -> Array<Text>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    directory.access_keys (access_key) {
+        access_key -> Text,
+        user_id -> Uuid,
+        permissions -> Array<Text>,
+        secret_key_id -> Text,
+        secret -> Bytea,
+        allowed_ips -> Array<Text>,
+        requests_per_minute -> Nullable<Integer>,
+        created_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    book_main.assets (id) {
+        id -> Text,
+        name -> Text,
+        scale -> SmallInt,
+        can_deposit -> Bool,
+        can_withdraw -> Bool,
+        can_transfer -> Bool,
+    }
+}
+
+diesel::table! {
+    book_main.owners (id) {
+        id -> Uuid,
+        status -> Text,
+    }
+}
+
+diesel::table! {
+    book_main.accounts (id) {
+        id -> BigInt,
+        owner_kind -> Text,
+        owner -> Uuid,
+        asset -> Text,
+        available -> Numeric,
+        held -> Numeric,
+        seq -> BigInt,
+        status -> Text,
+        stamped_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    book_main.transfers (id) {
+        id -> BigInt,
+        version -> Integer,
+        kind -> Text,
+        state -> Text,
+        asset -> Text,
+        scale -> SmallInt,
+        amount -> Numeric,
+        fee -> Numeric,
+        user_id -> Uuid,
+        recipient_id -> Nullable<Uuid>,
+        recipient_typed -> Nullable<Text>,
+        code_salt -> Nullable<Bytea>,
+        custom_id -> Nullable<Text>,
+        note -> Nullable<Text>,
+        callback_url -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        created_by -> Text,
+        finished_by -> Nullable<Text>,
+        root_asset -> Nullable<Text>,
+        root_scale -> Nullable<SmallInt>,
+        root_rate -> Nullable<Numeric>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        entry_refs -> Array<BigInt>,
+    }
+}
+
+diesel::table! {
+    book_main.entries (account_id, seq) {
+        account_id -> BigInt,
+        seq -> BigInt,
+        transfer_id -> BigInt,
+        available_delta -> Numeric,
+        held_delta -> Numeric,
+        available_after -> Numeric,
+        held_after -> Numeric,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    book_main.idempotency_keys (principal, operation, key) {
+        principal -> Text,
+        operation -> Text,
+        key -> Text,
+        fingerprint -> Bytea,
+        fields -> Jsonb,
+        transfer_id -> BigInt,
+        refusal -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    book_main.callbacks (id) {
+        id -> Uuid,
+        transfer_id -> BigInt,
+        operation -> Text,
+        url -> Text,
+        url_digest -> Bytea,
+        status -> Text,
+        error -> Nullable<Text>,
+        state -> Text,
+        attempts -> Integer,
+        created_at -> Timestamptz,
+        next_attempt_at -> Nullable<Timestamptz>,
+        lease -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    book_main.callback_attempts (callback_id, attempt) {
+        callback_id -> Uuid,
+        attempt -> Integer,
+        at -> Timestamptz,
+        duration_ms -> BigInt,
+        http_status -> Nullable<Integer>,
+        outcome -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
+diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);

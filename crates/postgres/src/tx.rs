@@ -1,0 +1,96 @@
+//! The only place that opens a transaction.
+//!
+//! READ COMMITTED with explicit row locks in one fixed order, everywhere. Nothing but the database
+//! is awaited inside a transaction.
+
+use std::time::Duration;
+
+use bursar_ports::StoreError;
+use diesel::{
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    result::QueryResult,
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::deadpool::Pool};
+use futures_util::future::BoxFuture;
+
+use crate::{
+    error::{is_serialization_failure, unavailable},
+    pool::checkout,
+};
+
+/// How often a transaction is repeated after a serialization failure.
+const TRIES_MAX: u32 = 5;
+
+/// Runs `work` in a transaction, again after a serialization failure. `name` is the same verb
+/// phrase in logs and metrics.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it failed: nothing happened, unless the connection was lost
+/// while committing. Callers repeat safely: everything done here is idempotent.
+pub(crate) async fn run_tx<T, F>(
+    pool: &Pool<AsyncPgConnection>,
+    name: &'static str,
+    work: F,
+) -> Result<T, StoreError>
+where
+    T: Send,
+    F: for<'c> Fn(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send + Sync,
+{
+    let mut connection = checkout(pool).await?;
+    let mut tries = 1;
+    loop {
+        let outcome = connection
+            .transaction(async |connection| work(connection).await)
+            .await;
+        match outcome {
+            Ok(value) => return Ok(value),
+            Err(error) if is_serialization_failure(&error) && tries < TRIES_MAX => {
+                metrics::counter!("bursar_tx_retries_total", "name" => name).increment(1);
+                tokio::time::sleep(Duration::from_millis(10) * tries).await;
+                tries += 1;
+            }
+            Err(error) => {
+                metrics::counter!("bursar_tx_failures_total", "name" => name).increment(1);
+                return Err(unavailable(error));
+            }
+        }
+    }
+}
+
+/// `BEGIN`, for the batch engine, which pipelines it with its first statements.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(crate) struct Begin;
+
+/// `COMMIT`, for the batch engine, which pipelines it with its last statements.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(crate) struct CommitTx;
+
+/// `ROLLBACK`, for a batch that is given up.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(crate) struct Rollback;
+
+impl QueryFragment<Pg> for Begin {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("BEGIN ISOLATION LEVEL READ COMMITTED");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for CommitTx {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("COMMIT");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Rollback {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("ROLLBACK");
+        Ok(())
+    }
+}
+
+impl<Conn> diesel::RunQueryDsl<Conn> for Begin {}
+impl<Conn> diesel::RunQueryDsl<Conn> for CommitTx {}
+impl<Conn> diesel::RunQueryDsl<Conn> for Rollback {}

@@ -1,0 +1,1 @@
+DROP SCHEMA book_main CASCADE;

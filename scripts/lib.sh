@@ -1,0 +1,239 @@
+# shellcheck shell=bash
+# What scripts/run and scripts/test share: the set-up of a fresh machine.
+#
+# Written for bash 3.2 too, which is what macOS has.
+
+POSTGRES_MIN=15
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# Runs a command as root: directly, or by sudo where somebody can answer it.
+as_root() {
+    if is_root; then
+        "$@"
+    elif ! command -v sudo >/dev/null; then
+        die "root is needed for: $* (and there is no sudo)"
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# --- The Rust toolchain -------------------------------------------------------------------------
+
+need_rust() {
+    # rustup puts its programs there, but the shell that calls us may not have read its profile.
+    if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH="$HOME/.cargo/bin:$PATH"
+        export PATH
+    fi
+    if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
+        die "the Rust toolchain is missing. Install it from https://rustup.rs:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
+and run this script again."
+    fi
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    found=$(rustc --version | awk '{ print $2 }')
+    version_at_least "$found" "$wanted" ||
+        die "Rust $wanted or newer is needed, this is $found. Update it: rustup update stable"
+    command -v cc >/dev/null || install_compiler
+}
+
+# Compares major.minor; a missing part counts as 0.
+version_at_least() {
+    awk -v found="$1" -v wanted="$2" 'BEGIN {
+        split(found, f, /[.-]/); split(wanted, w, /[.-]/)
+        exit !(f[1] + 0 > w[1] + 0 || (f[1] + 0 == w[1] + 0 && f[2] + 0 >= w[2] + 0))
+    }'
+}
+
+# Rust links with it, and the TLS library has parts in C.
+install_compiler() {
+    say "No C compiler was found; installing one."
+    if command -v apt-get >/dev/null; then
+        apt_install gcc libc6-dev
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y gcc
+    fi
+    command -v cc >/dev/null ||
+        die "a C compiler is missing. Install one (macOS: xcode-select --install; Debian, Ubuntu:
+    apt-get install gcc libc6-dev) and run this script again."
+}
+
+# --- PostgreSQL's server programs ---------------------------------------------------------------
+
+# Prints the folder of initdb and postgres, or fails. Bursar itself looks in the same places.
+find_postgres() {
+    local folder
+    if [ -n "${PG_BIN:-}" ]; then
+        is_postgres "$PG_BIN" || return 1
+        printf '%s\n' "$PG_BIN"
+        return
+    fi
+    while IFS= read -r folder; do
+        if is_postgres "$folder"; then
+            printf '%s\n' "$folder"
+            return
+        fi
+    done <<FOLDERS
+$(postgres_folders)
+FOLDERS
+    return 1
+}
+
+postgres_folders() {
+    if command -v pg_config >/dev/null; then
+        pg_config --bindir
+    fi
+    releases /usr/lib/postgresql/
+    releases /usr/pgsql-
+    releases /opt/homebrew/opt/postgresql@
+    releases /usr/local/opt/postgresql@
+    printf '%s\n' /usr/local/pgsql/bin
+    printf '%s\n' "$PATH" | tr ':' '\n'
+}
+
+# Prints <prefix><number>/bin for every release there is, the newest first.
+releases() {
+    local path
+    for path in "$1"[0-9]*/bin; do
+        [ -d "$path" ] || continue
+        path=${path#"$1"}
+        printf '%s\n' "${path%/bin}"
+    done | sort -rn | while IFS= read -r path; do printf '%s\n' "$1$path/bin"; done
+}
+
+is_postgres() {
+    [ -n "$1" ] && [ -x "$1/initdb" ] && [ -x "$1/postgres" ] || return 1
+    local version
+    version=$("$1/postgres" --version | sed 's/.*(PostgreSQL) *\([0-9]*\).*/\1/')
+    [ "${version:-0}" -ge "$POSTGRES_MIN" ]
+}
+
+# Sets POSTGRES to the folder of the server's programs, which are installed if they are missing.
+need_postgres() {
+    if POSTGRES=$(find_postgres); then
+        return
+    fi
+    [ -z "${PG_BIN:-}" ] ||
+        die "PG_BIN=$PG_BIN holds no initdb and postgres of release $POSTGRES_MIN or newer."
+    say "No PostgreSQL server of release $POSTGRES_MIN or newer was found; installing one."
+    if command -v apt-get >/dev/null; then
+        apt_install_postgres
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y postgresql-server
+    elif command -v brew >/dev/null; then
+        brew install postgresql@17
+    fi
+    POSTGRES=$(find_postgres) || die "PostgreSQL's server, release $POSTGRES_MIN or newer, is \
+missing and could not be installed here. Install it (see https://www.postgresql.org/download/), or \
+set PG_BIN to the folder that holds initdb and postgres, and run this script again."
+}
+
+apt_updated=no
+
+apt_install() {
+    if [ "$apt_updated" = no ]; then
+        as_root apt-get update
+        apt_updated=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# Debian's package makes a database of its own and starts it on port 5432, which nobody asked for.
+# Its own setting prevents that. The file that carries it is there for the installation only, so
+# whoever installs another release later gets what that package does by itself.
+apt_install_postgres() {
+    local folder=/etc/postgresql-common/createcluster.d
+    local file=$folder/bursar-install.conf
+    apt_install postgresql-common
+    as_root mkdir -p "$folder"
+    printf 'create_main_cluster = false\n' | as_root tee "$file" >/dev/null
+    local installed=yes
+    apt_install postgresql || installed=no
+    as_root rm -f "$file"
+    as_root rmdir "$folder" 2>/dev/null || true # Not empty: it is somebody else's.
+    [ "$installed" = yes ] || die "apt-get could not install postgresql."
+}
+
+# --- A private server for one run of the tests --------------------------------------------------
+
+# Runs a command as the user the server runs as: PostgreSQL refuses to run as root.
+as_server() {
+    if ! is_root; then
+        "$@"
+    elif command -v setpriv >/dev/null; then
+        setpriv --reuid "$server_user" --regid "$server_group" --clear-groups -- "$@"
+    else
+        runuser -u "$server_user" -- "$@"
+    fi
+}
+
+# Starts a server in the folder "$1" and exports BURSAR_TEST_DATABASE_URL. Nothing it holds is
+# worth keeping, so nothing is made durable.
+start_test_postgres() {
+    local folder=$1 user password port attempt
+    server_user=$(id -un)
+    server_group=$(id -gn)
+    if is_root; then
+        server_user=nobody
+        for user in postgres nobody; do
+            if id -u "$user" >/dev/null 2>&1; then
+                server_user=$user
+                break
+            fi
+        done
+        server_group=$(id -gn "$server_user")
+    fi
+    mkdir -p "$folder/data"
+    chmod 711 "$folder"
+    password=$(od -An -N20 -tx1 /dev/urandom | tr -d ' \n')
+    (umask 077 && printf '%s\n' "$password" >"$folder/password")
+    if is_root; then
+        chown "$server_user:$server_group" "$folder/data" "$folder/password"
+    fi
+    # From a folder every user can enter: the checkout may not be one.
+    (cd / && as_server "$POSTGRES/initdb" --pgdata "$folder/data" --pwfile "$folder/password" \
+        --username bursar --encoding UTF8 --locale C --auth scram-sha-256 --no-sync \
+        --data-checksums) >"$folder/initdb.log" 2>&1 ||
+        { cat "$folder/initdb.log" >&2; die "initdb failed."; }
+    : >"$folder/postgres.log"
+    if is_root; then
+        chown "$server_user:$server_group" "$folder/postgres.log"
+    fi
+    # Another process may take the port before the server does: then with the next one.
+    for attempt in 1 2 3 4 5 6 7 8; do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        if (cd / && as_server "$POSTGRES/pg_ctl" start --pgdata "$folder/data" --wait --silent \
+            --log "$folder/postgres.log" --options "-c listen_addresses=127.0.0.1 -c port=$port \
+-c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+-c max_connections=400 -c timezone=UTC" </dev/null >/dev/null 2>&1); then
+            export BURSAR_TEST_DATABASE_URL="postgres://bursar:$password@127.0.0.1:$port/postgres"
+            return
+        fi
+        sleep "0.$attempt"
+    done
+    cat "$folder/postgres.log" >&2
+    die "the private PostgreSQL did not start."
+}
+
+# Stops the servers whose data lies below the folder "$1": the run's own, and any that a killed
+# test has left behind.
+stop_postgres_below() {
+    local file data
+    [ -n "${server_user:-}" ] || return 0 # None was started.
+    find "$1" -name postmaster.pid -type f 2>/dev/null | while IFS= read -r file; do
+        data=${file%/postmaster.pid}
+        (cd / && as_server "$POSTGRES/pg_ctl" stop --pgdata "$data" --mode immediate --silent) ||
+            say "warning: the PostgreSQL in $data was not stopped."
+    done
+}
