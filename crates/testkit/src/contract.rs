@@ -56,7 +56,8 @@ pub trait Harness: Send + Sync {
     /// The callbacks of a transfer, in any order.
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft>;
 
-    /// Cuts every connection the store has right now; `false` when it has none to cut.
+    /// Cuts every connection the store has right now, or does what comes nearest to it; `false`
+    /// when there is nothing to cut.
     async fn sabotage(&self) -> bool;
 }
 

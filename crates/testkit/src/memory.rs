@@ -40,6 +40,8 @@ struct State {
     transfers: BTreeMap<TransferId, Transfer>,
     entries: HashMap<AccountKey, Vec<Entry>>,
     callbacks: HashMap<TransferId, Vec<CallbackDraft>>,
+    /// How many commits will yet be answered as unknown.
+    lost_answers: u32,
 }
 
 impl InMemoryStore {
@@ -97,6 +99,12 @@ impl InMemoryStore {
             .get(&transfer)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Loses the answers of the next commits: they are made and answered with
+    /// [`StoreError::OutcomeUnknown`], as when a connection dies round a COMMIT.
+    pub fn lose_answers(&self, commits: u32) {
+        self.state().lost_answers = commits;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -178,11 +186,16 @@ impl TransferStore for InMemoryStore {
         let mut state = self.state();
         state.open_accounts(&batch);
         let verdicts = ledger::settle(&mut state.books, &batch, self.clock.now());
-        Ok(batch
+        let outcomes = batch
             .iter()
             .zip(verdicts)
             .map(|(commit, verdict)| state.outcome(commit, verdict))
-            .collect())
+            .collect();
+        if state.lost_answers > 0 {
+            state.lost_answers -= 1;
+            return Err(StoreError::OutcomeUnknown("the answer was lost".into()));
+        }
+        Ok(outcomes)
     }
 
     async fn list_unsettled(

@@ -109,12 +109,14 @@ pub async fn unsettled_transfers_are_listed_oldest_first(harness: &dyn Harness) 
     let settled = scene.commit_one(Commit::new(settled)).await;
     scene.step(&settled, &Command::Settle).await;
 
-    let mut pending = Vec::new();
-    for change in [
+    let changes = [
         build::deposit(scene.new_transfer(1), alice),
         build::internal(scene.new_transfer(1), alice, bob),
         build::deposit(scene.new_transfer(1), bob),
-    ] {
+    ];
+    let mut pending = Vec::new();
+    // The order of ids is not the order of time.
+    for change in changes.into_iter().rev() {
         pending.push(scene.commit_one(Commit::new(change)).await);
         harness.clock().advance_ms(1_000);
     }

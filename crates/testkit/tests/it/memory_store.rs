@@ -60,7 +60,9 @@ impl Harness for MemoryHarness {
     }
 
     async fn sabotage(&self) -> bool {
-        false
+        // There are no connections to cut, but what a cut does to answers can be had.
+        self.store.lose_answers(10);
+        true
     }
 }
 
