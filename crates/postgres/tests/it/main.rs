@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod local_server;
 #[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod store;
