@@ -1,5 +1,6 @@
-//! The PostgreSQL adapter: batch engine, directory, outbox and lists.
 
+mod cache;
+mod directory;
 mod error;
 pub mod local;
 pub mod migrations;
@@ -11,5 +12,6 @@ pub mod testing;
 mod tx;
 mod value;
 
+pub use crate::directory::PgDirectory;
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
 pub use crate::pool::{Database, PoolConfig};
