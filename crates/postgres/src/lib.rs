@@ -1,5 +1,6 @@
 
 mod cache;
+mod credentials;
 mod directory;
 mod error;
 pub mod local;
@@ -12,6 +13,7 @@ pub mod testing;
 mod tx;
 mod value;
 
+pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
 pub use crate::pool::{Database, PoolConfig};
