@@ -1,3 +1,4 @@
+//! The PostgreSQL adapter: batch engine, directory, outbox and lists.
 
 mod cache;
 mod credentials;
@@ -5,6 +6,7 @@ mod directory;
 mod error;
 pub mod local;
 pub mod migrations;
+mod outbox;
 mod pool;
 mod row;
 mod schema;
@@ -16,4 +18,5 @@ mod value;
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
+pub use crate::outbox::PgOutbox;
 pub use crate::pool::{Database, PoolConfig};
