@@ -8,6 +8,7 @@ pub mod local;
 pub mod migrations;
 mod outbox;
 mod pool;
+mod query;
 mod row;
 mod schema;
 #[cfg(feature = "testing")]
@@ -20,3 +21,4 @@ pub use crate::directory::PgDirectory;
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
 pub use crate::outbox::PgOutbox;
 pub use crate::pool::{Database, PoolConfig};
+pub use crate::query::PgQuery;
