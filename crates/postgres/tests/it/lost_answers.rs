@@ -154,14 +154,12 @@ async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice() 
 async fn committed(store: &PgStore, commit: Commit) {
     let id = commit.change.next.id();
     let outcome = store.commit(vec![commit]).await.unwrap().pop().unwrap();
-    match outcome {
-        CommitOutcome::Committed(transfer) => {
-            assert_eq!(transfer.id(), id);
-            assert!(matches!(
-                transfer.status(),
-                Status::Success | Status::Completed
-            ));
-        }
-        other => panic!("{other:?}"),
-    }
+    let CommitOutcome::Committed(transfer) = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(transfer.id(), id);
+    assert!(matches!(
+        transfer.status(),
+        Status::Success | Status::Completed
+    ));
 }
