@@ -4,6 +4,7 @@ mod cache;
 mod credentials;
 mod directory;
 mod error;
+mod explain;
 pub mod local;
 pub mod migrations;
 mod outbox;

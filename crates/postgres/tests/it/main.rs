@@ -4,8 +4,20 @@
 //! code too, which may unwrap.
 
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod directory;
+#[cfg(test)]
 mod local_server;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod query;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod test_database;
