@@ -20,9 +20,12 @@ CREATE TABLE book_main.assets (
 -- The book's own copy of who may move money: new accounts take their status from here, and a
 -- freeze writes here first and then on every account of the user.
 CREATE TABLE book_main.owners (
-    id      uuid NOT NULL,
-    status  text NOT NULL,
+    id        uuid NOT NULL,
+    status    text NOT NULL,
+    -- Numbers the changes of the status; see directory.users.
+    revision  bigint NOT NULL DEFAULT 0,
     CONSTRAINT owners_id_pk PRIMARY KEY (id),
+    CONSTRAINT owners_revision_ck CHECK (revision >= 0),
     CONSTRAINT owners_status_ck CHECK (status IN ('Active', 'Frozen', 'Terminated'))
 );
 

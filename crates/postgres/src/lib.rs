@@ -2,10 +2,12 @@
 
 mod accounts;
 mod cache;
+mod connect;
 mod credentials;
 mod directory;
 mod engine;
 mod error;
+mod explain;
 mod ids;
 pub mod local;
 pub mod migrations;

@@ -241,3 +241,38 @@ impl QueryFragment<Pg> for MarkSkipped {
 }
 
 impl<Conn> diesel::RunQueryDsl<Conn> for MarkSkipped {}
+
+#[cfg(test)]
+mod tests {
+    use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+
+    use super::*;
+    use crate::{explain::read_by, testing::TestDatabase};
+
+    /// Many callbacks that arrived, a few that are pending.
+    const FILL: &str = "
+        INSERT INTO book_main.callbacks (id, transfer_id, operation, url, url_digest, status, state,
+            attempts, created_at, next_attempt_at)
+        SELECT gen_random_uuid(), n, 'create', 'u', 'd', 'Completed',
+            CASE WHEN n > 19950 THEN 'pending' ELSE 'succeeded' END, 1,
+            timestamptz '2026-01-01Z' + n * interval '1 second',
+            CASE WHEN n > 19950 THEN timestamptz '2026-01-01Z' + n * interval '1 second' END
+        FROM generate_series(1, 20000) AS n;
+        ANALYZE book_main.callbacks";
+
+    #[tokio::test]
+    async fn a_claim_reads_only_what_is_pending() {
+        let database = TestDatabase::create().await;
+        let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
+        connection.batch_execute(FILL).await.unwrap();
+        let now = Timestamp::parse("2026-02-01").unwrap();
+        let read = read_by(&mut connection, LockFamilies::new(now, 64)).await;
+        let due = "callbacks_due_idx".to_owned();
+        let siblings = "callbacks_transfer_id_operation_url_uq".to_owned();
+        assert!(read.contains(&due), "{read:?}");
+        assert!(
+            read.iter().all(|index| [&due, &siblings].contains(&index)),
+            "{read:?}"
+        );
+    }
+}

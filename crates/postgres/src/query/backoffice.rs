@@ -1,26 +1,25 @@
 //! Deposits and withdrawals: of one user, and of all.
 
-use bursar_domain::{Status, UserId};
+use bursar_domain::{Status, Transfer, UserId};
 use bursar_ports::{AccountHistory, StoreError, TransferFilter, TransferPage};
 use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Json},
+    sql_types::BigInt,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Transfers, newest_first, part::Part, read_all, sql_offset, transfers_in};
 use crate::{
     error::{inconsistent, unavailable},
+    explain::{self, Explain},
     pool::checkout,
     row::TransferRow,
     schema::transfers,
     value::At,
 };
-use bursar_domain::Transfer;
 
 /// How far matches are counted one by one.
 const COUNT_MAX: u64 = 10_000;
@@ -130,33 +129,14 @@ async fn count(
     if counted < beyond {
         return Ok(counted);
     }
-    let plan: Value = Explain(matching(filter))
-        .get_result(connection)
-        .await
-        .map_err(unavailable)?;
-    let estimate = plan
-        .pointer("/0/Plan/Plan Rows")
-        .and_then(Value::as_f64)
+    let plan = Explain(matching(filter)).get_result(connection).await;
+    let estimate = explain::rows(&plan.map_err(unavailable)?)
         .ok_or_else(|| inconsistent("transfers", "a plan without an estimate"))?;
-    Ok(round(estimate).max(beyond))
-}
-
-/// The planner writes whole numbers, which every count of rows that fits a disk keeps exactly.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "there is no other conversion; `as` saturates"
-)]
-fn round(estimate: f64) -> u64 {
-    estimate as u64
+    Ok(estimate.max(beyond))
 }
 
 /// How many rows a query has.
 struct Count<Q>(Q);
-
-/// How a query would be run, without running it.
-pub(super) struct Explain<Q>(pub(super) Q);
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Count<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -167,19 +147,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Count<Q> {
     }
 }
 
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN (FORMAT JSON) ");
-        self.0.walk_ast(out.reborrow())
-    }
-}
-
 impl<Q> QueryId for Count<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q> QueryId for Explain<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
@@ -188,9 +156,4 @@ impl<Q> Query for Count<Q> {
     type SqlType = BigInt;
 }
 
-impl<Q> Query for Explain<Q> {
-    type SqlType = Json;
-}
-
 impl<Q, Conn> diesel::RunQueryDsl<Conn> for Count<Q> {}
-impl<Q, Conn> diesel::RunQueryDsl<Conn> for Explain<Q> {}

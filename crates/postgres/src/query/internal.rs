@@ -95,7 +95,7 @@ fn narrowed(part: Part, filter: &InternalFilter) -> Transfers {
 
 impl QueryFragment<Pg> for Visible {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(");
+        out.push_sql("SELECT * FROM ((");
         QueryFragment::<Pg>::walk_ast(&self.sent, out.reborrow())?;
         out.push_sql(")");
         if let Some(received) = &self.received {
@@ -103,7 +103,7 @@ impl QueryFragment<Pg> for Visible {
             QueryFragment::<Pg>::walk_ast(received, out.reborrow())?;
             out.push_sql(")");
         }
-        out.push_sql(" ORDER BY created_at DESC, id DESC LIMIT ");
+        out.push_sql(") AS visible ORDER BY created_at DESC, id DESC LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(" OFFSET ");
         out.push_bind_param::<BigInt, _>(&self.offset)

@@ -19,8 +19,8 @@ statement! {
 statement! {
     /// Makes the book know users, so that their rows can be locked.
     InsertOwners {
-        "/* insert_owners */ INSERT INTO owners (id, status) \
-         SELECT n.id, 'Active' FROM unnest(" ids: Uuid => SqlUuid,
+        "/* insert_owners */ INSERT INTO owners (id, status, revision) \
+         SELECT n.id, 'Active', 0 FROM unnest(" ids: Uuid => SqlUuid,
     }
     ") AS n (id) ORDER BY n.id ON CONFLICT (id) DO NOTHING"
 }
