@@ -62,6 +62,16 @@ impl App {
         &self.settings.callback_urls
     }
 
+    /// The asset in which the value of transfers is told.
+    pub fn root_asset(&self) -> AssetId {
+        self.settings.root_asset
+    }
+
+    /// Bytes from a cryptographic random generator, for what the edges must name.
+    pub fn random_bytes(&self) -> [u8; 32] {
+        self.ports.ids.random_bytes()
+    }
+
     /// Whether requests can be served.
     ///
     /// # Errors

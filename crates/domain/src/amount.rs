@@ -226,6 +226,11 @@ impl DecimalAmount {
             _ => Err(ExcessPrecision { scale }),
         }
     }
+
+    /// The same number for products with amounts.
+    pub fn to_decimal(self) -> BigDecimal {
+        Amount(self.0).to_decimal(Scale::MAX)
+    }
 }
 
 /// The number in plain decimal with trailing zeros trimmed: one spelling for one value.

@@ -33,11 +33,7 @@ impl fmt::Display for UserId {
 
 /// The numeric id of a transfer, below 2^53 so that every JSON reader keeps it exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct TransferId(i64);
 
 impl TransferId {
@@ -59,6 +55,14 @@ impl TransferId {
     /// The number inside.
     pub const fn get(self) -> i64 {
         self.0
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for TransferId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+        Self::try_new(id).map_err(serde::de::Error::custom)
     }
 }
 

@@ -45,7 +45,8 @@ impl PoolConfig {
         format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = 5000; \
-             SET application_name = 'bursar'",
+             SET application_name = 'bursar'; \
+             SET search_path = book_main",
             self.statement_timeout_ms, self.lock_timeout_ms
         )
     }

@@ -4,8 +4,8 @@
 //! and not for the migrations. The server is the one `BURSAR_TEST_DATABASE_URL` names (a
 //! superuser's address; `scripts/test` starts one for its run) or else a private one, shared by
 //! all test processes of this user: the first starts it, the rest adopt it, and it runs on for the
-//! next run. [`stop_shared_server`] ends it, as does
-//! `pg_ctl stop -D <temporary folder>/bursar-test-postgres-<uid>/server/data`.
+//! next run. [`stop_shared_server`] ends it, as does `kill -INT` to the first number in
+//! `<temporary folder>/bursar-test-postgres-<uid>/server/data/postmaster.pid`.
 
 mod folder;
 mod scratch;

@@ -1,1 +1,20 @@
 //! Builders, fixed clock and ids, the in-memory store and the contract suite; for tests only.
+//!
+//! Where to look:
+//!
+//! * [`FixedClock`] and [`SequentialIds`]: time and ids that a test decides.
+//! * [`build`]: users, assets, new transfers, claims and commits with sensible contents.
+//! * [`InMemoryStore`]: a complete transfer store that runs the same `ledger::settle` as the real
+//!   one, so tests of use cases see real refusals, replays and balances.
+//! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
+//!   that each store runs.
+
+pub mod build;
+mod clock;
+pub mod contract;
+mod ids;
+mod memory;
+
+pub use clock::FixedClock;
+pub use ids::SequentialIds;
+pub use memory::{AccountView, InMemoryStore};

@@ -206,7 +206,8 @@ async fn find_left_running(
 async fn answers(port: u16, password: &str, data: &Path) -> bool {
     let deadline = Instant::now() + ANSWER_PATIENCE;
     loop {
-        match served_data(port, password).await {
+        let asked = tokio::time::timeout(ANSWER_PATIENCE * 10, served_data(port, password)).await;
+        match asked.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(served) => return Path::new(&served) == data,
             Err(error) if Instant::now() >= deadline => {
                 tracing::debug!(port, %error, "no answer from the local database");

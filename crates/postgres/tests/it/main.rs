@@ -10,6 +10,8 @@ mod directory;
 #[cfg(test)]
 mod local_server;
 #[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod outbox;
@@ -17,6 +19,8 @@ mod outbox;
 mod query;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -15,9 +15,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Whether it lies below a folder of integration tests or benches.
+    /// Whether it is built for tests or benches only.
     pub(super) fn is_test(&self) -> bool {
-        self.path.contains("/tests/") || self.path.contains("/benches/")
+        self.path.contains("/tests/")
+            || self.path.contains("/benches/")
+            || self.path.ends_with("/tests.rs")
     }
 
     pub(super) fn is_below(&self, prefix: &str) -> bool {

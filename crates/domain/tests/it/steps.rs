@@ -1,0 +1,201 @@
+//! What each step of a transfer demands, moves and tells.
+
+use bursar_domain::{
+    Change, Command, Expected, Kind, NewTransfer, OnRefusal, Posting, Premise, Reason, Recipient,
+    Status, Transfer, Version,
+};
+
+use crate::sample::{
+    ALICE, BOB, account, amount, btc, cancel, confirm, deposit, fees, line, new, nobody, payment,
+    payment_with_fee, step, withdrawal, world,
+};
+
+fn paid(fee: i128) -> Change {
+    payment_with_fee(new(1, 100, fee), ALICE, Recipient::Id(BOB))
+}
+
+/// What a step moves, and what it should.
+type Lines = (&'static str, Vec<Posting>, Vec<Posting>);
+
+fn assert_lines(table: Vec<Lines>) {
+    for (what, is, should) in table {
+        assert_eq!(is, should, "{what}");
+        let sum: i128 = is.iter().map(|line| line.available + line.held).sum();
+        assert_eq!(sum, 0, "{what}");
+    }
+}
+
+const REFUSED: Command = Command::Fail {
+    reason: Reason::PayoutRefused,
+};
+
+#[test]
+fn each_step_of_deposits_and_payments_moves_exactly_these_lines() {
+    let settled = |change: Change| step(&change.next, &Command::Settle).postings;
+    let failed = |change: Change| step(&change.next, &REFUSED).postings;
+    let (a, b, w, f) = (account(ALICE), account(BOB), world(), fees());
+    let credit = vec![line(w, -100, 0), line(a, 100, 0)];
+    let credit_less_fee = vec![line(w, -100, 0), line(a, 97, 0), line(f, 3, 0)];
+    let moved = vec![line(a, -100, 0), line(b, 100, 0)];
+    let moved_and_fee = vec![line(a, -103, 0), line(b, 100, 0), line(f, 3, 0)];
+    assert_lines(vec![
+        ("deposit", deposit(1, 100, 3).postings, vec![]),
+        ("credit", settled(deposit(1, 100, 0)), credit),
+        ("credit, fee", settled(deposit(1, 100, 3)), credit_less_fee),
+        ("failed deposit", failed(deposit(1, 100, 3)), vec![]),
+        ("payment", paid(3).postings, vec![]),
+        ("move", settled(paid(0)), moved),
+        ("move, fee", settled(paid(3)), moved_and_fee),
+        ("failed payment", failed(paid(3)), vec![]),
+        (
+            "to nobody",
+            settled(payment(1, ALICE, nobody(), 100)),
+            vec![],
+        ),
+    ]);
+}
+
+#[test]
+fn each_step_of_withdrawals_moves_exactly_these_lines() {
+    let after = |fee, command| step(&withdrawal(1, 100, fee).next, &command).postings;
+    let (a, w, f) = (account(ALICE), world(), fees());
+    let hold = |units: i128| vec![line(a, -units, units)];
+    let back = |units: i128| vec![line(a, units, -units)];
+    let payout = vec![line(a, 0, -100), line(w, 100, 0)];
+    let payout_and_fee = vec![line(a, 0, -103), line(w, 100, 0), line(f, 3, 0)];
+    assert_lines(vec![
+        ("hold", withdrawal(1, 100, 0).postings, hold(100)),
+        ("hold, fee", withdrawal(1, 100, 3).postings, hold(103)),
+        ("payout", after(0, confirm(None)), payout),
+        ("payout, fee", after(3, confirm(None)), payout_and_fee),
+        ("cancel", after(0, cancel(None)), back(100)),
+        ("cancel, fee", after(3, cancel(None)), back(103)),
+        ("failure", after(0, REFUSED), back(100)),
+        ("failure, fee", after(3, REFUSED), back(103)),
+    ]);
+}
+
+#[test]
+fn a_deposit_demands_an_active_owner_an_open_asset_and_room_for_the_credit() {
+    let change = deposit(1, 100, 3);
+    let active = Premise::OwnerActive(account(ALICE));
+    let room = Premise::Room {
+        account: account(ALICE),
+        incoming: amount(97),
+    };
+    let allowed = Premise::AssetAllows {
+        asset: btc(),
+        kind: Kind::Deposit,
+    };
+    assert_eq!(change.premises, [active, allowed, room]);
+    assert_eq!(
+        (change.expected, change.on_refusal),
+        (Expected::Absent, OnRefusal::Keep)
+    );
+    let settled = step(&change.next, &Command::Settle);
+    assert_eq!(settled.premises, [active, room]);
+    assert_eq!(settled.on_refusal, OnRefusal::Record);
+    let at_once = change.settled_at_once();
+    assert_eq!(at_once.premises, [active, allowed, room, active, room]);
+    assert_eq!(at_once.on_refusal, OnRefusal::Keep);
+}
+
+#[test]
+fn a_withdrawal_demands_funds_for_amount_and_fee_and_a_payout_an_active_owner() {
+    let change = withdrawal(1, 100, 3);
+    let active = Premise::OwnerActive(account(ALICE));
+    let allowed = Premise::AssetAllows {
+        asset: btc(),
+        kind: Kind::Withdrawal,
+    };
+    let funds = Premise::Funds {
+        account: account(ALICE),
+        needed: amount(103),
+    };
+    assert_eq!(change.premises, [active, allowed, funds]);
+    assert_eq!(
+        (change.expected, change.on_refusal),
+        (Expected::Absent, OnRefusal::Keep)
+    );
+    let confirmed = step(&change.next, &confirm(None));
+    assert_eq!(confirmed.premises, [active]);
+    assert_eq!(confirmed.on_refusal, OnRefusal::Keep);
+    let canceled = step(&change.next, &cancel(None));
+    assert_eq!(canceled.premises, [], "a hold can always be given back");
+    assert_eq!(
+        change.clone().settled_at_once(),
+        change,
+        "it never settles by itself"
+    );
+}
+
+#[test]
+fn a_payment_demands_nothing_until_it_settles_and_then_the_sender_comes_first() {
+    let change = paid(3);
+    assert_eq!(change.premises, []);
+    let premises = [
+        Premise::OwnerActive(account(ALICE)),
+        Premise::AssetAllows {
+            asset: btc(),
+            kind: Kind::Internal,
+        },
+        Premise::Funds {
+            account: account(ALICE),
+            needed: amount(103),
+        },
+        Premise::RecipientAble {
+            account: Some(account(BOB)),
+            incoming: amount(100),
+        },
+    ];
+    let settled = step(&change.next, &Command::Settle);
+    assert_eq!(
+        (settled.premises.as_slice(), settled.on_refusal),
+        (premises.as_slice(), OnRefusal::Record)
+    );
+    let at_once = change.settled_at_once();
+    assert_eq!(
+        (at_once.premises.as_slice(), at_once.on_refusal),
+        (premises.as_slice(), OnRefusal::Record)
+    );
+    assert_eq!(at_once.expected, Expected::Absent);
+    assert_eq!(at_once.next.version(), Version::FIRST);
+    assert_eq!(at_once.next.status(), Status::Success);
+}
+
+#[test]
+fn what_can_never_be_served_is_refused_at_once() {
+    let most = bursar_domain::Amount::MAX.units();
+    for (units, fee) in [(3, 3), (3, 4)] {
+        let refused = Transfer::deposit(new(1, units, fee), ALICE);
+        assert_eq!(refused, Err(Reason::FeeExceedsAmount));
+    }
+    let refused = Transfer::withdrawal(new(1, most, 1), ALICE);
+    assert_eq!(refused, Err(Reason::BalanceInsufficient));
+    let internal = |new: NewTransfer, to| {
+        Transfer::internal(new, ALICE, to, bursar_domain::CodeSalt::new([0; 10]), None)
+    };
+    let alias = Recipient::Alias {
+        typed: "alice".to_owned(),
+        user: ALICE,
+    };
+    for own in [Recipient::Id(ALICE), alias] {
+        assert_eq!(internal(new(1, 1, 0), own), Err(Reason::RecipientIsSender));
+    }
+    let refused = internal(new(1, most, 1), Recipient::Id(BOB));
+    assert_eq!(refused, Err(Reason::BalanceInsufficient));
+}
+
+#[test]
+fn an_alias_becomes_an_id_only_once_money_has_moved() {
+    let alias = Recipient::Alias {
+        typed: "bob@example.com".to_owned(),
+        user: BOB,
+    };
+    assert_eq!(alias.shown(false), "bob@example.com");
+    assert_eq!(alias.shown(true), BOB.to_string());
+    assert_eq!(Recipient::Id(BOB).shown(false), BOB.to_string());
+    assert_eq!(nobody().shown(false), "nobody");
+    let named = [alias.typed().is_some(), nobody().typed().is_some()];
+    assert_eq!((named, Recipient::Id(BOB).typed()), ([true; 2], None));
+}

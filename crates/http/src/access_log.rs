@@ -1,0 +1,78 @@
+//! One line and two figures for every request. Never in them: bodies, credentials, query values.
+
+use std::time::Instant;
+
+use actix_web::{
+    HttpMessage,
+    dev::ServiceResponse,
+    http::{Method, StatusCode},
+};
+
+use crate::{call::Subject, request_id::RequestId, routes::Pattern};
+
+/// What the route of an unknown path is called.
+const NO_ROUTE: &str = "none";
+
+/// Records one answer.
+pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant) {
+    let request = answer.request();
+    let route = request
+        .app_data::<Pattern>()
+        .map_or(NO_ROUTE, |pattern| pattern.0);
+    let extensions = request.extensions();
+    let subject = extensions
+        .get::<Subject>()
+        .map_or("", |subject| subject.0.as_str());
+    let method = method_label(request.method());
+    let status = answer.status();
+    let seconds = started.elapsed().as_secs_f64();
+    metrics::counter!(
+        "bursar_http_requests_total",
+        "route" => route, "method" => method, "status" => status_label(status)
+    )
+    .increment(1);
+    metrics::histogram!("bursar_http_request_seconds", "route" => route, "method" => method)
+        .record(seconds);
+    tracing::info!(
+        target: "bursar_http::access",
+        method,
+        route,
+        status = status.as_u16(),
+        seconds,
+        request_id = id.as_str(),
+        subject,
+        "answered"
+    );
+}
+
+/// Labels must not be as many as clients can think of.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+fn status_label(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200 => "200",
+        204 => "204",
+        308 => "308",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        409 => "409",
+        413 => "413",
+        415 => "415",
+        422 => "422",
+        500 => "500",
+        503 => "503",
+        _ => "other",
+    }
+}

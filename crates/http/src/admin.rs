@@ -1,0 +1,56 @@
+//! `/admin/v1` (contract §4): strict JSON, snake case, times with six digits, amounts as strings.
+
+mod access_keys;
+mod assets;
+mod balances;
+mod money;
+mod page;
+mod rates;
+mod tokens;
+mod transfer;
+mod users;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::routes::{get, path};
+
+pub(crate) fn mount(service: &mut ServiceConfig) {
+    let (post, put, delete) = (web::post, web::put, web::delete);
+    let read = "GET, HEAD";
+    let replace = "GET, HEAD, PUT";
+    let issue = "GET, HEAD, POST";
+    service
+        .service(path("/admin/v1/assets", read).route(get().to(assets::list)))
+        .service(
+            path("/admin/v1/assets/{id}", replace)
+                .route(get().to(assets::show))
+                .route(put().to(assets::replace)),
+        )
+        .service(path("/admin/v1/users", read).route(get().to(users::list)))
+        .service(
+            path("/admin/v1/users/{id}", replace)
+                .route(get().to(users::show))
+                .route(put().to(users::replace)),
+        )
+        .service(
+            path("/admin/v1/tokens", issue)
+                .route(get().to(tokens::list))
+                .route(post().to(tokens::issue)),
+        )
+        .service(path("/admin/v1/tokens/{id}", "DELETE").route(delete().to(tokens::revoke)))
+        .service(
+            path("/admin/v1/access-keys", issue)
+                .route(get().to(access_keys::list))
+                .route(post().to(access_keys::issue)),
+        )
+        .service(
+            path("/admin/v1/access-keys/{key}", "DELETE").route(delete().to(access_keys::revoke)),
+        )
+        .service(path("/admin/v1/balances", read).route(get().to(balances::list)))
+        .service(
+            path("/admin/v1/rates/{asset}", replace)
+                .route(get().to(rates::show))
+                .route(put().to(rates::replace)),
+        )
+        .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)));
+}

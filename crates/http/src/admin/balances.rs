@@ -1,0 +1,121 @@
+//! `/admin/v1/balances`: of one user, or of the exchange itself.
+
+use actix_web::{HttpRequest, HttpResponse};
+use bursar_app::{Grant, UserBalance};
+use bursar_domain::{Asset, Owner, Timestamp, UserId};
+use bursar_ports::AccountBalance;
+use serde::Serialize;
+
+use super::{
+    money::plain,
+    page::{List, Page},
+};
+use crate::{
+    answer,
+    call::Call,
+    fields::{Names, name},
+    problem::Problem,
+};
+
+/// Whose balances are asked for.
+enum Whose {
+    User(UserId),
+    System,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'static str>,
+    asset: String,
+    available: String,
+    held: String,
+    updated_at: Option<String>,
+}
+
+impl Row {
+    fn of_user(balance: &UserBalance) -> Self {
+        let scale = balance.asset.scale;
+        Self {
+            owner: None,
+            asset: balance.asset.id.to_string(),
+            available: balance.available.to_plain(scale),
+            held: balance.held.to_plain(scale),
+            updated_at: balance.updated_at.map(Timestamp::to_micros_text),
+        }
+    }
+
+    fn of_system(balance: &AccountBalance, asset: &Asset) -> Result<Self, Problem> {
+        let touched = balance.updated_at != Timestamp::EPOCH;
+        Ok(Self {
+            owner: Some(owner(balance.account.owner)),
+            asset: asset.id.to_string(),
+            available: plain(balance.available, asset.scale)?,
+            held: plain(balance.held, asset.scale)?,
+            updated_at: touched.then(|| balance.updated_at.to_micros_text()),
+        })
+    }
+
+    /// Tells the row from every other row of its list, in the list's order.
+    fn key(&self) -> String {
+        format!("{} {}", self.asset, self.owner.unwrap_or_default())
+    }
+}
+
+/// What the admin API calls the owner of an account.
+pub(super) const fn owner(owner: Owner) -> &'static str {
+    match owner {
+        Owner::User(_) => "user",
+        Owner::Fees => "fees",
+        Owner::World => "world",
+    }
+}
+
+/// There are as many rows as assets, or a few times that, so the use case gives all of them.
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let call = Call::read(request).await?;
+    let grant = call.grant_reader()?;
+    let (whose, page) = read(&call)?;
+    let mut rows = fetch(&call, &grant, whose).await?;
+    rows.sort_by_key(Row::key);
+    rows.retain(|row| page.after.as_ref().is_none_or(|after| row.key() > *after));
+    let next_cursor = page.cut(&mut rows, Row::key);
+    answer::json(&List {
+        data: rows,
+        next_cursor,
+    })
+}
+
+async fn fetch(call: &Call, grant: &Grant, whose: Whose) -> Result<Vec<Row>, Problem> {
+    match whose {
+        Whose::User(user) => {
+            let balances = call.app().list_user_balances(grant, user).await?;
+            Ok(balances.iter().map(Row::of_user).collect())
+        }
+        Whose::System => {
+            let balances = call.app().list_system_balances(grant).await?;
+            balances
+                .iter()
+                .map(|(balance, asset)| Row::of_system(balance, asset))
+                .collect()
+        }
+    }
+}
+
+fn read(call: &Call) -> Result<(Whose, Page<String>), Problem> {
+    let mut query = call.query(Names::Strict)?;
+    let system = |text: &str| (text == "system").then_some(());
+    let owner = query.one_of(name!("owner"), system, "system");
+    let user = if owner.is_some() {
+        query.user_id(name!("user_id"))
+    } else {
+        query.required_user_id(name!("user_id"))
+    };
+    if owner.is_some() && user.is_some() {
+        let detail = "cannot be given together with user_id";
+        query.error("owner", "owner.invalid", detail);
+    }
+    let page = Page::read(&mut query, "balances", |key| Some(key.to_owned()));
+    let whose = user.map_or(Whose::System, Whose::User);
+    query.finish(Some((whose, page)))
+}

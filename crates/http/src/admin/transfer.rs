@@ -1,0 +1,206 @@
+//! `/admin/v1/transfers/{id}`: the whole story of one transfer of any kind.
+
+use actix_web::{HttpRequest, HttpResponse};
+use bursar_app::{Error, Missing, TransferStory};
+use bursar_domain::{ActorId, Body, Kind, Reason, Recipient, Scale, Status, Timestamp, Transfer};
+use bursar_ports::{CallbackAttempt, CallbackRecord, LedgerLine};
+use serde::Serialize;
+
+use super::{balances::owner, money::plain};
+use crate::{answer, call::Call, internal, problem::Problem};
+
+#[derive(Serialize)]
+struct StoryBody<'a> {
+    id: i64,
+    code: Option<&'a str>,
+    kind: &'static str,
+    status: &'static str,
+    reason_code: Option<&'static str>,
+    reason_message: Option<&'static str>,
+    user_id: String,
+    recipient_id: Option<String>,
+    recipient: Option<&'a str>,
+    asset: &'a str,
+    amount: String,
+    fee: String,
+    comment: Option<&'a str>,
+    custom_id: Option<&'a str>,
+    callback_url: Option<&'a str>,
+    created_by: &'a str,
+    created_at: String,
+    updated_at: String,
+    timeline: Vec<Step>,
+    entries: Vec<EntryBody>,
+    callbacks: Vec<CallbackBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    status: &'static str,
+    at: String,
+    by: String,
+}
+
+#[derive(Serialize)]
+struct EntryBody {
+    owner: &'static str,
+    user_id: Option<String>,
+    asset: String,
+    seq: i64,
+    available: String,
+    held: String,
+    available_after: String,
+    held_after: String,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct CallbackBody<'a> {
+    id: String,
+    operation: &'static str,
+    url: &'a str,
+    status: &'static str,
+    state: &'a str,
+    created_at: String,
+    next_attempt_at: Option<String>,
+    attempts: Vec<AttemptBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct AttemptBody<'a> {
+    at: String,
+    duration_ms: i64,
+    http_status: Option<i32>,
+    outcome: &'a str,
+}
+
+pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let call = Call::read(request).await?;
+    let grant = call.grant_reader()?;
+    let id = call
+        .transfer_id()?
+        .ok_or(Error::NotFound(Missing::Transfer))?;
+    let story = call.app().transfer_story(&grant, id).await?;
+    answer::json(&StoryBody::of(&story)?)
+}
+
+impl<'a> StoryBody<'a> {
+    fn of(story: &'a TransferStory) -> Result<Self, Problem> {
+        let transfer = &story.transfer;
+        let parts = transfer.parts();
+        let kind = transfer.kind();
+        let (recipient, custom_id) = match &parts.body {
+            Body::Internal {
+                recipient,
+                custom_id,
+                ..
+            } => (Some(recipient), custom_id.as_deref()),
+            Body::Deposit { .. } | Body::Withdrawal { .. } => (None, None),
+        };
+        let recipient_id = recipient.and_then(Recipient::user);
+        let entries = story.entries.iter();
+        Ok(Self {
+            id: parts.id.get(),
+            code: story.code.as_deref(),
+            kind: kind.as_str(),
+            status: status(kind, transfer.status()),
+            reason_code: transfer.reason().map(Reason::code),
+            reason_message: transfer.reason().map(Reason::message),
+            user_id: transfer.owner().to_string(),
+            recipient_id: recipient_id.map(|user| user.to_string()),
+            recipient: recipient.and_then(|recipient| recipient.typed()),
+            asset: parts.asset.as_str(),
+            amount: parts.amount.to_plain(parts.scale),
+            fee: parts.fee.to_plain(parts.scale),
+            comment: parts.note.as_deref(),
+            custom_id,
+            callback_url: parts.callback_url.as_deref(),
+            created_by: parts.created_by.as_str(),
+            created_at: parts.created_at.to_micros_text(),
+            updated_at: parts.updated_at.to_micros_text(),
+            timeline: timeline(transfer),
+            entries: entries
+                .map(|line| EntryBody::of(line, parts.scale))
+                .collect::<Result<_, _>>()?,
+            callbacks: story
+                .callbacks
+                .iter()
+                .map(|callback| CallbackBody::of(callback, kind))
+                .collect(),
+        })
+    }
+}
+
+/// How it began and how it ended: no kind of transfer has more than two states in its life.
+fn timeline(transfer: &Transfer) -> Vec<Step> {
+    let parts = transfer.parts();
+    let kind = transfer.kind();
+    let first = match kind {
+        Kind::Deposit | Kind::Internal => Status::Pending,
+        Kind::Withdrawal => Status::AwaitingConfirmation,
+    };
+    let created = Step {
+        status: status(kind, first),
+        at: parts.created_at.to_micros_text(),
+        by: parts.created_by.as_str().to_owned(),
+    };
+    let finished = transfer.done_at().map(|at| Step {
+        status: status(kind, transfer.status()),
+        at: at.to_micros_text(),
+        by: transfer.finished_by().map_or_else(
+            || ActorId::system().as_str().to_owned(),
+            |by| by.as_str().to_owned(),
+        ),
+    });
+    std::iter::once(created).chain(finished).collect()
+}
+
+/// Each kind's status is spelled as its own API spells it.
+const fn status(kind: Kind, status: Status) -> &'static str {
+    match kind {
+        Kind::Deposit | Kind::Withdrawal => status.as_str(),
+        Kind::Internal => internal::status(status),
+    }
+}
+
+impl EntryBody {
+    fn of(line: &LedgerLine, scale: Scale) -> Result<Self, Problem> {
+        Ok(Self {
+            owner: owner(line.account.owner),
+            user_id: line.account.owner.user().map(|user| user.to_string()),
+            asset: line.account.asset.to_string(),
+            seq: line.seq,
+            available: plain(line.available_delta, scale)?,
+            held: plain(line.held_delta, scale)?,
+            available_after: plain(line.available_after, scale)?,
+            held_after: plain(line.held_after, scale)?,
+            at: line.at.to_micros_text(),
+        })
+    }
+}
+
+impl<'a> CallbackBody<'a> {
+    fn of(callback: &'a CallbackRecord, kind: Kind) -> Self {
+        Self {
+            id: callback.id.to_string(),
+            operation: callback.operation.as_str(),
+            url: &callback.url,
+            status: status(kind, callback.status),
+            state: &callback.state,
+            created_at: callback.created_at.to_micros_text(),
+            next_attempt_at: callback.next_attempt_at.map(Timestamp::to_micros_text),
+            attempts: callback.attempts.iter().map(AttemptBody::of).collect(),
+        }
+    }
+}
+
+impl<'a> AttemptBody<'a> {
+    fn of(attempt: &'a CallbackAttempt) -> Self {
+        Self {
+            at: attempt.at.to_micros_text(),
+            duration_ms: attempt.duration_ms,
+            http_status: attempt.http_status,
+            outcome: &attempt.outcome,
+        }
+    }
+}

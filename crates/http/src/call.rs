@@ -1,0 +1,120 @@
+//! What a handler starts from: the body, whoever is calling, and what they may do.
+
+use actix_web::{HttpMessage, HttpRequest, web};
+use bursar_app::{App, Error, Grant, Options, Principal};
+use bursar_domain::TransferId;
+use bursar_ports::Permission;
+use bytes::Bytes;
+
+use crate::{
+    body, credentials,
+    fields::{Fields, Names, SentId},
+    options,
+    problem::Problem,
+    query::Query,
+    state::Shared,
+};
+
+/// Who is calling, kept with the request for the access log.
+pub(crate) struct Subject(pub(crate) String);
+
+/// A request whose credentials are good.
+pub(crate) struct Call {
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    body: Bytes,
+    principal: Principal,
+}
+
+impl Call {
+    /// A request without a body.
+    pub(crate) async fn read(request: HttpRequest) -> Result<Self, Problem> {
+        let shared = shared(&request)?;
+        Self::authenticated(shared, request, Bytes::new()).await
+    }
+
+    /// A request with a JSON body.
+    pub(crate) async fn write(
+        request: HttpRequest,
+        payload: web::Payload,
+    ) -> Result<Self, Problem> {
+        let shared = shared(&request)?;
+        let body = body::read(&request, payload, &shared).await?;
+        Self::authenticated(shared, request, body).await
+    }
+
+    async fn authenticated(
+        shared: web::Data<Shared>,
+        request: HttpRequest,
+        body: Bytes,
+    ) -> Result<Self, Problem> {
+        let principal = credentials::authenticate(shared.app(), &request, &body).await?;
+        request
+            .extensions_mut()
+            .insert(Subject(principal.subject.clone()));
+        Ok(Self {
+            shared,
+            request,
+            body,
+            principal,
+        })
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        self.shared.app()
+    }
+
+    /// The permission, if the caller has it.
+    pub(crate) fn grant(&self, permission: Permission) -> Result<Grant, Problem> {
+        Ok(self.principal.grant(permission)?)
+    }
+
+    /// The permission to read what operators read.
+    pub(crate) fn grant_reader(&self) -> Result<Grant, Problem> {
+        let readers = [Permission::Admin, Permission::BackofficeRead];
+        Ok(self.principal.grant_any(&readers)?)
+    }
+
+    /// A user's permission: a credential without a user is refused before anything else about the
+    /// request is looked at.
+    pub(crate) fn grant_user(&self, permission: Permission) -> Result<Grant, Problem> {
+        let grant = self.grant(permission)?;
+        match grant.principal().user {
+            Some(_) => Ok(grant),
+            None => Err(Error::NoUser.into()),
+        }
+    }
+
+    pub(crate) fn fields(&self, names: Names) -> Result<Fields<'_>, Problem> {
+        Fields::parse(&self.body, names)
+    }
+
+    pub(crate) fn query(&self, names: Names) -> Result<Query, Problem> {
+        Query::parse(self.request.query_string(), names)
+    }
+
+    /// `Idempotency-Key` and `Prefer`; what is wrong with them is told with the fields.
+    pub(crate) fn options(&self, fields: &mut Fields<'_>) -> Option<Options> {
+        fields.also(options::read(self.request.headers()))
+    }
+
+    /// A part of the path.
+    pub(crate) fn segment(&self, name: &str) -> &str {
+        self.request.match_info().get(name).unwrap_or_default()
+    }
+
+    /// The numeric id in the path; none when it is too large to name any transfer.
+    pub(crate) fn transfer_id(&self) -> Result<Option<TransferId>, Problem> {
+        SentId::parse(self.segment("id"))
+            .map(|sent| sent.0)
+            .ok_or_else(|| Problem::field("id", "id.invalid", "must be a positive integer"))
+    }
+}
+
+/// The state that `routes` put there.
+pub(crate) fn shared(request: &HttpRequest) -> Result<web::Data<Shared>, Problem> {
+    request
+        .app_data::<web::Data<Shared>>()
+        .cloned()
+        .ok_or_else(Problem::internal)
+}

@@ -1,0 +1,100 @@
+//! From a request's headers to whoever is calling (contract §0).
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    },
+};
+use bursar_app::{App, AuthError, Error, Principal, SignedRequest};
+
+const X_ACCESS_KEY: &str = "x-access-key";
+const X_TIMESTAMP: &str = "x-timestamp";
+const X_SIGNATURE: &str = "x-signature";
+
+/// Finds out who is calling. A bearer token counts before a signature; another scheme of
+/// `Authorization` is no credential at all.
+pub(crate) async fn authenticate(
+    app: &App,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Principal, Error> {
+    let headers = request.headers();
+    if let Some(token) = headers.get(AUTHORIZATION).and_then(bearer) {
+        return match token {
+            Ok(token) => app.authenticate_bearer(token).await,
+            Err(error) => Err(Error::Unauthenticated(error)),
+        };
+    }
+    match signed(request, body) {
+        Some(signed) => app.authenticate_signed(signed).await,
+        None => Err(Error::Unauthenticated(AuthError::Missing)),
+    }
+}
+
+/// The token of a `Bearer` header; none when the scheme is another one.
+fn bearer(header: &HeaderValue) -> Option<Result<&str, AuthError>> {
+    let bytes = header.as_bytes();
+    let (scheme, token) = bytes.split_at_checked(b"Bearer".len())?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer") || token.first() != Some(&b' ') {
+        return None;
+    }
+    let token = std::str::from_utf8(token).map(str::trim);
+    Some(match token {
+        Ok(token) if !token.is_empty() => Ok(token),
+        Ok(_) | Err(_) => Err(AuthError::TokenInvalid),
+    })
+}
+
+/// What an access-key request is made of, if any of its headers is there.
+fn signed(request: &HttpRequest, body: &[u8]) -> Option<SignedRequest> {
+    let headers = request.headers();
+    let (access_key, timestamp, signature) = (
+        text(headers, X_ACCESS_KEY),
+        text(headers, X_TIMESTAMP),
+        text(headers, X_SIGNATURE),
+    );
+    if access_key.is_none() && timestamp.is_none() && signature.is_none() {
+        return None;
+    }
+    let uri = request.uri();
+    let path_and_query = uri
+        .path_and_query()
+        .map_or(uri.path(), |both| both.as_str());
+    Some(SignedRequest {
+        access_key,
+        timestamp,
+        signature,
+        path: uri.path().to_owned(),
+        path_and_query: path_and_query.to_owned(),
+        body: body.to_vec(),
+        changes: !matches!(*request.method(), Method::GET | Method::HEAD),
+        client: request.peer_addr().map(|address| address.ip()),
+    })
+}
+
+/// A header's text; one that is empty is the same as none, and one that is no text fits nothing.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.as_bytes();
+    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bearer_scheme_is_a_token() {
+        let read = |header: &'static str| {
+            let value = HeaderValue::from_static(header);
+            bearer(&value).map(|token| token.map(str::to_owned))
+        };
+        assert_eq!(read("Bearer abc"), Some(Ok("abc".to_owned())));
+        assert_eq!(read("bearer   abc "), Some(Ok("abc".to_owned())));
+        assert_eq!(read("Bearer "), Some(Err(AuthError::TokenInvalid)));
+        for header in ["", "Bearer", "Bearerabc", "Basic YTpi", "abc", "Digest x"] {
+            assert_eq!(read(header), None, "{header}");
+        }
+    }
+}

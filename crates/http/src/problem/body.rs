@@ -1,0 +1,112 @@
+//! The JSON of a problem.
+
+use bursar_app::{FieldError, Original};
+use serde::Serialize;
+
+use super::{Extension, Parts, title};
+use crate::request_id::RequestId;
+
+/// The members in the order in which they are written.
+#[derive(Serialize)]
+pub(super) struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<Known<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<Name<'a>>,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(parts: &'a Parts, request: &'a RequestId) -> Self {
+        let mut body = Self {
+            kind: Kind(parts.code),
+            title: title::of(parts.status),
+            status: parts.status.as_u16(),
+            detail: &parts.detail,
+            instance: request.as_str(),
+            code: parts.code,
+            errors: parts.errors.iter().map(FieldBody::of).collect(),
+            original: None,
+            fields: None,
+            outcome: None,
+            transfer: None,
+        };
+        match &parts.extension {
+            Extension::None => {}
+            Extension::KeyReused { original, fields } => {
+                let original = original.as_ref().map(Name::of);
+                body.original = Some(original.map_or(Known::Nothing(()), Known::Transfer));
+                body.fields = Some(fields);
+            }
+            Extension::NotExecuted => body.outcome = Some("not_executed"),
+            Extension::Unknown { transfer } => {
+                body.outcome = Some("unknown");
+                body.transfer = transfer.as_ref().map(Name::of);
+            }
+        }
+        body
+    }
+}
+
+/// The stable URI of a code.
+struct Kind(&'static str);
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("urn:bursar:problem:{}", self.0))
+    }
+}
+
+#[derive(Serialize)]
+struct FieldBody<'a> {
+    field: &'a str,
+    code: &'static str,
+    detail: &'a str,
+}
+
+impl<'a> FieldBody<'a> {
+    fn of(error: &'a FieldError) -> Self {
+        Self {
+            field: &error.field,
+            code: error.code,
+            detail: &error.detail,
+        }
+    }
+}
+
+/// A transfer by what its callers call it.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Name<'a> {
+    Id(i64),
+    Code(&'a str),
+}
+
+impl<'a> Name<'a> {
+    fn of(transfer: &'a Original) -> Self {
+        match transfer {
+            Original::Id(id) => Self::Id(id.get()),
+            Original::Code(code) => Self::Code(code),
+        }
+    }
+}
+
+/// A transfer, or `null` when the first request was refused and made none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Known<'a> {
+    Transfer(Name<'a>),
+    Nothing(()),
+}

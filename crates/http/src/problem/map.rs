@@ -1,0 +1,145 @@
+//! From the application's errors to problems. Every error is named, so a new one cannot be
+//! forgotten here.
+
+use actix_web::http::StatusCode;
+use bursar_app::{AuthError, Conflict, Error, Missing, Original};
+use bursar_domain::Reason;
+use bursar_ports::{Permission, StoreError};
+
+use super::{Extension, Problem};
+
+/// What a 401 asks for.
+const CHALLENGE: &str = "Bearer";
+/// What a 401 asks for after a token that is no good (RFC 6750).
+const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unauthenticated(error) => unauthenticated(error),
+            Error::Forbidden(permission) => forbidden(permission),
+            Error::NoUser => Self::new(
+                StatusCode::FORBIDDEN,
+                "user.required",
+                "The credential belongs to no user, and this is about a user's own money.",
+            ),
+            Error::NotFound(missing) => not_found(missing),
+            Error::Invalid(errors) => Self::invalid(errors),
+            Error::Conflict(conflict) => conflicting(conflict),
+            Error::Refused { reason, replayed } => refused(reason, replayed),
+            Error::KeyReused { original, fields } => key_reused(original, fields),
+            Error::ScaleInUse => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "asset.scale_in_use",
+                "The asset is in use, so its scale cannot change.",
+            ),
+            Error::UsernameTaken => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "username.taken",
+                "Another user has this username.",
+            ),
+            Error::EmailTaken => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "email.taken",
+                "Another user has this email.",
+            ),
+            Error::Store(error) => store(&error, None),
+            Error::OutcomeUnknown { transfer, source } => store(&source, Some(transfer)),
+            Error::Internal(cause) => {
+                tracing::error!(cause, "internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+fn unauthenticated(error: AuthError) -> Problem {
+    let problem = |status| Problem::new(status, error.code(), sentence(&error.to_string()));
+    match error {
+        AuthError::IpNotAllowed => problem(StatusCode::FORBIDDEN),
+        AuthError::TokenInvalid => {
+            problem(StatusCode::UNAUTHORIZED).challenging(CHALLENGE_INVALID_TOKEN)
+        }
+        AuthError::Missing
+        | AuthError::AccessKeyMissed
+        | AuthError::TimestampMissed
+        | AuthError::SignatureMissed
+        | AuthError::AccessKeyUnknown
+        | AuthError::TimestampInvalid
+        | AuthError::TimestampExpired
+        | AuthError::SignatureInvalid
+        | AuthError::SignatureReplayed => problem(StatusCode::UNAUTHORIZED).challenging(CHALLENGE),
+    }
+}
+
+fn forbidden(permission: Permission) -> Problem {
+    let detail = format!("The permission {} is missing.", permission.as_str());
+    Problem::new(StatusCode::FORBIDDEN, "permission.missing", detail)
+}
+
+fn not_found(missing: Missing) -> Problem {
+    let detail = format!("{} does not exist.", missing.noun());
+    Problem::new(StatusCode::NOT_FOUND, missing.code(), detail)
+}
+
+fn conflicting(conflict: Conflict) -> Problem {
+    Problem::new(StatusCode::CONFLICT, conflict.code(), conflict.message())
+}
+
+fn refused(reason: Reason, replayed: bool) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, reason.code(), reason.message()).replayed(replayed)
+}
+
+fn key_reused(original: Option<Original>, fields: Vec<String>) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let detail = "The idempotency key belongs to another request.";
+    Problem::new(status, "idempotency.key_reused", detail)
+        .extended(Extension::KeyReused { original, fields })
+}
+
+fn store(error: &StoreError, transfer: Option<Original>) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        StoreError::Overloaded => {
+            let detail = "There is too much to do right now. Nothing happened.";
+            Problem::new(status, "service.overloaded", detail).extended(Extension::NotExecuted)
+        }
+        StoreError::Unavailable(_) => {
+            tracing::error!(cause = chain(error), "the store is unavailable");
+            Problem::unavailable()
+        }
+        StoreError::OutcomeUnknown(_) => {
+            tracing::error!(cause = chain(error), "the outcome of a commit is unknown");
+            let detail = "It is not known whether this happened. Repeat the request with the same \
+                          Idempotency-Key, or look whether the transfer exists.";
+            Problem::new(status, "outcome.unknown", detail)
+                .extended(Extension::Unknown { transfer })
+        }
+        StoreError::Inconsistent { .. } => {
+            tracing::error!(cause = chain(error), "what is stored contradicts itself");
+            Problem::internal()
+        }
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Errors speak in clauses; a problem's detail is a sentence.
+fn sentence(clause: &str) -> String {
+    let mut chars = clause.chars();
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    format!("{}{}.", first.to_uppercase(), chars.as_str())
+}

@@ -1,0 +1,36 @@
+//! The server itself.
+
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::{App, HttpServer, dev::Server, web};
+
+use crate::{HttpConfig, HttpState, routes, state::Shared};
+
+/// Serves on listeners that are already bound, and says where that is. The server runs while it is
+/// awaited, handles no signals, and on [`actix_web::dev::ServerHandle::stop`] answers what is under
+/// way.
+///
+/// # Errors
+/// When a listener cannot be used.
+pub fn server(
+    config: &HttpConfig,
+    state: HttpState,
+    listeners: Vec<TcpListener>,
+) -> std::io::Result<(Server, Vec<SocketAddr>)> {
+    let shared = web::Data::new(Shared::new(config, state));
+    let mut server = HttpServer::new(move || {
+        App::new().configure(|service| routes::mount(service, shared.clone()))
+    })
+    .workers(config.workers.max(1))
+    .max_connections(config.connections_per_worker_max)
+    .client_request_timeout(config.head_read_timeout)
+    .keep_alive(config.keep_alive)
+    .shutdown_timeout(config.shutdown_timeout.as_secs())
+    .disable_signals();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        server = server.listen(listener)?;
+    }
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}

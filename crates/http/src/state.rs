@@ -1,0 +1,63 @@
+//! What every handler can reach.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bursar_app::App;
+
+use crate::HttpConfig;
+
+/// The application and what the service pages tell of it. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The use cases.
+    pub app: App,
+    /// Renders the metrics in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether new requests are welcome. Set to `false` when a shutdown begins: `/health/ready`
+    /// then says so, and load balancers look elsewhere while requests under way finish.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl HttpState {
+    /// State that is ready from the start.
+    pub fn new(app: App, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
+        Self {
+            app,
+            metrics,
+            ready: Arc::new(AtomicBool::new(true)),
+        }
+    }
+}
+
+impl fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpState")
+            .field("ready", &self.ready)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state with the limits that handlers keep.
+pub(crate) struct Shared {
+    pub(crate) state: HttpState,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) body_read_timeout: Duration,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &HttpConfig, state: HttpState) -> Self {
+        Self {
+            state,
+            body_bytes_max: config.body_bytes_max,
+            body_read_timeout: config.body_read_timeout,
+        }
+    }
+
+    pub(crate) const fn app(&self) -> &App {
+        &self.state.app
+    }
+}

@@ -1,0 +1,205 @@
+//! Which row an account is, and the rows of new accounts.
+//!
+//! Accounts are created before the money transaction, in one of their own: a row must exist to be
+//! locked, an account without entries hurts nobody, and accounts are never deleted, so an id once
+//! known is known for ever and the hot path locks by primary key alone.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bursar_domain::{AccountKey, Owner};
+use bursar_ports::StoreError;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+use moka::sync::Cache;
+use uuid::Uuid;
+
+use crate::{
+    pool::Database,
+    row::{owner_columns, read_account_key},
+    statement::{
+        FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
+    },
+    tx::run_tx,
+};
+
+/// How many ids are remembered.
+const REMEMBERED_MAX: u64 = 1_000_000;
+const USER_RANGE: &str = "user_accounts";
+const SYSTEM_RANGE: &str = "system_accounts";
+
+/// Finds and creates the rows of accounts.
+#[derive(Clone)]
+pub(crate) struct AccountIds {
+    database: Database,
+    known: Cache<AccountKey, i64>,
+}
+
+type FoundRow = (i64, String, Uuid, String);
+
+impl AccountIds {
+    pub(crate) fn new(database: Database) -> Self {
+        Self {
+            database,
+            known: Cache::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// The ids of these accounts, created where they were missing. An account of an asset that the
+    /// book does not have is left out.
+    pub(crate) async fn resolve(
+        &self,
+        wanted: &BTreeSet<AccountKey>,
+    ) -> Result<HashMap<AccountKey, i64>, StoreError> {
+        let mut ids = HashMap::with_capacity(wanted.len());
+        let mut unknown = Vec::new();
+        for key in wanted {
+            match self.known.get(key) {
+                Some(id) => {
+                    ids.insert(*key, id);
+                }
+                None => unknown.push(*key),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(ids);
+        }
+        let rows = run_tx(self.database.pool(), "create accounts", |connection| {
+            let unknown = unknown.clone();
+            async move { find_or_create(connection, &unknown).await }.boxed()
+        })
+        .await?;
+        for (id, owner_kind, owner, asset) in rows {
+            let key = read_account_key(&owner_kind, owner, &asset)?;
+            self.known.insert(key, id);
+            ids.insert(key, id);
+        }
+        Ok(ids)
+    }
+}
+
+/// Columns of account keys, as arrays.
+struct KeyColumns<'a> {
+    owner_kinds: Vec<&'a str>,
+    owners: Vec<Uuid>,
+    assets: Vec<&'a str>,
+}
+
+impl<'a> KeyColumns<'a> {
+    fn of(keys: &'a [AccountKey]) -> Self {
+        let (owner_kinds, owners) = keys.iter().map(|key| owner_columns(key.owner)).unzip();
+        Self {
+            owner_kinds,
+            owners,
+            assets: keys.iter().map(|key| key.asset.as_str()).collect(),
+        }
+    }
+
+    async fn find(&self, connection: &mut AsyncPgConnection) -> diesel::QueryResult<Vec<FoundRow>> {
+        let find = FindAccounts {
+            owner_kinds: &self.owner_kinds,
+            owners: &self.owners,
+            assets: &self.assets,
+        };
+        find.load(connection).await
+    }
+}
+
+async fn find_or_create(
+    connection: &mut AsyncPgConnection,
+    keys: &[AccountKey],
+) -> diesel::QueryResult<Vec<FoundRow>> {
+    let found = KeyColumns::of(keys).find(connection).await?;
+    if found.len() == keys.len() {
+        return Ok(found);
+    }
+    let exists = |key: &AccountKey| {
+        let (owner_kind, owner) = owner_columns(key.owner);
+        found.iter().any(|(_, kind, uuid, asset)| {
+            kind == owner_kind && *uuid == owner && asset == key.asset.as_str()
+        })
+    };
+    let missing: Vec<AccountKey> = keys.iter().filter(|key| !exists(key)).copied().collect();
+    create(connection, missing).await?;
+    KeyColumns::of(keys).find(connection).await
+}
+
+/// Locks owners, then assets, then the ranges of ids, then inserts: one order everywhere.
+async fn create(
+    connection: &mut AsyncPgConnection,
+    missing: Vec<AccountKey>,
+) -> diesel::QueryResult<()> {
+    let mut users: Vec<Uuid> = missing
+        .iter()
+        .filter_map(|key| key.owner.user())
+        .map(|user| user.as_uuid())
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    InsertOwners { ids: &users }.execute(connection).await?;
+    let statuses: HashMap<Uuid, String> = LockOwners { ids: &users }
+        .load::<(Uuid, String)>(connection)
+        .await?
+        .into_iter()
+        .collect();
+    let mut assets: Vec<&str> = missing.iter().map(|key| key.asset.as_str()).collect();
+    assets.sort_unstable();
+    assets.dedup();
+    let existing: Vec<(String,)> = ShareAssets { ids: &assets }.load(connection).await?;
+    let known: Vec<AccountKey> = missing
+        .iter()
+        .filter(|key| existing.iter().any(|(id,)| id == key.asset.as_str()))
+        .copied()
+        .collect();
+    let ids = take_ids(connection, &known).await?;
+    let status_of = |key: &AccountKey| {
+        let status = key
+            .owner
+            .user()
+            .and_then(|user| statuses.get(&user.as_uuid()));
+        status.map_or("Active", String::as_str)
+    };
+    let statuses: Vec<&str> = known.iter().map(status_of).collect();
+    let columns = KeyColumns::of(&known);
+    let insert = InsertAccounts {
+        ids: &ids,
+        owner_kinds: &columns.owner_kinds,
+        owners: &columns.owners,
+        assets: &columns.assets,
+        statuses: &statuses,
+    };
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+/// A new id for each account. System accounts' ids lie above all others.
+async fn take_ids(
+    connection: &mut AsyncPgConnection,
+    keys: &[AccountKey],
+) -> diesel::QueryResult<Vec<i64>> {
+    let range_of = |key: &AccountKey| match key.owner {
+        Owner::User(_) => USER_RANGE,
+        Owner::Fees | Owner::World => SYSTEM_RANGE,
+    };
+    let size = |range: &str| {
+        i64::try_from(keys.iter().filter(|key| range_of(key) == range).count()).unwrap_or(i64::MAX)
+    };
+    let take = TakeAccountIds {
+        names: &[USER_RANGE, SYSTEM_RANGE],
+        sizes: &[size(USER_RANGE), size(SYSTEM_RANGE)],
+    };
+    let mut next: HashMap<String, i64> = take
+        .load::<(String, i64)>(connection)
+        .await?
+        .into_iter()
+        .collect();
+    keys.iter()
+        .map(|key| {
+            let next = next
+                .get_mut(range_of(key))
+                .ok_or(diesel::result::Error::NotFound)?;
+            let id = *next;
+            *next = next.saturating_add(1);
+            Ok(id)
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! The batch engine: requests that arrive while a batch is under way become the next batch.
+//!
+//! There is no timer. A lone request waits for nobody; sixty-four share one lock statement, one set
+//! of array writes and one fsync. Batchers are tasks of their own: a caller that hangs up cuts
+//! nothing short.
+//!
+//! `attempt` is one try at one batch in one transaction, `batcher` repeats and splits, `books`
+//! turns rows into what [`bursar_domain::ledger::settle`] wants, `writes` turns its verdicts into
+//! columns.
+
+mod attempt;
+mod batcher;
+mod books;
+mod writes;
+
+use std::sync::Arc;
+
+use bursar_domain::Commit;
+use bursar_ports::{Clock, CommitOutcome, StoreError};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use self::batcher::Batcher;
+pub(crate) use self::books::{KeyRow, read_claim};
+use crate::{
+    accounts::AccountIds,
+    pool::{Database, PoolConfig},
+};
+
+/// How the engine works.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// How many batches are under way at once. More than a few collide on accounts.
+    pub batchers: usize,
+    /// The most requests in one batch.
+    pub batch_items_max: usize,
+    /// The most requests that wait; beyond that the engine is overloaded.
+    pub queue_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            batchers: 2,
+            batch_items_max: 64,
+            queue_max: 4_096,
+        }
+    }
+}
+
+/// One request: what to commit and where to say what came of it.
+struct Job {
+    commits: Vec<Commit>,
+    reply: oneshot::Sender<Result<Vec<CommitOutcome>, StoreError>>,
+}
+
+type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
+
+/// The way in. The batchers end when the last clone is gone and the queue is empty.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The batchers' tasks. They go on when this is dropped: a transaction is never cut short.
+#[derive(Debug)]
+pub struct EngineTasks {
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl EngineTasks {
+    /// Waits until everything that was accepted is answered. Ends once the store and all its users
+    /// are gone.
+    pub async fn join(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a batcher ended before its time");
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Starts the batchers. Their connections are made when they are first needed.
+    pub(crate) fn start(
+        pool: &PoolConfig,
+        database: Database,
+        config: &EngineConfig,
+        clock: &Arc<dyn Clock>,
+    ) -> (Self, EngineTasks) {
+        let (jobs, queue) = mpsc::channel(config.queue_max);
+        let queue: Queue = Arc::new(Mutex::new(queue));
+        let accounts = AccountIds::new(database);
+        let start = |_| {
+            let batcher = Batcher::new(
+                Arc::clone(&queue),
+                config.batch_items_max,
+                pool.clone(),
+                accounts.clone(),
+                Arc::clone(clock),
+            );
+            tokio::spawn(batcher.run())
+        };
+        let tasks = (0..config.batchers).map(start).collect();
+        (Self { jobs }, EngineTasks { tasks })
+    }
+
+    /// Commits a vector of items: all in one transaction, each with its own outcome.
+    pub(crate) async fn commit(
+        &self,
+        commits: Vec<Commit>,
+    ) -> Result<Vec<CommitOutcome>, StoreError> {
+        if commits.is_empty() {
+            return Ok(vec![]);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.jobs
+            .try_send(Job { commits, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => {
+                    StoreError::Unavailable("the engine has stopped".into())
+                }
+            })?;
+        // A batcher that dies takes its transaction with it, but whether before or after COMMIT
+        // nobody can tell.
+        answer
+            .await
+            .unwrap_or_else(|gone| Err(StoreError::OutcomeUnknown(gone.into())))
+    }
+}

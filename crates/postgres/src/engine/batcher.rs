@@ -1,0 +1,251 @@
+//! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
+
+use std::{sync::Arc, time::Duration};
+
+use bursar_domain::Commit;
+use bursar_ports::{Clock, CommitOutcome, StoreError};
+use diesel::result::Error as DieselError;
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use tokio::time::Instant;
+
+use super::{
+    Job, Queue,
+    attempt::{self, Attempt, Failure},
+};
+use crate::{
+    accounts::AccountIds,
+    error::{is_disconnect, is_serialization_failure},
+    pool::PoolConfig,
+    tx::Rollback,
+};
+
+/// Failures of one batch, other than those that repeating cures, before it is split.
+const FAILURES_MAX: u32 = 2;
+/// Repetitions after serialization failures or lost connections, before the batch is given up.
+const REDOS_MAX: u32 = 8;
+/// How long to go on finding out whether a batch was committed.
+const RESOLVE_FOR: Duration = Duration::from_secs(8);
+/// The pause between two tries to find out.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a batch came to nothing.
+enum Trouble {
+    /// The database cannot be reached; nothing happened.
+    Unavailable(String),
+    /// Nobody knows whether it was committed.
+    Unknown(String),
+    /// The database refuses it, every time; nothing happened. The driver does not tell a lock that
+    /// was not to be had from data that no table takes, so this too may pass with time.
+    Poison(String),
+    /// A row contradicts itself; nothing happened.
+    Inconsistent(&'static str, String),
+}
+
+impl Trouble {
+    fn to_error(&self) -> StoreError {
+        match self {
+            Self::Unavailable(cause) | Self::Poison(cause) => {
+                StoreError::Unavailable(cause.clone().into())
+            }
+            Self::Unknown(cause) => StoreError::OutcomeUnknown(cause.clone().into()),
+            Self::Inconsistent(table, detail) => StoreError::Inconsistent {
+                table,
+                detail: detail.clone(),
+            },
+        }
+    }
+}
+
+/// One task with one connection.
+pub(super) struct Batcher {
+    queue: Queue,
+    batch_items_max: usize,
+    pool: PoolConfig,
+    accounts: AccountIds,
+    clock: Arc<dyn Clock>,
+    connection: Option<AsyncPgConnection>,
+}
+
+impl Batcher {
+    pub(super) fn new(
+        queue: Queue,
+        batch_items_max: usize,
+        pool: PoolConfig,
+        accounts: AccountIds,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            queue,
+            batch_items_max,
+            pool,
+            accounts,
+            clock,
+            connection: None,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) async fn run(mut self) {
+        let mut jobs = Vec::with_capacity(self.batch_items_max);
+        loop {
+            let taken = self
+                .queue
+                .lock()
+                .await
+                .recv_many(&mut jobs, self.batch_items_max)
+                .await;
+            if taken == 0 {
+                return;
+            }
+            // A vector of items is a batch by itself.
+            let (vectors, singles): (Vec<Job>, Vec<Job>) =
+                jobs.drain(..).partition(|job| job.commits.len() > 1);
+            if !singles.is_empty() {
+                self.process(singles).await;
+            }
+            for vector in vectors {
+                self.process(vec![vector]).await;
+            }
+        }
+    }
+
+    /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
+    /// the one request that cannot be committed fails alone.
+    async fn process(&mut self, jobs: Vec<Job>) {
+        let started = Instant::now();
+        let (replies, commits): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| ((job.reply, job.commits.len()), job.commits))
+            .unzip();
+        let batch: Vec<Commit> = commits.into_iter().flatten().collect();
+        metrics::histogram!("bursar_batch_items").record(u32::try_from(batch.len()).unwrap_or(0));
+        let result = self.execute(&batch).await;
+        metrics::histogram!("bursar_batch_seconds").record(started.elapsed());
+        let mut batch = batch.into_iter();
+        match result {
+            Ok(outcomes) => {
+                let mut outcomes = outcomes.into_iter();
+                for (reply, items) in replies {
+                    // A caller that has hung up needs no answer.
+                    let _gone = reply.send(Ok(outcomes.by_ref().take(items).collect()));
+                }
+            }
+            Err(Trouble::Poison(cause)) if replies.len() > 1 => {
+                tracing::warn!(
+                    cause,
+                    requests = replies.len(),
+                    "a batch keeps failing: split"
+                );
+                metrics::counter!("bursar_batch_splits_total").increment(1);
+                let mut first: Vec<Job> = replies
+                    .into_iter()
+                    .map(|(reply, items)| Job {
+                        commits: batch.by_ref().take(items).collect(),
+                        reply,
+                    })
+                    .collect();
+                let second = first.split_off(first.len().div_ceil(2));
+                Box::pin(self.process(first)).await;
+                Box::pin(self.process(second)).await;
+            }
+            Err(trouble) => {
+                if let Trouble::Poison(cause) = &trouble {
+                    tracing::error!(cause, "the database keeps refusing a request");
+                }
+                for (reply, _) in replies {
+                    let _gone = reply.send(Err(trouble.to_error()));
+                }
+            }
+        }
+    }
+
+    /// Tries a batch until it is committed, known to be refused, or out of reach.
+    async fn execute(&mut self, batch: &[Commit]) -> Result<Vec<CommitOutcome>, Trouble> {
+        let mut failures = 0;
+        let mut redos = 0;
+        let mut unknown: Option<(String, Instant)> = None;
+        loop {
+            // A second try looks for what an earlier one, here or at another replica, has left.
+            let resolving = unknown.is_some() || failures > 0;
+            let trouble = match self.try_once(batch, resolving).await {
+                Ok(outcomes) => return Ok(outcomes),
+                Err(trouble) => trouble,
+            };
+            match (trouble, &unknown) {
+                (Failure::OutcomeUnknown(error), None) => {
+                    tracing::warn!(%error, "connection lost round COMMIT: finding out");
+                    metrics::counter!("bursar_commit_unknown_total").increment(1);
+                    unknown = Some((error.to_string(), Instant::now()));
+                }
+                (Failure::Store(StoreError::Inconsistent { table, detail }), _) => {
+                    return Err(Trouble::Inconsistent(table, detail));
+                }
+                // While the outcome is unknown, nothing but time ends the search.
+                (_, Some((cause, since))) => {
+                    if since.elapsed() > RESOLVE_FOR {
+                        return Err(Trouble::Unknown(cause.clone()));
+                    }
+                    tokio::time::sleep(RESOLVE_PAUSE).await;
+                }
+                (Failure::NotCommitted(error), None)
+                    if is_serialization_failure(&error) || is_disconnect(&error) =>
+                {
+                    redos += 1;
+                    if redos > REDOS_MAX {
+                        return Err(Trouble::Unavailable(error.to_string()));
+                    }
+                }
+                (Failure::NotCommitted(error), None) => {
+                    failures += 1;
+                    if failures >= FAILURES_MAX {
+                        return Err(Trouble::Poison(error.to_string()));
+                    }
+                }
+                (Failure::Store(error), None) => {
+                    return Err(Trouble::Unavailable(describe(&error)));
+                }
+            }
+        }
+    }
+
+    /// One try. The connection is kept only when the try left it clean.
+    async fn try_once(
+        &mut self,
+        batch: &[Commit],
+        resolving: bool,
+    ) -> Result<Vec<CommitOutcome>, Failure> {
+        let ids = self.accounts.resolve(&attempt::accounts_of(batch)).await?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => attempt::connect(&self.pool).await?,
+        };
+        let attempt = Attempt {
+            batch,
+            ids: &ids,
+            now: self.clock.now(),
+            resolving,
+        };
+        let result = attempt.run(&connection).await;
+        match &result {
+            Ok(_) => self.connection = Some(connection),
+            Err(Failure::NotCommitted(_) | Failure::Store(_)) => {
+                self.keep_if_clean(connection).await;
+            }
+            // Whoever still commits on it must not be disturbed.
+            Err(Failure::OutcomeUnknown(_)) => drop(connection),
+        }
+        result
+    }
+
+    async fn keep_if_clean(&mut self, mut connection: AsyncPgConnection) {
+        let rolled_back: Result<usize, DieselError> = Rollback.execute(&mut connection).await;
+        if rolled_back.is_ok() {
+            self.connection = Some(connection);
+        }
+    }
+}
+
+fn describe(error: &StoreError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

@@ -1,0 +1,209 @@
+//! From what was locked and read to what `settle` wants.
+
+use std::collections::HashMap;
+
+use bursar_domain::{
+    AccountKey, Asset, AssetId, Balance, Commit, FieldValue, Fingerprint, IdempotencyClaim, Reason,
+    Scale, TransferId, Version,
+    ledger::{Books, StoredClaim},
+};
+use bursar_ports::StoreError;
+use serde_json::{Map, Value};
+
+use crate::{
+    error::inconsistent,
+    row::AccountRow,
+    statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys},
+};
+
+/// A key as its columns: principal, operation, key.
+pub(super) type KeyName = (String, String, String);
+/// A row of `idempotency_keys`.
+pub(crate) type KeyRow = (String, String, String, Vec<u8>, Value, i64, Option<String>);
+type AssetRow = (String, String, i16, bool, bool, bool);
+
+/// What the first round trip brought.
+pub(super) struct Read {
+    /// The keys that were free and are now this transaction's.
+    pub(super) claimed: Vec<KeyName>,
+    pub(super) versions: Vec<(i64, i32)>,
+    pub(super) accounts: Vec<AccountRow>,
+    pub(super) stored: Vec<KeyRow>,
+    pub(super) assets: Vec<AssetRow>,
+}
+
+/// The balances as they were locked, to tell what changed.
+pub(super) type Balances = HashMap<AccountKey, Balance>;
+
+impl Read {
+    pub(super) fn into_books(self, batch: &[Commit]) -> Result<(Books, Balances), StoreError> {
+        let mut books = Books::default();
+        for row in &self.accounts {
+            books.accounts.insert(row.key()?, row.balance()?);
+        }
+        for (id, name, scale, can_deposit, can_withdraw, can_transfer) in self.assets {
+            let bad = |column: &str| inconsistent("assets", format!("{id}: {column}"));
+            let scale = u8::try_from(scale)
+                .ok()
+                .and_then(|scale| Scale::try_new(scale).ok());
+            let asset = Asset {
+                id: AssetId::parse(&id).map_err(|_| bad("id"))?,
+                name,
+                scale: scale.ok_or_else(|| bad("scale"))?,
+                can_deposit,
+                can_withdraw,
+                can_transfer,
+            };
+            books.assets.insert(asset.id, asset);
+        }
+        for (id, version) in self.versions {
+            let id = TransferId::try_new(id)
+                .map_err(|error| inconsistent("transfers", error.to_string()))?;
+            books.versions.insert(id, Version::new(version));
+        }
+        let mut lost: HashMap<KeyName, StoredClaim> = HashMap::new();
+        for row in self.stored {
+            let name = (row.0.clone(), row.1.clone(), row.2.clone());
+            if !self.claimed.contains(&name) {
+                lost.insert(name, read_claim(row)?);
+            }
+        }
+        for claim in batch
+            .iter()
+            .filter_map(|commit| commit.idempotency.as_ref())
+        {
+            if let Some(stored) = lost.get(&name_of(claim)) {
+                books
+                    .keys
+                    .insert((claim.scope.clone(), claim.key.clone()), stored.clone());
+            }
+        }
+        let balances = books.accounts.clone();
+        Ok((books, balances))
+    }
+}
+
+/// The columns that name a claim's key.
+pub(super) fn name_of(claim: &IdempotencyClaim) -> KeyName {
+    let scope = &claim.scope;
+    (
+        scope.principal.clone(),
+        scope.operation.to_owned(),
+        claim.key.as_str().to_owned(),
+    )
+}
+
+/// A key's row as what it is bound to.
+pub(crate) fn read_claim(row: KeyRow) -> Result<StoredClaim, StoreError> {
+    let (_, _, key, fingerprint, fields, transfer, refusal) = row;
+    let bad = |column: &str| inconsistent("idempotency_keys", format!("{key}: {column}"));
+    let Value::Object(object) = fields else {
+        return Err(bad("fields"));
+    };
+    let fields = object
+        .into_iter()
+        .map(|(name, value)| match value {
+            Value::String(value) => Ok(FieldValue { name, value }),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => Err(bad("fields")),
+        })
+        .collect::<Result<_, _>>()?;
+    let refusal = match refusal {
+        Some(code) => Some(Reason::from_code(&code).ok_or_else(|| bad("refusal"))?),
+        None => None,
+    };
+    Ok(StoredClaim {
+        fingerprint: Fingerprint(fingerprint.try_into().map_err(|_| bad("fingerprint"))?),
+        fields,
+        transfer: TransferId::try_new(transfer).map_err(|_| bad("transfer_id"))?,
+        refusal,
+    })
+}
+
+/// Keys and their claims as arrays.
+#[derive(Default)]
+pub(super) struct KeyColumns<'a> {
+    principals: Vec<&'a str>,
+    operations: Vec<&'a str>,
+    keys: Vec<&'a str>,
+    fingerprints: Vec<&'a [u8]>,
+    fields: Vec<String>,
+    transfers: Vec<i64>,
+    refusals: Vec<Option<&'a str>>,
+}
+
+impl<'a> KeyColumns<'a> {
+    pub(super) fn of(claims: impl Iterator<Item = (&'a IdempotencyClaim, TransferId)>) -> Self {
+        let mut columns = Self::default();
+        for (claim, transfer) in claims {
+            columns.push(claim, transfer, None);
+        }
+        columns
+    }
+
+    pub(super) fn push(
+        &mut self,
+        claim: &'a IdempotencyClaim,
+        transfer: TransferId,
+        refusal: Option<Reason>,
+    ) {
+        let fields: Map<String, Value> = claim
+            .fields
+            .iter()
+            .map(|field| (field.name.clone(), Value::String(field.value.clone())))
+            .collect();
+        self.principals.push(&claim.scope.principal);
+        self.operations.push(claim.scope.operation);
+        self.keys.push(claim.key.as_str());
+        self.fingerprints.push(&claim.fingerprint.0);
+        self.fields.push(Value::Object(fields).to_string());
+        self.transfers.push(transfer.get());
+        self.refusals.push(refusal.map(Reason::code));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn claim(&self) -> ClaimKeys<'_> {
+        ClaimKeys {
+            principals: &self.principals,
+            operations: &self.operations,
+            keys: &self.keys,
+            fingerprints: &self.fingerprints,
+            fields: &self.fields,
+            transfers: &self.transfers,
+        }
+    }
+
+    pub(super) fn read(&self) -> ReadKeys<'_> {
+        ReadKeys {
+            principals: &self.principals,
+            operations: &self.operations,
+            keys: &self.keys,
+        }
+    }
+
+    pub(super) fn rewrite(&self) -> RewriteKeys<'_> {
+        RewriteKeys {
+            principals: &self.principals,
+            operations: &self.operations,
+            keys: &self.keys,
+            fingerprints: &self.fingerprints,
+            fields: &self.fields,
+            transfers: &self.transfers,
+            refusals: &self.refusals,
+        }
+    }
+
+    pub(super) fn delete(&self) -> DeleteKeys<'_> {
+        DeleteKeys {
+            principals: &self.principals,
+            operations: &self.operations,
+            keys: &self.keys,
+        }
+    }
+}

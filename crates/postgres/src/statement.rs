@@ -1,0 +1,63 @@
+//! The statements of the batch engine, one array statement for a whole batch each.
+//!
+//! Their text never changes, so each is prepared once per connection (a static `QueryId`; diesel
+//! prepares most other things anew on every call). Table names are not qualified: the connection's
+//! `search_path` says which book it works on.
+
+/// Defines a statement: pieces of SQL, each followed by the array that is bound after it, then the
+/// tail. Binds are numbered in order, so the tail may name them again (`cardinality($1)`).
+macro_rules! statement {
+    (
+        $(#[$meta:meta])*
+        $name:ident $(-> ($($row:ty),+ $(,)?))? {
+            $($lead:literal $field:ident: $rust:ty => $sql:ty,)+
+        }
+        $tail:literal
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $name<'a> {
+            $(pub(crate) $field: &'a [$rust],)+
+        }
+
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> diesel::QueryResult<()> {
+                $(
+                    out.push_sql($lead);
+                    out.push_bind_param::<diesel::sql_types::Array<$sql>, _>(&self.$field)?;
+                )+
+                out.push_sql($tail);
+                Ok(())
+            }
+        }
+
+        impl<Conn> diesel::RunQueryDsl<Conn> for $name<'_> {}
+
+        $(
+            impl diesel::query_builder::Query for $name<'_> {
+                type SqlType = ($($row,)+);
+            }
+        )?
+    };
+}
+
+mod accounts;
+mod batch;
+mod keys;
+mod transfers;
+
+pub(crate) use accounts::{
+    FindAccounts, InsertAccounts, InsertOwners, LockAccounts, LockOwners, ShareAssets,
+    TakeAccountIds, UpdateAccounts,
+};
+pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
+pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
+pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

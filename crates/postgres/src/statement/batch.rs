@@ -1,0 +1,57 @@
+//! Assets, ledger lines and callbacks.
+
+use diesel::sql_types::{
+    BigInt, Bool, Bytea, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
+use uuid::Uuid;
+
+use crate::value::{At, Units};
+
+statement! {
+    /// What may be done with assets right now.
+    ReadAssets -> (Text, Text, SmallInt, Bool, Bool, Bool) {
+        "/* read_assets */ SELECT id, name, scale, can_deposit, can_withdraw, can_transfer \
+         FROM assets WHERE id = ANY(" ids: &'a str => Text,
+    }
+    ")"
+}
+
+statement! {
+    /// Appends ledger lines.
+    InsertEntries {
+        "/* insert_entries */ INSERT INTO entries \
+         (account_id, seq, transfer_id, available_delta, held_delta, available_after, held_after, \
+         created_at) \
+         SELECT * FROM unnest(" accounts: i64 => BigInt,
+        ", " seqs: i64 => BigInt,
+        ", " transfers: i64 => BigInt,
+        ", " available_deltas: Units => Numeric,
+        ", " held_deltas: Units => Numeric,
+        ", " available_after: Units => Numeric,
+        ", " held_after: Units => Numeric,
+        ", " created: At => Timestamptz,
+    }
+    ")"
+}
+
+statement! {
+    /// Makes callbacks due, one for each transfer, operation and URL.
+    InsertCallbacks {
+        "/* insert_callbacks */ INSERT INTO callbacks \
+         (id, transfer_id, operation, url, url_digest, status, error, state, attempts, \
+         created_at, next_attempt_at) \
+         SELECT n.id, n.transfer_id, n.operation, n.url, n.url_digest, n.status, n.error, \
+         'pending', 0, n.created_at, n.created_at \
+         FROM unnest(" ids: Uuid => SqlUuid,
+        ", " transfers: i64 => BigInt,
+        ", " operations: &'a str => Text,
+        ", " urls: &'a str => Text,
+        ", " url_digests: Vec<u8> => Bytea,
+        ", " statuses: &'a str => Text,
+        ", " errors: Option<&'a str> => Nullable<Text>,
+        ", " created: At => Timestamptz,
+    }
+    ") AS n (id, transfer_id, operation, url, url_digest, status, error, created_at) \
+     ORDER BY n.transfer_id, n.operation, n.url_digest \
+     ON CONFLICT (transfer_id, operation, url_digest) DO NOTHING"
+}

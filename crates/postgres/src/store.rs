@@ -1,0 +1,124 @@
+//! Transfers and balances in PostgreSQL.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bursar_domain::{
+    Commit, IdempotencyKey, KeyScope, Timestamp, Transfer, TransferId, ledger::StoredClaim,
+};
+use bursar_ports::{Clock, CommitOutcome, StoreError, TransferStore};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+    dsl::sql,
+    sql_types::{Bool, Text},
+};
+use diesel_async::RunQueryDsl as _;
+
+use crate::{
+    engine::{Engine, EngineConfig, EngineTasks, KeyRow, read_claim},
+    error::unavailable,
+    pool::{Database, PoolConfig, checkout},
+    row::TransferRow,
+    schema::{idempotency_keys, transfers},
+    value::At,
+};
+
+/// Transfers and balances in PostgreSQL, behind the batch engine.
+#[derive(Clone)]
+pub struct PgStore {
+    database: Database,
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+}
+
+impl PgStore {
+    /// Starts the engine over a database whose schema is current. Nothing is connected yet.
+    pub fn start(
+        pool: &PoolConfig,
+        database: Database,
+        config: &EngineConfig,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, EngineTasks) {
+        let (engine, tasks) = Engine::start(pool, database.clone(), config, &clock);
+        (
+            Self {
+                database,
+                engine,
+                clock,
+            },
+            tasks,
+        )
+    }
+}
+
+#[async_trait]
+impl TransferStore for PgStore {
+    async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let row: Option<TransferRow> = transfers::table
+            .filter(transfers::id.eq(id.get()))
+            .select(TransferRow::as_select())
+            .first(&mut connection)
+            .await
+            .optional()
+            .map_err(unavailable)?;
+        row.map(Transfer::try_from).transpose()
+    }
+
+    async fn find_key(
+        &self,
+        scope: KeyScope,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredClaim>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let row: Option<KeyRow> = idempotency_keys::table
+            .filter(idempotency_keys::principal.eq(scope.principal))
+            .filter(idempotency_keys::operation.eq(scope.operation))
+            .filter(idempotency_keys::key.eq(key.as_str()))
+            .first(&mut connection)
+            .await
+            .optional()
+            .map_err(unavailable)?;
+        row.map(read_claim).transpose()
+    }
+
+    async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        self.engine.commit(batch).await
+    }
+
+    async fn list_unsettled(
+        &self,
+        older_than_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        let before: Timestamp = self
+            .clock
+            .now()
+            .plus_micros(older_than_ms.saturating_mul(-1_000));
+        let mut connection = checkout(self.database.pool()).await?;
+        let rows: Vec<TransferRow> = transfers::table
+            // A literal, so that the partial index serves it under every plan.
+            .filter(sql::<Bool>("state = 'Pending'"))
+            .filter(transfers::created_at.lt(At(before)))
+            .order(transfers::created_at)
+            .limit(limit)
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(Transfer::try_from).collect()
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let read_only: String = sql::<Text>("SHOW transaction_read_only")
+            .get_result(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        if read_only == "off" {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the database is read-only".into()))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The batch engine passes the suite that every store passes.
+
+use std::{str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use bursar_domain::{
+    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Timestamp, TransferId,
+    UserId, UserStatus,
+};
+use bursar_ports::TransferStore;
+use bursar_postgres::{Database, EngineConfig, PgStore, PoolConfig, testing::TestDatabase};
+use bursar_testkit::{
+    AccountView, FixedClock, SequentialIds, contract::Harness, transfer_store_contract,
+};
+use tokio_postgres::{Client, NoTls, Row};
+use uuid::Uuid;
+
+struct PgHarness {
+    clock: Arc<FixedClock>,
+    ids: SequentialIds,
+    store: Arc<PgStore>,
+    /// Looks past the store.
+    client: Client,
+    /// Dropped last, with the database.
+    _database: TestDatabase,
+}
+
+impl PgHarness {
+    async fn start() -> Self {
+        let database = TestDatabase::create().await;
+        let clock = Arc::new(FixedClock::default());
+        let pool = PoolConfig::new(database.url());
+        let connections = Database::connect(pool.clone()).await.unwrap();
+        let config = EngineConfig::default();
+        let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
+        let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let ids = SequentialIds::default();
+        Self {
+            clock,
+            ids,
+            store: Arc::new(store),
+            client,
+            _database: database,
+        }
+    }
+}
+
+fn owner(account: &AccountKey) -> (&'static str, Uuid) {
+    match account.owner {
+        Owner::User(user) => ("user", user.as_uuid()),
+        Owner::Fees => ("fees", Uuid::nil()),
+        Owner::World => ("world", Uuid::nil()),
+    }
+}
+
+fn number<T: FromStr<Err: std::fmt::Debug>>(row: &Row, column: &str) -> T {
+    row.get::<_, String>(column).parse().unwrap()
+}
+
+#[async_trait]
+impl Harness for PgHarness {
+    async fn store(&self) -> Arc<dyn TransferStore> {
+        self.store.clone()
+    }
+
+    fn clock(&self) -> &FixedClock {
+        &self.clock
+    }
+
+    fn ids(&self) -> &SequentialIds {
+        &self.ids
+    }
+
+    async fn put_asset(&self, asset: Asset) {
+        self.client
+            .execute(
+                "INSERT INTO book_main.assets \
+                 (id, name, scale, can_deposit, can_withdraw, can_transfer) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
+                 can_deposit = $4, can_withdraw = $5, can_transfer = $6",
+                &[
+                    &asset.id.as_str(),
+                    &asset.name,
+                    &i16::from(asset.scale.get()),
+                    &asset.can_deposit,
+                    &asset.can_withdraw,
+                    &asset.can_transfer,
+                ],
+            )
+            .await
+            .unwrap();
+    }
+
+    async fn put_user(&self, user: UserId, status: UserStatus) {
+        let (id, status) = (user.as_uuid().to_string(), status.as_str());
+        let statements = format!(
+            "BEGIN; INSERT INTO book_main.owners (id, status) VALUES ('{id}', '{status}') \
+             ON CONFLICT (id) DO UPDATE SET status = '{status}'; \
+             UPDATE book_main.accounts SET status = '{status}' WHERE owner = '{id}'; COMMIT"
+        );
+        self.client.batch_execute(&statements).await.unwrap();
+    }
+
+    async fn balance(&self, account: AccountKey) -> AccountView {
+        let (kind, owner) = owner(&account);
+        let row = self
+            .client
+            .query_opt(
+                "SELECT available::text, held::text, seq FROM book_main.accounts \
+                 WHERE owner_kind = $1 AND owner = $2::text::uuid AND asset = $3",
+                &[&kind, &owner.to_string(), &account.asset.as_str()],
+            )
+            .await
+            .unwrap();
+        row.map_or(
+            AccountView {
+                available: 0,
+                held: 0,
+                seq: 0,
+            },
+            |row| AccountView {
+                available: number(&row, "available"),
+                held: number(&row, "held"),
+                seq: row.get("seq"),
+            },
+        )
+    }
+
+    async fn entries(&self, account: AccountKey) -> Vec<Entry> {
+        let (kind, owner) = owner(&account);
+        let rows = self
+            .client
+            .query(
+                "SELECT e.seq, e.transfer_id, e.available_delta::text, e.held_delta::text, \
+                 e.available_after::text, e.held_after::text, \
+                 (extract(epoch FROM e.created_at) * 1000000)::bigint AS at \
+                 FROM book_main.accounts a JOIN book_main.entries e ON e.account_id = a.id \
+                 WHERE a.owner_kind = $1 AND a.owner = $2::text::uuid AND a.asset = $3 \
+                 ORDER BY e.seq",
+                &[&kind, &owner.to_string(), &account.asset.as_str()],
+            )
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| Entry {
+                account,
+                seq: row.get("seq"),
+                transfer: TransferId::try_new(row.get("transfer_id")).unwrap(),
+                available_delta: number(row, "available_delta"),
+                held_delta: number(row, "held_delta"),
+                available_after: number(row, "available_after"),
+                held_after: number(row, "held_after"),
+                at: Timestamp::from_micros(row.get("at")),
+            })
+            .collect()
+    }
+
+    async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft> {
+        let rows = self
+            .client
+            .query(
+                "SELECT operation, url, status, error FROM book_main.callbacks \
+                 WHERE transfer_id = $1",
+                &[&transfer.get()],
+            )
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| CallbackDraft {
+                operation: Operation::from_name(row.get("operation")).unwrap(),
+                url: row.get("url"),
+                status: Status::from_name(row.get("status")).unwrap(),
+                error: row.get("error"),
+            })
+            .collect()
+    }
+
+    async fn sabotage(&self) -> bool {
+        self.client
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                &[],
+            )
+            .await
+            .unwrap();
+        true
+    }
+}
+
+transfer_store_contract!(PgHarness::start().await);

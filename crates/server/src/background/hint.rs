@@ -1,0 +1,108 @@
+//! Tells the delivery of callbacks that there may be some.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bursar_domain::{Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim};
+use bursar_ports::{CommitOutcome, StoreError, TransferStore};
+use tokio::sync::Notify;
+
+/// A store that gives a hint after every commit that may have made callbacks due. Only a hint:
+/// what another replica commits, or what is due again, is found by looking.
+pub struct HintingStore {
+    store: Arc<dyn TransferStore>,
+    hint: Arc<Notify>,
+}
+
+impl HintingStore {
+    /// The same store, with the hint.
+    pub fn new(store: Arc<dyn TransferStore>, hint: Arc<Notify>) -> Self {
+        Self { store, hint }
+    }
+}
+
+#[async_trait]
+impl TransferStore for HintingStore {
+    async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.store.find(id).await
+    }
+
+    async fn find_key(
+        &self,
+        scope: KeyScope,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredClaim>, StoreError> {
+        self.store.find_key(scope, key).await
+    }
+
+    async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        let may_call = batch
+            .iter()
+            .any(|commit| !commit.change.callbacks.is_empty());
+        let outcomes = self.store.commit(batch).await?;
+        if may_call {
+            self.hint.notify_one();
+        }
+        Ok(outcomes)
+    }
+
+    async fn list_unsettled(
+        &self,
+        older_than_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        self.store.list_unsettled(older_than_ms, limit).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_domain::{CallbackDraft, Operation, Status, Timestamp, UserId};
+    use bursar_ports::MockTransferStore;
+    use bursar_testkit::build;
+    use futures_util::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn commit() -> Commit {
+        let asset = build::asset("btc", 8);
+        let new = build::new_transfer(build::transfer_id(1), &asset, 1, Timestamp::EPOCH);
+        Commit::new(build::deposit(new, UserId::new(Uuid::from_u128(7))))
+    }
+
+    fn with_callback() -> Commit {
+        let mut commit = commit();
+        commit.change.callbacks.push(CallbackDraft {
+            operation: Operation::Create,
+            url: "https://example.com/".to_owned(),
+            status: Status::Pending,
+            error: None,
+        });
+        commit
+    }
+
+    /// Whether committing this batch gave a hint.
+    async fn hinted(batch: Vec<Commit>, answer: Result<(), StoreError>) -> bool {
+        let mut store = MockTransferStore::new();
+        let answer = answer.map(|()| vec![]);
+        store.expect_commit().times(1).return_once(move |_| answer);
+        let hint = Arc::new(Notify::new());
+        let hinting = HintingStore::new(Arc::new(store), Arc::clone(&hint));
+        let failed = hinting.commit(batch).await.is_err();
+        let given = hint.notified().now_or_never().is_some();
+        assert!(!(failed && given));
+        given
+    }
+
+    #[tokio::test]
+    async fn only_a_commit_that_may_have_made_callbacks_due_gives_a_hint() {
+        assert!(hinted(vec![commit(), with_callback()], Ok(())).await);
+        assert!(!hinted(vec![commit()], Ok(())).await);
+        assert!(!hinted(vec![with_callback()], Err(StoreError::Overloaded)).await);
+    }
+}

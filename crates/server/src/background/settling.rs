@@ -1,0 +1,83 @@
+//! Settles what a crash or an outage left pending.
+
+use std::time::Duration;
+
+use bursar_app::App;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// How often to look. What is looked for has waited longer than this already, so a hint would bring
+/// nothing.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Looks for pending transfers until told to stop; the pass under way is finished.
+pub async fn settle_pending(app: App, stop: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match app.settle_pending().await {
+            Ok(_) if failing => {
+                failing = false;
+                tracing::info!("pending transfers can be settled again");
+            }
+            Ok(_) => {}
+            // An outage lasts many passes; one line says all.
+            Err(_) if failing => {}
+            Err(error) => {
+                failing = true;
+                tracing::warn!(%error, "pending transfers cannot be settled");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bursar_app::{CallbackUrlPolicy, Keyring, Ports, Settings};
+    use bursar_ports::{
+        MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks, MockTransferQuery,
+        MockTransferStore, StoreError,
+    };
+    use bursar_testkit::build;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn app(store: MockTransferStore) -> App {
+        let ports = Ports {
+            store: Arc::new(store),
+            query: Arc::new(MockTransferQuery::new()),
+            directory: Arc::new(MockDirectory::new()),
+            credentials: Arc::new(MockCredentialStore::new()),
+            clock: Arc::new(MockClock::new()),
+            ids: Arc::new(MockIdSource::new()),
+            tasks: Arc::new(MockTasks::new()),
+        };
+        let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
+        let settings = Settings {
+            root_asset: build::asset_id("usd"),
+            callback_urls: CallbackUrlPolicy::default(),
+        };
+        App::new(ports, Arc::new(keyring), settings)
+    }
+
+    #[tokio::test]
+    async fn an_outage_ends_nothing_but_being_told_to_stop_does() {
+        let (pass, mut passes) = mpsc::unbounded_channel();
+        let mut store = MockTransferStore::new();
+        store.expect_list_unsettled().returning(move |_, _| {
+            pass.send(()).unwrap();
+            Err(StoreError::Overloaded)
+        });
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(settle_pending(app(store), stop.clone()));
+        for _ in 0..3 {
+            assert_eq!(passes.recv().await, Some(()));
+        }
+        stop.cancel();
+        task.await.unwrap();
+    }
+}

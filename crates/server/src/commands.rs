@@ -1,0 +1,50 @@
+//! What each command does.
+
+mod credentials;
+mod demo;
+mod migrate;
+mod serve;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+pub(crate) use credentials::{create_access_key, create_token};
+pub(crate) use demo::demo;
+pub(crate) use migrate::migrate;
+pub(crate) use serve::serve;
+
+use crate::config::ConfigErrors;
+
+/// How Bursar ends when it was called or configured wrongly, as clap does.
+const USAGE: u8 = 2;
+
+/// Runs a command to its end, and says on standard error why it failed.
+pub(crate) fn execute(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match in_runtime(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            drop(writeln!(io::stderr(), "bursar: {error:#}"));
+            if error.is::<ConfigErrors>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("TLS was set up twice"))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?
+        .block_on(command)
+}

@@ -1,0 +1,282 @@
+//! What an operator decides, read once at start.
+//!
+//! Every setting is listed in [`setting`], which the documentation is made from. A value comes from
+//! the environment, else from the file, else it is the default. What is wrong is told all at once,
+//! each with the setting's name, what is wrong and where it came from; a value that may be secret
+//! is never repeated.
+
+#[cfg(test)]
+mod document;
+mod error;
+mod file;
+mod parse;
+mod reader;
+mod setting;
+
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration,
+};
+
+use bursar_domain::AssetId;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+pub use error::{ConfigError, ConfigErrors, Origin};
+use file::ConfigFile;
+use reader::Reader;
+pub use setting::Setting;
+
+/// What Bursar is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// For real: nothing that is only safe on a developer's machine is accepted.
+    Production,
+    /// On a developer's machine.
+    Development,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    Human,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// A 256-bit key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(pub [u8; 32]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// Everything an operator decides.
+#[derive(Debug)]
+pub struct Config {
+    /// What Bursar is run for.
+    pub profile: Profile,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The asset in which the value of transfers is told.
+    pub root_asset: AssetId,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Keys for secrets at rest, by name; the first one encrypts, all decrypt.
+    pub master_keys: Vec<(String, Key)>,
+    /// The key that hides ids inside the codes of internal transfers.
+    pub code_key: Key,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// Delivery of callbacks.
+    pub callback: CallbackConfig,
+    /// Log lines.
+    pub log: LogConfig,
+    /// How long requests under way may take to end after a signal to stop.
+    pub shutdown_grace: Duration,
+    /// What deserves a word in the log but is no error.
+    pub warnings: Vec<String>,
+}
+
+/// Settings of the database.
+#[derive(Debug)]
+pub struct DatabaseConfig {
+    /// Its address, with user and password.
+    pub url: SecretString,
+    /// Connections for look-ups and lists.
+    pub pool_size: usize,
+    /// How many batches of changes may be under way at once.
+    pub batchers: usize,
+    /// How many changes one batch takes.
+    pub batch_items: usize,
+    /// How many changes may wait for a batch.
+    pub queue_items: usize,
+    /// Whether `bursar serve` applies pending migrations.
+    pub migrate: bool,
+}
+
+/// Settings of the HTTP server.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Threads that serve; none = one per processor.
+    pub workers: Option<NonZeroUsize>,
+    /// How long a request's head may take to arrive.
+    pub head_timeout: Duration,
+    /// How long a request's body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+}
+
+/// Settings of callbacks.
+#[derive(Clone, Debug)]
+pub struct CallbackConfig {
+    /// Hosts that may be called over plain http.
+    pub http_hosts: Vec<String>,
+    /// How many may be under way at once.
+    pub concurrency: usize,
+    /// How often to look for callbacks that became due without a hint.
+    pub poll: Duration,
+}
+
+/// Settings of log lines.
+#[derive(Debug)]
+pub struct LogConfig {
+    /// How they look.
+    pub format: LogFormat,
+    /// Which are written.
+    pub level: EnvFilter,
+}
+
+/// Where the values come from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Values that a command brings itself, by key; nothing overrides them.
+    pub fixed: BTreeMap<&'static str, String>,
+    /// Environment variables that begin with `BURSAR_`.
+    pub environment: BTreeMap<String, String>,
+    file: Option<ConfigFile>,
+}
+
+impl Sources {
+    /// This process's environment, and the file when there is one.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] when the file cannot be read or is no TOML.
+    pub fn collect(file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let environment = std::env::vars_os()
+            .map(|(name, value)| {
+                let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+                (text(name), text(value))
+            })
+            .filter(|(name, _)| name.starts_with(setting::ENVIRONMENT_PREFIX))
+            .collect();
+        let file = file.map(ConfigFile::read).transpose()?;
+        Ok(Self {
+            fixed: BTreeMap::new(),
+            environment,
+            file,
+        })
+    }
+}
+
+impl Config {
+    /// Reads every setting.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] lists everything that is wrong.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let mut read = Reader::new(sources);
+        let profile = read.profile(&setting::PROFILE);
+        let listen = read.value(&setting::LISTEN, parse::address);
+        let root_asset = read.value(&setting::ROOT_ASSET, parse::asset);
+        let database = DatabaseConfig::load(&mut read);
+        let master_keys = read.list(&setting::MASTER_KEY, parse::named_key);
+        let code_key = read.value(&setting::CODE_KEY, parse::key);
+        let http = HttpConfig::load(&mut read);
+        let callback = CallbackConfig::load(&mut read, profile);
+        let log = LogConfig::load(&mut read);
+        let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
+        read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
+        let warnings = read.unknown_variables();
+        let config = || {
+            Some(Self {
+                profile: profile?,
+                listen: listen?,
+                root_asset: root_asset?,
+                database: database?,
+                master_keys: master_keys?,
+                code_key: code_key?,
+                http: http?,
+                callback: callback?,
+                log: log?,
+                shutdown_grace: grace?,
+                warnings,
+            })
+        };
+        read.finish(config())
+    }
+
+    /// Reads what a command needs that does nothing but reach the database.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] lists everything that is wrong with it.
+    pub fn load_database(sources: &Sources) -> Result<(DatabaseConfig, LogConfig), ConfigErrors> {
+        let mut read = Reader::new(sources);
+        read.profile(&setting::PROFILE);
+        let database = DatabaseConfig::load(&mut read);
+        let log = LogConfig::load(&mut read);
+        read.finish_part(database.zip(log))
+    }
+}
+
+impl DatabaseConfig {
+    fn load(read: &mut Reader<'_>) -> Option<Self> {
+        let url = read.value(&setting::DATABASE_URL, parse::database_url);
+        let pool_size = read.value(&setting::DATABASE_POOL_SIZE, parse::count(1, 200));
+        let batchers = read.value(&setting::DATABASE_BATCHERS, parse::count(1, 8));
+        let batch_items = read.value(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 64));
+        let queue_items = read.value(&setting::DATABASE_QUEUE_ITEMS, parse::count(1, 1_000_000));
+        let migrate = read.value(&setting::DATABASE_MIGRATE, parse::boolean);
+        Some(Self {
+            url: url?,
+            pool_size: pool_size?,
+            batchers: batchers?,
+            batch_items: batch_items?,
+            queue_items: queue_items?,
+            migrate: migrate?,
+        })
+    }
+}
+
+impl HttpConfig {
+    fn load(read: &mut Reader<'_>) -> Option<Self> {
+        let workers = read.optional(&setting::HTTP_WORKERS, parse::count(1, 1_024));
+        let head_timeout = read.value(&setting::HTTP_HEAD_TIMEOUT, parse::millis(100, 60_000));
+        let body_timeout = read.value(&setting::HTTP_BODY_TIMEOUT, parse::millis(100, 300_000));
+        let keep_alive = read.value(&setting::HTTP_KEEP_ALIVE, parse::millis(0, 600_000));
+        Some(Self {
+            workers: workers?.and_then(NonZeroUsize::new),
+            head_timeout: head_timeout?,
+            body_timeout: body_timeout?,
+            keep_alive: keep_alive?,
+        })
+    }
+}
+
+impl CallbackConfig {
+    fn load(read: &mut Reader<'_>, profile: Option<Profile>) -> Option<Self> {
+        let http_hosts = read.list(&setting::CALLBACK_HTTP_HOSTS, parse::host);
+        let concurrency = read.value(&setting::CALLBACK_CONCURRENCY, parse::count(1, 1_024));
+        let poll = read.value(&setting::CALLBACK_POLL, parse::millis(10, 60_000));
+        let given = http_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+        if profile == Some(Profile::Production) && given {
+            read.refuse(
+                &setting::CALLBACK_HTTP_HOSTS,
+                "is for development only: leave it out, or set profile to development",
+            );
+        }
+        Some(Self {
+            http_hosts: http_hosts?,
+            concurrency: concurrency?,
+            poll: poll?,
+        })
+    }
+}
+
+impl LogConfig {
+    fn load(read: &mut Reader<'_>) -> Option<Self> {
+        let format = read.value(&setting::LOG_FORMAT, parse::log_format);
+        let level = read.value(&setting::LOG_LEVEL, parse::log_level);
+        Some(Self {
+            format: format?,
+            level: level?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What each kind of value looks like. No message repeats the value, which may be secret.
+
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use bursar_domain::AssetId;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+use super::{Key, LogFormat, Profile, reader::Parsed};
+
+pub(super) fn profile(text: &str) -> Parsed<Profile> {
+    match text {
+        "production" => Ok(Profile::Production),
+        "development" => Ok(Profile::Development),
+        _ => Err("is neither production nor development".to_owned()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is neither human nor json".to_owned()),
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Parsed<EnvFilter> {
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|_| "is neither a log level nor a list of target=level".to_owned())
+}
+
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    text.parse()
+        .map_err(|_| "is neither true nor false".to_owned())
+}
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse()
+        .map_err(|_| "is not an IP address with a port, such as 127.0.0.1:8080".to_owned())
+}
+
+pub(super) fn asset(text: &str) -> Parsed<AssetId> {
+    AssetId::parse(text).map_err(|error| format!("cannot be used: {error}"))
+}
+
+pub(super) fn count(min: usize, max: usize) -> impl Fn(&str) -> Parsed<usize> {
+    move |text| whole(text, &(min..=max))
+}
+
+pub(super) fn millis(min: u64, max: u64) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| whole(text, &(min..=max)).map(Duration::from_millis)
+}
+
+pub(super) fn seconds(min: u64, max: u64) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| whole(text, &(min..=max)).map(Duration::from_secs)
+}
+
+fn whole<T>(text: &str, range: &RangeInclusive<T>) -> Parsed<T>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (min, max) = (range.start(), range.end());
+            format!("is not a whole number from {min} to {max}")
+        })
+}
+
+/// Only the form: whether a database answers there shows at start.
+pub(super) fn database_url(text: &str) -> Parsed<SecretString> {
+    let wrong = || "is not of the form postgres://user:password@host:port/name".to_owned();
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if matches!(url.scheme(), "postgres" | "postgresql") && url.path().len() > 1 {
+        Ok(SecretString::from(text))
+    } else {
+        Err(wrong())
+    }
+}
+
+pub(super) fn key(text: &str) -> Parsed<Key> {
+    HEXLOWER_PERMISSIVE
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(Key)
+        .ok_or_else(|| "is not a key of 64 hex digits".to_owned())
+}
+
+pub(super) fn named_key(text: &str) -> Parsed<(String, Key)> {
+    let (name, digits) = text
+        .split_once(':')
+        .ok_or("is not of the form name:key, the key as 64 hex digits")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        return Err("has a key whose name is not 1 to 64 letters, digits, '-', '_' or '.'".into());
+    }
+    Ok((name.to_owned(), key(digits)?))
+}
+
+/// A host as URLs spell it, so that it can be compared with theirs.
+pub(super) fn host(text: &str) -> Parsed<String> {
+    let wrong = || "is neither a host name nor an IP address (without scheme or port)".to_owned();
+    if let Ok(address) = text.parse::<std::net::IpAddr>() {
+        return Ok(address.to_string());
+    }
+    match Host::parse(text) {
+        Ok(Host::Domain(name)) => Ok(name),
+        Ok(Host::Ipv4(address)) => Ok(address.to_string()),
+        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
+        Err(_) => Err(wrong()),
+    }
+}

@@ -1,0 +1,293 @@
+//! Every setting: its key, its default and what it means.
+
+/// What the name of every variable begins with.
+pub(super) const ENVIRONMENT_PREFIX: &str = "BURSAR_";
+
+/// What holds when a setting is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// Nothing: it must be given.
+    Required,
+    /// It may be missing; this says what that means.
+    Missing(&'static str),
+    /// This value.
+    Value(&'static str),
+    /// A value that depends on the profile.
+    ByProfile {
+        /// In production.
+        production: &'static str,
+        /// In development.
+        development: &'static str,
+    },
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key in the file; a dot stands between table and key.
+    pub key: &'static str,
+    /// What holds when it is not given.
+    pub default: Default,
+    /// What values look like, with the unit.
+    pub form: &'static str,
+    /// A value for the example file.
+    pub example: &'static str,
+    /// Whether several values may be given.
+    pub list: bool,
+    /// Whether a value must never be shown.
+    pub secret: bool,
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The environment variable with the same meaning.
+    pub fn variable(&self) -> String {
+        let name = self.key.replace('.', "_").to_ascii_uppercase();
+        format!("{ENVIRONMENT_PREFIX}{name}")
+    }
+}
+
+/// What the settings that say nothing else have in common.
+const PLAIN: Setting = Setting {
+    key: "",
+    default: Default::Required,
+    form: "",
+    example: "",
+    list: false,
+    secret: false,
+    help: "",
+};
+
+pub(super) const PROFILE: Setting = Setting {
+    key: "profile",
+    default: Default::Value("production"),
+    form: "`production` or `development`",
+    example: "production",
+    help: "What Bursar is run for. `development` logs for people and lets callbacks go to this \
+           machine over plain http; `production` refuses what is only for development.",
+    ..PLAIN
+};
+
+pub(super) const LISTEN: Setting = Setting {
+    key: "listen",
+    default: Default::Value("127.0.0.1:8080"),
+    form: "IP address and port",
+    example: "127.0.0.1:8080",
+    help: "Where requests are taken. `0.0.0.0:8080` takes them from other machines too; TLS is \
+           the business of the proxy in front.",
+    ..PLAIN
+};
+
+pub(super) const ROOT_ASSET: Setting = Setting {
+    key: "root_asset",
+    default: Default::Value("usd"),
+    form: "asset id",
+    example: "usd",
+    help: "The asset in which lists tell the value of transfers.",
+    ..PLAIN
+};
+
+pub(super) const MASTER_KEY: Setting = Setting {
+    key: "master_key",
+    form: "`name:key`, the key as 64 hex digits; several are allowed",
+    example: "2026-11:REPLACE_WITH_64_HEX_DIGITS",
+    list: true,
+    secret: true,
+    help: "Encrypts secrets at rest. The first one encrypts, all of them decrypt: to change the \
+           key, put a new one in front and keep the old one as long as anything is encrypted \
+           under it. `openssl rand -hex 32` makes one.",
+    ..PLAIN
+};
+
+pub(super) const CODE_KEY: Setting = Setting {
+    key: "code_key",
+    form: "64 hex digits",
+    example: "REPLACE_WITH_64_HEX_DIGITS",
+    secret: true,
+    help: "Hides numeric ids inside the codes of internal transfers. It can never change: codes \
+           that were given out would no longer be found. `openssl rand -hex 32` makes one.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_URL: Setting = Setting {
+    key: "database.url",
+    form: "`postgres://user:password@host:port/name`",
+    example: "postgres://bursar:password@127.0.0.1:5432/bursar",
+    secret: true,
+    help: "The PostgreSQL database (release 15 or newer).",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_POOL_SIZE: Setting = Setting {
+    key: "database.pool_size",
+    default: Default::Value("8"),
+    form: "connections, 1 to 200",
+    example: "8",
+    help: "Connections for look-ups and lists, beside one for each batcher.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_BATCHERS: Setting = Setting {
+    key: "database.batchers",
+    default: Default::Value("2"),
+    form: "batches, 1 to 8",
+    example: "2",
+    help: "How many batches of changes may be under way at once. More than two rarely help: \
+           concurrent batches wait for each other's accounts.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_BATCH_ITEMS: Setting = Setting {
+    key: "database.batch_items",
+    default: Default::Value("64"),
+    form: "changes, 1 to 64",
+    example: "64",
+    help: "How many changes one batch takes at most.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_QUEUE_ITEMS: Setting = Setting {
+    key: "database.queue_items",
+    default: Default::Value("4096"),
+    form: "changes, 1 to 1,000,000",
+    example: "4096",
+    help: "How many changes may wait for a batch; beyond that requests are answered with 503 \
+           before they have any effect.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_MIGRATE: Setting = Setting {
+    key: "database.migrate",
+    default: Default::Value("true"),
+    form: "`true` or `false`",
+    example: "true",
+    help: "Whether `bursar serve` applies pending migrations at start. With `false` it refuses \
+           to serve on a database that `bursar migrate` has not brought up to date.",
+    ..PLAIN
+};
+
+pub(super) const HTTP_WORKERS: Setting = Setting {
+    key: "http.workers",
+    default: Default::Missing("one per processor"),
+    form: "threads, 1 to 1,024",
+    example: "4",
+    help: "Threads that serve requests.",
+    ..PLAIN
+};
+
+pub(super) const HTTP_HEAD_TIMEOUT: Setting = Setting {
+    key: "http.head_timeout_ms",
+    default: Default::Value("5000"),
+    form: "milliseconds, 100 to 60,000",
+    example: "5000",
+    help: "How long the head of a request may take to arrive.",
+    ..PLAIN
+};
+
+pub(super) const HTTP_BODY_TIMEOUT: Setting = Setting {
+    key: "http.body_timeout_ms",
+    default: Default::Value("5000"),
+    form: "milliseconds, 100 to 300,000",
+    example: "5000",
+    help: "How long the body of a request may take to arrive.",
+    ..PLAIN
+};
+
+pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
+    key: "http.keep_alive_ms",
+    default: Default::Value("15000"),
+    form: "milliseconds, 0 to 600,000",
+    example: "15000",
+    help: "How long an idle connection is kept; 0 closes it after each answer.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_HTTP_HOSTS: Setting = Setting {
+    key: "callback.http_hosts",
+    default: Default::ByProfile {
+        production: "",
+        development: "localhost,127.0.0.1,::1",
+    },
+    form: "host names and IP addresses",
+    example: "localhost",
+    list: true,
+    help: "Hosts that callbacks may go to over plain http, on any port. For development only; \
+           everywhere else callbacks go over https.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_CONCURRENCY: Setting = Setting {
+    key: "callback.concurrency",
+    default: Default::Value("64"),
+    form: "callbacks, 1 to 1,024",
+    example: "64",
+    help: "How many callbacks one replica delivers at once.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_POLL: Setting = Setting {
+    key: "callback.poll_ms",
+    default: Default::Value("1000"),
+    form: "milliseconds, 10 to 60,000",
+    example: "1000",
+    help: "How often to look for callbacks that are due again, or were left behind by another \
+           replica. New ones are delivered at once.",
+    ..PLAIN
+};
+
+pub(super) const LOG_FORMAT: Setting = Setting {
+    key: "log.format",
+    default: Default::ByProfile {
+        production: "json",
+        development: "human",
+    },
+    form: "`human` or `json`",
+    example: "json",
+    help: "How log lines look. They go to standard error.",
+    ..PLAIN
+};
+
+pub(super) const LOG_LEVEL: Setting = Setting {
+    key: "log.level",
+    default: Default::Value("info"),
+    form: "`error`, `warn`, `info`, `debug`, `trace`, or directives by target",
+    example: "info,bursar_app=debug",
+    help: "Which log lines are written.",
+    ..PLAIN
+};
+
+pub(super) const SHUTDOWN_GRACE: Setting = Setting {
+    key: "shutdown.grace_seconds",
+    default: Default::Value("30"),
+    form: "seconds, 0 to 600",
+    example: "30",
+    help: "How long requests under way may take to end after SIGTERM or SIGINT. A second signal \
+           ends Bursar at once.",
+    ..PLAIN
+};
+
+/// Every setting, in the order of the documentation.
+pub(super) const ALL: [&Setting; 21] = [
+    &PROFILE,
+    &LISTEN,
+    &ROOT_ASSET,
+    &MASTER_KEY,
+    &CODE_KEY,
+    &DATABASE_URL,
+    &DATABASE_POOL_SIZE,
+    &DATABASE_BATCHERS,
+    &DATABASE_BATCH_ITEMS,
+    &DATABASE_QUEUE_ITEMS,
+    &DATABASE_MIGRATE,
+    &HTTP_WORKERS,
+    &HTTP_HEAD_TIMEOUT,
+    &HTTP_BODY_TIMEOUT,
+    &HTTP_KEEP_ALIVE,
+    &CALLBACK_HTTP_HOSTS,
+    &CALLBACK_CONCURRENCY,
+    &CALLBACK_POLL,
+    &LOG_FORMAT,
+    &LOG_LEVEL,
+    &SHUTDOWN_GRACE,
+];

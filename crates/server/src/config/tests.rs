@@ -1,0 +1,269 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+const SECRET: &str = "postgres://bursar:hunter2@db.internal/bursar";
+
+fn required() -> BTreeMap<String, String> {
+    environment(&[
+        ("BURSAR_DATABASE_URL", SECRET),
+        ("BURSAR_MASTER_KEY", &format!("k1:{KEY}")),
+        ("BURSAR_CODE_KEY", KEY),
+    ])
+}
+
+fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let own = |text: &str| text.to_owned();
+    pairs
+        .iter()
+        .map(|(name, value)| (own(name), own(value)))
+        .collect()
+}
+
+fn file(text: &str) -> ConfigFile {
+    ConfigFile::parse(Path::new("bursar.toml"), text).unwrap()
+}
+
+pub(super) fn load_file(text: &str) -> Result<Config, ConfigErrors> {
+    Config::load(&Sources {
+        file: Some(file(text)),
+        ..Sources::default()
+    })
+}
+
+fn with(pairs: &[(&str, &str)], text: &str) -> Result<Config, ConfigErrors> {
+    let mut variables = required();
+    variables.extend(environment(pairs));
+    Config::load(&Sources {
+        environment: variables,
+        file: Some(file(text)),
+        ..Sources::default()
+    })
+}
+
+fn complaints(pairs: &[(&str, &str)], text: &str) -> Vec<String> {
+    let errors = with(pairs, text).unwrap_err();
+    errors.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_required_is_enough() {
+    let config = with(&[], "").unwrap();
+    assert_eq!(config.profile, Profile::Production);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.root_asset.as_str(), "usd");
+    assert_eq!(config.database.url.expose_secret(), SECRET);
+    assert_eq!(config.database.batch_items, 64);
+    assert!(config.database.migrate);
+    assert_eq!(config.master_keys.len(), 1);
+    assert_eq!(config.http.workers, None);
+    assert_eq!(config.callback.http_hosts, Vec::<String>::new());
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_ways_to_give_it() {
+    let errors = Config::load(&Sources::default()).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "the configuration cannot be used:
+  database.url: is required: set BURSAR_DATABASE_URL or put database.url in the file (given nowhere)
+  master_key: is required: set BURSAR_MASTER_KEY or put master_key in the file (given nowhere)
+  code_key: is required: set BURSAR_CODE_KEY or put code_key in the file (given nowhere)"
+    );
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_a_command_over_both() {
+    let text = "listen = \"127.0.0.1:1\"\n[database]\nbatchers = 3\npool_size = 5\n";
+    let config = with(&[("BURSAR_LISTEN", "127.0.0.1:2")], text).unwrap();
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.database.batchers, 3);
+    assert_eq!(config.database.pool_size, 5);
+
+    let config = Config::load(&Sources {
+        fixed: BTreeMap::from([("listen", "127.0.0.1:3".to_owned())]),
+        environment: required(),
+        file: Some(file(text)),
+    });
+    assert_eq!(config.unwrap().listen.port(), 3);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_given() {
+    let config = with(&[("BURSAR_LISTEN", "")], "").unwrap();
+    assert_eq!(config.listen.port(), 8080);
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_where_it_came_from() {
+    let text = "\
+listen = 8080
+lisen = \"127.0.0.1:8080\"
+
+[database]
+batchers = 9
+pool_size = [1, 2]
+queue_items = 1.5
+[log]
+format = \"xml\"
+";
+    let variables = [
+        ("BURSAR_DATABASE_BATCH_ITEMS", "65"),
+        ("BURSAR_SHUTDOWN_GRACE_SECONDS", "soon"),
+    ];
+    assert_eq!(
+        complaints(&variables, text),
+        [
+            "listen: \"8080\" is not an IP address with a port, such as 127.0.0.1:8080 (from bursar.toml, line 1)",
+            "database.pool_size: takes one value (from bursar.toml, line 6)",
+            "database.batchers: \"9\" is not a whole number from 1 to 8 (from bursar.toml, line 5)",
+            "database.batch_items: \"65\" is not a whole number from 1 to 64 (from the environment, BURSAR_DATABASE_BATCH_ITEMS)",
+            "database.queue_items: must be changes, 1 to 1,000,000 (from bursar.toml, line 7)",
+            "log.format: \"xml\" is neither human nor json (from bursar.toml, line 9)",
+            "shutdown.grace_seconds: \"soon\" is not a whole number from 0 to 600 (from the environment, BURSAR_SHUTDOWN_GRACE_SECONDS)",
+            "lisen: there is no such setting (from bursar.toml, line 2)",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    let variables = [
+        ("BURSAR_DATABASE_URL", "mysql://bursar:hunter2@db/bursar"),
+        ("BURSAR_MASTER_KEY", "hunter2"),
+        ("BURSAR_CODE_KEY", "hunter2"),
+    ];
+    let complaints = complaints(&variables, "");
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+    assert!(!complaints.concat().contains("hunter2"), "{complaints:?}");
+    let config = with(&[], "").unwrap();
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("51"),
+        "{shown}"
+    );
+
+    let broken = ConfigFile::parse(Path::new("x"), "code_key = \"hunter2").unwrap_err();
+    assert!(!broken.0.contains("hunter2") && broken.1 == 1, "{broken:?}");
+}
+
+#[test]
+fn keys_keep_their_order_and_need_names_of_their_own() {
+    let two = format!("new:{KEY}, old:{}", KEY.to_ascii_lowercase());
+    let config = with(&[("BURSAR_MASTER_KEY", &two)], "").unwrap();
+    let names: Vec<&str> = config.master_keys.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["new", "old"]);
+    assert_eq!(config.master_keys[0].1, config.master_keys[1].1);
+
+    for (value, wrong) in [
+        (format!("a:{KEY},a:{KEY}"), "has two keys with the name a"),
+        (format!(":{KEY}"), "has a key whose name is not"),
+        (KEY.to_owned(), "is not of the form name:key"),
+        ("a:00".to_owned(), "is not a key of 64 hex digits"),
+        (",".to_owned(), "takes one value"),
+    ] {
+        let complaints = complaints(&[("BURSAR_MASTER_KEY", &value)], "");
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains(wrong), "{complaints:?}");
+    }
+}
+
+#[test]
+fn production_refuses_callbacks_over_http() {
+    let hosts = [("BURSAR_CALLBACK_HTTP_HOSTS", "localhost")];
+    assert_eq!(
+        complaints(&hosts, ""),
+        [
+            "callback.http_hosts: is for development only: leave it out, or set profile to development (from the environment, BURSAR_CALLBACK_HTTP_HOSTS)"
+        ]
+    );
+    assert!(with(&[], "[callback]\nhttp_hosts = []\n").is_ok());
+}
+
+#[test]
+fn development_lets_callbacks_come_home_and_logs_for_people() {
+    let config = with(&[("BURSAR_PROFILE", "development")], "").unwrap();
+    assert_eq!(
+        config.callback.http_hosts,
+        ["localhost", "127.0.0.1", "::1"]
+    );
+    assert_eq!(config.log.format, LogFormat::Human);
+
+    let text =
+        "profile = \"development\"\n[callback]\nhttp_hosts = [\"Receiver.Test\", \"[::1]\"]\n";
+    let config = with(&[], text).unwrap();
+    assert_eq!(config.callback.http_hosts, ["receiver.test", "::1"]);
+    let complaints = complaints(&[], &text.replace("[::1]", "http://a"));
+    assert!(
+        complaints[0].contains("is neither a host name"),
+        "{complaints:?}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_only_mentioned() {
+    let config = with(
+        &[
+            ("BURSAR_LITSEN", "x"),
+            ("BURSAR_SERVICE_HOST", "10.0.0.1"),
+            ("BURSAR_ALICE_TOKEN", "bur_x"),
+            ("BURSAR_CONFIG", "bursar.toml"),
+        ],
+        "",
+    )
+    .unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "the environment variable BURSAR_LITSEN is no setting",
+            "the environment variable BURSAR_SERVICE_HOST is no setting",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_is_no_toml_says_so() {
+    let errors = Sources::collect(Some(Path::new("/nowhere/bursar.toml"))).unwrap_err();
+    let shown = errors.to_string();
+    assert!(shown.contains("/nowhere/bursar.toml"), "{shown}");
+    assert!(shown.contains("cannot be read"), "{shown}");
+
+    let broken = ConfigFile::parse(Path::new("x"), "a = 1\nb = \n").unwrap_err();
+    assert!(broken.0.starts_with("is no TOML: "), "{broken:?}");
+    assert_eq!(broken.1, 2);
+}
+
+#[test]
+fn a_migration_needs_the_database_alone_and_takes_the_same_file() {
+    let load = |text: &str| {
+        Config::load_database(&Sources {
+            file: Some(file(text)),
+            ..Sources::default()
+        })
+    };
+    let text = format!("code_key = \"hunter2\"\n[database]\nurl = \"{SECRET}\"\n");
+    let (database, _) = load(&text).unwrap();
+    assert_eq!(database.url.expose_secret(), SECRET);
+    assert_eq!(load("").unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn every_setting_is_read() {
+    // A key that nobody reads would be refused as unknown; the example has every key.
+    for setting in setting::ALL {
+        let (prefix, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        let table = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("[{prefix}]\n")
+        };
+        let text = format!("{table}{name} = 2020-01-01\n");
+        let complaints = complaints(&[(&setting.variable(), "")], &text);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("must be"), "{complaints:?}");
+    }
+}

@@ -1,0 +1,131 @@
+//! What must be true of the books after every case.
+//!
+//! The balances are proved twice over: from the entries, and from nothing but the states of the
+//! transfers. Money that moved twice, or not at all, cannot hide from the second.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bursar_domain::{AccountKey, Body, Entry, Status, Transfer, TransferId};
+
+use super::scene::Scene;
+use crate::AccountView;
+
+impl Scene<'_> {
+    /// Compares balances, entries, transfers and callbacks of everything the case made.
+    pub(super) async fn audit(&self) {
+        let made = self.made();
+        let mut transfers = Vec::new();
+        for id in &made.transfers {
+            transfers.extend(self.find(*id).await);
+            self.audit_callbacks(*id).await;
+        }
+        let known: BTreeSet<TransferId> = transfers.iter().map(Transfer::id).collect();
+        let due = balances_due(&transfers);
+        let mut per_transfer: BTreeMap<TransferId, i128> = BTreeMap::new();
+        for asset in &made.assets {
+            let users = made
+                .users
+                .iter()
+                .map(|user| AccountKey::user(*user, *asset));
+            let system = [AccountKey::world(*asset), AccountKey::fees(*asset)];
+            let mut sum = 0;
+            for account in users.chain(system) {
+                let view = self.harness.balance(account).await;
+                let entries = self.harness.entries(account).await;
+                audit_account(account, view, &entries);
+                let is = (view.available, view.held);
+                let should = due.get(&account).copied().unwrap_or_default();
+                assert_eq!(
+                    is, should,
+                    "{account:?} against the states of its transfers"
+                );
+                sum += view.available + view.held;
+                for entry in entries {
+                    assert!(known.contains(&entry.transfer), "{entry:?} has a transfer");
+                    *per_transfer.entry(entry.transfer).or_default() +=
+                        entry.available_delta + entry.held_delta;
+                }
+            }
+            assert_eq!(sum, 0, "all accounts of {asset} sum to zero");
+        }
+        for (transfer, sum) in per_transfer {
+            assert_eq!(sum, 0, "the entries of transfer {transfer} sum to zero");
+        }
+    }
+
+    async fn audit_callbacks(&self, id: TransferId) {
+        let mut seen = HashSet::new();
+        for callback in self.harness.callbacks(id).await {
+            let key = (callback.operation, callback.url);
+            assert!(seen.insert(key.clone()), "{id} calls {key:?} back twice");
+        }
+    }
+}
+
+/// An account is the fold of its entries, which are numbered without a gap and never go back in
+/// time for a user.
+fn audit_account(account: AccountKey, view: AccountView, entries: &[Entry]) {
+    let mut fold = AccountView::default();
+    for entry in entries {
+        fold.available += entry.available_delta;
+        fold.held += entry.held_delta;
+        fold.seq += 1;
+        let after = AccountView {
+            available: entry.available_after,
+            held: entry.held_after,
+            seq: entry.seq,
+        };
+        assert_eq!(after, fold, "{account:?} is the fold of its entries");
+        assert_eq!(entry.account, account);
+        assert!(after.held >= 0, "{entry:?} holds less than nothing");
+        let is_user = account.owner.user().is_some();
+        assert!(!is_user || after.available >= 0, "{entry:?} overdraws");
+    }
+    assert_eq!(view, fold, "{account:?} is what its last entry says");
+    if account.owner.user().is_some() {
+        let in_order = entries.is_sorted_by_key(|entry| entry.at);
+        assert!(in_order, "the times of {account:?} never go back");
+    }
+}
+
+/// What every account must hold, from the states of the transfers alone.
+fn balances_due(transfers: &[Transfer]) -> BTreeMap<AccountKey, (i128, i128)> {
+    let mut due: BTreeMap<AccountKey, (i128, i128)> = BTreeMap::new();
+    let mut add = |account: AccountKey, available: i128, held: i128| {
+        let balance = due.entry(account).or_default();
+        balance.0 += available;
+        balance.1 += held;
+    };
+    for transfer in transfers {
+        let parts = transfer.parts();
+        let (amount, fee) = (parts.amount.units(), parts.fee.units());
+        let (world, fees) = (
+            AccountKey::world(parts.asset),
+            AccountKey::fees(parts.asset),
+        );
+        let own = AccountKey::user(transfer.owner(), parts.asset);
+        match (&parts.body, transfer.status()) {
+            (Body::Deposit { .. }, Status::Completed) => {
+                add(world, -amount, 0);
+                add(own, amount - fee, 0);
+                add(fees, fee, 0);
+            }
+            (Body::Withdrawal { .. }, Status::AwaitingConfirmation) => {
+                add(own, -(amount + fee), amount + fee);
+            }
+            (Body::Withdrawal { .. }, Status::Completed) => {
+                add(own, -(amount + fee), 0);
+                add(world, amount, 0);
+                add(fees, fee, 0);
+            }
+            (Body::Internal { recipient, .. }, Status::Success) => {
+                let paid = recipient.user().expect("success has a recipient");
+                add(own, -(amount + fee), 0);
+                add(AccountKey::user(paid, parts.asset), amount, 0);
+                add(fees, fee, 0);
+            }
+            (Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. }, _) => {}
+        }
+    }
+    due
+}
