@@ -200,3 +200,48 @@ fn is_taken_meanwhile(error: &StoreError) -> bool {
         ))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use bursar_domain::Timestamp;
+
+    use super::*;
+
+    fn row(status: &str, status_revision: i64) -> NewUser {
+        NewUser {
+            id: Uuid::nil(),
+            username: "new".to_owned(),
+            username_fold: "new".to_owned(),
+            email: String::new(),
+            email_fold: String::new(),
+            roles: vec![],
+            status: status.to_owned(),
+            updated_at: At(Timestamp::EPOCH),
+            status_revision,
+        }
+    }
+
+    #[test]
+    fn the_later_status_stands_and_on_a_tie_the_stop() {
+        let cases = [
+            (("Active", 2), ("Frozen", 3), ("Frozen", 3)),
+            (("Frozen", 2), ("Active", 3), ("Active", 3)),
+            (("Frozen", 3), ("Active", 2), ("Frozen", 3)),
+            (("Active", 3), ("Frozen", 2), ("Active", 3)),
+            (("Frozen", 3), ("Active", 3), ("Frozen", 3)),
+            (("Active", 3), ("Frozen", 3), ("Frozen", 3)),
+            (("Active", 3), ("Active", 3), ("Active", 3)),
+        ];
+        for (old, new, expected) in cases {
+            let old = OldUser {
+                username_fold: "old".to_owned(),
+                email_fold: String::new(),
+                status: old.0.to_owned(),
+                status_revision: old.1,
+            };
+            let kept = with_later_status(row(new.0, new.1), old);
+            assert_eq!((kept.status.as_str(), kept.status_revision), expected);
+            assert_eq!(kept.username, "new");
+        }
+    }
+}

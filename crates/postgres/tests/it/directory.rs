@@ -2,15 +2,18 @@
 
 mod status;
 
+use std::sync::Arc;
+
 use bursar_domain::{Asset, AssetId, BigDecimal, Scale, User, UserStatus};
 use bursar_ports::{Directory, PutAsset, PutUser, UserPage};
 use bursar_postgres::PgDirectory;
+use bursar_testkit::FixedClock;
 use uuid::Uuid;
 
-use crate::support::{Fixture, StoppedClock, run, texts, user, user_id};
+use crate::support::{Fixture, run, texts, user, user_id};
 
 fn directory(fixture: &Fixture) -> PgDirectory {
-    PgDirectory::new(fixture.database.clone(), StoppedClock::at(0))
+    PgDirectory::new(fixture.database.clone(), Arc::new(FixedClock::default()))
 }
 
 fn asset(id: &str, scale: u8) -> Asset {

@@ -1,9 +1,8 @@
 //! What the tests of the adapters share.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bursar_domain::{Timestamp, User, UserId, UserStatus};
-use bursar_ports::Clock;
 use bursar_postgres::{Database, PoolConfig, testing::TestDatabase};
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -82,22 +81,6 @@ pub(crate) async fn texts(connection: &mut AsyncPgConnection, query: &str) -> Ve
         Err(error) => panic!("{error}: {query}"),
     };
     rows.into_iter().map(|row| row.answer).collect()
-}
-
-/// A clock that stands still.
-#[derive(Debug)]
-pub(crate) struct StoppedClock(Timestamp);
-
-impl StoppedClock {
-    pub(crate) fn at(second: i64) -> Arc<Self> {
-        Arc::new(Self(at(second)))
-    }
-}
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
 }
 
 /// Seconds after a fixed instant.
