@@ -110,6 +110,8 @@ CREATE INDEX transfers_account_history_idx
     ON book_main.transfers (user_id, created_at DESC, id DESC) WHERE kind <> 'internal';
 CREATE INDEX transfers_backoffice_list_idx
     ON book_main.transfers (created_at DESC, id DESC) WHERE kind <> 'internal';
+CREATE INDEX transfers_backoffice_state_idx
+    ON book_main.transfers (state, created_at DESC, id DESC) WHERE kind <> 'internal';
 CREATE INDEX transfers_sent_idx
     ON book_main.transfers (user_id, created_at DESC, id DESC) WHERE kind = 'internal';
 CREATE INDEX transfers_received_idx

@@ -77,8 +77,8 @@ pub(super) async fn list_transfers(
     })
 }
 
-/// A range of `transfers_backoffice_list_idx`, or of `transfers_account_history_idx` when few users
-/// are asked for.
+/// A range of `transfers_backoffice_list_idx`, of `transfers_backoffice_state_idx` when a status is
+/// asked for, or of `transfers_account_history_idx` when few users are.
 pub(super) fn page(filter: &TransferFilter) -> Transfers {
     newest_first(matching(filter))
         .limit(i64::from(filter.limit))

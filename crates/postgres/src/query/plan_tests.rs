@@ -94,6 +94,12 @@ async fn the_back_offices_list_is_a_range_of_its_index() {
         let read = read_by(&mut connection, page(&filter)).await;
         assert_eq!(read, ["transfers_backoffice_list_idx"], "{filter:?}");
     }
+    let waiting = TransferFilter {
+        status: Some(Status::AwaitingConfirmation),
+        ..all.clone()
+    };
+    let read = read_by(&mut connection, page(&waiting)).await;
+    assert_eq!(read, ["transfers_backoffice_state_idx"]);
     for users in [1, 3] {
         let of_few = TransferFilter {
             users: Some((0..users).map(|n| user(n * 4)).collect()),
