@@ -109,3 +109,6 @@ impl App {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;
