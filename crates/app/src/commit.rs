@@ -105,7 +105,7 @@ impl App {
         };
         let unsettled = transfer.kind() != Kind::Withdrawal && !transfer.status().is_final();
         let transfer = match (unsettled, wait) {
-            (true, true) => self.settle(transfer).await?,
+            (true, true) => self.settle_now(transfer).await,
             (true, false) => {
                 self.settle_later(transfer.clone());
                 transfer
@@ -132,3 +132,6 @@ impl App {
             .map_or(Original::Id(transfer.id()), Original::Code)
     }
 }
+
+#[cfg(test)]
+mod tests;
