@@ -154,6 +154,9 @@ impl App {
                 }
                 Ok(Decision::AlreadyApplied) => current.acknowledge(operation, url, None),
                 Err(illegal) => {
+                    if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
+                        return answer(transfer, true);
+                    }
                     return Err(self
                         .refuse_finish(&current, illegal.status, operation, url)
                         .await);
@@ -271,3 +274,6 @@ fn finish_claim(
         .with_optional("callbackUrl", request.callback_url.as_ref());
     Some(fields.claim(grant.principal(), operation, key))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ impl Grant {
         self.principal.user.ok_or(Error::NoUser)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl App {
             .into_uuid()
     }
 }
+
+#[cfg(test)]
+mod tests;
