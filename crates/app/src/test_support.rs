@@ -227,7 +227,13 @@ pub(crate) fn other_grants(allowed: &[Permission]) -> Vec<Grant> {
     Permission::ALL
         .into_iter()
         .filter(|permission| !allowed.contains(permission))
-        .map(alice)
+        .map(|permission| {
+            if permission.is_for_users() {
+                alice(permission)
+            } else {
+                operator(permission)
+            }
+        })
         .collect()
 }
 

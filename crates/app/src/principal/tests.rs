@@ -74,3 +74,14 @@ fn the_machine_s_own_operator_is_nobody_s_user() {
     assert!(local.grant(Permission::Admin).is_ok());
     assert!(local.grant(Permission::AllowTransfer).is_err());
 }
+
+#[test]
+fn a_users_credential_acts_for_that_user_alone() {
+    let user = Principal {
+        user: Some(ALICE),
+        ..principal(&Permission::ALL)
+    };
+    for permission in Permission::ALL {
+        assert_eq!(user.grant(permission).is_ok(), permission.is_for_users());
+    }
+}

@@ -20,7 +20,7 @@ fn new_token(user: Option<UserId>) -> NewToken {
     NewToken {
         subject: "back office".to_owned(),
         user,
-        permissions: vec![Permission::BackofficeRead],
+        permissions: vec![Permission::AllowBalance],
         ttl_seconds: 60,
     }
 }
@@ -114,7 +114,7 @@ async fn of_a_token_only_the_hash_is_kept() {
         assert_eq!(token.hash, hash_token(&issued.secret));
         assert_eq!(token.subject, "back office");
         assert_eq!(token.user, user);
-        assert_eq!(token.permissions, [Permission::BackofficeRead]);
+        assert_eq!(token.permissions, [Permission::AllowBalance]);
         assert_eq!(token.created_at, NOW);
         assert_eq!(token.expires_at, NOW.plus_micros(60_000_000));
         assert_eq!(token.revoked_at, None);
@@ -393,4 +393,33 @@ async fn a_revocation_that_cannot_be_made_is_an_error() {
     ));
     let key = app.revoke_access_key(&admin(), "BAK1".to_owned()).await;
     assert!(matches!(key, Err(Error::Store(StoreError::Unavailable(_)))));
+}
+
+#[tokio::test]
+async fn a_users_credential_gets_no_power_over_others() {
+    for permission in Permission::ALL {
+        let app = Mocks::new().app();
+        let permissions = vec![Permission::AllowBalance, permission];
+        let token = NewToken {
+            permissions: permissions.clone(),
+            ..new_token(Some(ALICE))
+        };
+        let key = NewAccessKey {
+            permissions,
+            ..new_key()
+        };
+        if permission.is_for_users() {
+            continue;
+        }
+        for error in [
+            app.issue_token(&admin(), token).await.unwrap_err(),
+            app.issue_access_key(&admin(), key).await.unwrap_err(),
+        ] {
+            let Error::Invalid(faults) = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(faults[0].field, "permissions");
+            assert_eq!(faults[0].code, "permissions.invalid");
+        }
+    }
 }
