@@ -85,3 +85,17 @@ fn a_users_credential_acts_for_that_user_alone() {
         assert_eq!(user.grant(permission).is_ok(), permission.is_for_users());
     }
 }
+
+#[test]
+fn every_credential_of_one_user_shares_its_keys_and_an_operator_has_its_own() {
+    let token = Principal {
+        user: Some(ALICE),
+        ..principal(&[])
+    };
+    let access_key = Principal {
+        subject: "another".to_owned(),
+        ..token.clone()
+    };
+    assert_eq!(token.key_principal(), access_key.key_principal());
+    assert_eq!(principal(&[]).key_principal(), "somebody");
+}

@@ -4,10 +4,7 @@ use bursar_domain::{FieldValue, Fingerprint};
 use bursar_testkit::build;
 
 use super::super::*;
-use crate::{
-    Principal,
-    test_support::{ALICE, BOB, Mocks, alice, btc, committed, keyed, operator, plain, usd},
-};
+use crate::test_support::{ALICE, BOB, Mocks, btc, committed, keyed, operator, plain, usd};
 
 fn open() -> OpenRequest {
     OpenRequest {
@@ -123,28 +120,9 @@ async fn the_key_and_the_fields_of_a_request_are_kept() {
 }
 
 #[tokio::test]
-async fn an_operator_s_keys_are_its_subject_s_and_a_user_s_are_the_user_s() {
+async fn an_operator_s_keys_are_its_subject_s() {
     let claim = claim_of_withdrawal(&writer(), open(), keyed()).await;
     assert_eq!(claim.unwrap().scope.principal, "credential-1");
-    let grant = alice(Permission::BackofficeWrite);
-    let claim = claim_of_withdrawal(&grant, open(), keyed()).await;
-    assert_eq!(claim.unwrap().scope.principal, ALICE.to_string());
-}
-
-#[tokio::test]
-async fn every_credential_of_one_user_shares_its_keys() {
-    let mut scopes = Vec::new();
-    for subject in ["token", "access key"] {
-        let principal = Principal {
-            subject: subject.to_owned(),
-            user: Some(ALICE),
-            permissions: vec![Permission::BackofficeWrite],
-        };
-        let grant = principal.grant(Permission::BackofficeWrite).unwrap();
-        let claim = claim_of_withdrawal(&grant, open(), keyed()).await;
-        scopes.push(claim.unwrap().scope);
-    }
-    assert_eq!(scopes[0], scopes[1]);
 }
 
 #[tokio::test]

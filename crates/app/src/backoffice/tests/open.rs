@@ -8,7 +8,7 @@ use mockall::predicate::eq;
 
 use super::super::*;
 use crate::test_support::{
-    ALICE, Mocks, alice, btc, committed, operator, other_grants, plain, trouble, unavailable, usd,
+    ALICE, Mocks, btc, committed, operator, other_grants, plain, trouble, unavailable, usd,
 };
 
 fn request() -> OpenRequest {
@@ -285,22 +285,6 @@ async fn a_root_asset_that_does_not_exist_yet_gives_no_rate() {
         .await
         .unwrap();
     assert_eq!(commits.only().change.next.parts().root_rate, None);
-}
-
-#[tokio::test]
-async fn a_user_credential_with_the_permission_acts_under_its_own_name() {
-    let mut mocks = known(None);
-    let commits = mocks.commits([committed()]);
-    let grant = alice(Permission::BackofficeWrite);
-    mocks
-        .app()
-        .withdraw(&grant, request(), plain())
-        .await
-        .unwrap();
-    assert_eq!(
-        commits.only().change.next.parts().created_by.as_str(),
-        "credential-1"
-    );
 }
 
 #[tokio::test]
