@@ -1,0 +1,265 @@
+//! Ports that answer what a test put into them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, Transfer, TransferId, User, UserId};
+use bursar_ports::{
+    AccessKey, AccountBalance, AccountHistory, CallbackRecord, CredentialStore, Directory,
+    InternalFilter, LedgerLine, PutAsset, PutUser, StoreError, Task, Tasks, Token, TokenHash,
+    TransferFilter, TransferPage, TransferQuery, UserPage,
+};
+use uuid::Uuid;
+
+/// What a lock guards, also after a test that failed while it held it.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder of the lock panics")
+}
+
+/// Users, assets and rates in memory.
+#[derive(Default)]
+pub(crate) struct FakeDirectory {
+    pub(crate) users: Mutex<BTreeMap<UserId, User>>,
+    pub(crate) assets: Mutex<BTreeMap<AssetId, Asset>>,
+    pub(crate) rates: Mutex<BTreeMap<AssetId, BigDecimal>>,
+}
+
+#[async_trait]
+impl Directory for FakeDirectory {
+    async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(locked(&self.users).get(&id).cloned())
+    }
+
+    async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError> {
+        let users = locked(&self.users);
+        Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
+    }
+
+    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError> {
+        let answers = |user: &&User| {
+            user.email.eq_ignore_ascii_case(&alias) || user.username.eq_ignore_ascii_case(&alias)
+        };
+        Ok(locked(&self.users).values().find(answers).cloned())
+    }
+
+    async fn list_users(
+        &self,
+        search: Option<String>,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<UserPage, StoreError> {
+        let search = search.unwrap_or_default().to_lowercase();
+        let limit = usize::try_from(limit).unwrap_or_default();
+        let mut users: Vec<User> = locked(&self.users)
+            .values()
+            .filter(|user| after.is_none_or(|after| user.id > after))
+            .filter(|user| user.username.contains(&search) || user.email.contains(&search))
+            .cloned()
+            .collect();
+        let more = users.len() > limit;
+        users.truncate(limit);
+        Ok(UserPage { users, more })
+    }
+
+    async fn put_user(&self, user: User) -> Result<PutUser, StoreError> {
+        let mut users = locked(&self.users);
+        let others = || users.values().filter(|other| other.id != user.id);
+        if others().any(|other| other.username.eq_ignore_ascii_case(&user.username)) {
+            return Ok(PutUser::UsernameTaken);
+        }
+        let same = |other: &User| other.email.eq_ignore_ascii_case(&user.email);
+        if !user.email.is_empty() && others().any(same) {
+            return Ok(PutUser::EmailTaken);
+        }
+        users.insert(user.id, user);
+        Ok(PutUser::Written)
+    }
+
+    async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
+        Ok(locked(&self.assets).get(&id).cloned())
+    }
+
+    async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {
+        Ok(locked(&self.assets).values().cloned().collect())
+    }
+
+    /// Every asset that exists is in use.
+    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError> {
+        let mut assets = locked(&self.assets);
+        let had = assets.get(&asset.id).map(|had| had.scale);
+        if had.is_some_and(|scale| scale != asset.scale) {
+            return Ok(PutAsset::ScaleInUse);
+        }
+        assets.insert(asset.id, asset);
+        Ok(PutAsset::Written)
+    }
+
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError> {
+        Ok(locked(&self.rates).get(&asset).cloned())
+    }
+
+    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError> {
+        locked(&self.rates).insert(asset, rate);
+        Ok(())
+    }
+}
+
+/// Tokens and access keys in memory.
+#[derive(Default)]
+pub(crate) struct FakeCredentials {
+    pub(crate) tokens: Mutex<Vec<Token>>,
+    pub(crate) keys: Mutex<Vec<AccessKey>>,
+}
+
+fn page<T>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
+    rows.take(usize::try_from(limit).unwrap_or_default())
+        .collect()
+}
+
+#[async_trait]
+impl CredentialStore for FakeCredentials {
+    async fn find_token(&self, hash: TokenHash) -> Result<Option<Token>, StoreError> {
+        let tokens = locked(&self.tokens);
+        Ok(tokens.iter().find(|token| token.hash == hash).cloned())
+    }
+
+    async fn add_token(&self, token: Token) -> Result<(), StoreError> {
+        let mut tokens = locked(&self.tokens);
+        tokens.push(token);
+        tokens.sort_by_key(|token| token.id);
+        Ok(())
+    }
+
+    async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
+        let tokens = locked(&self.tokens).clone();
+        let rest = |token: &Token| after.is_none_or(|after| token.id > after);
+        Ok(page(tokens.into_iter().filter(rest), limit))
+    }
+
+    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
+        let mut tokens = locked(&self.tokens);
+        let found = tokens.iter_mut().find(|token| token.id == id);
+        Ok(found
+            .map(|token| token.revoked_at = token.revoked_at.or(Some(at)))
+            .is_some())
+    }
+
+    async fn find_access_key(&self, access_key: String) -> Result<Option<AccessKey>, StoreError> {
+        let keys = locked(&self.keys);
+        let found = keys.iter().find(|key| key.access_key == access_key);
+        Ok(found.cloned())
+    }
+
+    async fn add_access_key(&self, key: AccessKey) -> Result<(), StoreError> {
+        let mut keys = locked(&self.keys);
+        keys.push(key);
+        keys.sort_by(|a, b| a.access_key.cmp(&b.access_key));
+        Ok(())
+    }
+
+    async fn list_access_keys(
+        &self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<AccessKey>, StoreError> {
+        let keys = locked(&self.keys).clone();
+        let rest = |key: &AccessKey| after.as_ref().is_none_or(|after| key.access_key > *after);
+        Ok(page(keys.into_iter().filter(rest), limit))
+    }
+
+    async fn revoke_access_key(
+        &self,
+        access_key: String,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut keys = locked(&self.keys);
+        let found = keys.iter_mut().find(|key| key.access_key == access_key);
+        Ok(found
+            .map(|key| key.revoked_at = key.revoked_at.or(Some(at)))
+            .is_some())
+    }
+}
+
+/// Lists that a test wrote down; remembers what was asked for.
+#[derive(Default)]
+pub(crate) struct FakeQuery {
+    pub(crate) transfers: Mutex<Vec<Transfer>>,
+    pub(crate) total: Mutex<Option<(u64, bool)>>,
+    pub(crate) user_balances: Mutex<Vec<AccountBalance>>,
+    pub(crate) system_balances: Mutex<Vec<AccountBalance>>,
+    pub(crate) entries: Mutex<Vec<LedgerLine>>,
+    pub(crate) callbacks: Mutex<Vec<CallbackRecord>>,
+    pub(crate) asked_history: Mutex<Option<AccountHistory>>,
+    pub(crate) asked_transfers: Mutex<Option<TransferFilter>>,
+    pub(crate) asked_internal: Mutex<Option<InternalFilter>>,
+}
+
+#[async_trait]
+impl TransferQuery for FakeQuery {
+    async fn list_account_history(
+        &self,
+        filter: AccountHistory,
+    ) -> Result<Vec<Transfer>, StoreError> {
+        *locked(&self.asked_history) = Some(filter);
+        Ok(locked(&self.transfers).clone())
+    }
+
+    async fn list_transfers(&self, filter: TransferFilter) -> Result<TransferPage, StoreError> {
+        *locked(&self.asked_transfers) = Some(filter);
+        let transfers = locked(&self.transfers).clone();
+        let all = u64::try_from(transfers.len()).unwrap_or_default();
+        let (total, estimated) = locked(&self.total).unwrap_or((all, false));
+        Ok(TransferPage {
+            transfers,
+            total,
+            estimated,
+        })
+    }
+
+    async fn list_internal(&self, filter: InternalFilter) -> Result<Vec<Transfer>, StoreError> {
+        *locked(&self.asked_internal) = Some(filter);
+        Ok(locked(&self.transfers).clone())
+    }
+
+    async fn list_user_balances(&self, _user: UserId) -> Result<Vec<AccountBalance>, StoreError> {
+        Ok(locked(&self.user_balances).clone())
+    }
+
+    async fn list_system_balances(&self) -> Result<Vec<AccountBalance>, StoreError> {
+        Ok(locked(&self.system_balances).clone())
+    }
+
+    async fn list_entries(&self, _transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
+        Ok(locked(&self.entries).clone())
+    }
+
+    async fn list_callbacks(
+        &self,
+        _transfer: TransferId,
+    ) -> Result<Vec<CallbackRecord>, StoreError> {
+        Ok(locked(&self.callbacks).clone())
+    }
+}
+
+/// Tasks that run when a test says so.
+#[derive(Default)]
+pub(crate) struct HeldTasks(Mutex<Vec<Task>>);
+
+impl HeldTasks {
+    /// Runs everything that was started.
+    pub(crate) async fn run(&self) {
+        let tasks = std::mem::take(&mut *locked(&self.0));
+        for task in tasks {
+            task.await;
+        }
+    }
+}
+
+impl Tasks for HeldTasks {
+    fn spawn(&self, task: Task) {
+        locked(&self.0).push(task);
+    }
+}

@@ -1,0 +1,20 @@
+//! The HTTP adapter from outside: real routes and real use cases over the in-memory store.
+
+mod admin;
+mod admin_credentials;
+mod amounts;
+mod backoffice;
+mod backoffice_lists;
+mod credentials;
+mod fakes;
+mod idempotency;
+mod internal;
+mod internal_lists;
+mod openapi;
+mod outages;
+mod permissions;
+mod served;
+mod service_pages;
+mod story;
+mod transport;
+mod world;

