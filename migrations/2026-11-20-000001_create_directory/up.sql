@@ -13,9 +13,13 @@ CREATE TABLE directory.users (
     roles          text[] NOT NULL,
     status         text NOT NULL,
     updated_at     timestamptz NOT NULL,
+    -- Numbers the changes of the status, so that the directory and the book agree on which came
+    -- last although no transaction writes both.
+    status_revision bigint NOT NULL DEFAULT 0,
     CONSTRAINT users_id_pk PRIMARY KEY (id),
     CONSTRAINT users_username_fold_uq UNIQUE (username_fold),
-    CONSTRAINT users_status_ck CHECK (status IN ('Active', 'Frozen', 'Terminated'))
+    CONSTRAINT users_status_ck CHECK (status IN ('Active', 'Frozen', 'Terminated')),
+    CONSTRAINT users_status_revision_ck CHECK (status_revision >= 0)
 );
 
 -- Many users have no email; those who have one share it with nobody.

@@ -20,9 +20,12 @@ CREATE TABLE book_main.assets (
 -- The book's own copy of who may move money: new accounts take their status from here, and a
 -- freeze writes here first and then on every account of the user.
 CREATE TABLE book_main.owners (
-    id      uuid NOT NULL,
-    status  text NOT NULL,
+    id        uuid NOT NULL,
+    status    text NOT NULL,
+    -- Numbers the changes of the status; see directory.users.
+    revision  bigint NOT NULL DEFAULT 0,
     CONSTRAINT owners_id_pk PRIMARY KEY (id),
+    CONSTRAINT owners_revision_ck CHECK (revision >= 0),
     CONSTRAINT owners_status_ck CHECK (status IN ('Active', 'Frozen', 'Terminated'))
 );
 
@@ -107,6 +110,8 @@ CREATE INDEX transfers_account_history_idx
     ON book_main.transfers (user_id, created_at DESC, id DESC) WHERE kind <> 'internal';
 CREATE INDEX transfers_backoffice_list_idx
     ON book_main.transfers (created_at DESC, id DESC) WHERE kind <> 'internal';
+CREATE INDEX transfers_backoffice_state_idx
+    ON book_main.transfers (state, created_at DESC, id DESC) WHERE kind <> 'internal';
 CREATE INDEX transfers_sent_idx
     ON book_main.transfers (user_id, created_at DESC, id DESC) WHERE kind = 'internal';
 CREATE INDEX transfers_received_idx

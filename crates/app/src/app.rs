@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bursar_domain::{Asset, AssetId, RootRate, Timestamp};
+use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
     Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
 };
@@ -92,15 +92,20 @@ impl App {
             .ok_or(Error::NotFound(missing))
     }
 
-    /// What an asset is worth in the root asset right now; the root asset is worth itself.
+    /// What somebody said that one of an asset is worth; the root asset is worth itself.
+    pub(crate) async fn rate_of(&self, asset: AssetId) -> Result<Option<BigDecimal>, Error> {
+        if asset == self.settings.root_asset {
+            return Ok(Some(1.into()));
+        }
+        Ok(self.ports.directory.find_rate(asset).await?)
+    }
+
+    /// What an asset is worth in the root asset right now, as a transfer keeps it.
     pub(crate) async fn root_rate(&self, asset: AssetId) -> Result<Option<RootRate>, Error> {
-        let root = self.settings.root_asset;
-        let rate = if asset == root {
-            Some(1.into())
-        } else {
-            self.ports.directory.find_rate(asset).await?
+        let Some(rate) = self.rate_of(asset).await? else {
+            return Ok(None);
         };
-        let Some(rate) = rate else { return Ok(None) };
+        let root = self.settings.root_asset;
         let root_asset = self.ports.directory.find_asset(root).await?;
         Ok(root_asset.map(|root| RootRate {
             asset: root.id,
@@ -109,3 +114,6 @@ impl App {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -253,3 +253,6 @@ impl ReplayGuard {
             .is_none_or(|until| until < now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Deposits and withdrawals on behalf of users (contract §1).
 
 use bursar_domain::{
-    Amount, AssetId, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
-    Operation, Transfer, TransferId, UserId,
+    Amount, AssetId, Change, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
+    Operation, Reason, Transfer, TransferId, UserId,
 };
 use bursar_ports::Permission;
 
@@ -48,15 +48,8 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        grant.require(Permission::BackofficeWrite)?;
-        let claim = open_claim(grant, "deposit", &request, &options);
-        let user = request.user;
-        let new = self.new_transfer(grant, request).await?;
-        let change = Transfer::deposit(new, user).map_err(|reason| Error::Refused {
-            reason,
-            replayed: false,
-        })?;
-        self.create(change, claim, options.wait).await
+        self.open(grant, "deposit", Transfer::deposit, request, options)
+            .await
     }
 
     /// Holds a user's money for a withdrawal.
@@ -69,15 +62,8 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        grant.require(Permission::BackofficeWrite)?;
-        let claim = open_claim(grant, "withdraw", &request, &options);
-        let user = request.user;
-        let new = self.new_transfer(grant, request).await?;
-        let change = Transfer::withdrawal(new, user).map_err(|reason| Error::Refused {
-            reason,
-            replayed: false,
-        })?;
-        self.create(change, claim, options.wait).await
+        self.open(grant, "withdraw", Transfer::withdrawal, request, options)
+            .await
     }
 
     /// Pays a withdrawal out of its hold.
@@ -122,6 +108,25 @@ impl App {
             .await
     }
 
+    async fn open(
+        &self,
+        grant: &Grant,
+        operation: &'static str,
+        begin: fn(NewTransfer, UserId) -> Result<Change, Reason>,
+        request: OpenRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeWrite)?;
+        let claim = open_claim(grant, operation, &request, &options);
+        let user = request.user;
+        let new = self.new_transfer(grant, request).await?;
+        let change = begin(new, user).map_err(|reason| Error::Refused {
+            reason,
+            replayed: false,
+        })?;
+        self.create(change, claim, options.wait).await
+    }
+
     async fn finish(
         &self,
         request: FinishRequest,
@@ -149,6 +154,9 @@ impl App {
                 }
                 Ok(Decision::AlreadyApplied) => current.acknowledge(operation, url, None),
                 Err(illegal) => {
+                    if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
+                        return answer(transfer, true);
+                    }
                     return Err(self
                         .refuse_finish(&current, illegal.status, operation, url)
                         .await);
@@ -266,3 +274,6 @@ fn finish_claim(
         .with_optional("callbackUrl", request.callback_url.as_ref());
     Some(fields.claim(grant.principal(), operation, key))
 }
+
+#[cfg(test)]
+mod tests;

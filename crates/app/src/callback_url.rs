@@ -31,7 +31,9 @@ impl CallbackUrlPolicy {
             Some(Host::Ipv6(address)) => address.to_string(),
             Some(Host::Domain(_)) | None => return Err(InvalidCallbackUrl::Malformed),
         };
-        if !url.username().is_empty() || url.password().is_some() {
+        // The parser forgets an empty user name, so the text is asked too.
+        let authority = text.split(['/', '?', '#']).nth(2).unwrap_or_default();
+        if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
             return Err(InvalidCallbackUrl::UserInfo);
         }
         match url.scheme() {
@@ -109,6 +111,7 @@ mod tests {
             ("file:///etc/passwd", Malformed),
             ("https://a:b@example.com", UserInfo),
             ("https://a@example.com", UserInfo),
+            ("https://@example.com/", UserInfo),
             ("https://example.com/\u{0}", Malformed),
             ("https://exa\nmple.com", Malformed),
             ("javascript:alert(1)", Malformed),

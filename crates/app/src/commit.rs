@@ -86,6 +86,38 @@ impl App {
         }
     }
 
+    /// What the same request with the same key came to before, for one that would now be refused
+    /// without a commit: what is bound to a key replays whatever has changed since.
+    pub(crate) async fn answered_before(
+        &self,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<Transfer>, Error> {
+        let Some(IdempotencyClaim {
+            scope,
+            key,
+            fingerprint,
+            ..
+        }) = claim
+        else {
+            return Ok(None);
+        };
+        let bound = self
+            .ports
+            .store
+            .find_key(scope.clone(), key.clone())
+            .await?;
+        let Some(bound) = bound.filter(|bound| bound.fingerprint == *fingerprint) else {
+            return Ok(None);
+        };
+        match bound.refusal {
+            Some(reason) => Err(Error::Refused {
+                reason,
+                replayed: true,
+            }),
+            None => Ok(Some(self.recorded(bound.transfer).await?)),
+        }
+    }
+
     /// Commits a new transfer, sees to its settlement, and answers as the caller wishes.
     pub(crate) async fn create(
         &self,
@@ -103,9 +135,19 @@ impl App {
             Made::Before(transfer) => (*transfer, true),
             Made::Stale => return Err(Error::Internal("a new transfer cannot be stale")),
         };
+        Ok(self.conclude(transfer, replayed, wait).await)
+    }
+
+    /// Sees to the settlement of a transfer that exists and answers as the caller wishes.
+    pub(crate) async fn conclude(
+        &self,
+        transfer: Transfer,
+        replayed: bool,
+        wait: bool,
+    ) -> Answer<Transfer> {
         let unsettled = transfer.kind() != Kind::Withdrawal && !transfer.status().is_final();
         let transfer = match (unsettled, wait) {
-            (true, true) => self.settle(transfer).await?,
+            (true, true) => self.settle_now(transfer).await,
             (true, false) => {
                 self.settle_later(transfer.clone());
                 transfer
@@ -113,11 +155,11 @@ impl App {
             (false, _) => transfer,
         };
         let waited = wait && transfer.status().is_final();
-        Ok(Answer {
+        Answer {
             transfer,
             replayed,
             waited,
-        })
+        }
     }
 
     /// A transfer that must exist because something refers to it.
@@ -132,3 +174,6 @@ impl App {
             .map_or(Original::Id(transfer.id()), Original::Code)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,17 +90,26 @@ impl App {
             now: self.now(),
             root_rate: None,
         };
-        let change =
-            Transfer::internal(new, sender, recipient, self.new_salt()?, request.custom_id)
-                .map_err(|reason| Error::Refused {
-                    reason,
-                    replayed: false,
-                })?;
+        let opened =
+            Transfer::internal(new, sender, recipient, self.new_salt()?, request.custom_id);
+        let answer = match opened {
+            Ok(change) => self.create(change, claim, options.wait).await?,
+            // Whom a name means can change between a request and its repetition.
+            Err(reason) => match self.answered_before(claim.as_ref()).await? {
+                Some(transfer) => self.conclude(transfer, true, options.wait).await,
+                None => {
+                    return Err(Error::Refused {
+                        reason,
+                        replayed: false,
+                    });
+                }
+            },
+        };
         let Answer {
             transfer,
             replayed,
             waited,
-        } = self.create(change, claim, options.wait).await?;
+        } = answer;
         Ok(Answer {
             transfer: self.view(transfer, sender)?,
             replayed,
@@ -241,3 +250,6 @@ impl App {
         Ok(CodeSalt::new(*salt))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ mod keyring;
 mod lists;
 mod principal;
 mod settle;
+#[cfg(test)]
+mod test_support;
 
 pub use admin::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken, TransferStory};
 pub use app::{App, Ports, Settings};

@@ -152,3 +152,6 @@ fn nameless(id: UserId) -> User {
         status: UserStatus::Active,
     }
 }
+
+#[cfg(test)]
+mod tests;

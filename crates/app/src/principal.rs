@@ -44,9 +44,7 @@ impl Principal {
     /// # Errors
     /// [`Error::Forbidden`], naming the first one, when it has none of them.
     pub fn grant_any(&self, permissions: &[Permission]) -> Result<Grant, Error> {
-        let granted = permissions
-            .iter()
-            .find(|one| self.permissions.contains(one));
+        let granted = permissions.iter().find(|one| self.has(**one));
         match (granted, permissions.first()) {
             (Some(permission), _) => Ok(Grant {
                 principal: self.clone(),
@@ -55,6 +53,11 @@ impl Principal {
             (None, Some(wanted)) => Err(Error::Forbidden(*wanted)),
             (None, None) => Err(Error::Internal("no permission was asked for")),
         }
+    }
+
+    /// A user's credential acts for that user alone, whatever was written into it.
+    fn has(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission) && (self.user.is_none() || permission.is_for_users())
     }
 
     /// The name under which idempotency keys are kept apart.
@@ -100,3 +103,6 @@ impl Grant {
         self.principal.user.ok_or(Error::NoUser)
     }
 }
+
+#[cfg(test)]
+mod tests;

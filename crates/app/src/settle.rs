@@ -32,6 +32,18 @@ impl App {
         Ok(current)
     }
 
+    /// Settles a transfer that exists, for a caller that waits. When that fails it is answered as
+    /// it was: an error would deny a transfer that there is.
+    pub(crate) async fn settle_now(&self, transfer: Transfer) -> Transfer {
+        match self.settle(transfer.clone()).await {
+            Ok(settled) => settled,
+            Err(error) => {
+                tracing::warn!(transfer.id = %transfer.id(), %error, "settlement is left to the background pass");
+                transfer
+            }
+        }
+    }
+
     /// Settles a transfer after the answer. What fails here the background pass takes up.
     pub(crate) fn settle_later(&self, transfer: Transfer) {
         let app = self.clone();
@@ -70,3 +82,6 @@ impl App {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

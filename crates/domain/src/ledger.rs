@@ -173,7 +173,7 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
 /// Judges the premises in order, then whether every account can take its postings.
 fn judge(books: &Books, change: &Change) -> Result<(), Reason> {
     for premise in &change.premises {
-        holds(books, premise)?;
+        holds(books, change, premise)?;
     }
     let mut after: HashMap<AccountKey, (i128, i128)> = HashMap::new();
     for posting in &change.postings {
@@ -189,7 +189,7 @@ fn judge(books: &Books, change: &Change) -> Result<(), Reason> {
     Ok(())
 }
 
-fn holds(books: &Books, premise: &Premise) -> Result<(), Reason> {
+fn holds(books: &Books, change: &Change, premise: &Premise) -> Result<(), Reason> {
     let balance = |account: &AccountKey| books.accounts.get(account).ok_or(Reason::AssetDisabled);
     match premise {
         Premise::OwnerActive(account) => match balance(account)?.status {
@@ -198,10 +198,13 @@ fn holds(books: &Books, premise: &Premise) -> Result<(), Reason> {
             UserStatus::Terminated => Err(Reason::AccountTerminated),
         },
         Premise::AssetAllows { asset, kind } => {
+            // A transfer counts in the units it was made with: should the asset have got another
+            // scale since, it is another asset.
+            let scale = change.next.parts().scale;
             let allowed = books
                 .assets
                 .get(asset)
-                .is_some_and(|asset| asset.allows(*kind));
+                .is_some_and(|asset| asset.allows(*kind) && asset.scale == scale);
             if allowed {
                 Ok(())
             } else {

@@ -67,36 +67,57 @@ impl User {
     /// (contract §2): a username has no `@` and is nobody else's id; an email has one.
     ///
     /// # Errors
-    /// [`InvalidUser`] names the field that is wrong.
+    /// [`InvalidUser`] names the first field that is wrong; [`User::faults`] names all.
     pub fn validate(&self) -> Result<(), InvalidUser> {
-        let too_long = |text: &str| text.chars().count() > Self::TEXT_MAX;
-        let unclean = |text: &str| text.trim() != text || text.chars().any(char::is_control);
-        if self.username.is_empty()
-            || self.username.contains('@')
-            || too_long(&self.username)
-            || unclean(&self.username)
-        {
-            return Err(InvalidUser::Username);
+        self.faults().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// What is wrong with each field that does not pass [`User::validate`].
+    pub fn faults(&self) -> Vec<InvalidUser> {
+        [
+            self.username_fault(),
+            self.email_fault(),
+            self.roles_fault(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn username_fault(&self) -> Option<InvalidUser> {
+        let name = self.username.as_str();
+        if name.is_empty() || name.contains('@') || too_long(name) || unclean(name) {
+            return Some(InvalidUser::Username);
         }
-        if Uuid::parse_str(&self.username).is_ok_and(|id| id != self.id.as_uuid()) {
-            return Err(InvalidUser::UsernameIsId);
-        }
-        let has_form = self.email.split_once('@').is_some_and(|(name, host)| {
+        Uuid::parse_str(name)
+            .is_ok_and(|id| id != self.id.as_uuid())
+            .then_some(InvalidUser::UsernameIsId)
+    }
+
+    fn email_fault(&self) -> Option<InvalidUser> {
+        let email = self.email.as_str();
+        let has_form = email.split_once('@').is_some_and(|(name, host)| {
             !name.is_empty() && !host.is_empty() && !host.contains('@')
         });
-        let clean = !too_long(&self.email) && !self.email.contains(char::is_whitespace);
-        if !(self.email.is_empty() || has_form && clean && !unclean(&self.email)) {
-            return Err(InvalidUser::Email);
-        }
-        if self
-            .roles
+        let clean = !too_long(email) && !email.contains(char::is_whitespace);
+        let passes = email.is_empty() || has_form && clean && !unclean(email);
+        (!passes).then_some(InvalidUser::Email)
+    }
+
+    fn roles_fault(&self) -> Option<InvalidUser> {
+        self.roles
             .iter()
             .any(|role| role.is_empty() || too_long(role) || unclean(role))
-        {
-            return Err(InvalidUser::Roles);
-        }
-        Ok(())
+            .then_some(InvalidUser::Roles)
     }
+}
+
+fn too_long(text: &str) -> bool {
+    text.chars().count() > User::TEXT_MAX
+}
+
+fn unclean(text: &str) -> bool {
+    text.trim() != text || text.chars().any(char::is_control)
 }
 
 /// What is wrong with a user.
@@ -175,6 +196,23 @@ mod tests {
             .validate(),
             Err(InvalidUser::Roles)
         );
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_once_and_in_order() {
+        let other = User {
+            username: String::new(),
+            email: "a".to_owned(),
+            roles: vec![String::new(), String::new()],
+            ..user()
+        };
+        let faults = [
+            InvalidUser::Username,
+            InvalidUser::Email,
+            InvalidUser::Roles,
+        ];
+        assert_eq!(other.faults(), faults);
+        assert_eq!(user().faults(), []);
     }
 
     #[test]

@@ -58,6 +58,19 @@ impl Permission {
             .into_iter()
             .find(|permission| permission.as_str() == name)
     }
+
+    /// Whether it is about a user's own money. The others are about everybody's, so a credential
+    /// that acts for a user cannot have them (contract §0).
+    pub const fn is_for_users(self) -> bool {
+        match self {
+            Self::AllowTransfer | Self::AllowBalance => true,
+            Self::BackofficeRead
+            | Self::BackofficeWrite
+            | Self::BackofficeConfirm
+            | Self::BackofficeApprove
+            | Self::Admin => false,
+        }
+    }
 }
 
 /// SHA-256 of an opaque token: all that is kept of it.

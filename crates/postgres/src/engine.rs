@@ -4,13 +4,16 @@
 //! of array writes and one fsync. Batchers are tasks of their own: a caller that hangs up cuts
 //! nothing short.
 //!
-//! `attempt` is one try at one batch in one transaction, `batcher` repeats and splits, `books`
-//! turns rows into what [`bursar_domain::ledger::settle`] wants, `writes` turns its verdicts into
-//! columns.
+//! `attempt` is one try at one batch in one transaction and `round_trips` its talk with the server;
+//! `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger::settle`]
+//! wants, `writes` turns its verdicts into columns.
 
 mod attempt;
 mod batcher;
 mod books;
+mod columns;
+mod round_trips;
+mod transfer_columns;
 mod writes;
 
 use std::sync::Arc;

@@ -1,12 +1,19 @@
 //! The PostgreSQL adapter: batch engine, directory, outbox and lists.
 
 mod accounts;
+mod cache;
+mod connect;
+mod credentials;
+mod directory;
 mod engine;
 mod error;
+mod explain;
 mod ids;
 pub mod local;
 pub mod migrations;
+mod outbox;
 mod pool;
+mod query;
 mod row;
 mod schema;
 mod statement;
@@ -16,8 +23,12 @@ pub mod testing;
 mod tx;
 mod value;
 
+pub use crate::credentials::PgCredentials;
+pub use crate::directory::PgDirectory;
 pub use crate::engine::{EngineConfig, EngineTasks};
 pub use crate::ids::PgIds;
 pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_state};
+pub use crate::outbox::PgOutbox;
 pub use crate::pool::{Database, PoolConfig};
+pub use crate::query::PgQuery;
 pub use crate::store::PgStore;

@@ -14,10 +14,11 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, RunQueryDsl,
-    async_connection_wrapper::AsyncConnectionWrapper,
+    AsyncPgConnection, RunQueryDsl, async_connection_wrapper::AsyncConnectionWrapper,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::connect::establish;
 
 const EMBEDDED: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -162,7 +163,7 @@ fn run_each(harness: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
-    AsyncPgConnection::establish(url)
+    establish(url)
         .await
         .map_err(|error| MigrateError::Connect(error.into()))
 }

@@ -13,6 +13,8 @@ use diesel_async::{
 };
 use futures_util::FutureExt as _;
 
+use crate::connect::establish;
+
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -82,10 +84,6 @@ impl PoolConfig {
             .build()
             .map_err(|error| StoreError::Unavailable(error.into()))
     }
-}
-
-async fn establish(url: &str) -> Result<AsyncPgConnection, ConnectionError> {
-    <AsyncPgConnection as diesel_async::AsyncConnection>::establish(url).await
 }
 
 /// The connections to one database, shared by every adapter of this crate. Cloning is cheap and

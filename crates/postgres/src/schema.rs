@@ -10,6 +10,7 @@ diesel::table! {
         roles -> Array<Text>,
         status -> Text,
         updated_at -> Timestamptz,
+        status_revision -> BigInt,
     }
 }
 
@@ -70,6 +71,7 @@ diesel::table! {
     book_main.owners (id) {
         id -> Uuid,
         status -> Text,
+        revision -> BigInt,
     }
 }
 

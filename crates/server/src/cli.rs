@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use bursar_domain::UserId;
+use bursar_ports::{IpRange, Permission};
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::commands;
 
@@ -16,12 +19,41 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve both APIs.
+    #[command(after_help = "\
+Examples:
+  bursar serve --config /etc/bursar.toml
+  BURSAR_DATABASE_URL=postgres://… BURSAR_MASTER_KEY=k1:… BURSAR_CODE_KEY=… bursar serve
+
+docs/CONFIGURATION.md lists every setting.")]
+    Serve(ConfigArgs),
+
     /// Bring the database's schema up to date, and end.
     #[command(after_help = "\
 Examples:
   bursar migrate --config /etc/bursar.toml
   BURSAR_DATABASE_URL=postgres://bursar:password@127.0.0.1/bursar bursar migrate")]
     Migrate(ConfigArgs),
+
+    /// Serve a demo exchange on a private PostgreSQL of its own.
+    #[command(after_help = "\
+The demo keeps everything in one folder and finds it there when it is started again. Once it is
+ready it writes demo.env there: the address, tokens, users and keys, for the examples of the README.
+
+Examples:
+  bursar demo
+  bursar demo --fresh
+  BURSAR_LISTEN=127.0.0.1:9090 bursar demo
+  set -a; . .bursar/demo.env; set +a     # in another terminal")]
+    Demo(DemoArgs),
+
+    /// Issue bearer tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+
+    /// Issue access keys, with which users sign their requests.
+    #[command(subcommand)]
+    AccessKey(AccessKeyCommand),
 }
 
 /// Where the configuration is.
@@ -32,12 +64,127 @@ pub(crate) struct ConfigArgs {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// What the demo is started with.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Throw away what an earlier demo left, and start anew.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+
+    /// The folder that holds everything.
+    #[arg(long, value_name = "FOLDER", default_value = ".bursar")]
+    pub(crate) directory: PathBuf,
+
+    /// The folder with PostgreSQL's server programs; searched for when it is not given.
+    #[arg(long, value_name = "FOLDER", env = "PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Issue a bearer token. It is printed once, to standard output, and kept only as a hash.
+    #[command(after_help = "\
+Examples:
+  bursar token create --subject ops@example.com --permission admin
+  bursar token create --subject settlement --permission backoffice_read \\
+      --permission backoffice_write --ttl-days 30
+  bursar token create --subject alice --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 \\
+      --permission allow_transfer --permission allow_balance
+
+Permissions: backoffice_read, backoffice_write, backoffice_confirm, backoffice_approve, admin,
+and for users allow_transfer, allow_balance.")]
+    Create(TokenArgs),
+}
+
+/// What a token is to be.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// Whom it stands for, as operators see it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: String,
+
+    /// What it allows; may be given several times.
+    #[arg(long = "permission", value_name = "PERMISSION", required = true, value_parser = permission)]
+    pub(crate) permissions: Vec<Permission>,
+
+    /// The user it acts for; without one it is an operator's.
+    #[arg(long, value_name = "GUID", value_parser = user)]
+    pub(crate) user: Option<UserId>,
+
+    /// How long it lives, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) ttl_days: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccessKeyCommand {
+    /// Issue an access key. Both halves are printed once, to standard output; the secret one is
+    /// kept encrypted.
+    #[command(after_help = "\
+Examples:
+  bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4
+  bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 \\
+      --permission allow_balance --allowed-ip 203.0.113.0/24 --requests-per-minute 60")]
+    Create(AccessKeyArgs),
+}
+
+/// What an access key is to be.
+#[derive(Debug, Args)]
+pub(crate) struct AccessKeyArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The user it acts for.
+    #[arg(long, value_name = "GUID", value_parser = user)]
+    pub(crate) user: UserId,
+
+    /// What it allows; may be given several times.
+    #[arg(
+        long = "permission",
+        value_name = "PERMISSION",
+        default_values = ["allow_transfer", "allow_balance"],
+        value_parser = permission,
+    )]
+    pub(crate) permissions: Vec<Permission>,
+
+    /// From where it may be used, an address or a CIDR range; may be given several times.
+    /// Everywhere when it is not given.
+    #[arg(long = "allowed-ip", value_name = "RANGE")]
+    pub(crate) allowed_ips: Vec<IpRange>,
+
+    /// Its own rate limit, instead of the common one.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) requests_per_minute: Option<u32>,
+}
+
+fn permission(text: &str) -> Result<Permission, String> {
+    Permission::from_name(text).ok_or_else(|| {
+        let names = Permission::ALL.map(Permission::as_str).join(", ");
+        format!("the permissions are {names}")
+    })
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    Uuid::parse_str(text)
+        .map(UserId::new)
+        .map_err(|_| "a user's id is a GUID".to_owned())
+}
+
 /// Runs the command that the command line asks for.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     commands::execute(async move {
         match cli.command {
+            Command::Serve(args) => commands::serve(args).await,
             Command::Migrate(args) => commands::migrate(args).await,
+            Command::Demo(args) => commands::demo(args).await,
+            Command::Token(TokenCommand::Create(args)) => commands::create_token(args).await,
+            Command::AccessKey(AccessKeyCommand::Create(args)) => {
+                commands::create_access_key(args).await
+            }
         }
     })
 }
@@ -61,6 +208,27 @@ mod tests {
             let help = command.clone().render_long_help().to_string();
             assert!(!leaf || help.contains("Examples:\n  "), "{help}");
             commands.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn what_is_mistyped_is_explained() {
+        for (line, said) in [
+            (
+                "bursar token create --subject a --permission root",
+                "the permissions are backoffice_read",
+            ),
+            ("bursar token create --subject a", "--permission"),
+            ("bursar access-key create --user 7", "a user's id is a GUID"),
+            (
+                "bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 --allowed-ip x",
+                "not an IP address or CIDR range",
+            ),
+        ] {
+            let error = Cli::try_parse_from(line.split(' '))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

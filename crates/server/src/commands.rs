@@ -1,6 +1,9 @@
 //! What each command does.
 
+mod credentials;
+mod demo;
 mod migrate;
+mod serve;
 
 use std::{
     io::{self, Write},
@@ -9,7 +12,10 @@ use std::{
 
 use anyhow::Context;
 
+pub(crate) use credentials::{create_access_key, create_token};
+pub(crate) use demo::demo;
 pub(crate) use migrate::migrate;
+pub(crate) use serve::serve;
 
 use crate::config::ConfigErrors;
 

@@ -7,8 +7,11 @@ pub mod background;
 mod cli;
 mod commands;
 pub mod config;
+mod demo;
+mod serve;
 pub mod shutdown;
 pub mod system;
 pub mod telemetry;
+mod wiring;
 
 pub use cli::run;

@@ -24,8 +24,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When something else has taken the logs of this process already.
-pub fn start_logging(config: LogConfig) -> anyhow::Result<()> {
-    let subscriber = subscriber(config.format, config.level);
+pub fn start_logging(config: &LogConfig) -> anyhow::Result<()> {
+    let subscriber = subscriber(config.format, config.level.clone());
     tracing::subscriber::set_global_default(subscriber).context("logging was started twice")
 }
 

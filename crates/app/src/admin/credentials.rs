@@ -6,7 +6,7 @@ use data_encoding::BASE32_NOPAD;
 use uuid::{Builder, Uuid};
 
 use crate::{
-    App, Error, Grant, Missing,
+    App, Error, FieldError, Grant, Missing,
     keyring::{hash_token, random_text},
 };
 
@@ -61,6 +61,9 @@ impl App {
     /// [`Error::NotFound`] when it is to act for a user that does not exist.
     pub async fn issue_token(&self, grant: &Grant, new: NewToken) -> Result<IssuedToken, Error> {
         grant.require(Permission::Admin)?;
+        if new.user.is_some() {
+            require_user_permissions(&new.permissions)?;
+        }
         self.require_user_exists(new.user).await?;
         let secret = format!("bur_{}", random_text(self.ports.ids.random_bytes()));
         let created_at = self.now();
@@ -117,6 +120,7 @@ impl App {
         new: NewAccessKey,
     ) -> Result<IssuedAccessKey, Error> {
         grant.require(Permission::Admin)?;
+        require_user_permissions(&new.permissions)?;
         self.require_user_exists(Some(new.user)).await?;
         let random = self.ports.ids.random_bytes();
         let (name, _) = random.split_at(15);
@@ -200,3 +204,19 @@ impl App {
             .into_uuid()
     }
 }
+
+/// Refuses to give a user's credential power over others.
+fn require_user_permissions(permissions: &[Permission]) -> Result<(), Error> {
+    if permissions
+        .iter()
+        .all(|permission| permission.is_for_users())
+    {
+        return Ok(());
+    }
+    let detail = "a user's credential can only have allow_transfer and allow_balance";
+    let error = FieldError::new("permissions", "permissions.invalid", detail);
+    Err(Error::Invalid(vec![error]))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Assets, users, rates and balances.
 
-use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, InvalidUser, User, UserId};
 use bursar_ports::{AccountBalance, Permission, PutAsset, PutUser, UserPage};
 
 use super::READERS;
@@ -41,20 +41,14 @@ impl App {
     /// this returns.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a field that is wrong in itself, [`Error::UsernameTaken`] and
+    /// [`Error::Invalid`] for the fields that are wrong in themselves, [`Error::UsernameTaken`] and
     /// [`Error::EmailTaken`] for one that another user has.
     pub async fn put_user(&self, grant: &Grant, user: User) -> Result<User, Error> {
         grant.require(Permission::Admin)?;
-        user.validate().map_err(|error| {
-            let (field, code) = match error {
-                bursar_domain::InvalidUser::Username => ("username", "username.invalid"),
-                bursar_domain::InvalidUser::UsernameIsId => ("username", "username.is_id"),
-                bursar_domain::InvalidUser::Email => ("email", "email.invalid"),
-                bursar_domain::InvalidUser::Roles => ("roles", "roles.invalid"),
-                bursar_domain::InvalidUser::Status => ("status", "status.invalid"),
-            };
-            Error::Invalid(vec![FieldError::new(field, code, error.to_string())])
-        })?;
+        let wrong: Vec<FieldError> = user.faults().into_iter().map(wrong_field).collect();
+        if !wrong.is_empty() {
+            return Err(Error::Invalid(wrong));
+        }
         match self.ports.directory.put_user(user.clone()).await? {
             PutUser::Written => Ok(user),
             PutUser::UsernameTaken => Err(Error::UsernameTaken),
@@ -98,9 +92,8 @@ impl App {
     pub async fn find_rate(&self, grant: &Grant, asset: AssetId) -> Result<BigDecimal, Error> {
         grant.require_any(&READERS)?;
         let asset = self.asset(asset, Missing::Asset).await?;
-        let rate = self.root_rate(asset.id).await?;
-        rate.map(|rate| rate.rate)
-            .ok_or(Error::NotFound(Missing::Rate))
+        let rate = self.rate_of(asset.id).await?;
+        rate.ok_or(Error::NotFound(Missing::Rate))
     }
 
     /// Sets what one of an asset is worth in the root asset.
@@ -168,3 +161,17 @@ impl App {
             .collect()
     }
 }
+
+fn wrong_field(fault: InvalidUser) -> FieldError {
+    let (field, code) = match fault {
+        InvalidUser::Username => ("username", "username.invalid"),
+        InvalidUser::UsernameIsId => ("username", "username.is_id"),
+        InvalidUser::Email => ("email", "email.invalid"),
+        InvalidUser::Roles => ("roles", "roles.invalid"),
+        InvalidUser::Status => ("status", "status.invalid"),
+    };
+    FieldError::new(field, code, fault.to_string())
+}
+
+#[cfg(test)]
+mod tests;

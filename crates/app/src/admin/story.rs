@@ -40,3 +40,6 @@ impl App {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,41 +5,30 @@
 //! comes what is read without a lock, in statements of their own, so that it is as fresh as the
 //! locks.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    future::Future,
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use bursar_domain::{
-    AccountKey, Commit, Expected, Timestamp, Transfer,
+    AccountKey, Commit, Timestamp, Transfer,
     ledger::{self, Verdict},
 };
 use bursar_ports::{CommitOutcome, StoreError};
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
-    result::{DatabaseErrorKind, Error as DieselError, QueryResult},
+    result::{Error as DieselError, QueryResult},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::join;
 use tokio::task::unconstrained;
 
 use super::{
-    books::{KeyColumns, Read},
+    round_trips::{Send, flatten, lock_and_read, within, write},
     writes::Writes,
 };
 use crate::{
-    error::is_disconnect,
     pool::PoolConfig,
-    row::{AccountRow, TransferRow},
+    row::TransferRow,
     schema::transfers,
-    statement::{LockAccounts, LockTransfers, ReadAssets, ReadVersions},
-    tx::{Begin, CommitTx},
+    tx::{Begin, CommitTx, Rollback},
 };
-
-/// How long either round trip may take. Longer than the statement timeout, so that it ends only
-/// what the server does not answer any more.
-const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
 
 /// Why a try failed.
 pub(super) enum Failure {
@@ -99,7 +88,7 @@ impl Attempt<'_> {
         &self,
         connection: &AsyncPgConnection,
     ) -> Result<Vec<CommitOutcome>, Failure> {
-        let read = within(unconstrained(self.pipeline(connection, false)))
+        let read = within(unconstrained(lock_and_read(connection, self, false)))
             .await
             .flatten()
             .map_err(Failure::NotCommitted)?;
@@ -110,14 +99,19 @@ impl Attempt<'_> {
         if writes.is_empty() {
             end_without_change(connection).await?;
         } else if self.resolving {
-            let written = within(unconstrained(write(connection, &writes, false))).await;
+            let written = within(unconstrained(write(
+                connection,
+                &writes,
+                Send::WithoutCommit,
+            )))
+            .await;
             flatten(written).map_err(|(error, _)| Failure::NotCommitted(error))?;
             within(async { CommitTx.execute(&mut &*connection).await })
                 .await
                 .flatten()
                 .map_err(Failure::OutcomeUnknown)?;
         } else {
-            let written = within(unconstrained(write(connection, &writes, true))).await;
+            let written = within(unconstrained(write(connection, &writes, Send::WithCommit))).await;
             flatten(written).map_err(|(error, during_commit)| {
                 if during_commit {
                     Failure::OutcomeUnknown(error)
@@ -132,82 +126,13 @@ impl Attempt<'_> {
     /// Sends every hot statement once, over empty arrays, one after the other.
     async fn prepare(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
         Begin.execute(&mut &*connection).await?;
-        self.pipeline(connection, true).await?;
-        let (results, _) = write(connection, &Writes::default(), false).await;
+        lock_and_read(connection, self, true).await?;
+        let (results, _) = write(connection, &Writes::default(), Send::Everything).await;
         results?;
         CommitTx.execute(&mut &*connection).await?;
         Begin.execute(&mut &*connection).await?;
-        crate::tx::Rollback.execute(&mut &*connection).await?;
+        Rollback.execute(&mut &*connection).await?;
         Ok(())
-    }
-
-    /// First round trip; all of its statements when `all` is set, else those with something in
-    /// them.
-    async fn pipeline(&self, connection: &AsyncPgConnection, all: bool) -> QueryResult<Read> {
-        let keys = KeyColumns::of(self.batch.iter().filter_map(|commit| {
-            commit
-                .idempotency
-                .as_ref()
-                .map(|claim| (claim, commit.change.next.id()))
-        }));
-        let (created, changed): (Vec<_>, Vec<_>) = self
-            .batch
-            .iter()
-            .map(|commit| &commit.change)
-            .partition(|change| change.expected == Expected::Absent);
-        let ids = |changes: Vec<&bursar_domain::Change>| {
-            changes
-                .iter()
-                .map(|change| change.next.id().get())
-                .collect::<Vec<i64>>()
-        };
-        let (created, changed) = (ids(created), ids(changed));
-        let account_ids: Vec<i64> = self.ids.values().copied().collect();
-        let mut asset_ids: Vec<&str> = self
-            .batch
-            .iter()
-            .map(|commit| commit.change.next.parts().asset.as_str())
-            .collect();
-        asset_ids.sort_unstable();
-        asset_ids.dedup();
-        let has_keys = all || !keys.is_empty();
-        let (begun, claimed, locked, accounts, stored, assets, landed) = join!(
-            async {
-                if all {
-                    Ok(0)
-                } else {
-                    Begin.execute(&mut &*connection).await
-                }
-            },
-            when(has_keys, async {
-                keys.claim().load(&mut &*connection).await
-            }),
-            when(all || !changed.is_empty(), async {
-                LockTransfers { ids: &changed }
-                    .load(&mut &*connection)
-                    .await
-            }),
-            async {
-                LockAccounts { ids: &account_ids }
-                    .load::<AccountRow>(&mut &*connection)
-                    .await
-            },
-            when(has_keys, async {
-                keys.read().load(&mut &*connection).await
-            }),
-            async { ReadAssets { ids: &asset_ids }.load(&mut &*connection).await },
-            when(self.resolving, async {
-                ReadVersions { ids: &created }.load(&mut &*connection).await
-            }),
-        );
-        begun?;
-        Ok(Read {
-            claimed: claimed?,
-            versions: locked?.into_iter().chain(landed?).collect(),
-            accounts: accounts?,
-            stored: stored?,
-            assets: assets?,
-        })
     }
 
     /// What each verdict means to the caller. Transfers of an earlier try are read after the fact.
@@ -249,133 +174,6 @@ async fn find(connection: &AsyncPgConnection, id: i64) -> Result<Transfer, Failu
 
 /// Nothing to write: what was claimed is given back with the transaction.
 async fn end_without_change(connection: &AsyncPgConnection) -> Result<(), Failure> {
-    let ended = within(async { crate::tx::Rollback.execute(&mut &*connection).await }).await;
+    let ended = within(async { Rollback.execute(&mut &*connection).await }).await;
     ended.flatten().map(|_| ()).map_err(Failure::NotCommitted)
-}
-
-/// Second round trip: the writes and, when `commit` is set, COMMIT behind them. The second result
-/// is COMMIT's; the server answers ROLLBACK to it, without an error, when a write failed.
-async fn write(
-    connection: &AsyncPgConnection,
-    writes: &Writes<'_>,
-    commit: bool,
-) -> (QueryResult<()>, QueryResult<()>) {
-    let all = !commit && writes.is_empty();
-    let (transfers, updates) = (&writes.inserted, &writes.updated);
-    let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, committed) = join!(
-        when(all || !writes.accounts.ids.is_empty(), async {
-            writes
-                .accounts
-                .statement()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !transfers.is_empty(), async {
-            transfers
-                .insert()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !updates.is_empty(), async {
-            updates
-                .update()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !writes.entries.accounts.is_empty(), async {
-            writes
-                .entries
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !writes.rewritten.is_empty(), async {
-            writes
-                .rewritten
-                .rewrite()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !writes.deleted.is_empty(), async {
-            writes
-                .deleted
-                .delete()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(all || !writes.callbacks.ids.is_empty(), async {
-            writes
-                .callbacks
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(commit, async {
-            CommitTx.execute(&mut &*connection).await.map(|_| ())
-        }),
-    );
-    let written = first_error([
-        accounts, inserted, updated, entries, rewritten, deleted, callbacks,
-    ]);
-    (written, committed)
-}
-
-/// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 7]) -> QueryResult<()> {
-    let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
-    let reported = errors
-        .iter()
-        .position(|error| !is_disconnect(error))
-        .unwrap_or(0);
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(errors.swap_remove(reported))
-    }
-}
-
-/// Whether the batch is committed; if not, the error and whether it leaves that open.
-///
-/// An error that the server reported for a write proves that nothing was committed. A connection
-/// that was cut off during the writes does not, for COMMIT was sent along.
-fn flatten(
-    written: QueryResult<(QueryResult<()>, QueryResult<()>)>,
-) -> Result<(), (DieselError, bool)> {
-    match written {
-        Err(timed_out) => Err((timed_out, true)),
-        Ok((Err(error), _)) if !is_disconnect(&error) => Err((error, false)),
-        Ok((Err(error), _) | (Ok(()), Err(error))) => Err((error, true)),
-        Ok((Ok(()), Ok(()))) => Ok(()),
-    }
-}
-
-/// A statement that is only sent when there is something in it.
-async fn when<T: Default>(
-    wanted: bool,
-    query: impl Future<Output = QueryResult<T>>,
-) -> QueryResult<T> {
-    if wanted {
-        query.await
-    } else {
-        Ok(T::default())
-    }
-}
-
-/// Ends what the server does not answer any more. The connection must then be dropped.
-async fn within<T>(round_trip: impl Future<Output = T>) -> QueryResult<T> {
-    tokio::time::timeout(ROUND_TRIP_MAX, round_trip)
-        .await
-        .map_err(|elapsed| {
-            DieselError::DatabaseError(
-                DatabaseErrorKind::UnableToSendCommand,
-                Box::new(elapsed.to_string()),
-            )
-        })
 }

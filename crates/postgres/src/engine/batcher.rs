@@ -34,7 +34,8 @@ enum Trouble {
     Unavailable(String),
     /// Nobody knows whether it was committed.
     Unknown(String),
-    /// The database refuses it, every time; nothing happened.
+    /// The database refuses it, every time; nothing happened. The driver does not tell a lock that
+    /// was not to be had from data that no table takes, so this too may pass with time.
     Poison(String),
     /// A row contradicts itself; nothing happened.
     Inconsistent(&'static str, String),
@@ -43,12 +44,10 @@ enum Trouble {
 impl Trouble {
     fn to_error(&self) -> StoreError {
         match self {
-            Self::Unavailable(cause) => StoreError::Unavailable(cause.clone().into()),
+            Self::Unavailable(cause) | Self::Poison(cause) => {
+                StoreError::Unavailable(cause.clone().into())
+            }
             Self::Unknown(cause) => StoreError::OutcomeUnknown(cause.clone().into()),
-            Self::Poison(cause) => StoreError::Inconsistent {
-                table: "transfers",
-                detail: cause.clone(),
-            },
             Self::Inconsistent(table, detail) => StoreError::Inconsistent {
                 table,
                 detail: detail.clone(),
@@ -150,6 +149,9 @@ impl Batcher {
                 Box::pin(self.process(second)).await;
             }
             Err(trouble) => {
+                if let Trouble::Poison(cause) = &trouble {
+                    tracing::error!(cause, "the database keeps refusing a request");
+                }
                 for (reply, _) in replies {
                     let _gone = reply.send(Err(trouble.to_error()));
                 }

@@ -19,8 +19,8 @@ statement! {
 statement! {
     /// Makes the book know users, so that their rows can be locked.
     InsertOwners {
-        "/* insert_owners */ INSERT INTO owners (id, status) \
-         SELECT n.id, 'Active' FROM unnest(" ids: Uuid => SqlUuid,
+        "/* insert_owners */ INSERT INTO owners (id, status, revision) \
+         SELECT n.id, 'Active', 0 FROM unnest(" ids: Uuid => SqlUuid,
     }
     ") AS n (id) ORDER BY n.id ON CONFLICT (id) DO NOTHING"
 }
@@ -46,10 +46,11 @@ statement! {
     /// Takes ranges of account ids: the first id of each range.
     TakeAccountIds -> (Text, BigInt) {
         "/* take_account_ids */ UPDATE id_ranges r SET next = r.next + n.size \
-         FROM unnest(" names: &'a str => Text,
+         FROM (SELECT l.name, w.size FROM unnest(" names: &'a str => Text,
         ", " sizes: i64 => BigInt,
     }
-    ") AS n (name, size) WHERE r.name = n.name RETURNING r.name, r.next - n.size"
+    ") AS w (name, size) JOIN id_ranges l USING (name) ORDER BY l.name FOR UPDATE OF l) \
+     AS n WHERE r.name = n.name RETURNING r.name, r.next - n.size"
 }
 
 statement! {

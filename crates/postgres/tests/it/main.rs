@@ -4,10 +4,24 @@
 //! code too, which may unwrap.
 
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod directory;
+#[cfg(test)]
 mod local_server;
+#[cfg(test)]
+mod lost_answers;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod query;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod store;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod test_database;

@@ -4,13 +4,15 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Timestamp, TransferId,
+    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Timestamp, TransferId, User,
     UserId, UserStatus,
 };
-use bursar_ports::TransferStore;
-use bursar_postgres::{Database, EngineConfig, PgStore, PoolConfig, testing::TestDatabase};
+use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
+use bursar_postgres::{
+    Database, EngineConfig, PgDirectory, PgStore, PoolConfig, testing::TestDatabase,
+};
 use bursar_testkit::{
-    AccountView, FixedClock, SequentialIds, contract::Harness, transfer_store_contract,
+    AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
 };
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
@@ -19,6 +21,7 @@ struct PgHarness {
     clock: Arc<FixedClock>,
     ids: SequentialIds,
     store: Arc<PgStore>,
+    directory: PgDirectory,
     /// Looks past the store.
     client: Client,
     /// Dropped last, with the database.
@@ -32,6 +35,7 @@ impl PgHarness {
         let pool = PoolConfig::new(database.url());
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig::default();
+        let directory = PgDirectory::new(connections.clone(), clock.clone());
         let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
@@ -42,6 +46,7 @@ impl PgHarness {
             clock,
             ids,
             store: Arc::new(store),
+            directory,
             client,
             _database: database,
         }
@@ -75,33 +80,21 @@ impl Harness for PgHarness {
     }
 
     async fn put_asset(&self, asset: Asset) {
-        self.client
-            .execute(
-                "INSERT INTO book_main.assets \
-                 (id, name, scale, can_deposit, can_withdraw, can_transfer) \
-                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-                 can_deposit = $4, can_withdraw = $5, can_transfer = $6",
-                &[
-                    &asset.id.as_str(),
-                    &asset.name,
-                    &i16::from(asset.scale.get()),
-                    &asset.can_deposit,
-                    &asset.can_withdraw,
-                    &asset.can_transfer,
-                ],
-            )
-            .await
-            .unwrap();
+        assert_eq!(
+            self.directory.put_asset(asset).await.unwrap(),
+            PutAsset::Written
+        );
     }
 
     async fn put_user(&self, user: UserId, status: UserStatus) {
-        let (id, status) = (user.as_uuid().to_string(), status.as_str());
-        let statements = format!(
-            "BEGIN; INSERT INTO book_main.owners (id, status) VALUES ('{id}', '{status}') \
-             ON CONFLICT (id) DO UPDATE SET status = '{status}'; \
-             UPDATE book_main.accounts SET status = '{status}' WHERE owner = '{id}'; COMMIT"
+        let user = User {
+            status,
+            ..build::user(user)
+        };
+        assert_eq!(
+            self.directory.put_user(user).await.unwrap(),
+            PutUser::Written
         );
-        self.client.batch_execute(&statements).await.unwrap();
     }
 
     async fn balance(&self, account: AccountKey) -> AccountView {

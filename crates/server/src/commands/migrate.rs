@@ -13,7 +13,7 @@ use crate::{
 pub(crate) async fn migrate(args: ConfigArgs) -> anyhow::Result<()> {
     let sources = Sources::collect(args.config.as_deref())?;
     let (database, log) = Config::load_database(&sources)?;
-    telemetry::start_logging(log)?;
+    telemetry::start_logging(&log)?;
     bursar_postgres::migrate(database.url.expose_secret())
         .await
         .context("the database could not be migrated")?;

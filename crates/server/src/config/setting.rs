@@ -187,18 +187,18 @@ pub(super) const HTTP_HEAD_TIMEOUT: Setting = Setting {
 
 pub(super) const HTTP_BODY_TIMEOUT: Setting = Setting {
     key: "http.body_timeout_ms",
-    default: Default::Value("10000"),
+    default: Default::Value("5000"),
     form: "milliseconds, 100 to 300,000",
-    example: "10000",
+    example: "5000",
     help: "How long the body of a request may take to arrive.",
     ..PLAIN
 };
 
 pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
     key: "http.keep_alive_ms",
-    default: Default::Value("75000"),
+    default: Default::Value("15000"),
     form: "milliseconds, 0 to 600,000",
-    example: "75000",
+    example: "15000",
     help: "How long an idle connection is kept; 0 closes it after each answer.",
     ..PLAIN
 };

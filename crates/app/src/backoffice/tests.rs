@@ -1,0 +1,4 @@
+mod finish;
+mod finish_commits;
+mod keys;
+mod open;

@@ -1,0 +1,151 @@
+use bursar_domain::{Commit, Status, Transfer};
+use bursar_ports::StoreError;
+use bursar_testkit::build;
+
+use super::*;
+use crate::test_support::{
+    ALICE, BOB, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, stale, trouble,
+    unavailable,
+};
+
+fn deposit(id: i64) -> Transfer {
+    let new = build::new_transfer(build::transfer_id(id), &btc(), 5, NOW);
+    build::deposit(new, ALICE).next
+}
+
+fn internal(id: i64) -> Transfer {
+    let new = build::new_transfer(build::transfer_id(id), &btc(), 5, NOW);
+    build::internal(new, ALICE, BOB).next
+}
+
+fn settled(transfer: &Transfer) -> Transfer {
+    build::step(transfer, &Command::Settle, NOW).next
+}
+
+fn unsettled(transfers: Vec<Transfer>) -> Mocks {
+    let mut mocks = Mocks::new();
+    mocks
+        .store
+        .expect_list_unsettled()
+        .withf(|older_than_ms, limit| *older_than_ms == 1_000 && *limit == 256)
+        .times(1)
+        .return_once(move |_, _| Ok(transfers));
+    mocks
+}
+
+#[tokio::test]
+async fn nothing_pending_is_nothing_done() {
+    let mocks = unsettled(vec![]);
+    assert_eq!(mocks.app().settle_pending().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_left_pending_is_settled_one_by_one() {
+    let mut mocks = unsettled(vec![deposit(1), internal(2)]);
+    let commits = mocks.commits([committed(), committed()]);
+    assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
+    let expected = [deposit(1), internal(2)]
+        .map(|transfer| Commit::new(build::step(&transfer, &Command::Settle, NOW)));
+    assert_eq!(commits.all(), expected);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
+    for error in [overloaded(), unavailable(), in_doubt(), inconsistent()] {
+        let mut mocks = unsettled(vec![deposit(1), deposit(2), internal(3)]);
+        let commits = mocks.commits([trouble(error), committed(), committed()]);
+        assert_eq!(mocks.app().settle_pending().await.unwrap(), 3);
+        let tried: Vec<i64> = commits
+            .all()
+            .iter()
+            .map(|commit| commit.change.next.id().get())
+            .collect();
+        assert_eq!(tried, [1, 2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn one_that_somebody_else_settled_meanwhile_is_left_alone() {
+    let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
+    let commits = mocks.commits([stale(), committed()]);
+    mocks.finds(&settled(&deposit(1)), 1);
+    assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
+    assert_eq!(commits.all()[1].change.next.id(), build::transfer_id(2));
+}
+
+#[tokio::test]
+async fn one_that_is_gone_does_not_stop_the_rest() {
+    let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
+    let commits = mocks.commits([stale(), committed()]);
+    mocks.store.expect_find().times(1).return_once(|_| Ok(None));
+    assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
+    assert_eq!(commits.all().len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_had_is_an_error() {
+    let mut mocks = Mocks::new();
+    mocks
+        .store
+        .expect_list_unsettled()
+        .times(1)
+        .return_once(|_, _| Err(unavailable()));
+    let error = mocks.app().settle_pending().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn whoever_settled_it_the_answer_is_the_transfer_as_it_is() {
+    for ended in [
+        settled(&deposit(1)),
+        build::step(
+            &deposit(1),
+            &build::fail(bursar_domain::Reason::AccountFrozen),
+            NOW,
+        )
+        .next,
+    ] {
+        let app = Mocks::new().app();
+        assert_eq!(app.settle(ended.clone()).await.unwrap(), ended);
+
+        let mut mocks = Mocks::new();
+        mocks.commits([stale()]);
+        mocks.finds(&ended, 1);
+        assert_eq!(mocks.app().settle(deposit(1)).await.unwrap(), ended);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_settlement_is_decided_again_on_what_is_recorded() {
+    let mut parts = deposit(1).into_parts();
+    parts.version = parts.version.next();
+    let newer = Transfer::from_parts(parts);
+    let mut mocks = Mocks::new();
+    let commits = mocks.commits([stale(), committed()]);
+    mocks.finds(&newer, 1);
+    let answer = mocks.app().settle(deposit(1)).await.unwrap();
+    assert_eq!(answer.status(), Status::Completed);
+    let again = commits.all().pop().unwrap();
+    assert_eq!(
+        again,
+        Commit::new(build::step(&newer, &Command::Settle, NOW))
+    );
+}
+
+#[tokio::test]
+async fn five_times_stale_is_left_pending() {
+    let mut mocks = Mocks::new();
+    let commits = mocks.commits([stale(), stale(), stale(), stale(), stale()]);
+    mocks.finds(&deposit(1), 5);
+    let answer = mocks.app().settle(deposit(1)).await.unwrap();
+    assert_eq!(answer, deposit(1));
+    assert_eq!(commits.all().len(), 5);
+}
+
+#[tokio::test]
+async fn a_withdrawal_never_settles_by_itself() {
+    let new = build::new_transfer(build::transfer_id(1), &btc(), 5, NOW);
+    let open = build::withdrawal(new, ALICE).next;
+    let app = Mocks::new().app();
+    assert_eq!(app.settle(open.clone()).await.unwrap(), open);
+}

@@ -1,0 +1,275 @@
+//! An [`App`] over mocked ports. A mock that a test says nothing about refuses every call, so each
+//! test also shows that nothing else is called.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
+use bursar_ports::{
+    CommitOutcome, IdSource, MockCredentialStore, MockDirectory, MockTasks, MockTransferQuery,
+    MockTransferStore, Permission, StoreError, Task,
+};
+use bursar_testkit::{FixedClock, SequentialIds, build};
+use mockall::{Sequence, predicate::eq};
+
+use crate::{App, CallbackUrlPolicy, Grant, Keyring, Options, Ports, Principal, Settings};
+
+pub(crate) const NOW: Timestamp = FixedClock::START;
+/// A user with money.
+pub(crate) const ALICE: UserId = build::user_id(0xa);
+/// Another user.
+pub(crate) const BOB: UserId = build::user_id(0xb);
+
+/// The ports of one test. The root asset is `usd`.
+pub(crate) struct Mocks {
+    pub(crate) store: MockTransferStore,
+    pub(crate) query: MockTransferQuery,
+    pub(crate) directory: MockDirectory,
+    pub(crate) credentials: MockCredentialStore,
+    pub(crate) tasks: MockTasks,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+impl Mocks {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: MockTransferStore::new(),
+            query: MockTransferQuery::new(),
+            directory: MockDirectory::new(),
+            credentials: MockCredentialStore::new(),
+            tasks: MockTasks::new(),
+            clock: Arc::new(FixedClock::default()),
+            ids: Arc::new(SequentialIds::default()),
+        }
+    }
+
+    pub(crate) fn app(self) -> App {
+        let ports = Ports {
+            store: Arc::new(self.store),
+            query: Arc::new(self.query),
+            directory: Arc::new(self.directory),
+            credentials: Arc::new(self.credentials),
+            clock: self.clock,
+            ids: self.ids,
+            tasks: Arc::new(self.tasks),
+        };
+        let settings = Settings {
+            root_asset: build::asset_id("usd"),
+            callback_urls: CallbackUrlPolicy::default(),
+        };
+        App::new(ports, Arc::new(keyring()), settings)
+    }
+
+    /// The store is given these commits, one by one, and answers like this.
+    pub(crate) fn commits<const N: usize>(&mut self, answers: [Scripted; N]) -> Commits {
+        let commits = Commits::default();
+        let mut order = Sequence::new();
+        for answer in answers {
+            let seen = commits.clone();
+            self.store
+                .expect_commit()
+                .times(1)
+                .in_sequence(&mut order)
+                .return_once(move |mut batch| {
+                    assert_eq!(batch.len(), 1, "use cases commit one change at a time");
+                    let commit = batch.remove(0);
+                    locked(&seen.0).push(commit.clone());
+                    answer(commit).map(|outcome| vec![outcome])
+                });
+        }
+        commits
+    }
+
+    /// The store is asked for the transfer with this one's id this often.
+    pub(crate) fn finds(&mut self, transfer: &Transfer, times: usize) {
+        let found = transfer.clone();
+        self.store
+            .expect_find()
+            .with(eq(transfer.id()))
+            .times(times)
+            .returning(move |_| Ok(Some(found.clone())));
+    }
+
+    /// The directory has this asset.
+    pub(crate) fn has_asset(&mut self, asset: &Asset) {
+        let found = asset.clone();
+        self.directory
+            .expect_find_asset()
+            .with(eq(asset.id))
+            .returning(move |_| Ok(Some(found.clone())));
+    }
+
+    /// The directory has this user.
+    pub(crate) fn has_user(&mut self, user: User) {
+        self.directory
+            .expect_find_user()
+            .with(eq(user.id))
+            .returning(move |_| Ok(Some(user.clone())));
+    }
+
+    /// One task is started. It does not run before the test says so.
+    pub(crate) fn one_task(&mut self) -> Spawned {
+        let spawned = Spawned::default();
+        let tasks = Arc::clone(&spawned.0);
+        self.tasks
+            .expect_spawn()
+            .times(1)
+            .returning(move |task| locked(&tasks).push(task));
+        spawned
+    }
+}
+
+/// What a store answers to a commit.
+pub(crate) type Scripted = Box<dyn FnOnce(Commit) -> Result<CommitOutcome, StoreError> + Send>;
+
+/// The change is made as asked.
+pub(crate) fn committed() -> Scripted {
+    Box::new(|commit| Ok(CommitOutcome::Committed(Box::new(commit.change.next))))
+}
+
+/// The store answers this instead.
+pub(crate) fn outcome(outcome: CommitOutcome) -> Scripted {
+    Box::new(|_| Ok(outcome))
+}
+
+/// The store cannot answer.
+pub(crate) fn trouble(error: StoreError) -> Scripted {
+    Box::new(|_| Err(error))
+}
+
+/// Somebody else was faster.
+pub(crate) fn stale() -> Scripted {
+    outcome(CommitOutcome::Stale { current: None })
+}
+
+/// The key was used for this transfer before.
+pub(crate) fn replayed(original: &Transfer) -> Scripted {
+    let original = original.id();
+    outcome(CommitOutcome::Replayed { original })
+}
+
+/// The commits that a store was given.
+#[derive(Clone, Default)]
+pub(crate) struct Commits(Arc<Mutex<Vec<Commit>>>);
+
+impl Commits {
+    pub(crate) fn all(&self) -> Vec<Commit> {
+        locked(&self.0).clone()
+    }
+
+    /// The only one.
+    pub(crate) fn only(&self) -> Commit {
+        let mut all = self.all();
+        assert_eq!(all.len(), 1, "exactly one commit");
+        all.remove(0)
+    }
+}
+
+/// The tasks that were started. What a task holds holds this list; dropping it ends the circle, so
+/// that the mocks are checked.
+#[derive(Default)]
+pub(crate) struct Spawned(Arc<Mutex<Vec<Task>>>);
+
+impl Spawned {
+    pub(crate) async fn run(&self) {
+        let tasks = std::mem::take(&mut *locked(&self.0));
+        for task in tasks {
+            task.await;
+        }
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let tasks = std::mem::take(&mut *locked(&self.0));
+        drop(tasks);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn keyring() -> Keyring {
+    Keyring::try_new([7; 32], vec![("k".to_owned(), [1; 32])]).unwrap()
+}
+
+pub(crate) fn btc() -> Asset {
+    build::asset("btc", 8)
+}
+
+pub(crate) fn usd() -> Asset {
+    build::asset("usd", 2)
+}
+
+/// An operator with this permission.
+pub(crate) fn operator(permission: Permission) -> Grant {
+    principal(None, permission).grant(permission).unwrap()
+}
+
+/// Alice with this permission.
+pub(crate) fn alice(permission: Permission) -> Grant {
+    principal(Some(ALICE), permission)
+        .grant(permission)
+        .unwrap()
+}
+
+fn principal(user: Option<UserId>, permission: Permission) -> Principal {
+    Principal {
+        subject: "credential-1".to_owned(),
+        user,
+        permissions: vec![permission],
+    }
+}
+
+/// Every grant that is for none of these permissions.
+pub(crate) fn other_grants(allowed: &[Permission]) -> Vec<Grant> {
+    Permission::ALL
+        .into_iter()
+        .filter(|permission| !allowed.contains(permission))
+        .map(|permission| {
+            if permission.is_for_users() {
+                alice(permission)
+            } else {
+                operator(permission)
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn plain() -> Options {
+    Options::default()
+}
+
+pub(crate) fn wait() -> Options {
+    Options {
+        wait: true,
+        ..plain()
+    }
+}
+
+pub(crate) fn keyed() -> Options {
+    Options {
+        key: Some(IdempotencyKey::parse("key-1").unwrap()),
+        ..plain()
+    }
+}
+
+pub(crate) fn overloaded() -> StoreError {
+    StoreError::Overloaded
+}
+
+pub(crate) fn unavailable() -> StoreError {
+    StoreError::Unavailable("gone".into())
+}
+
+pub(crate) fn in_doubt() -> StoreError {
+    StoreError::OutcomeUnknown("reset".into())
+}
+
+pub(crate) fn inconsistent() -> StoreError {
+    StoreError::Inconsistent {
+        table: "transfers",
+        detail: "no such status".to_owned(),
+    }
+}

@@ -1,0 +1,155 @@
+//! Bounded copies of what was read lately, so that requests do not ask the database for the same
+//! user, asset or token thousands of times a second.
+//!
+//! An entry is at most as old as the cache's time to live. This process's own writes show at once,
+//! also when a read of the old value is still under way while the write commits: every key has a
+//! mark, a write moves it on, and an entry counts only while it bears the mark that stood before
+//! its read began.
+
+use std::{
+    future::Future,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bursar_ports::StoreError;
+use moka::sync::Cache;
+
+/// Keys share marks: a write then drops a few entries too many, which costs a read each.
+const MARKS: usize = 1_024;
+
+/// The mark of a key before a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// What was found when its key had this mark.
+struct Kept<V> {
+    mark: Mark,
+    value: Arc<V>,
+}
+
+impl<V> Clone for Kept<V> {
+    fn clone(&self) -> Self {
+        Self {
+            mark: self.mark,
+            value: Arc::clone(&self.value),
+        }
+    }
+}
+
+/// Values by key, none of them older than the time to live.
+pub(crate) struct ReadCache<K, V> {
+    entries: Cache<K, Kept<V>>,
+    marks: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl<K, V> ReadCache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(crate) fn new(entries_max: u64, time_to_live: Duration) -> Self {
+        Self {
+            entries: Cache::builder()
+                .max_capacity(entries_max)
+                .time_to_live(time_to_live)
+                .build(),
+            marks: (0..MARKS).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The value, if it was read lately and not written since.
+    pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
+        let kept = self.entries.get(key)?;
+        (kept.mark == self.mark(key)).then_some(kept.value)
+    }
+
+    /// The key's mark, to be taken before the read whose result is kept.
+    pub(crate) fn mark(&self, key: &K) -> Mark {
+        Mark(self.mark_of(key).map_or(0, |m| m.load(Ordering::SeqCst)))
+    }
+
+    /// Keeps what a read found that began after `mark` was taken.
+    pub(crate) fn keep(&self, key: K, mark: Mark, value: Arc<V>) {
+        self.entries.insert(key, Kept { mark, value });
+    }
+
+    /// The value, from here or from the database. That there is none is not kept.
+    pub(crate) async fn get_or_load<F, L>(
+        &self,
+        key: K,
+        load: F,
+    ) -> Result<Option<Arc<V>>, StoreError>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<V>, StoreError>>,
+    {
+        if let Some(value) = self.get(&key) {
+            return Ok(Some(value));
+        }
+        let mark = self.mark(&key);
+        let Some(value) = load().await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        self.keep(key, mark, Arc::clone(&value));
+        Ok(Some(value))
+    }
+
+    /// Call when a write of this key is over, however it ended.
+    pub(crate) fn forget(&self, key: &K) {
+        if let Some(mark) = self.mark_of(key) {
+            mark.fetch_add(1, Ordering::SeqCst);
+        }
+        self.entries.invalidate(key);
+    }
+
+    fn mark_of(&self, key: &K) -> Option<&AtomicU64> {
+        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
+        self.marks.get(hash.checked_rem(MARKS)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> ReadCache<u32, &'static str> {
+        ReadCache::new(100, Duration::from_secs(60))
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_not_loaded_again() {
+        let cache = cache();
+        let found = cache.get_or_load(1, async || Ok(Some("one"))).await;
+        assert_eq!(found.unwrap().as_deref(), Some(&"one"));
+        let again = cache.get_or_load(1, async || Ok(Some("other"))).await;
+        assert_eq!(again.unwrap().as_deref(), Some(&"one"));
+    }
+
+    #[tokio::test]
+    async fn that_there_is_none_is_not_kept() {
+        let cache = cache();
+        assert_eq!(cache.get_or_load(1, async || Ok(None)).await.unwrap(), None);
+        let found = cache.get_or_load(1, async || Ok(Some("one"))).await;
+        assert_eq!(found.unwrap().as_deref(), Some(&"one"));
+    }
+
+    #[tokio::test]
+    async fn a_write_during_a_read_outdates_what_the_read_found() {
+        let cache = cache();
+        let found = cache
+            .get_or_load(1, async || {
+                cache.forget(&1);
+                Ok(Some("old"))
+            })
+            .await;
+        assert_eq!(found.unwrap().as_deref(), Some(&"old"));
+        assert_eq!(cache.get(&1), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! Users, assets and rates.
+//!
+//! # How a status reaches the book
+//!
+//! Whether a user may move money is decided in the book, on rows that the money transaction has
+//! locked; `directory.users.status` is what people see. Each is written by a transaction of its
+//! own, because a book may live on another node. The book numbers the changes of a user's status
+//! (`owners.revision`), and the directory keeps the number of the change it shows:
+//!
+//! - **A stop** (frozen, terminated) is committed to the book first, unconditionally, as the book's
+//!   next revision. Then the directory is told, with that revision. Who reads "Frozen" can rely on
+//!   it.
+//! - **A release** (active) reads the book's revision first, without a lock. Then the directory is
+//!   told, with the next one, and then the book is released, but only if its revision is still the
+//!   one that was read.
+//! - **The directory** keeps the higher revision, and on a tie the stop. Everything else about a
+//!   user is as the last writer left it.
+//!
+//! So a release never undoes a stop that it did not know of, whatever is slow, repeated or cut off
+//! in between: either it saw the stop's revision and was asked for after it, or the book refuses it
+//! and the directory shows the stop. When both have ended, directory and book agree. What is cut
+//! off half way leaves the user stopped rather than free, its caller is told that it failed, and
+//! repeating the request completes it.
+//!
+//! A taken username or email is looked for before the book is touched. Should another user take it
+//! in the moment between the look-up and the directory's write, the request is refused with the
+//! stop in the book already: that again errs on the safe side, and for a user that does not exist
+//! it means nothing.
+//!
+//! # A freeze against a new account
+//!
+//! An account is created in a transaction that (a) inserts the user's `owners` row unless there is
+//! one (active, revision 0), (b) reads that row `FOR SHARE` in a statement of its own, and (c) inserts the account with
+//! the status read. A stop (1) writes the `owners` row, then, in later statements, (2) locks the
+//! user's accounts in order of ids and (3) updates them. Both meet on the `owners` row:
+//!
+//! - If the creation holds it first, (1) waits until the creation has committed. Under READ
+//!   COMMITTED (2) is a new statement with a new snapshot, so it sees the new account.
+//! - If the stop holds it first, (a) or (b) waits until the stop has committed, and (b) reads the
+//!   new status, also when the `owners` row itself is new.
+//!
+//! Money that is on its way holds the account's lock: (2) waits for it, so when a stop returns,
+//! what came before is committed and what comes after sees the stop.
+
+mod assets;
+mod rates;
+mod status;
+mod users;
+mod write_user;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
+use bursar_ports::{Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
+
+use crate::{cache::ReadCache, pool::Database, value::At};
+
+/// How old a read may be. Other replicas' writes show after this time at the latest.
+const TIME_TO_LIVE: Duration = Duration::from_secs(5);
+const USERS_MAX: u64 = 100_000;
+const ASSETS_MAX: u64 = 10_000;
+
+/// The directory, with what was read lately kept in memory.
+#[derive(Clone)]
+pub struct PgDirectory {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    users: ReadCache<UserId, User>,
+    aliases: ReadCache<String, User>,
+    assets: ReadCache<AssetId, Asset>,
+    asset_list: ReadCache<(), Vec<Asset>>,
+    /// That there is no rate is kept too: without one, every request would ask.
+    rates: ReadCache<AssetId, Option<BigDecimal>>,
+}
+
+impl PgDirectory {
+    /// A directory on these connections. The clock stamps what is written.
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                database,
+                clock,
+                users: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
+                aliases: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
+                assets: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
+                asset_list: ReadCache::new(1, TIME_TO_LIVE),
+                rates: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
+            }),
+        }
+    }
+
+    fn now(&self) -> At {
+        At(self.shared.clock.now())
+    }
+
+    /// Writes a user and carries its status to the book.
+    async fn change_user(&self, user: User) -> Result<PutUser, StoreError> {
+        let shared = &self.shared;
+        let id = user.id;
+        let folds = [fold(&user.username), fold(&user.email)];
+        let written = write_user::run(shared.database.pool(), user, self.now()).await;
+        shared.users.forget(&id);
+        let replaced = written
+            .as_ref()
+            .map_or_else(|_| vec![], |w| w.replaced.clone());
+        for alias in folds.into_iter().chain(replaced) {
+            shared.aliases.forget(&alias);
+        }
+        Ok(written?.outcome)
+    }
+}
+
+/// The form in which usernames and emails are compared. Folded here, so that what is equal does not
+/// depend on the server's locale.
+fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// PostgreSQL's `text` holds every character but this one.
+fn is_text(name: &str) -> bool {
+    !name.contains('\0')
+}
+
+#[async_trait]
+impl Directory for PgDirectory {
+    async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let pool = self.shared.database.pool();
+        let load = || users::find(pool, id);
+        let found = self.shared.users.get_or_load(id, load).await?;
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError> {
+        let cache = &self.shared.users;
+        let mut users = Vec::with_capacity(ids.len());
+        let mut missing = HashMap::new();
+        for id in ids {
+            match cache.get(&id) {
+                Some(user) => users.push(Arc::unwrap_or_clone(user)),
+                None => {
+                    missing.insert(id, cache.mark(&id));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(users);
+        }
+        let ids = missing.keys().copied().collect();
+        for user in users::find_many(self.shared.database.pool(), ids).await? {
+            if let Some(mark) = missing.get(&user.id) {
+                cache.keep(user.id, *mark, Arc::new(user.clone()));
+            }
+            users.push(user);
+        }
+        Ok(users)
+    }
+
+    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError> {
+        if !is_text(&alias) {
+            return Ok(None);
+        }
+        let alias = fold(&alias);
+        let pool = self.shared.database.pool();
+        let load = || users::find_by_alias(pool, alias.clone());
+        let found = self.shared.aliases.get_or_load(alias.clone(), load).await?;
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    async fn list_users(
+        &self,
+        search: Option<String>,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<UserPage, StoreError> {
+        users::list(self.shared.database.pool(), search, after, limit).await
+    }
+
+    async fn put_user(&self, user: User) -> Result<PutUser, StoreError> {
+        // In a task of its own: a caller that hangs up must not leave a change half carried.
+        let directory = self.clone();
+        let change = tokio::spawn(async move { directory.change_user(user).await });
+        change
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+
+    async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
+        let pool = self.shared.database.pool();
+        let load = || assets::find(pool, id);
+        let found = self.shared.assets.get_or_load(id, load).await?;
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {
+        let pool = self.shared.database.pool();
+        let load = async || assets::list(pool).await.map(Some);
+        let listed = self.shared.asset_list.get_or_load((), load).await?;
+        Ok(listed.map(Arc::unwrap_or_clone).unwrap_or_default())
+    }
+
+    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError> {
+        let id = asset.id;
+        let put = assets::put(self.shared.database.pool(), asset).await;
+        self.shared.assets.forget(&id);
+        self.shared.asset_list.forget(&());
+        put
+    }
+
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError> {
+        let pool = self.shared.database.pool();
+        let load = async || rates::find(pool, asset).await.map(Some);
+        let found = self.shared.rates.get_or_load(asset, load).await?;
+        Ok(found.and_then(Arc::unwrap_or_clone))
+    }
+
+    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError> {
+        let put = rates::put(self.shared.database.pool(), asset, rate, self.now()).await;
+        self.shared.rates.forget(&asset);
+        put
+    }
+}
+
+impl fmt::Debug for PgDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgDirectory")
+            .field("database", &self.shared.database)
+            .finish_non_exhaustive()
+    }
+}

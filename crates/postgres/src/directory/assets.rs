@@ -1,0 +1,167 @@
+//! Assets, which live in the book, and the directory's record of which book that is.
+
+use bursar_domain::{Asset, AssetId, Scale};
+use bursar_ports::{PutAsset, StoreError};
+use diesel::{dsl::exists, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+
+use crate::{
+    error::{inconsistent, unavailable},
+    pool::checkout,
+    schema::{accounts, asset_books, assets},
+    tx::run_tx,
+};
+
+/// The only book there is so far.
+const BOOK: &str = "book_main";
+
+#[derive(Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = assets)]
+struct AssetRow {
+    id: String,
+    name: String,
+    scale: i16,
+    can_deposit: bool,
+    can_withdraw: bool,
+    can_transfer: bool,
+}
+
+impl From<Asset> for AssetRow {
+    fn from(asset: Asset) -> Self {
+        Self {
+            id: asset.id.as_str().to_owned(),
+            name: asset.name,
+            scale: i16::from(asset.scale.get()),
+            can_deposit: asset.can_deposit,
+            can_withdraw: asset.can_withdraw,
+            can_transfer: asset.can_transfer,
+        }
+    }
+}
+
+impl TryFrom<AssetRow> for Asset {
+    type Error = StoreError;
+
+    fn try_from(row: AssetRow) -> Result<Self, StoreError> {
+        let fault = |column| inconsistent("assets", format!("id {}: {column}", row.id));
+        let scale = u8::try_from(row.scale).ok();
+        Ok(Self {
+            id: AssetId::parse(&row.id).map_err(|_| fault("id"))?,
+            scale: scale
+                .and_then(|scale| Scale::try_new(scale).ok())
+                .ok_or_else(|| fault("scale"))?,
+            name: row.name,
+            can_deposit: row.can_deposit,
+            can_withdraw: row.can_withdraw,
+            can_transfer: row.can_transfer,
+        })
+    }
+}
+
+pub(super) async fn find(
+    pool: &Pool<AsyncPgConnection>,
+    id: AssetId,
+) -> Result<Option<Asset>, StoreError> {
+    let row = assets::table
+        .find(id.as_str())
+        .select(AssetRow::as_select())
+        .get_result(&mut checkout(pool).await?)
+        .await
+        .optional()
+        .map_err(unavailable)?;
+    row.map(Asset::try_from).transpose()
+}
+
+/// Sorted here, so that the order does not depend on the server's locale.
+pub(super) async fn list(pool: &Pool<AsyncPgConnection>) -> Result<Vec<Asset>, StoreError> {
+    let rows: Vec<AssetRow> = assets::table
+        .select(AssetRow::as_select())
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    let mut assets: Vec<Asset> = rows
+        .into_iter()
+        .map(Asset::try_from)
+        .collect::<Result<_, _>>()?;
+    assets.sort_unstable_by_key(|asset| asset.id);
+    Ok(assets)
+}
+
+/// The book is claimed first: an asset must never come into being in two of them.
+pub(super) async fn put(
+    pool: &Pool<AsyncPgConnection>,
+    asset: Asset,
+) -> Result<PutAsset, StoreError> {
+    let book = claim_book(pool, asset.id).await?;
+    if book != BOOK {
+        return Err(inconsistent(
+            "asset_books",
+            format!("asset {} lives in {book}", asset.id),
+        ));
+    }
+    let row = AssetRow::from(asset);
+    run_tx(pool, "put asset", move |connection| {
+        let row = row.clone();
+        async move { write(connection, row).await }.boxed()
+    })
+    .await
+}
+
+async fn claim_book(pool: &Pool<AsyncPgConnection>, id: AssetId) -> Result<String, StoreError> {
+    run_tx(pool, "claim asset's book", move |connection| {
+        async move {
+            diesel::insert_into(asset_books::table)
+                .values((
+                    asset_books::asset.eq(id.as_str()),
+                    asset_books::book.eq(BOOK),
+                ))
+                .on_conflict_do_nothing()
+                .execute(connection)
+                .await?;
+            asset_books::table
+                .find(id.as_str())
+                .select(asset_books::book)
+                .get_result(connection)
+                .await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Whoever creates an account holds the asset's row `FOR SHARE`: with the row locked here, no
+/// account can slip in between the check and the change of scale.
+async fn write(connection: &mut AsyncPgConnection, row: AssetRow) -> QueryResult<PutAsset> {
+    let created = diesel::insert_into(assets::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    if created > 0 {
+        return Ok(PutAsset::Written);
+    }
+    let scale: i16 = assets::table
+        .find(&row.id)
+        .select(assets::scale)
+        .for_update()
+        .get_result(connection)
+        .await?;
+    if scale != row.scale && has_accounts(connection, &row.id).await? {
+        return Ok(PutAsset::ScaleInUse);
+    }
+    diesel::update(assets::table.find(&row.id))
+        .set(&row)
+        .execute(connection)
+        .await?;
+    Ok(PutAsset::Written)
+}
+
+/// Reads through the accounts until it finds one, or all of them when there is none: an index for
+/// something this rare would not earn its place.
+async fn has_accounts(connection: &mut AsyncPgConnection, asset: &str) -> QueryResult<bool> {
+    let accounts = accounts::table.filter(accounts::asset.eq(asset));
+    diesel::select(exists(accounts))
+        .get_result(connection)
+        .await
+}

@@ -1,0 +1,113 @@
+//! A user's status in the book; the doctrine is told in the module above.
+
+use bursar_domain::{UserId, UserStatus};
+use bursar_ports::StoreError;
+use diesel::{prelude::*, upsert::excluded};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+
+use crate::{
+    error::unavailable,
+    pool::checkout,
+    schema::{accounts, owners},
+    tx::run_tx,
+};
+
+/// Stops a user, whatever its status was, and tells the revision of that.
+pub(super) async fn stop(
+    pool: &Pool<AsyncPgConnection>,
+    user: UserId,
+    status: UserStatus,
+) -> Result<i64, StoreError> {
+    run_tx(pool, "stop user", move |connection| {
+        async move {
+            let revision = diesel::insert_into(owners::table)
+                .values((
+                    owners::id.eq(user.as_uuid()),
+                    owners::status.eq(status.as_str()),
+                    owners::revision.eq(1),
+                ))
+                .on_conflict(owners::id)
+                .do_update()
+                .set((
+                    owners::status.eq(excluded(owners::status)),
+                    owners::revision.eq(owners::revision + 1),
+                ))
+                .returning(owners::revision)
+                .get_result(connection)
+                .await?;
+            write_accounts(connection, user, status).await?;
+            Ok(revision)
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// The book's revision of a user's status; none when the book does not know the user.
+pub(super) async fn revision(
+    pool: &Pool<AsyncPgConnection>,
+    user: UserId,
+) -> Result<Option<i64>, StoreError> {
+    owners::table
+        .find(user.as_uuid())
+        .select(owners::revision)
+        .get_result(&mut checkout(pool).await?)
+        .await
+        .optional()
+        .map_err(unavailable)
+}
+
+/// Releases a user, unless its status has changed since `seen`: then that change came later and
+/// stands.
+pub(super) async fn release(
+    pool: &Pool<AsyncPgConnection>,
+    user: UserId,
+    seen: i64,
+) -> Result<(), StoreError> {
+    run_tx(pool, "release user", move |connection| {
+        async move {
+            let unchanged = owners::table
+                .find(user.as_uuid())
+                .filter(owners::revision.eq(seen));
+            let released = diesel::update(unchanged)
+                .set((
+                    owners::status.eq(UserStatus::Active.as_str()),
+                    owners::revision.eq(owners::revision + 1),
+                ))
+                .execute(connection)
+                .await?;
+            if released > 0 {
+                write_accounts(connection, user, UserStatus::Active).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Binds what is in flight: waits for the money transactions that hold the accounts. The caller
+/// holds the `owners` row, so no account is added meanwhile.
+async fn write_accounts(
+    connection: &mut AsyncPgConnection,
+    user: UserId,
+    status: UserStatus,
+) -> QueryResult<()> {
+    let ids: Vec<i64> = accounts::table
+        .filter(accounts::owner.eq(user.as_uuid()))
+        .filter(accounts::owner_kind.eq("user"))
+        .filter(accounts::status.ne(status.as_str()))
+        .select(accounts::id)
+        .order(accounts::id)
+        .for_no_key_update()
+        .load(connection)
+        .await?;
+    if !ids.is_empty() {
+        diesel::update(accounts::table.filter(accounts::id.eq_any(ids)))
+            .set(accounts::status.eq(status.as_str()))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Reading users.
+
+use bursar_domain::{User, UserId};
+use bursar_ports::{StoreError, UserPage};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use uuid::Uuid;
+
+use super::{fold, is_text};
+use crate::{
+    error::{inconsistent, unavailable},
+    pool::checkout,
+    schema::users,
+};
+
+/// A row of `users`, as far as a [`User`] needs it.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct UserRow {
+    id: Uuid,
+    username: String,
+    email: String,
+    roles: Vec<String>,
+    status: String,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = StoreError;
+
+    fn try_from(row: UserRow) -> Result<Self, StoreError> {
+        let status = row.status.parse();
+        Ok(Self {
+            id: UserId::new(row.id),
+            username: row.username,
+            email: row.email,
+            roles: row.roles,
+            status: status.map_err(|_| inconsistent("users", format!("id {}: status", row.id)))?,
+        })
+    }
+}
+
+pub(super) async fn find(
+    pool: &Pool<AsyncPgConnection>,
+    id: UserId,
+) -> Result<Option<User>, StoreError> {
+    let row = users::table
+        .find(id.as_uuid())
+        .select(UserRow::as_select())
+        .get_result(&mut checkout(pool).await?)
+        .await
+        .optional()
+        .map_err(unavailable)?;
+    row.map(User::try_from).transpose()
+}
+
+pub(super) async fn find_many(
+    pool: &Pool<AsyncPgConnection>,
+    ids: Vec<UserId>,
+) -> Result<Vec<User>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(UserId::as_uuid).collect();
+    let rows: Vec<UserRow> = users::table
+        .filter(users::id.eq_any(ids))
+        .select(UserRow::as_select())
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    rows.into_iter().map(User::try_from).collect()
+}
+
+/// The email counts before the username. `alias` is folded.
+pub(super) async fn find_by_alias(
+    pool: &Pool<AsyncPgConnection>,
+    alias: String,
+) -> Result<Option<User>, StoreError> {
+    let is_email = users::email_fold.eq(alias.clone());
+    let row = users::table
+        // Only addresses that are not empty are in the unique index.
+        .filter((is_email.clone().and(users::email_fold.ne(""))).or(users::username_fold.eq(alias)))
+        .order(is_email.desc())
+        .select(UserRow::as_select())
+        .first(&mut checkout(pool).await?)
+        .await
+        .optional()
+        .map_err(unavailable)?;
+    row.map(User::try_from).transpose()
+}
+
+/// Walks the primary key: a part of a name is found in no index, so a search reads every user after
+/// `after` until it has found enough.
+pub(super) async fn list(
+    pool: &Pool<AsyncPgConnection>,
+    search: Option<String>,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<UserPage, StoreError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut query = users::table
+        .select(UserRow::as_select())
+        .order(users::id)
+        // One more than asked for tells whether there are more.
+        .limit(i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX))
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(users::id.gt(after.as_uuid()));
+    }
+    if let Some(search) = search.filter(|search| !search.is_empty()) {
+        if !is_text(&search) {
+            return Ok(UserPage {
+                users: vec![],
+                more: false,
+            });
+        }
+        let part = contains_pattern(&fold(&search));
+        query = query.filter(
+            users::username_fold
+                .like(part.clone())
+                .or(users::email_fold.like(part)),
+        );
+    }
+    let rows: Vec<UserRow> = query
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    let more = rows.len() > limit;
+    let users: Result<_, _> = rows.into_iter().take(limit).map(User::try_from).collect();
+    Ok(UserPage {
+        users: users?,
+        more,
+    })
+}
+
+/// A `LIKE` pattern for every text that contains `part`, which is taken literally.
+fn contains_pattern(part: &str) -> String {
+    let mut pattern = String::with_capacity(part.len().saturating_add(2));
+    pattern.push('%');
+    for character in part.chars() {
+        if matches!(character, '\\' | '%' | '_') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_taken_literally() {
+        assert_eq!(contains_pattern("al_i%c\\e"), "%al\\_i\\%c\\\\e%");
+    }
+}

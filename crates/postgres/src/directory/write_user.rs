@@ -1,0 +1,247 @@
+//! Writing a user; the doctrine is told in the module above.
+
+use bursar_domain::{User, UserStatus};
+use bursar_ports::{PutUser, StoreError};
+use diesel::{
+    prelude::*,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::{fold, status};
+use crate::{error::unavailable, pool::checkout, schema::users, tx::run_tx, value::At};
+
+/// How often a name is looked up again that somebody else took between look-up and write.
+const LOOKS_MAX: u32 = 3;
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) outcome: PutUser,
+    /// The folded names that the user had before.
+    pub(super) replaced: Vec<String>,
+}
+
+#[derive(Clone, Insertable, AsChangeset)]
+#[diesel(table_name = users)]
+struct NewUser {
+    id: Uuid,
+    username: String,
+    username_fold: String,
+    email: String,
+    email_fold: String,
+    roles: Vec<String>,
+    status: String,
+    updated_at: At,
+    status_revision: i64,
+}
+
+/// The row that is replaced.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct OldUser {
+    username_fold: String,
+    email_fold: String,
+    status: String,
+    status_revision: i64,
+}
+
+pub(super) async fn run(
+    pool: &Pool<AsyncPgConnection>,
+    user: User,
+    at: At,
+) -> Result<Written, StoreError> {
+    let (id, status) = (user.id, user.status);
+    let mut row = NewUser {
+        id: id.as_uuid(),
+        username_fold: fold(&user.username),
+        username: user.username,
+        email_fold: fold(&user.email),
+        email: user.email,
+        roles: user.roles,
+        status: status.as_str().to_owned(),
+        updated_at: at,
+        status_revision: 0,
+    };
+    let clash = find_clash(&mut *checkout(pool).await?, &row).await;
+    if let Some(outcome) = clash.map_err(unavailable)? {
+        let replaced = vec![];
+        return Ok(Written { outcome, replaced });
+    }
+    match status {
+        UserStatus::Frozen | UserStatus::Terminated => {
+            row.status_revision = status::stop(pool, id, status).await?;
+            write(pool, row).await
+        }
+        UserStatus::Active => {
+            let seen = status::revision(pool, id).await?;
+            row.status_revision = seen.unwrap_or(0).saturating_add(1);
+            let written = write(pool, row).await?;
+            // A book that did not know the user had nothing to release.
+            if let (PutUser::Written, Some(seen)) = (&written.outcome, seen) {
+                status::release(pool, id, seen).await?;
+            }
+            Ok(written)
+        }
+    }
+}
+
+/// Writes the directory's row.
+async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<Written, StoreError> {
+    let mut looks = 1;
+    loop {
+        let row = row.clone();
+        let written = run_tx(pool, "write user", move |connection| {
+            let row = row.clone();
+            async move { write_once(connection, row).await }.boxed()
+        })
+        .await;
+        match written {
+            Err(error) if is_taken_meanwhile(&error) && looks < LOOKS_MAX => looks += 1,
+            other => return other,
+        }
+    }
+}
+
+async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryResult<Written> {
+    let clash = find_clash(connection, &row).await?;
+    let mut old = lock(connection, row.id).await?;
+    if let (None, None) = (&clash, &old) {
+        let inserted = diesel::insert_into(users::table)
+            .values(&row)
+            .on_conflict(users::id)
+            .do_nothing()
+            .execute(connection)
+            .await?;
+        if inserted == 0 {
+            // Somebody else inserted it in this moment; it has a row to lock now.
+            old = lock(connection, row.id).await?;
+        }
+    }
+    let replaced = old.as_ref().map_or_else(Vec::new, |old| {
+        vec![old.username_fold.clone(), old.email_fold.clone()]
+    });
+    if let Some(outcome) = clash {
+        return Ok(Written { outcome, replaced });
+    }
+    if let Some(old) = old {
+        diesel::update(users::table.find(row.id))
+            .set(&with_later_status(row, old))
+            .execute(connection)
+            .await?;
+    }
+    let outcome = PutUser::Written;
+    Ok(Written { outcome, replaced })
+}
+
+/// The higher revision counts, and on a tie the stop.
+fn with_later_status(row: NewUser, old: OldUser) -> NewUser {
+    let releases = row.status == UserStatus::Active.as_str();
+    let is_later = old.status_revision > row.status_revision
+        || (old.status_revision == row.status_revision && releases);
+    if is_later {
+        NewUser {
+            status: old.status,
+            status_revision: old.status_revision,
+            ..row
+        }
+    } else {
+        row
+    }
+}
+
+async fn lock(connection: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<OldUser>> {
+    users::table
+        .find(id)
+        .select(OldUser::as_select())
+        .for_update()
+        .get_result(connection)
+        .await
+        .optional()
+}
+
+/// Which of the user's names another user has.
+async fn find_clash(
+    connection: &mut AsyncPgConnection,
+    row: &NewUser,
+) -> QueryResult<Option<PutUser>> {
+    let has_username = users::username_fold.eq(row.username_fold.clone());
+    let has_email = users::email_fold
+        .eq(row.email_fold.clone())
+        .and(users::email_fold.ne(""));
+    let others: Vec<String> = users::table
+        .filter(users::id.ne(row.id))
+        .filter(has_username.or(has_email))
+        .select(users::username_fold)
+        .load(connection)
+        .await?;
+    Ok(if others.contains(&row.username_fold) {
+        Some(PutUser::UsernameTaken)
+    } else if others.is_empty() {
+        None
+    } else {
+        Some(PutUser::EmailTaken)
+    })
+}
+
+/// Somebody took a name between the look-up and the write. Which name shows at the next look-up,
+/// not by the name of a constraint: a shard renames those.
+fn is_taken_meanwhile(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else {
+        return false;
+    };
+    matches!(
+        cause.downcast_ref(),
+        Some(DieselError::DatabaseError(
+            DatabaseErrorKind::UniqueViolation,
+            _
+        ))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_domain::Timestamp;
+
+    use super::*;
+
+    fn row(status: &str, status_revision: i64) -> NewUser {
+        NewUser {
+            id: Uuid::nil(),
+            username: "new".to_owned(),
+            username_fold: "new".to_owned(),
+            email: String::new(),
+            email_fold: String::new(),
+            roles: vec![],
+            status: status.to_owned(),
+            updated_at: At(Timestamp::EPOCH),
+            status_revision,
+        }
+    }
+
+    #[test]
+    fn the_later_status_stands_and_on_a_tie_the_stop() {
+        let cases = [
+            (("Active", 2), ("Frozen", 3), ("Frozen", 3)),
+            (("Frozen", 2), ("Active", 3), ("Active", 3)),
+            (("Frozen", 3), ("Active", 2), ("Frozen", 3)),
+            (("Active", 3), ("Frozen", 2), ("Active", 3)),
+            (("Frozen", 3), ("Active", 3), ("Frozen", 3)),
+            (("Active", 3), ("Frozen", 3), ("Frozen", 3)),
+            (("Active", 3), ("Active", 3), ("Active", 3)),
+        ];
+        for (old, new, expected) in cases {
+            let old = OldUser {
+                username_fold: "old".to_owned(),
+                email_fold: String::new(),
+                status: old.0.to_owned(),
+                status_revision: old.1,
+            };
+            let kept = with_later_status(row(new.0, new.1), old);
+            assert_eq!((kept.status.as_str(), kept.status_revision), expected);
+            assert_eq!(kept.username, "new");
+        }
+    }
+}

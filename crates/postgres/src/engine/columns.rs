@@ -1,0 +1,131 @@
+//! Accounts, ledger lines and callbacks as the columns of their statements.
+
+use std::collections::HashMap;
+
+use bursar_domain::{AccountKey, Balance, CallbackDraft, Entry, Transfer};
+use rand::RngExt as _;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use crate::{
+    statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
+    value::{At, Units},
+};
+
+#[derive(Default)]
+pub(super) struct AccountColumns {
+    pub(super) ids: Vec<i64>,
+    available: Vec<Units>,
+    held: Vec<Units>,
+    seqs: Vec<i64>,
+    stamped: Vec<At>,
+}
+
+impl AccountColumns {
+    pub(super) fn push(&mut self, id: i64, balance: &Balance) {
+        self.ids.push(id);
+        self.available.push(Units(balance.available));
+        self.held.push(Units(balance.held));
+        self.seqs.push(balance.seq);
+        self.stamped.push(At(balance.stamped_at));
+    }
+
+    pub(super) fn statement(&self) -> UpdateAccounts<'_> {
+        UpdateAccounts {
+            ids: &self.ids,
+            available: &self.available,
+            held: &self.held,
+            seqs: &self.seqs,
+            stamped: &self.stamped,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct EntryColumns {
+    pub(super) accounts: Vec<i64>,
+    seqs: Vec<i64>,
+    transfers: Vec<i64>,
+    available_deltas: Vec<Units>,
+    held_deltas: Vec<Units>,
+    available_after: Vec<Units>,
+    held_after: Vec<Units>,
+    created: Vec<At>,
+}
+
+impl EntryColumns {
+    pub(super) fn push(&mut self, entry: &Entry, ids: &HashMap<AccountKey, i64>) {
+        let Some(id) = ids.get(&entry.account) else {
+            return;
+        };
+        self.accounts.push(*id);
+        self.seqs.push(entry.seq);
+        self.transfers.push(entry.transfer.get());
+        self.available_deltas.push(Units(entry.available_delta));
+        self.held_deltas.push(Units(entry.held_delta));
+        self.available_after.push(Units(entry.available_after));
+        self.held_after.push(Units(entry.held_after));
+        self.created.push(At(entry.at));
+    }
+
+    pub(super) fn statement(&self) -> InsertEntries<'_> {
+        InsertEntries {
+            accounts: &self.accounts,
+            seqs: &self.seqs,
+            transfers: &self.transfers,
+            available_deltas: &self.available_deltas,
+            held_deltas: &self.held_deltas,
+            available_after: &self.available_after,
+            held_after: &self.held_after,
+            created: &self.created,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct CallbackColumns<'a> {
+    pub(super) ids: Vec<Uuid>,
+    transfers: Vec<i64>,
+    operations: Vec<&'a str>,
+    urls: Vec<&'a str>,
+    url_digests: Vec<Vec<u8>>,
+    statuses: Vec<&'a str>,
+    errors: Vec<Option<&'a str>>,
+    created: Vec<At>,
+}
+
+impl<'a> CallbackColumns<'a> {
+    pub(super) fn push(&mut self, transfer: &Transfer, draft: &'a CallbackDraft) {
+        let at = transfer.parts().updated_at;
+        self.ids
+            .push(time_ordered_id(at.as_micros().div_euclid(1_000)));
+        self.transfers.push(transfer.id().get());
+        self.operations.push(draft.operation.as_str());
+        self.urls.push(&draft.url);
+        self.url_digests
+            .push(Sha256::digest(draft.url.as_bytes()).to_vec());
+        self.statuses.push(draft.status.as_str());
+        self.errors.push(draft.error.as_deref());
+        self.created.push(At(at));
+    }
+
+    pub(super) fn statement(&self) -> InsertCallbacks<'_> {
+        InsertCallbacks {
+            ids: &self.ids,
+            transfers: &self.transfers,
+            operations: &self.operations,
+            urls: &self.urls,
+            url_digests: &self.url_digests,
+            statuses: &self.statuses,
+            errors: &self.errors,
+            created: &self.created,
+        }
+    }
+}
+
+/// A UUID of version 7. It goes to customers, so it tells the time and nothing else.
+fn time_ordered_id(millis: i64) -> Uuid {
+    let random: [u8; 10] = rand::rng().random();
+    Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random)
+        .into_uuid()
+}

@@ -1,0 +1,239 @@
+//! What goes to the server and comes back, pipelined.
+//!
+//! The futures of one round trip are polled in the order they stand here, and each sends its
+//! statement when it is first polled, because every statement is prepared and nothing else can make
+//! it wait: the connection is used by one batch alone, and the caller lifts tokio's budget.
+
+use std::{future::Future, time::Duration};
+
+use bursar_domain::{Change, Expected};
+use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::join;
+
+use super::{
+    attempt::Attempt,
+    books::{KeyColumns, Read},
+    writes::Writes,
+};
+use crate::{
+    error::is_disconnect,
+    row::AccountRow,
+    statement::{LockAccounts, LockTransfers, ReadAssets, ReadVersions},
+    tx::{Begin, CommitTx},
+};
+
+/// How long either round trip may take. Longer than the statement timeout, so that it ends only
+/// what the server does not answer any more.
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
+
+/// What the second round trip sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Send {
+    /// The statements that have something to write, with COMMIT behind them.
+    WithCommit,
+    /// The statements that have something to write.
+    WithoutCommit,
+    /// Every statement, to prepare it.
+    Everything,
+}
+
+/// First round trip; all of its statements when `all` is set, else those with something in
+/// them.
+pub(super) async fn lock_and_read(
+    connection: &AsyncPgConnection,
+    attempt: &Attempt<'_>,
+    all: bool,
+) -> QueryResult<Read> {
+    let keys = KeyColumns::of(attempt.batch.iter().filter_map(|commit| {
+        commit
+            .idempotency
+            .as_ref()
+            .map(|claim| (claim, commit.change.next.id()))
+    }));
+    let (created, changed): (Vec<_>, Vec<_>) = attempt
+        .batch
+        .iter()
+        .map(|commit| &commit.change)
+        .partition(|change| change.expected == Expected::Absent);
+    let ids = |changes: Vec<&Change>| {
+        changes
+            .iter()
+            .map(|change| change.next.id().get())
+            .collect::<Vec<i64>>()
+    };
+    let (created, changed) = (ids(created), ids(changed));
+    let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
+    let mut asset_ids: Vec<&str> = attempt
+        .batch
+        .iter()
+        .map(|commit| commit.change.next.parts().asset.as_str())
+        .collect();
+    asset_ids.sort_unstable();
+    asset_ids.dedup();
+    let has_keys = all || !keys.is_empty();
+    let (begun, claimed, locked, accounts, stored, assets, landed) = join!(
+        async {
+            if all {
+                Ok(0)
+            } else {
+                Begin.execute(&mut &*connection).await
+            }
+        },
+        when(has_keys, async {
+            keys.claim().load(&mut &*connection).await
+        }),
+        when(all || !changed.is_empty(), async {
+            LockTransfers { ids: &changed }
+                .load(&mut &*connection)
+                .await
+        }),
+        async {
+            LockAccounts { ids: &account_ids }
+                .load::<AccountRow>(&mut &*connection)
+                .await
+        },
+        when(has_keys, async {
+            keys.read().load(&mut &*connection).await
+        }),
+        async { ReadAssets { ids: &asset_ids }.load(&mut &*connection).await },
+        when(attempt.resolving, async {
+            ReadVersions { ids: &created }.load(&mut &*connection).await
+        }),
+    );
+    begun?;
+    Ok(Read {
+        claimed: claimed?,
+        versions: locked?.into_iter().chain(landed?).collect(),
+        accounts: accounts?,
+        stored: stored?,
+        assets: assets?,
+    })
+}
+
+/// Second round trip: the writes and, when `commit` is set, COMMIT behind them. The second result
+/// is COMMIT's; the server answers ROLLBACK to it, without an error, when a write failed.
+pub(super) async fn write(
+    connection: &AsyncPgConnection,
+    writes: &Writes<'_>,
+    send: Send,
+) -> (QueryResult<()>, QueryResult<()>) {
+    let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
+    let (transfers, updates) = (&writes.inserted, &writes.updated);
+    let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, committed) = join!(
+        when(all || !writes.accounts.ids.is_empty(), async {
+            writes
+                .accounts
+                .statement()
+                .load::<(i64,)>(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !transfers.is_empty(), async {
+            transfers
+                .insert()
+                .load::<(i64,)>(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !updates.is_empty(), async {
+            updates
+                .update()
+                .load::<(i64,)>(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !writes.entries.accounts.is_empty(), async {
+            writes
+                .entries
+                .statement()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !writes.rewritten.is_empty(), async {
+            writes
+                .rewritten
+                .rewrite()
+                .load::<(i64,)>(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !writes.deleted.is_empty(), async {
+            writes
+                .deleted
+                .delete()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !writes.callbacks.ids.is_empty(), async {
+            writes
+                .callbacks
+                .statement()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(commit, async {
+            CommitTx.execute(&mut &*connection).await.map(|_| ())
+        }),
+    );
+    let written = first_error([
+        accounts, inserted, updated, entries, rewritten, deleted, callbacks,
+    ]);
+    (written, committed)
+}
+
+/// The error that says most: what the server reported, before what was merely cut off.
+fn first_error(results: [QueryResult<()>; 7]) -> QueryResult<()> {
+    let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
+    let reported = errors
+        .iter()
+        .position(|error| !is_disconnect(error))
+        .unwrap_or(0);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.swap_remove(reported))
+    }
+}
+
+/// Whether the batch is committed; if not, the error and whether it leaves that open.
+///
+/// An error that the server reported for a write proves that nothing was committed. A connection
+/// that was cut off during the writes does not, for COMMIT was sent along.
+pub(super) fn flatten(
+    written: QueryResult<(QueryResult<()>, QueryResult<()>)>,
+) -> Result<(), (DieselError, bool)> {
+    match written {
+        Err(timed_out) => Err((timed_out, true)),
+        Ok((Err(error), _)) if !is_disconnect(&error) => Err((error, false)),
+        Ok((Err(error), _) | (Ok(()), Err(error))) => Err((error, true)),
+        Ok((Ok(()), Ok(()))) => Ok(()),
+    }
+}
+
+/// A statement that is only sent when there is something in it.
+async fn when<T: Default>(
+    wanted: bool,
+    query: impl Future<Output = QueryResult<T>>,
+) -> QueryResult<T> {
+    if wanted {
+        query.await
+    } else {
+        Ok(T::default())
+    }
+}
+
+/// Ends what the server does not answer any more. The connection must then be dropped.
+pub(super) async fn within<T>(round_trip: impl Future<Output = T>) -> QueryResult<T> {
+    tokio::time::timeout(ROUND_TRIP_MAX, round_trip)
+        .await
+        .map_err(|elapsed| {
+            DieselError::DatabaseError(
+                DatabaseErrorKind::UnableToSendCommand,
+                Box::new(elapsed.to_string()),
+            )
+        })
+}

@@ -1,0 +1,170 @@
+//! The callbacks that are due.
+//!
+//! A callback's *family* is every callback of the same transfer and URL. A claim writes a lease, a
+//! random token, into the row and the lease's end into `next_attempt_at`; the state stays
+//! `pending`. Nobody has to notice a dead claimer: when its lease ends, the row is due again.
+//!
+//! # Never two of one family in flight
+//!
+//! 1. A claim locks **every** pending member of a family, not only the one that is due, without
+//!    waiting (`SKIP LOCKED`). It takes the family only when it got the lock on every member that
+//!    its snapshot shows, and none of them is under a lease that still runs. Leases are judged on
+//!    what the lock returned, which is the row as it is now, not as the snapshot shows it.
+//! 2. Two claimers that see a common member fight for its lock, and one of them loses the family.
+//! 3. Two claimers that see different members of one family: the later snapshot shows what the
+//!    earlier one shows, unless that became final in between, and then the earlier claimer's lock
+//!    finds it final and leaves the family alone. So they do see a common member, whatever was
+//!    added meanwhile.
+//! 4. What is recorded of an attempt counts only under the lease it was made under.
+//!
+//! Claimers' clocks are compared with each other: a lease must be longer than an attempt by more
+//! than the clocks of two replicas differ.
+
+mod claim;
+mod record;
+
+use std::{collections::HashMap, fmt};
+
+use async_trait::async_trait;
+use bursar_domain::{Operation, Status, Timestamp, Transfer};
+use bursar_ports::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, StoreError};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use self::{
+    claim::{Candidate, LockFamilies, MarkLeased, MarkSkipped},
+    record::{RecordAttempt, Release},
+};
+use crate::{
+    error::{inconsistent, unavailable},
+    pool::{Database, checkout},
+    row::TransferRow,
+    schema::transfers,
+    tx::run_tx,
+};
+
+/// The callbacks of the main book.
+#[derive(Clone)]
+pub struct PgOutbox {
+    database: Database,
+}
+
+impl PgOutbox {
+    /// An outbox on these connections.
+    pub const fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Outbox for PgOutbox {
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ClaimedCallback>, StoreError> {
+        let token = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let until = now.plus_micros(lease_ms.saturating_mul(1_000));
+        let work = run_tx(self.database.pool(), "claim callbacks", move |connection| {
+            claim(connection, now, token, until, limit).boxed()
+        });
+        let (claimed, transfers) = work.await?;
+        let transfers: HashMap<i64, TransferRow> =
+            transfers.into_iter().map(|row| (row.id, row)).collect();
+        let read = claimed.into_iter().map(|candidate| {
+            let transfer = transfers.get(&candidate.transfer_id).cloned();
+            read_claim(candidate, transfer, LeaseToken(token))
+        });
+        // One row that fits no value must not hold up everybody else's callbacks: it is told, stays
+        // leased, and comes up again when the lease ends.
+        let claims = read.filter_map(|claim| match claim {
+            Ok(claim) => Some(claim),
+            Err(error) => {
+                metrics::counter!("bursar_callbacks_unreadable_total").increment(1);
+                tracing::error!(%error, "a callback that is due cannot be read");
+                None
+            }
+        });
+        Ok(claims.collect())
+    }
+
+    async fn record_attempt(&self, attempt: AttemptRecord) -> Result<bool, StoreError> {
+        let recorded = RecordAttempt::from(attempt)
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(recorded > 0)
+    }
+
+    async fn release(&self, claims: Vec<(Uuid, LeaseToken)>) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let (ids, leases) = claims.into_iter().map(|(id, lease)| (id, lease.0)).unzip();
+        Release { ids, leases }
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PgOutbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgOutbox")
+            .field("database", &self.database)
+            .finish()
+    }
+}
+
+/// The transfers are read before the commit: if that fails, nothing is leased in vain.
+async fn claim(
+    connection: &mut AsyncPgConnection,
+    now: Timestamp,
+    token: Uuid,
+    until: Timestamp,
+    limit: u32,
+) -> QueryResult<(Vec<Candidate>, Vec<TransferRow>)> {
+    let locked = LockFamilies::new(now, limit).load(connection).await?;
+    let chosen = claim::choose(locked, now);
+    if !chosen.overtaken.is_empty() {
+        MarkSkipped(chosen.overtaken).execute(connection).await?;
+    }
+    if chosen.claimed.is_empty() {
+        return Ok((vec![], vec![]));
+    }
+    let ids = chosen.claimed.iter().map(|callback| callback.id).collect();
+    MarkLeased::new(ids, token, until)
+        .execute(connection)
+        .await?;
+    let ids: Vec<i64> = chosen.claimed.iter().map(|c| c.transfer_id).collect();
+    let rows = transfers::table
+        .filter(transfers::id.eq_any(ids))
+        .select(TransferRow::as_select())
+        .load(connection)
+        .await?;
+    Ok((chosen.claimed, rows))
+}
+
+fn read_claim(
+    candidate: Candidate,
+    transfer: Option<TransferRow>,
+    lease: LeaseToken,
+) -> Result<ClaimedCallback, StoreError> {
+    let id = candidate.id;
+    let fault = |column: &str| inconsistent("callbacks", format!("id {id}: {column}"));
+    let transfer = transfer.ok_or_else(|| fault("transfer_id"))?;
+    Ok(ClaimedCallback {
+        id,
+        lease,
+        operation: Operation::from_name(&candidate.operation).ok_or_else(|| fault("operation"))?,
+        status: Status::from_name(&candidate.status).ok_or_else(|| fault("status"))?,
+        attempts: u32::try_from(candidate.attempts).map_err(|_| fault("attempts"))?,
+        url: candidate.url,
+        error: candidate.error,
+        transfer: Transfer::try_from(transfer)?,
+    })
+}

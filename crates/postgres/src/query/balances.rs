@@ -1,0 +1,84 @@
+//! What accounts hold.
+
+use bursar_domain::{Timestamp, UserId};
+use bursar_ports::{AccountBalance, StoreError};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use uuid::Uuid;
+
+use crate::{
+    error::{inconsistent, unavailable},
+    pool::checkout,
+    row::read_account_key,
+    schema::{accounts, entries},
+    value::{At, Units},
+};
+
+type BalanceRow = (i64, String, Uuid, String, Units, Units, i64, Option<At>);
+
+pub(super) async fn list_of_user(
+    pool: &Pool<AsyncPgConnection>,
+    user: UserId,
+) -> Result<Vec<AccountBalance>, StoreError> {
+    list(pool, user.as_uuid(), vec!["user"]).await
+}
+
+/// System accounts belong to the nil UUID.
+pub(super) async fn list_of_system(
+    pool: &Pool<AsyncPgConnection>,
+) -> Result<Vec<AccountBalance>, StoreError> {
+    list(pool, Uuid::nil(), vec!["fees", "world"]).await
+}
+
+/// A range of `accounts_owner_asset_uq`, each account with its last ledger line: when that was
+/// written is when the balance last changed.
+async fn list(
+    pool: &Pool<AsyncPgConnection>,
+    owner: Uuid,
+    kinds: Vec<&'static str>,
+) -> Result<Vec<AccountBalance>, StoreError> {
+    let last_entry = entries::account_id
+        .eq(accounts::id)
+        .and(entries::seq.eq(accounts::seq));
+    let rows: Vec<BalanceRow> = accounts::table
+        .left_join(entries::table.on(last_entry))
+        .filter(accounts::owner.eq(owner))
+        .filter(accounts::owner_kind.eq_any(kinds))
+        .select((
+            accounts::id,
+            accounts::owner_kind,
+            accounts::owner,
+            accounts::asset,
+            accounts::available,
+            accounts::held,
+            accounts::seq,
+            entries::created_at.nullable(),
+        ))
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    let mut balances: Vec<AccountBalance> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    // Here, so that the order does not depend on the server's locale.
+    balances.sort_unstable_by_key(|balance| (balance.account.asset, balance.account.owner));
+    Ok(balances)
+}
+
+fn read(row: BalanceRow) -> Result<AccountBalance, StoreError> {
+    let (id, kind, owner, asset, available, held, seq, changed_at) = row;
+    let updated_at = match (seq, changed_at) {
+        (0, None) => Timestamp::EPOCH,
+        (_, Some(at)) => at.0,
+        (_, None) => {
+            return Err(inconsistent(
+                "entries",
+                format!("account {id} has no {seq}"),
+            ));
+        }
+    };
+    Ok(AccountBalance {
+        account: read_account_key(&kind, owner, &asset)?,
+        available: available.0,
+        held: held.0,
+        updated_at,
+    })
+}

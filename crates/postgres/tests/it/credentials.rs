@@ -1,0 +1,137 @@
+//! Tokens and access keys.
+
+use bursar_ports::{AccessKey, CredentialStore, Permission, SealedSecret, Token, TokenHash};
+use bursar_postgres::PgCredentials;
+use uuid::Uuid;
+
+use crate::support::{Fixture, at, user_id};
+
+fn token(number: u128) -> Token {
+    Token {
+        id: Uuid::from_u128(number),
+        hash: TokenHash([u8::try_from(number).unwrap(); 32]),
+        subject: format!("subject {number}"),
+        user: number.is_multiple_of(2).then(|| user_id(number)),
+        permissions: Permission::ALL.to_vec(),
+        created_at: at(1),
+        expires_at: at(2),
+        revoked_at: None,
+    }
+}
+
+fn access_key(number: u128) -> AccessKey {
+    AccessKey {
+        access_key: format!("BAK{number}"),
+        user: user_id(number),
+        permissions: vec![Permission::AllowTransfer],
+        secret: SealedSecret {
+            key_id: "k1".to_owned(),
+            bytes: vec![0, 1, 255],
+        },
+        allowed_ips: vec![
+            "203.0.113.0/24".parse().unwrap(),
+            "::1/128".parse().unwrap(),
+        ],
+        requests_per_minute: Some(7),
+        created_at: at(1),
+        revoked_at: None,
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_its_hash_and_a_revocation_counts_at_once() {
+    let fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    let kept = token(1);
+    assert_eq!(store.find_token(kept.hash).await.unwrap(), None);
+    store.add_token(kept.clone()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            store.find_token(kept.hash).await.unwrap(),
+            Some(kept.clone())
+        );
+    }
+    assert!(store.revoke_token(kept.id, at(5)).await.unwrap());
+    let revoked = store.find_token(kept.hash).await.unwrap().unwrap();
+    assert_eq!(revoked.revoked_at, Some(at(5)));
+    assert!(store.revoke_token(kept.id, at(6)).await.unwrap());
+    let again = store.find_token(kept.hash).await.unwrap().unwrap();
+    assert_eq!(again.revoked_at, Some(at(5)));
+    assert!(!store.revoke_token(Uuid::from_u128(9), at(5)).await.unwrap());
+}
+
+#[tokio::test]
+async fn tokens_are_listed_by_id() {
+    let fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    for number in [3, 1, 2] {
+        store.add_token(token(number)).await.unwrap();
+    }
+    assert_eq!(
+        store.list_tokens(None, 2).await.unwrap(),
+        [token(1), token(2)]
+    );
+    let rest = store
+        .list_tokens(Some(Uuid::from_u128(2)), 2)
+        .await
+        .unwrap();
+    assert_eq!(rest, [token(3)]);
+}
+
+#[tokio::test]
+async fn an_access_key_is_found_and_a_revocation_counts_at_once() {
+    let fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    let kept = access_key(1);
+    let name = kept.access_key.clone();
+    store.add_access_key(kept.clone()).await.unwrap();
+    for _ in 0..2 {
+        let found = store.find_access_key(name.clone()).await.unwrap();
+        assert_eq!(found, Some(kept.clone()));
+    }
+    assert!(store.revoke_access_key(name.clone(), at(5)).await.unwrap());
+    assert!(store.revoke_access_key(name.clone(), at(6)).await.unwrap());
+    let revoked = store.find_access_key(name).await.unwrap().unwrap();
+    assert_eq!(revoked.revoked_at, Some(at(5)));
+    for nobodys in ["", "BAK", "B\0K"] {
+        assert_eq!(
+            store.find_access_key(nobodys.to_owned()).await.unwrap(),
+            None
+        );
+    }
+    assert!(
+        !store
+            .revoke_access_key("BAK9".to_owned(), at(5))
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn access_keys_are_listed_by_name() {
+    let fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    let unlimited = AccessKey {
+        allowed_ips: vec![],
+        requests_per_minute: None,
+        ..access_key(3)
+    };
+    for key in [unlimited.clone(), access_key(1), access_key(2)] {
+        store.add_access_key(key).await.unwrap();
+    }
+    let first = store.list_access_keys(None, 2).await.unwrap();
+    assert_eq!(first, [access_key(1), access_key(2)]);
+    let after = Some("BAK2".to_owned());
+    assert_eq!(store.list_access_keys(after, 2).await.unwrap(), [unlimited]);
+}
+
+#[tokio::test]
+async fn a_permission_that_nobody_knows_is_an_error() {
+    let mut fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    store.add_token(token(1)).await.unwrap();
+    fixture
+        .run("UPDATE directory.tokens SET permissions = '{admin,root}'")
+        .await;
+    assert!(store.find_token(token(1).hash).await.is_err());
+}

@@ -1,0 +1,290 @@
+//! Users, assets and rates.
+
+mod status;
+
+use std::sync::Arc;
+
+use bursar_domain::{Asset, AssetId, BigDecimal, Scale, User, UserStatus};
+use bursar_ports::{Directory, PutAsset, PutUser, UserPage};
+use bursar_postgres::PgDirectory;
+use bursar_testkit::FixedClock;
+use uuid::Uuid;
+
+use crate::support::{Fixture, run, texts, user, user_id};
+
+fn directory(fixture: &Fixture) -> PgDirectory {
+    PgDirectory::new(fixture.database.clone(), Arc::new(FixedClock::default()))
+}
+
+fn asset(id: &str, scale: u8) -> Asset {
+    Asset {
+        id: AssetId::parse(id).unwrap(),
+        name: id.to_uppercase(),
+        scale: Scale::try_new(scale).unwrap(),
+        can_deposit: true,
+        can_withdraw: false,
+        can_transfer: true,
+    }
+}
+
+async fn put(directory: &PgDirectory, user: &User) -> PutUser {
+    directory.put_user(user.clone()).await.unwrap()
+}
+
+async fn write(directory: &PgDirectory, user: &User) {
+    assert_eq!(put(directory, user).await, PutUser::Written);
+}
+
+fn with_status(user: &User, status: UserStatus) -> User {
+    User {
+        status,
+        ..user.clone()
+    }
+}
+
+/// An account as the engine creates it, in one transaction.
+fn account_creation(account: i64, user: u128) -> String {
+    let user = Uuid::from_u128(user);
+    format!(
+        "INSERT INTO book_main.owners (id, status) VALUES ('{user}', 'Active') \
+           ON CONFLICT DO NOTHING; \
+         SELECT status FROM book_main.owners WHERE id = '{user}' FOR SHARE; \
+         INSERT INTO book_main.accounts \
+           (id, owner_kind, owner, asset, available, held, seq, status, stamped_at) \
+         SELECT {account}, 'user', '{user}', 'a{account}', 0, 0, 0, status, 'epoch' \
+         FROM book_main.owners WHERE id = '{user}';"
+    )
+}
+
+#[tokio::test]
+async fn a_user_is_found_by_id_email_and_username_in_any_case() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = User {
+        username: "Änna_1".to_owned(),
+        email: "Anna@Example.com".to_owned(),
+        ..user(1, "anna")
+    };
+    write(&directory, &anna).await;
+    for fresh in [directory.clone(), self::directory(&fixture)] {
+        // Twice, from the database and from memory.
+        for _ in 0..2 {
+            let found = fresh.find_user(anna.id).await.unwrap();
+            assert_eq!(found.as_ref(), Some(&anna));
+            for alias in ["äNNA_1", "anna@EXAMPLE.com"] {
+                let found = fresh.find_user_by_alias(alias.to_owned()).await.unwrap();
+                assert_eq!(found.as_ref(), Some(&anna), "{alias}");
+            }
+        }
+    }
+    assert_eq!(directory.find_user(user_id(2)).await.unwrap(), None);
+    for alias in ["", "anna", "a\0b", "änna%1"] {
+        let found = directory
+            .find_user_by_alias(alias.to_owned())
+            .await
+            .unwrap();
+        assert_eq!(found, None, "{alias}");
+    }
+    let cold = self::directory(&fixture);
+    for some in [&directory, &cold, &cold] {
+        let many = vec![user_id(1), user_id(2)];
+        let found = some.find_users(many).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(&anna));
+    }
+}
+
+#[tokio::test]
+async fn an_own_write_shows_at_once() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let before = user(1, "before");
+    write(&directory, &before).await;
+    let alias = |name: &str| directory.find_user_by_alias(name.to_owned());
+    assert!(alias("before").await.unwrap().is_some());
+    assert!(alias("before@example.com").await.unwrap().is_some());
+    let after = user(1, "after");
+    write(&directory, &after).await;
+    assert_eq!(
+        directory.find_user(after.id).await.unwrap(),
+        Some(after.clone())
+    );
+    assert_eq!(alias("before").await.unwrap(), None);
+    assert_eq!(alias("before@example.com").await.unwrap(), None);
+    assert_eq!(alias("after").await.unwrap(), Some(after));
+}
+
+#[tokio::test]
+async fn a_taken_name_is_told_and_nothing_reaches_the_book() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    write(&directory, &user(1, "anna")).await;
+    let same_name = User {
+        username: "ANNA".to_owned(),
+        ..with_status(&user(2, "other"), UserStatus::Frozen)
+    };
+    assert_eq!(put(&directory, &same_name).await, PutUser::UsernameTaken);
+    let same_email = User {
+        email: "ANNA@example.COM".to_owned(),
+        ..with_status(&user(2, "other"), UserStatus::Frozen)
+    };
+    assert_eq!(put(&directory, &same_email).await, PutUser::EmailTaken);
+    let owners = "SELECT id::text FROM book_main.owners";
+    assert_eq!(fixture.texts(owners).await, Vec::<String>::new());
+    // Nobody shares having no email, and one may keep one's own names.
+    for (number, name) in [(3, "third"), (4, "fourth"), (4, "fourth")] {
+        let nameless = User {
+            email: String::new(),
+            ..user(number, name)
+        };
+        write(&directory, &nameless).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_want_one_name_one_gets_it() {
+    let fixture = Fixture::new().await;
+    let replicas = [directory(&fixture), directory(&fixture)];
+    for round in 0..10 {
+        let name = format!("name{round}");
+        let [one, two] = [0, 1].map(|n| {
+            let wanted = user(100 + round * 2 + n, &name);
+            let replica = replicas[usize::try_from(n).unwrap()].clone();
+            tokio::spawn(async move { replica.put_user(wanted).await.unwrap() })
+        });
+        let mut outcomes = [one.await.unwrap(), two.await.unwrap()];
+        outcomes.sort_by_key(|outcome| *outcome != PutUser::Written);
+        assert_eq!(outcomes, [PutUser::Written, PutUser::UsernameTaken]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_created_twice_at_once_is_one_user() {
+    let fixture = Fixture::new().await;
+    let replicas = [directory(&fixture), directory(&fixture)];
+    for round in 0..10 {
+        let [one, two] = [0, 1].map(|n| {
+            let replica = replicas[n].clone();
+            let same = user(200 + round, &format!("same{round}"));
+            tokio::spawn(async move { replica.put_user(same).await.unwrap() })
+        });
+        assert_eq!(one.await.unwrap(), PutUser::Written);
+        assert_eq!(two.await.unwrap(), PutUser::Written);
+    }
+}
+
+#[tokio::test]
+async fn users_are_searched_literally_and_paged_by_id() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    for (number, name) in [(3, "Karl_X"), (1, "karla"), (2, "karlbx"), (4, "50%off")] {
+        write(&directory, &user(number, name)).await;
+    }
+    let names = |page: UserPage| -> Vec<String> {
+        page.users.into_iter().map(|user| user.username).collect()
+    };
+    let search = |text: &str| directory.list_users(Some(text.to_owned()), None, 10);
+    assert_eq!(
+        names(search("KARL").await.unwrap()),
+        ["karla", "karlbx", "Karl_X"]
+    );
+    assert_eq!(names(search("karl_x").await.unwrap()), ["Karl_X"]);
+    assert_eq!(names(search("%").await.unwrap()), ["50%off"]);
+    assert_eq!(names(search("A@EXAMPLE").await.unwrap()), ["karla"]);
+    assert_eq!(names(search("\0").await.unwrap()), Vec::<String>::new());
+    let first = directory.list_users(None, None, 3).await.unwrap();
+    assert!(first.more);
+    let after = first.users.last().unwrap().id;
+    let second = directory.list_users(None, Some(after), 3).await.unwrap();
+    assert!(!second.more);
+    assert_eq!(names(first), ["karla", "karlbx", "Karl_X"]);
+    assert_eq!(names(second), ["50%off"]);
+}
+
+#[tokio::test]
+async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let btc = asset("btc", 8);
+    assert_eq!(directory.find_asset(btc.id).await.unwrap(), None);
+    assert_eq!(directory.list_assets().await.unwrap(), []);
+    assert_eq!(
+        directory.put_asset(btc.clone()).await.unwrap(),
+        PutAsset::Written
+    );
+    assert_eq!(
+        directory.put_asset(asset("a-1", 0)).await.unwrap(),
+        PutAsset::Written
+    );
+    assert_eq!(
+        directory.put_asset(asset("btc", 6)).await.unwrap(),
+        PutAsset::Written
+    );
+    assert_eq!(
+        directory.find_asset(btc.id).await.unwrap(),
+        Some(asset("btc", 6))
+    );
+    let books = "SELECT asset || book FROM directory.asset_books ORDER BY asset COLLATE \"C\"";
+    assert_eq!(fixture.texts(books).await, ["a-1book_main", "btcbook_main"]);
+    fixture
+        .run(
+            "INSERT INTO book_main.accounts \
+             (id, owner_kind, owner, asset, available, held, seq, status, stamped_at) VALUES \
+             (1, 'world', '00000000-0000-0000-0000-000000000000', 'btc', 0, 0, 0, 'Active', 'epoch')",
+        )
+        .await;
+    assert_eq!(
+        directory.put_asset(btc.clone()).await.unwrap(),
+        PutAsset::ScaleInUse
+    );
+    let renamed = Asset {
+        name: "Bitcoin".to_owned(),
+        can_deposit: false,
+        ..asset("btc", 6)
+    };
+    assert_eq!(
+        directory.put_asset(renamed.clone()).await.unwrap(),
+        PutAsset::Written
+    );
+    assert_eq!(
+        directory.find_asset(btc.id).await.unwrap(),
+        Some(renamed.clone())
+    );
+    assert_eq!(
+        directory.list_assets().await.unwrap(),
+        [asset("a-1", 0), renamed]
+    );
+}
+
+#[tokio::test]
+async fn no_account_slips_in_while_a_scale_changes() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let _ = directory.put_asset(asset("a1", 8)).await.unwrap();
+    let mut creator = fixture.connect().await;
+    let share = "BEGIN; SELECT id FROM book_main.assets WHERE id = 'a1' FOR SHARE";
+    run(&mut creator, share).await;
+    let change = tokio::spawn(async move { directory.put_asset(asset("a1", 2)).await });
+    fixture.until_somebody_waits().await;
+    run(&mut creator, &account_creation(1, 1)).await;
+    run(&mut creator, "COMMIT").await;
+    assert_eq!(change.await.unwrap().unwrap(), PutAsset::ScaleInUse);
+    let scale = "SELECT scale::text FROM book_main.assets";
+    assert_eq!(texts(&mut creator, scale).await, ["8"]);
+}
+
+#[tokio::test]
+async fn rates_are_exact_and_show_at_once() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let btc = AssetId::parse("btc").unwrap();
+    assert_eq!(directory.find_rate(btc).await.unwrap(), None);
+    for text in [
+        "0.000000000000000000123",
+        "61234.5",
+        "98765432109876543210.1",
+    ] {
+        let rate: BigDecimal = text.parse().unwrap();
+        directory.put_rate(btc, rate.clone()).await.unwrap();
+        assert_eq!(directory.find_rate(btc).await.unwrap(), Some(rate));
+    }
+}

@@ -1,0 +1,159 @@
+//! How a status reaches the book.
+
+use std::sync::Arc;
+
+use bursar_domain::UserStatus;
+use bursar_ports::{Directory, PutUser};
+use uuid::Uuid;
+
+use super::{account_creation, directory, with_status, write};
+use crate::support::{Fixture, run, user};
+
+/// The status in the directory, in the book, and on each account.
+async fn statuses(fixture: &mut Fixture, number: u128) -> Vec<String> {
+    let id = Uuid::from_u128(number);
+    let mut statuses = vec![];
+    for query in [
+        format!("SELECT status FROM directory.users WHERE id = '{id}'"),
+        format!("SELECT status FROM book_main.owners WHERE id = '{id}'"),
+        format!("SELECT status FROM book_main.accounts WHERE owner = '{id}'"),
+    ] {
+        statuses.extend(fixture.texts(&query).await);
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_status_reaches_every_account() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    fixture.run(&account_creation(1, 1)).await;
+    fixture.run(&account_creation(2, 1)).await;
+    fixture.run(&account_creation(3, 2)).await;
+    for status in [
+        UserStatus::Frozen,
+        UserStatus::Terminated,
+        UserStatus::Active,
+        UserStatus::Frozen,
+        UserStatus::Active,
+    ] {
+        write(&directory, &with_status(&anna, status)).await;
+        assert_eq!(statuses(&mut fixture, 1).await, [status.as_str(); 4]);
+    }
+    let others = "SELECT status FROM book_main.accounts WHERE id = 3";
+    assert_eq!(fixture.text(others).await, "Active");
+}
+
+#[tokio::test]
+async fn an_account_made_after_a_stop_is_stopped() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    write(
+        &directory,
+        &with_status(&user(1, "anna"), UserStatus::Frozen),
+    )
+    .await;
+    fixture.run(&account_creation(1, 1)).await;
+    assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_an_account_in_the_making_and_stops_it() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    let mut creator = fixture.connect().await;
+    run(&mut creator, &format!("BEGIN; {}", account_creation(1, 1))).await;
+    let frozen = with_status(&anna, UserStatus::Frozen);
+    let stop = tokio::spawn(async move { directory.put_user(frozen).await });
+    fixture.until_somebody_waits().await;
+    run(&mut creator, "COMMIT").await;
+    assert_eq!(stop.await.unwrap().unwrap(), PutUser::Written);
+    assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_money_on_its_way() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    fixture.run(&account_creation(1, 1)).await;
+    let mut spender = fixture.connect().await;
+    let lock = "BEGIN; SELECT id FROM book_main.accounts WHERE id = 1 FOR NO KEY UPDATE; \
+                UPDATE book_main.accounts SET available = 7, seq = 1 WHERE id = 1";
+    run(&mut spender, lock).await;
+    let frozen = with_status(&anna, UserStatus::Frozen);
+    let stop = tokio::spawn(async move { directory.put_user(frozen).await });
+    fixture.until_somebody_waits().await;
+    run(&mut spender, "COMMIT").await;
+    assert_eq!(stop.await.unwrap().unwrap(), PutUser::Written);
+    let account = "SELECT status || available FROM book_main.accounts WHERE id = 1";
+    assert_eq!(fixture.text(account).await, "Frozen7");
+}
+
+#[tokio::test]
+async fn a_release_does_not_undo_a_stop_it_did_not_know_of() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    let frozen = with_status(&anna, UserStatus::Frozen);
+    write(&directory, &frozen).await;
+    fixture.run(&account_creation(1, 1)).await;
+    // The release has read the book and is held up before it writes the directory.
+    let mut holder = fixture.connect().await;
+    run(
+        &mut holder,
+        "BEGIN; SELECT id FROM directory.users FOR UPDATE",
+    )
+    .await;
+    let replica = directory.clone();
+    let release = tokio::spawn(async move { replica.put_user(anna).await });
+    fixture.until_somebody_waits().await;
+    let replica = self::directory(&fixture);
+    let stop = tokio::spawn(async move { replica.put_user(frozen).await });
+    let revision = "SELECT revision::text FROM book_main.owners";
+    while fixture.text(revision).await != "2" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut holder, "COMMIT").await;
+    assert_eq!(release.await.unwrap().unwrap(), PutUser::Written);
+    assert_eq!(stop.await.unwrap().unwrap(), PutUser::Written);
+    assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn directory_and_book_agree_whoever_races() {
+    let mut fixture = Fixture::new().await;
+    let replicas = [0; 3].map(|_| Arc::new(directory(&fixture)));
+    let anna = user(1, "anna");
+    write(&replicas[0], &anna).await;
+    for round in 0..20 {
+        let wanted = [
+            UserStatus::Frozen,
+            UserStatus::Active,
+            UserStatus::Terminated,
+        ];
+        let mut tasks = vec![];
+        for (replica, status) in replicas.iter().zip(wanted) {
+            let (replica, changed) = (Arc::clone(replica), with_status(&anna, status));
+            tasks.push(tokio::spawn(async move { replica.put_user(changed).await }));
+        }
+        let mut creator = fixture.connect().await;
+        run(
+            &mut creator,
+            &format!("BEGIN; {} COMMIT", account_creation(round + 1, 1)),
+        )
+        .await;
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap(), PutUser::Written);
+        }
+        let statuses = statuses(&mut fixture, 1).await;
+        assert!(statuses.iter().all(|s| *s == statuses[0]), "{statuses:?}");
+        write(&replicas[0], &anna).await;
+        assert_eq!(self::statuses(&mut fixture, 1).await[0], "Active");
+    }
+}

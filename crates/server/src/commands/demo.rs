@@ -1,0 +1,112 @@
+//! `bursar demo`: a whole exchange in one folder (contract §5).
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+};
+
+use anyhow::Context;
+use bursar_postgres::local::{self, LocalServer, LocalServerConfig};
+
+use crate::{
+    cli::DemoArgs,
+    config::{Config, Sources},
+    demo::{Secrets, env_file, exchange},
+    serve::serve,
+    telemetry::{self, Metrics},
+    wiring::{System, prepare_schema},
+};
+
+/// The database of the demo.
+const DATABASE: &str = "bursar";
+
+/// Serves the demo until it is stopped, and stops its database with it.
+pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
+    let mut sources = Sources::collect(None)?;
+    fix_settings(
+        &mut sources,
+        "postgres://demo@127.0.0.1/demo",
+        &Secrets::placeholder(),
+    );
+    // What the environment gets wrong is told before anything is started.
+    telemetry::start_logging(&Config::load(&sources)?.log)?;
+    let directory = &args.directory;
+    let postgres = directory.join("postgres");
+    if args.fresh {
+        local::fresh(&postgres)
+            .await
+            .context("the earlier demo cannot be thrown away")?;
+        Secrets::forget(directory)?;
+    }
+    let secrets = Secrets::load_or_make(directory)?;
+    let database = LocalServer::start(LocalServerConfig {
+        directory: postgres,
+        bin_dir: args.pg_bin,
+        durable: true,
+        settings: vec![],
+    })
+    .await
+    .context("the demo's PostgreSQL cannot be started")?;
+    let served = serve_on(&database, sources, secrets, directory).await;
+    env_file::remove(directory)?;
+    database
+        .stop()
+        .await
+        .context("the demo's PostgreSQL did not stop")?;
+    served
+}
+
+async fn serve_on(
+    database: &LocalServer,
+    mut sources: Sources,
+    mut secrets: Secrets,
+    directory: &Path,
+) -> anyhow::Result<()> {
+    database.create_database_if_missing(DATABASE).await?;
+    let url = database.url(DATABASE);
+    fix_settings(&mut sources, &url, &secrets);
+    let config = Config::load(&sources)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics = Metrics::start()?;
+    prepare_schema(&config.database).await?;
+    let system = System::build(&config).await?;
+    exchange::load(&system.app, &mut secrets)
+        .await
+        .context("the demo cannot be loaded")?;
+    secrets.save(directory)?;
+    serve(&config, system, metrics, async |address| {
+        env_file::write(directory, address, &url, &secrets)?;
+        welcome(address, directory)
+    })
+    .await
+}
+
+/// The settings that make a demo; everything else is the environment's.
+fn fix_settings(sources: &mut Sources, url: &str, secrets: &Secrets) {
+    sources.fixed.extend([
+        ("profile", "development".to_owned()),
+        ("root_asset", "usd".to_owned()),
+        ("database.url", url.to_owned()),
+        ("database.migrate", "true".to_owned()),
+        ("master_key", secrets.master_key()),
+        ("code_key", secrets.code_key()),
+    ]);
+}
+
+fn welcome(address: SocketAddr, directory: &Path) -> anyhow::Result<()> {
+    let env = directory.join(env_file::NAME);
+    let env = env.display();
+    let text = format!(
+        "\nBursar is ready at http://{address} (API pages: http://{address}/docs)\n\n\
+         In another terminal:\n\n  \
+         set -a; . {env}; set +a\n  \
+         curl -s \"$BURSAR_URL/balance\" -H \"Authorization: Bearer $BURSAR_ALICE_TOKEN\"\n\n\
+         The tour goes on in README.md. Ctrl-C stops everything; the money stays.\n\n"
+    );
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output is closed")
+}

@@ -1,0 +1,7 @@
+//! The demo exchange: its secrets, its users and money, and the file that tells of them.
+
+pub(crate) mod env_file;
+pub(crate) mod exchange;
+mod secrets;
+
+pub(crate) use secrets::Secrets;

@@ -1,0 +1,45 @@
+//! `demo.env`: how to reach the demo, for shells and tests (contract §5).
+
+use std::{net::SocketAddr, path::Path};
+
+use super::{
+    Secrets,
+    exchange::{OPERATORS, USERS},
+    secrets::{remove as remove_file, to_lines, write_private},
+};
+
+/// The file's name.
+pub(crate) const NAME: &str = "demo.env";
+
+/// Writes the file. It is there exactly while the demo serves.
+pub(crate) fn write(
+    directory: &Path,
+    address: SocketAddr,
+    database_url: &str,
+    secrets: &Secrets,
+) -> anyhow::Result<()> {
+    let mut lines = vec![
+        ("BURSAR_URL".to_owned(), format!("http://{address}")),
+        ("BURSAR_DATABASE_URL".to_owned(), database_url.to_owned()),
+    ];
+    let secret = |name: &str| secrets.get(name).unwrap_or_default().to_owned();
+    for operator in &OPERATORS {
+        lines.push((format!("BURSAR_{}", operator.token), secret(operator.token)));
+    }
+    for user in &USERS {
+        let name = user.name.to_ascii_uppercase();
+        lines.push((format!("BURSAR_{name}_ID"), user.id.to_owned()));
+        lines.push((format!("BURSAR_{name}_EMAIL"), user.email()));
+        for what in ["TOKEN", "ACCESS_KEY", "SECRET_KEY"] {
+            let name = format!("{name}_{what}");
+            lines.push((format!("BURSAR_{name}"), secret(&name)));
+        }
+    }
+    let text = to_lines(lines.iter().map(|(name, value)| (name, value)));
+    write_private(directory, NAME, &text)
+}
+
+/// Deletes the file.
+pub(crate) fn remove(directory: &Path) -> anyhow::Result<()> {
+    remove_file(&directory.join(NAME))
+}
