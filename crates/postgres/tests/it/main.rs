@@ -18,6 +18,8 @@ mod outbox;
 #[cfg(test)]
 mod query;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod store;

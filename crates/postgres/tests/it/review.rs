@@ -1,0 +1,271 @@
+//! What the review found: each of these fails until it is mended.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bursar_domain::{ActorId, Asset, Command, Commit, Operation, Status};
+use bursar_ports::{AttemptRecord, CommitOutcome, Outbox, StoreError, TransferStore, Verdict};
+use bursar_postgres::{
+    Database, EngineConfig, PgOutbox, PgStore, PoolConfig, testing::TestDatabase,
+};
+use bursar_testkit::{FixedClock, SequentialIds, build};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+};
+use tokio_postgres::{Client, NoTls};
+
+struct Scene {
+    store: PgStore,
+    connections: Database,
+    admin: Client,
+    ids: SequentialIds,
+    asset: Asset,
+    database: TestDatabase,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let database = TestDatabase::create().await;
+        let url = database.url().to_owned();
+        Self::over(database, &url, &url).await
+    }
+
+    /// One batcher, so that what is asked for together is one batch.
+    async fn over(database: TestDatabase, engine_url: &str, pool_url: &str) -> Self {
+        let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+        admin.execute(insert, &[]).await.unwrap();
+        let connections = Database::connect(PoolConfig::new(pool_url)).await.unwrap();
+        let config = EngineConfig {
+            batchers: 1,
+            ..EngineConfig::default()
+        };
+        let clock = Arc::new(FixedClock::default());
+        let pool = PoolConfig::new(engine_url);
+        let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock);
+        Self {
+            store,
+            connections,
+            admin,
+            ids: SequentialIds::default(),
+            asset: build::asset("usd", 2),
+            database,
+        }
+    }
+
+    fn deposit(&self, user: bursar_domain::UserId) -> bursar_domain::Change {
+        let new =
+            build::new_transfer(self.ids.transfer(), &self.asset, 1_000, FixedClock::START);
+        build::deposit(new, user).settled_at_once()
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        let mut outcomes = self.store.commit(vec![commit]).await?;
+        Ok(outcomes.pop().unwrap())
+    }
+}
+
+fn committed(outcome: Result<CommitOutcome, StoreError>) -> bursar_domain::Transfer {
+    match outcome {
+        Ok(CommitOutcome::Committed(transfer)) => *transfer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A withdrawal was paid out, and somebody tried to cancel it afterwards, with the same URL. What
+/// the receiver must hear is that it is completed.
+#[tokio::test]
+async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
+    const URL: &str = "https://example.com/hook";
+    let scene = Scene::start().await;
+    let user = scene.ids.user();
+    let mut lost = vec![];
+    for _ in 0..8 {
+        committed(scene.commit(Commit::new(scene.deposit(user))).await);
+        let mut new =
+            build::new_transfer(scene.ids.transfer(), &scene.asset, 10, FixedClock::START);
+        new.callback_url = Some(URL.to_owned());
+        let opened = build::withdrawal(new, user);
+        let opened = committed(scene.commit(Commit::new(opened)).await);
+        let confirm = Command::Confirm {
+            by: ActorId::new("operator"),
+            callback_url: Some(URL.to_owned()),
+        };
+        let paid = build::step(&opened, &confirm, FixedClock::START);
+        let paid = committed(scene.commit(Commit::new(paid)).await);
+        // What `App::refuse_finish` commits for a cancel that comes too late.
+        let error = Some("The transfer is already completed.".to_owned());
+        let refused = paid.acknowledge(Operation::Cancel, Some(URL.to_owned()), error);
+        committed(scene.commit(Commit::new(refused)).await);
+
+        let outbox = PgOutbox::new(scene.connections.clone());
+        let now = FixedClock::START.plus_micros(60_000_000);
+        let mut told = vec![];
+        loop {
+            let claims = outbox.claim_due(now, 30_000, 10).await.unwrap();
+            if claims.is_empty() {
+                break;
+            }
+            for claim in claims {
+                told.push((claim.operation, claim.status));
+                let record = AttemptRecord {
+                    id: claim.id,
+                    lease: claim.lease,
+                    at: now,
+                    duration_ms: 1,
+                    http_status: Some(200),
+                    outcome: "delivered",
+                    verdict: Verdict::Succeeded,
+                };
+                assert!(outbox.record_attempt(record).await.unwrap());
+            }
+        }
+        if !told.contains(&(Operation::Confirm, Status::Completed)) {
+            lost.push(told);
+        }
+    }
+    assert!(lost.is_empty(), "Completed was never told: {lost:?}");
+}
+
+/// A key's row that this version cannot read (a later version wrote it) is one request's trouble.
+#[tokio::test]
+async fn an_unreadable_key_does_not_fail_its_neighbours() {
+    let scene = Scene::start().await;
+    let user = scene.ids.user();
+    let claim = build::claim("p", "deposit", "from-a-later-version", &[]);
+    committed(
+        scene
+            .commit(build::keyed(scene.deposit(user), claim.clone()))
+            .await,
+    );
+    scene
+        .admin
+        .execute(
+            "UPDATE book_main.idempotency_keys SET refusal = 'limit.daily'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let poison = build::keyed(scene.deposit(user), claim);
+    // Both are in the queue before the batcher runs: one batch.
+    let (poison, good) = tokio::join!(
+        scene.commit(poison),
+        scene.commit(Commit::new(scene.deposit(user)))
+    );
+    assert!(poison.is_err());
+    committed(good);
+}
+
+/// Another replica migrates while this one runs: a column gets wider.
+#[tokio::test]
+async fn a_column_that_got_another_type_is_survived() {
+    let scene = Scene::start().await;
+    let user = scene.ids.user();
+    committed(scene.commit(Commit::new(scene.deposit(user))).await);
+    let widen = "ALTER TABLE book_main.accounts ALTER COLUMN available TYPE numeric(40, 0)";
+    scene.admin.batch_execute(widen).await.unwrap();
+    let mut errors = vec![];
+    for _ in 0..4 {
+        match scene.commit(Commit::new(scene.deposit(user))).await {
+            Ok(_) => return,
+            Err(error) => errors.push(format!("{:?}", std::error::Error::source(&error))),
+        }
+    }
+    panic!("refused for good: {errors:#?}");
+}
+
+/// Relays, and lets the server's answers vanish on the connections that are there when it is told
+/// so. Nothing is closed: the peer is there and says nothing, like a server that is stopped or
+/// whose disk hangs. New connections work.
+struct Hush {
+    url: String,
+    silent: Arc<std::sync::Mutex<Arc<AtomicBool>>>,
+}
+
+impl Hush {
+    async fn start(upstream: &str) -> Self {
+        let (head, rest) = upstream.split_once('@').unwrap();
+        let (address, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{head}@{}/{database}", listener.local_addr().unwrap());
+        let silent: Arc<std::sync::Mutex<Arc<AtomicBool>>> = Arc::default();
+        let current = Arc::clone(&silent);
+        let address = address.to_owned();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&address).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let hushed = Arc::clone(&current.lock().unwrap());
+                tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 65_536];
+                    while let Ok(read) = from_server.read(&mut buffer).await {
+                        if read == 0 {
+                            break;
+                        }
+                        if !hushed.load(Ordering::SeqCst) {
+                            to_client.write_all(&buffer[..read]).await.unwrap();
+                        }
+                    }
+                    if hushed.load(Ordering::SeqCst) {
+                        // Keeps the client's end open, whatever the server did.
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        });
+        Self { url, silent }
+    }
+
+    /// From now on nothing comes back on the connections that there are.
+    fn hush(&self) {
+        let mut current = self.silent.lock().unwrap();
+        current.store(true, Ordering::SeqCst);
+        *current = Arc::default();
+    }
+}
+
+/// The first round trip is given up after ten seconds; what follows must end as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher() {
+    let database = TestDatabase::create().await;
+    let hush = Hush::start(database.url()).await;
+    let direct = database.url().to_owned();
+    let scene = Scene::over(database, &hush.url, &direct).await;
+    let user = scene.ids.user();
+    committed(scene.commit(Commit::new(scene.deposit(user))).await);
+    hush.hush();
+    let patience = Duration::from_secs(40);
+    let answer = scene.commit(Commit::new(scene.deposit(user)));
+    let answer = tokio::time::timeout(patience, answer).await;
+    assert!(answer.is_ok(), "no answer at all, not even 503");
+}
+
+/// The same, when what waits is the creation of an account.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_batcher() {
+    let database = TestDatabase::create().await;
+    let hush = Hush::start(database.url()).await;
+    let direct = database.url().to_owned();
+    let scene = Scene::over(database, &direct, &hush.url).await;
+    let user = scene.ids.user();
+    committed(scene.commit(Commit::new(scene.deposit(user))).await);
+    hush.hush();
+    let patience = Duration::from_secs(40);
+    let newcomer = scene.commit(Commit::new(scene.deposit(scene.ids.user())));
+    let known = scene.commit(Commit::new(scene.deposit(user)));
+    let answers = async { tokio::join!(newcomer, known) };
+    let answers = tokio::time::timeout(patience, answers).await;
+    assert!(answers.is_ok(), "no answer at all, not even 503");
+    drop(scene.database);
+}
