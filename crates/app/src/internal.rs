@@ -219,27 +219,28 @@ impl App {
         })
     }
 
-    /// Finds out whom the sender means: an id, else an email or username.
+    /// Finds out whom the sender means: an id, else an email or username. An id is shown in one
+    /// spelling whether or not there is such a user, so that the answer tells nothing.
     async fn resolve(&self, typed: String) -> Result<Recipient, Error> {
-        if let Ok(id) = Uuid::parse_str(&typed)
+        let id = Uuid::parse_str(&typed).ok();
+        if let Some(id) = id
             && let Some(user) = self.ports.directory.find_user(UserId::new(id)).await?
         {
             return Ok(Recipient::Id(user.id));
         }
-        Ok(
-            match self
-                .ports
-                .directory
-                .find_user_by_alias(typed.clone())
-                .await?
-            {
-                Some(user) => Recipient::Alias {
-                    typed,
-                    user: user.id,
-                },
-                None => Recipient::Unknown { typed },
+        let typed = id.map_or(typed, |id| id.to_string());
+        let found = self
+            .ports
+            .directory
+            .find_user_by_alias(typed.clone())
+            .await?;
+        Ok(match found {
+            Some(user) => Recipient::Alias {
+                typed,
+                user: user.id,
             },
-        )
+            None => Recipient::Unknown { typed },
+        })
     }
 
     fn new_salt(&self) -> Result<CodeSalt, Error> {

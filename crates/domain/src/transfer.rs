@@ -212,6 +212,46 @@ impl Transfer {
             .map(move |user| AccountKey::user(user, asset))
     }
 
+    /// Whether both were made by one request: everything that creation fixes is equal, whatever
+    /// became of them since.
+    #[must_use]
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        let made = |transfer: &Self| {
+            let parts = transfer.0.clone();
+            let body = match parts.body {
+                Body::Deposit { user, .. } => Body::Deposit {
+                    user,
+                    state: DepositState::Pending,
+                },
+                Body::Withdrawal { user, .. } => Body::Withdrawal {
+                    user,
+                    state: WithdrawalState::AwaitingConfirmation,
+                },
+                Body::Internal {
+                    sender,
+                    recipient,
+                    salt,
+                    custom_id,
+                    ..
+                } => Body::Internal {
+                    sender,
+                    recipient,
+                    salt,
+                    custom_id,
+                    state: InternalState::Pending,
+                },
+            };
+            TransferParts {
+                version: Version::FIRST,
+                created_at: Timestamp::EPOCH,
+                updated_at: Timestamp::EPOCH,
+                body,
+                ..parts
+            }
+        };
+        made(self) == made(other)
+    }
+
     /// The same transfer with its time of change set, and its time of creation when it is new.
     #[must_use]
     pub(crate) fn stamped(mut self, at: Timestamp, created: bool) -> Self {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use bursar_domain::Commit;
 use bursar_ports::{Clock, CommitOutcome, StoreError};
+use futures_util::future::select_all;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
     task::JoinHandle,
@@ -81,6 +82,14 @@ impl EngineTasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a batcher ended before its time");
             }
+        }
+    }
+
+    /// Waits until a batcher ends, which none does by itself while the store is in use.
+    pub async fn broken(&mut self) {
+        if !self.tasks.is_empty() {
+            let (_ended, index, _rest) = select_all(&mut self.tasks).await;
+            drop(self.tasks.remove(index));
         }
     }
 }

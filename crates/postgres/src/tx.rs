@@ -21,6 +21,8 @@ use crate::{
 
 /// How often a transaction is repeated after a serialization failure.
 const TRIES_MAX: u32 = 5;
+/// How long a transaction may take; longer than its statements may.
+const TRANSACTION_MAX: Duration = Duration::from_secs(10);
 
 /// Runs `work` in a transaction, again after a serialization failure. `name` is the same verb
 /// phrase in logs and metrics.
@@ -40,9 +42,15 @@ where
     let mut connection = checkout(pool).await?;
     let mut tries = 1;
     loop {
-        let outcome = connection
-            .transaction(async |connection| work(connection).await)
-            .await;
+        let work = connection.transaction(async |connection| work(connection).await);
+        // A server that is there and says nothing ends no statement by itself. The connection goes
+        // with the transaction that it is in.
+        let Ok(outcome) = tokio::time::timeout(TRANSACTION_MAX, work).await else {
+            metrics::counter!("bursar_tx_failures_total", "name" => name).increment(1);
+            return Err(StoreError::Unavailable(
+                format!("{name}: no answer in time").into(),
+            ));
+        };
         match outcome {
             Ok(value) => return Ok(value),
             Err(error) if is_serialization_failure(&error) && tries < TRIES_MAX => {

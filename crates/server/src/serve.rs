@@ -2,20 +2,18 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use anyhow::Context;
 use bursar_http::{HttpConfig, HttpState};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::settle_pending,
-    config::Config,
-    shutdown::Signals,
-    telemetry::Metrics,
-    wiring::{System, end_engine},
+    background::settle_pending, config::Config, shutdown::Signals, telemetry::Metrics,
+    wiring::System,
 };
 
 /// Serves until a signal says stop; then answers what is under way and ends what was started.
@@ -34,15 +32,16 @@ pub(crate) async fn serve(
         app,
         callbacks,
         tasks,
-        engine,
+        mut engine,
     } = system;
     let stop = CancellationToken::new();
-    let background = tokio::spawn(callbacks.run(stop.clone()));
-    let settling = tokio::spawn(settle_pending(app.clone(), stop.clone()));
-    let upkeep = tokio::spawn(metrics.clone().keep_up(stop.clone()));
+    let mut background = JoinSet::new();
+    background.spawn(callbacks.run(stop.clone()));
+    background.spawn(settle_pending(app.clone(), stop.clone()));
+    background.spawn(metrics.clone().keep_up(stop.clone()));
 
-    let state = HttpState::new(app, std::sync::Arc::new(move || metrics.render()));
-    let welcome = std::sync::Arc::clone(&state.ready);
+    let state = HttpState::new(app, Arc::new(move || metrics.render()));
+    let welcome = Arc::clone(&state.ready);
     let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
         .context("the server cannot be started")?;
     let handle = server.handle();
@@ -51,29 +50,35 @@ pub(crate) async fn serve(
     tracing::info!(%address, "serving");
     ready(address).await?;
 
-    let ended_by_itself = tokio::select! {
+    let broken = tokio::select! {
         () = signals.wait() => None,
-        ended = &mut server => Some(ended),
+        _ = &mut server => Some("the server ended by itself"),
+        // What is gone would not be missed by anybody until money or callbacks stand still.
+        _ = background.join_next() => Some("a background task ended by itself"),
+        () = engine.broken() => Some("a batcher ended by itself"),
     };
     signals.exit_on_next();
     welcome.store(false, Ordering::Relaxed);
-    if ended_by_itself.is_none() {
-        handle.stop(true).await;
-        server.await.context("the server broke off")??;
+    handle.stop(true).await;
+    let ending = async {
+        // Settlements that were started after answers come before the loop that would take them up.
+        tasks.finish().await;
+        stop.cancel();
+        while background.join_next().await.is_some() {}
+        engine.join().await;
+    };
+    if tokio::time::timeout(config.shutdown_grace, ending)
+        .await
+        .is_err()
+    {
+        tracing::warn!("not everything ended in time; the next start takes it up");
     }
-    // Settlements that were started after answers come before the loops that would take them up.
-    tasks.finish().await;
-    stop.cancel();
-    for task in [background, settling, upkeep] {
-        task.await.context("a background task broke off")?;
-    }
-    end_engine(engine, config.shutdown_grace).await;
-    tracing::info!("stopped");
-    match ended_by_itself {
-        Some(ended) => ended
-            .context("the server broke off")?
-            .context("the server ended"),
-        None => Ok(()),
+    match broken {
+        None => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Some(what) => anyhow::bail!(what),
     }
 }
 

@@ -99,14 +99,9 @@ impl System {
         } = self;
         tasks.finish().await;
         drop((app, callbacks));
-        end_engine(engine, grace).await;
-    }
-}
-
-/// Waits until the engine has answered everything. Every clone of the application must be gone.
-pub(crate) async fn end_engine(engine: EngineTasks, grace: Duration) {
-    if tokio::time::timeout(grace, engine.join()).await.is_err() {
-        tracing::warn!("the batch engine did not end in time");
+        if tokio::time::timeout(grace, engine.join()).await.is_err() {
+            tracing::warn!("the batch engine did not end in time");
+        }
     }
 }
 

@@ -152,7 +152,13 @@ impl State {
             Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(self.write(*applied))),
             Verdict::Landed => {
                 let landed = self.transfers.get(&commit.change.next.id());
-                CommitOutcome::Committed(Box::new(landed.expect("what landed is here").clone()))
+                let landed = landed.expect("what landed is here");
+                let wanted = &commit.change.next;
+                assert!(
+                    landed.is_same_request(wanted),
+                    "an id was given to two transfers"
+                );
+                CommitOutcome::Committed(Box::new(landed.clone()))
             }
             Verdict::Replayed { original } => CommitOutcome::Replayed { original },
             Verdict::RefusalReplayed { reason } => CommitOutcome::RefusalReplayed { reason },

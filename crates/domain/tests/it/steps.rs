@@ -199,3 +199,19 @@ fn an_alias_becomes_an_id_only_once_money_has_moved() {
     let named = [alias.typed().is_some(), nobody().typed().is_some()];
     assert_eq!((named, Recipient::Id(BOB).typed()), ([true; 2], None));
 }
+
+#[test]
+fn a_request_is_known_again_whatever_became_of_its_transfer() {
+    let opened = Transfer::withdrawal(new(1, 10, 1), ALICE).unwrap().next;
+    let paid = step(&opened, &confirm(None));
+    assert!(opened.is_same_request(&paid.next));
+    for other in [
+        Transfer::withdrawal(new(2, 10, 1), ALICE),
+        Transfer::withdrawal(new(1, 11, 1), ALICE),
+        Transfer::withdrawal(new(1, 10, 2), ALICE),
+        Transfer::withdrawal(new(1, 10, 1), BOB),
+        Transfer::deposit(new(1, 10, 1), ALICE),
+    ] {
+        assert!(!opened.is_same_request(&other.unwrap().next));
+    }
+}

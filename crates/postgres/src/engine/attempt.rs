@@ -24,6 +24,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
+    error::inconsistent,
     pool::PoolConfig,
     row::TransferRow,
     schema::transfers,
@@ -52,18 +53,21 @@ impl From<StoreError> for Failure {
 /// overtaken by the statements pipelined behind it, COMMIT among them.
 pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, StoreError> {
     let unavailable = |error: DieselError| StoreError::Unavailable(error.into());
-    let connection = pool
-        .connect()
-        .await
-        .map_err(|error| StoreError::Unavailable(error.into()))?;
-    let nothing = Attempt {
-        batch: &[],
-        ids: &HashMap::new(),
-        now: Timestamp::EPOCH,
-        resolving: true,
-    };
-    nothing.prepare(&connection).await.map_err(unavailable)?;
-    Ok(connection)
+    let ready = within(async {
+        let connection = pool
+            .connect()
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let nothing = Attempt {
+            batch: &[],
+            ids: &HashMap::new(),
+            now: Timestamp::EPOCH,
+            resolving: true,
+        };
+        nothing.prepare(&connection).await.map_err(unavailable)?;
+        Ok(connection)
+    });
+    ready.await.map_err(unavailable)?
 }
 
 /// Every account that a batch touches or names.
@@ -95,6 +99,7 @@ impl Attempt<'_> {
         let claimed = read.claimed.clone();
         let (mut books, balances) = read.into_books(self.batch)?;
         let verdicts = ledger::settle(&mut books, self.batch, self.now);
+        let landed = self.landed(connection, &verdicts).await?;
         let writes = Writes::of(self.batch, &verdicts, &books, &balances, self.ids, &claimed);
         if writes.is_empty() {
             end_without_change(connection).await?;
@@ -120,7 +125,7 @@ impl Attempt<'_> {
                 }
             })?;
         }
-        self.outcomes(connection, verdicts).await
+        Ok(outcomes(verdicts, landed))
     }
 
     /// Sends every hot statement once, over empty arrays, one after the other.
@@ -135,20 +140,41 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// What each verdict means to the caller. Transfers of an earlier try are read after the fact.
-    async fn outcomes(
+    /// The transfers of an earlier try of this batch, which must be the very same.
+    async fn landed(
         &self,
         connection: &AsyncPgConnection,
-        verdicts: Vec<Verdict>,
-    ) -> Result<Vec<CommitOutcome>, Failure> {
-        let mut outcomes = Vec::with_capacity(verdicts.len());
+        verdicts: &[Verdict],
+    ) -> Result<Vec<Transfer>, Failure> {
+        let mut landed = Vec::new();
         for (commit, verdict) in self.batch.iter().zip(verdicts) {
-            outcomes.push(match verdict {
+            if *verdict != Verdict::Landed {
+                continue;
+            }
+            let wanted = &commit.change.next;
+            let found = within(find(connection, wanted.id().get()))
+                .await
+                .map_err(Failure::NotCommitted)??;
+            if !found.is_same_request(wanted) {
+                let detail = format!("id {} was given to two transfers", wanted.id());
+                return Err(inconsistent("transfers", detail).into());
+            }
+            landed.push(found);
+        }
+        Ok(landed)
+    }
+}
+
+/// What each verdict means to the caller; `landed` holds the transfers of [`Verdict::Landed`], in
+/// order.
+fn outcomes(verdicts: Vec<Verdict>, landed: Vec<Transfer>) -> Vec<CommitOutcome> {
+    let mut landed = landed.into_iter();
+    verdicts
+        .into_iter()
+        .filter_map(|verdict| {
+            Some(match verdict {
                 Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(applied.next)),
-                Verdict::Landed => {
-                    let id = commit.change.next.id().get();
-                    CommitOutcome::Committed(Box::new(find(connection, id).await?))
-                }
+                Verdict::Landed => CommitOutcome::Committed(Box::new(landed.next()?)),
                 Verdict::Replayed { original } => CommitOutcome::Replayed { original },
                 Verdict::RefusalReplayed { reason } => CommitOutcome::RefusalReplayed { reason },
                 Verdict::KeyReused { original, fields } => {
@@ -156,10 +182,9 @@ impl Attempt<'_> {
                 }
                 Verdict::Stale { current } => CommitOutcome::Stale { current },
                 Verdict::Refused { reason } => CommitOutcome::Refused { reason },
-            });
-        }
-        Ok(outcomes)
-    }
+            })
+        })
+        .collect()
 }
 
 async fn find(connection: &AsyncPgConnection, id: i64) -> Result<Transfer, Failure> {
@@ -168,7 +193,7 @@ async fn find(connection: &AsyncPgConnection, id: i64) -> Result<Transfer, Failu
         .select(TransferRow::as_select())
         .first(&mut &*connection)
         .await
-        .map_err(Failure::OutcomeUnknown)?;
+        .map_err(Failure::NotCommitted)?;
     Ok(row.try_into()?)
 }
 

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
 use bursar_ports::{Clock, CommitOutcome, StoreError};
-use diesel::result::Error as DieselError;
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::{
@@ -16,13 +15,12 @@ use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
-    tx::Rollback,
 };
 
 /// Failures of one batch, other than those that repeating cures, before it is split.
 const FAILURES_MAX: u32 = 2;
 /// Repetitions after serialization failures or lost connections, before the batch is given up.
-const REDOS_MAX: u32 = 8;
+const REDOS_MAX: u32 = 3;
 /// How long to go on finding out whether a batch was committed.
 const RESOLVE_FOR: Duration = Duration::from_secs(8);
 /// The pause between two tries to find out.
@@ -130,7 +128,7 @@ impl Batcher {
                     let _gone = reply.send(Ok(outcomes.by_ref().take(items).collect()));
                 }
             }
-            Err(Trouble::Poison(cause)) if replies.len() > 1 => {
+            Err(Trouble::Poison(cause) | Trouble::Inconsistent(_, cause)) if replies.len() > 1 => {
                 tracing::warn!(
                     cause,
                     requests = replies.len(),
@@ -167,27 +165,25 @@ impl Batcher {
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
             let resolving = unknown.is_some() || failures > 0;
-            let trouble = match self.try_once(batch, resolving).await {
+            let failure = match self.try_once(batch, resolving).await {
                 Ok(outcomes) => return Ok(outcomes),
-                Err(trouble) => trouble,
+                Err(failure) => failure,
             };
-            match (trouble, &unknown) {
-                (Failure::OutcomeUnknown(error), None) => {
+            // While the outcome is unknown, nothing but time ends the search.
+            if let Some((cause, since)) = &unknown {
+                if since.elapsed() > RESOLVE_FOR {
+                    return Err(Trouble::Unknown(cause.clone()));
+                }
+                tokio::time::sleep(RESOLVE_PAUSE).await;
+                continue;
+            }
+            match failure {
+                Failure::OutcomeUnknown(error) => {
                     tracing::warn!(%error, "connection lost round COMMIT: finding out");
                     metrics::counter!("bursar_commit_unknown_total").increment(1);
                     unknown = Some((error.to_string(), Instant::now()));
                 }
-                (Failure::Store(StoreError::Inconsistent { table, detail }), _) => {
-                    return Err(Trouble::Inconsistent(table, detail));
-                }
-                // While the outcome is unknown, nothing but time ends the search.
-                (_, Some((cause, since))) => {
-                    if since.elapsed() > RESOLVE_FOR {
-                        return Err(Trouble::Unknown(cause.clone()));
-                    }
-                    tokio::time::sleep(RESOLVE_PAUSE).await;
-                }
-                (Failure::NotCommitted(error), None)
+                Failure::NotCommitted(error)
                     if is_serialization_failure(&error) || is_disconnect(&error) =>
                 {
                     redos += 1;
@@ -195,20 +191,22 @@ impl Batcher {
                         return Err(Trouble::Unavailable(error.to_string()));
                     }
                 }
-                (Failure::NotCommitted(error), None) => {
+                Failure::NotCommitted(error) => {
                     failures += 1;
                     if failures >= FAILURES_MAX {
                         return Err(Trouble::Poison(error.to_string()));
                     }
                 }
-                (Failure::Store(error), None) => {
-                    return Err(Trouble::Unavailable(describe(&error)));
+                Failure::Store(StoreError::Inconsistent { table, detail }) => {
+                    return Err(Trouble::Inconsistent(table, detail));
                 }
+                Failure::Store(error) => return Err(Trouble::Unavailable(describe(&error))),
             }
         }
     }
 
-    /// One try. The connection is kept only when the try left it clean.
+    /// One try. The connection is kept only after a success: after anything else it may be silent,
+    /// inside a transaction, or hold plans that a migration has made worthless.
     async fn try_once(
         &mut self,
         batch: &[Commit],
@@ -225,23 +223,9 @@ impl Batcher {
             now: self.clock.now(),
             resolving,
         };
-        let result = attempt.run(&connection).await;
-        match &result {
-            Ok(_) => self.connection = Some(connection),
-            Err(Failure::NotCommitted(_) | Failure::Store(_)) => {
-                self.keep_if_clean(connection).await;
-            }
-            // Whoever still commits on it must not be disturbed.
-            Err(Failure::OutcomeUnknown(_)) => drop(connection),
-        }
-        result
-    }
-
-    async fn keep_if_clean(&mut self, mut connection: AsyncPgConnection) {
-        let rolled_back: Result<usize, DieselError> = Rollback.execute(&mut connection).await;
-        if rolled_back.is_ok() {
-            self.connection = Some(connection);
-        }
+        let outcomes = attempt.run(&connection).await?;
+        self.connection = Some(connection);
+        Ok(outcomes)
     }
 }
 

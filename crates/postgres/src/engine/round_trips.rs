@@ -6,20 +6,20 @@
 
 use std::{future::Future, time::Duration};
 
-use bursar_domain::{Change, Expected};
+use bursar_domain::{Change, Commit, Expected};
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::join;
 
 use super::{
     attempt::Attempt,
-    books::{KeyColumns, Read},
+    books::{KeyColumns, KeyName, Read},
     writes::Writes,
 };
 use crate::{
     error::is_disconnect,
     row::AccountRow,
-    statement::{LockAccounts, LockTransfers, ReadAssets, ReadVersions},
+    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadAssets, ReadVersions},
     tx::{Begin, CommitTx},
 };
 
@@ -51,26 +51,9 @@ pub(super) async fn lock_and_read(
             .as_ref()
             .map(|claim| (claim, commit.change.next.id()))
     }));
-    let (created, changed): (Vec<_>, Vec<_>) = attempt
-        .batch
-        .iter()
-        .map(|commit| &commit.change)
-        .partition(|change| change.expected == Expected::Absent);
-    let ids = |changes: Vec<&Change>| {
-        changes
-            .iter()
-            .map(|change| change.next.id().get())
-            .collect::<Vec<i64>>()
-    };
-    let (created, changed) = (ids(created), ids(changed));
+    let (created, changed) = transfer_ids(attempt.batch);
     let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
-    let mut asset_ids: Vec<&str> = attempt
-        .batch
-        .iter()
-        .map(|commit| commit.change.next.parts().asset.as_str())
-        .collect();
-    asset_ids.sort_unstable();
-    asset_ids.dedup();
+    let asset_ids = asset_ids(attempt.batch);
     let has_keys = all || !keys.is_empty();
     let (begun, claimed, locked, accounts, stored, assets, landed) = join!(
         async {
@@ -101,14 +84,64 @@ pub(super) async fn lock_and_read(
             ReadVersions { ids: &created }.load(&mut &*connection).await
         }),
     );
-    begun?;
+    if let Err(error) = begun {
+        // Without a transaction the claims were committed by themselves: they bind nothing.
+        give_back(connection, claimed.unwrap_or_default()).await;
+        return Err(error);
+    }
+    // In the order they were sent, so that the first error is told and not what followed from it.
+    let (claimed, locked) = (claimed?, locked?);
+    let (accounts, stored, assets) = (accounts?, stored?, assets?);
     Ok(Read {
-        claimed: claimed?,
-        versions: locked?.into_iter().chain(landed?).collect(),
-        accounts: accounts?,
-        stored: stored?,
-        assets: assets?,
+        claimed,
+        versions: locked.into_iter().chain(landed?).collect(),
+        accounts,
+        stored,
+        assets,
     })
+}
+
+/// The ids of transfers to be created, and of those to be changed.
+fn transfer_ids(batch: &[Commit]) -> (Vec<i64>, Vec<i64>) {
+    let (created, changed): (Vec<_>, Vec<_>) = batch
+        .iter()
+        .map(|commit| &commit.change)
+        .partition(|change| change.expected == Expected::Absent);
+    let ids = |changes: Vec<&Change>| {
+        changes
+            .iter()
+            .map(|change| change.next.id().get())
+            .collect()
+    };
+    (ids(created), ids(changed))
+}
+
+fn asset_ids(batch: &[Commit]) -> Vec<&str> {
+    let mut ids: Vec<&str> = batch
+        .iter()
+        .map(|commit| commit.change.next.parts().asset.as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Frees keys that were claimed outside any transaction.
+async fn give_back(connection: &AsyncPgConnection, claimed: Vec<KeyName>) {
+    if claimed.is_empty() {
+        return;
+    }
+    let column = |pick: fn(&KeyName) -> &str| claimed.iter().map(pick).collect::<Vec<&str>>();
+    let freed = DeleteKeys {
+        principals: &column(|name| &name.0),
+        operations: &column(|name| &name.1),
+        keys: &column(|name| &name.2),
+    }
+    .execute(&mut &*connection)
+    .await;
+    if let Err(error) = freed {
+        tracing::error!(%error, keys = claimed.len(), "idempotency keys stay bound to nothing");
+    }
 }
 
 /// Second round trip: the writes and, when `commit` is set, COMMIT behind them. The second result

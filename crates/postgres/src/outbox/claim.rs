@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bursar_domain::Timestamp;
+use bursar_domain::{Operation, Status, Timestamp};
 use diesel::{
     pg::Pg,
     prelude::{QueryResult, Queryable},
@@ -134,9 +134,18 @@ impl Candidate {
         self.lease.is_some() && !self.is_due(now)
     }
 
-    /// Ids grow with time, so they decide between members of the same microsecond.
-    fn age(&self) -> (Timestamp, Uuid) {
-        (self.created_at.0, self.id)
+    /// Whether this tells that a confirm or cancel was refused, and not a state of the transfer.
+    fn is_refusal(&self) -> bool {
+        self.status == Status::Failed.as_str()
+            && [Operation::Confirm, Operation::Cancel]
+                .iter()
+                .any(|operation| operation.as_str() == self.operation)
+    }
+
+    /// Which of two is told first: the newer one, and of a state and a refusal that it was the
+    /// reason for, which bear the same time, the state.
+    fn rank(&self) -> (Timestamp, bool, Uuid) {
+        (self.created_at.0, !self.is_refusal(), self.id)
     }
 }
 
@@ -162,10 +171,14 @@ pub(super) fn choose(locked: Vec<Candidate>, now: Timestamp) -> Chosen {
             continue;
         }
         let due = members.iter().filter(|member| member.is_due(now));
-        let Some(newest) = due.max_by_key(|member| member.age()).cloned() else {
+        let Some(newest) = due.max_by_key(|member| member.rank()).cloned() else {
             continue;
         };
-        let older = members.iter().filter(|member| member.age() < newest.age());
+        // A refusal bears the time of the state that it was refused for, so neither overtakes the
+        // other: both are told.
+        let older = members
+            .iter()
+            .filter(|member| member.created_at.0 < newest.created_at.0);
         chosen.overtaken.extend(older.map(|member| member.id));
         chosen.claimed.push(newest);
     }

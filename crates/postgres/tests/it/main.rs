@@ -8,6 +8,8 @@ mod credentials;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod local_server;
 #[cfg(test)]
 mod lost_answers;
@@ -17,8 +19,6 @@ mod migrations;
 mod outbox;
 #[cfg(test)]
 mod query;
-#[cfg(test)]
-mod review;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -162,7 +162,7 @@ async fn a_newer_one_overtakes_what_is_older_of_the_same_transfer_and_url() {
     let callbacks = [
         callback(1, 1, "create", "https://a", 1),
         callback(2, 1, "settle", "https://a", 2),
-        callback(3, 1, "confirm", "https://a", 2),
+        callback(3, 1, "confirm", "https://a", 3),
         callback(4, 1, "confirm", "https://b", 1),
         callback(5, 2, "create", "https://a", 1),
     ];

@@ -49,12 +49,12 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     .await
     .context("the demo's PostgreSQL cannot be started")?;
     let served = serve_on(&database, sources, secrets, directory).await;
-    env_file::remove(directory)?;
+    let removed = env_file::remove(directory);
     database
         .stop()
         .await
         .context("the demo's PostgreSQL did not stop")?;
-    served
+    served.and(removed)
 }
 
 async fn serve_on(

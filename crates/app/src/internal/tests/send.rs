@@ -127,6 +127,31 @@ async fn a_user_id_is_tried_first() {
 }
 
 #[tokio::test]
+async fn an_id_is_shown_in_one_spelling_whether_or_not_somebody_has_it() {
+    let plain_id = BOB.to_string();
+    let spellings = [
+        plain_id.to_uppercase(),
+        plain_id.replace('-', ""),
+        format!("{{{plain_id}}}"),
+    ];
+    for typed in spellings {
+        let mut mocks = with_btc();
+        mocks
+            .directory
+            .expect_find_user()
+            .times(1)
+            .return_once(|_| Ok(None));
+        has_alias(&mut mocks, &plain_id, None);
+        let unknown = recipient_of(&sent(mocks, to(&typed), plain()).await);
+        assert_eq!(
+            unknown.shown(false),
+            Recipient::Id(BOB).shown(false),
+            "{typed}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_id_that_nobody_has_may_still_be_a_username() {
     let typed = BOB.to_string();
     let mut mocks = with_btc();

@@ -1,4 +1,4 @@
-//! What the review found: each of these fails until it is mended.
+//! What goes wrong round the database does not go wrong with the money, nor with its neighbours.
 
 use std::{
     sync::{
@@ -63,8 +63,7 @@ impl Scene {
     }
 
     fn deposit(&self, user: bursar_domain::UserId) -> bursar_domain::Change {
-        let new =
-            build::new_transfer(self.ids.transfer(), &self.asset, 1_000, FixedClock::START);
+        let new = build::new_transfer(self.ids.transfer(), &self.asset, 1_000, FixedClock::START);
         build::deposit(new, user).settled_at_once()
     }
 
