@@ -1,4 +1,5 @@
-//! One line and two figures for every request. Never in them: bodies, credentials, query values.
+//! One line and two figures for every request: at level `debug` when it went well, `info` when it
+//! was refused, `warn` when Bursar is at fault. Never in them: bodies, credentials, query values.
 
 use std::time::Instant;
 
@@ -33,16 +34,29 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
     .increment(1);
     metrics::histogram!("bursar_http_request_seconds", "route" => route, "method" => method)
         .record(seconds);
-    tracing::info!(
-        target: "bursar_http::access",
-        method,
-        route,
-        status = status.as_u16(),
-        seconds,
-        request_id = id.as_str(),
-        subject,
-        "answered"
-    );
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                target: "bursar_http::access",
+                $level,
+                method,
+                route,
+                status = status.as_u16(),
+                seconds,
+                request_id = id.as_str(),
+                subject,
+                "answered"
+            )
+        };
+    }
+    // What went well is counted above; a line for each would be most of the log.
+    if status.is_server_error() {
+        line!(tracing::Level::WARN);
+    } else if status.is_client_error() {
+        line!(tracing::Level::INFO);
+    } else {
+        line!(tracing::Level::DEBUG);
+    }
 }
 
 /// Labels must not be as many as clients can think of.

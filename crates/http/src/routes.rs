@@ -45,6 +45,8 @@ pub(crate) fn path(pattern: &'static str, allow: &'static str) -> Resource {
 /// Several spellings of one path, the first of which names it.
 pub(crate) fn paths(patterns: &[&'static str], allow: &'static str) -> Resource {
     let name = patterns.first().copied().unwrap_or_default();
+    #[cfg(test)]
+    tests::MOUNTED.with_borrow_mut(|mounted| mounted.push((name, allow)));
     web::resource(patterns.to_vec())
         .app_data(Pattern(name))
         .default_service(web::to(move || refuse_method(allow)))
@@ -65,4 +67,82 @@ fn unknown() -> Ready<Result<HttpResponse, Problem>> {
 
 fn refuse_method(allow: &'static str) -> Ready<Result<HttpResponse, Problem>> {
     ready(Err(Problem::method_not_allowed(allow)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::RefCell,
+        collections::{BTreeMap, BTreeSet},
+        sync::Arc,
+    };
+
+    use bursar_app::{App, CallbackUrlPolicy, Keyring, Ports, Settings};
+    use bursar_domain::AssetId;
+    use bursar_ports::{
+        MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks, MockTransferQuery,
+        MockTransferStore,
+    };
+    use serde_json::Value;
+
+    use super::*;
+    use crate::OPENAPI;
+
+    thread_local! {
+        /// Every path that was mounted, with the methods that it answers to.
+        pub(super) static MOUNTED: RefCell<Vec<(&'static str, &'static str)>> =
+            const { RefCell::new(vec![]) };
+    }
+
+    /// An application that is never called.
+    fn state() -> HttpState {
+        let ports = Ports {
+            store: Arc::new(MockTransferStore::new()),
+            query: Arc::new(MockTransferQuery::new()),
+            directory: Arc::new(MockDirectory::new()),
+            credentials: Arc::new(MockCredentialStore::new()),
+            clock: Arc::new(MockClock::new()),
+            ids: Arc::new(MockIdSource::new()),
+            tasks: Arc::new(MockTasks::new()),
+        };
+        let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
+        let settings = Settings {
+            root_asset: AssetId::parse("usd").unwrap(),
+            callback_urls: CallbackUrlPolicy::default(),
+        };
+        let app = App::new(ports, Arc::new(keyring), settings);
+        HttpState::new(app, Arc::new(String::new))
+    }
+
+    /// The alias paths are the same API, and pages for people are none.
+    fn is_described(path: &str) -> bool {
+        !path.starts_with("/api/v1/") && !path.starts_with("/docs") && path != "/openapi.json"
+    }
+
+    #[test]
+    fn the_document_describes_what_is_mounted_and_nothing_else() {
+        let config = HttpConfig::default();
+        let _app = actix_web::App::new().configure(|service| configure(service, &config, state()));
+        let mounted: BTreeMap<String, BTreeSet<String>> = MOUNTED
+            .take()
+            .into_iter()
+            .filter(|(path, _)| is_described(path))
+            .map(|(path, allow)| {
+                let methods = allow.split(", ").filter(|method| *method != "HEAD");
+                (path.to_owned(), methods.map(str::to_lowercase).collect())
+            })
+            .collect();
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let described = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(path, _)| is_described(path))
+            .map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys().cloned().collect();
+                (path.clone(), methods)
+            })
+            .collect();
+        assert_eq!(mounted, described);
+    }
 }

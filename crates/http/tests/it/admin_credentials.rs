@@ -83,9 +83,13 @@ async fn what_is_no_token_is_refused() {
     ]
     .map(|(field, code)| (field.to_owned(), code.to_owned()));
     assert_eq!(answer.wrong_fields(), expected);
-    let nobody = r#"{"subject":"x","user_id":"00000000-0000-0000-0000-000000000009","permissions":["admin"],"ttl_seconds":1}"#;
+    let nobody = r#"{"subject":"x","user_id":"00000000-0000-0000-0000-000000000009","permissions":["allow_balance"],"ttl_seconds":1}"#;
     let answer = post(&world, TOKENS, nobody).await;
     assert_eq!(answer.refusal(), (404, "user.unknown".into()));
+    let mighty =
+        format!(r#"{{"subject":"x","user_id":"{ALICE}","permissions":["admin"],"ttl_seconds":1}}"#);
+    let answer = post(&world, TOKENS, &mighty).await;
+    assert_eq!(answer.refusal(), (400, "permissions.invalid".into()));
     let unknown = format!("{TOKENS}/00000000-0000-0000-0000-000000000999");
     let answer = delete(&world, &unknown).await;
     assert_eq!(answer.refusal(), (404, "token.unknown".into()));

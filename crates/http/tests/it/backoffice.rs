@@ -131,7 +131,7 @@ async fn too_little_money_makes_no_withdrawal() {
     let answer = post(&world, WITHDRAW, &open_body("btc", "1.00000001")).await;
     assert_eq!(
         answer.body,
-        r#"{"type":"urn:bursar:problem:balance.insufficient","title":"Refused","status":422,"detail":"The available balance is insufficient.","instance":"req-1","code":"balance.insufficient"}"#
+        r#"{"type":"urn:bursar:problem:balance.insufficient","title":"Refused","status":422,"detail":"The available balance does not cover the transfer.","instance":"req-1","code":"balance.insufficient"}"#
     );
     assert_eq!(answer.refusal(), (422, "balance.insufficient".into()));
     assert!(world.transfer(2).await.is_none());

@@ -89,7 +89,7 @@ async fn whoever_waits_gets_success_or_the_reason() {
     assert_eq!(json["reason_code"], "balance.insufficient");
     assert_eq!(
         json["reason_message"],
-        "The available balance is insufficient."
+        "The available balance does not cover the transfer."
     );
     assert_eq!(json["done_at"], "2021-04-09T10:50:40Z");
     world.fund(ALICE, "btc", "1").await;

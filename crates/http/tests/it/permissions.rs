@@ -61,7 +61,8 @@ async fn only_the_right_permission_opens_an_endpoint() {
     let world = World::new();
     for permission in Permission::ALL {
         let name = permission.as_str();
-        world.put_token(name, name, Some(ALICE), &[permission]);
+        let user = [AllowTransfer, AllowBalance].contains(&permission);
+        world.put_token(name, name, user.then_some(ALICE), &[permission]);
     }
     for (method, path, open_to) in endpoints() {
         for permission in Permission::ALL {
@@ -97,5 +98,22 @@ async fn users_apis_need_a_user() {
         let sent = request(&method, &path).bearer(crate::world::OPERATOR);
         let answer = world.send(sent).await;
         assert_eq!(answer.refusal(), (403, "user.required".into()), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_users_credential_is_no_operators_whatever_it_says() {
+    let world = World::new();
+    world.put_token("bur_mighty", "mighty", Some(ALICE), &Permission::ALL);
+    for (method, path, open_to) in endpoints() {
+        let answer = world
+            .send(request(&method, &path).bearer("bur_mighty"))
+            .await;
+        if open_to.contains(&AllowTransfer) || open_to.contains(&AllowBalance) {
+            assert!(![401, 403].contains(&answer.status), "{method} {path}");
+        } else {
+            let expected = (403, "permission.missing".to_owned());
+            assert_eq!(answer.refusal(), expected, "{method} {path}");
+        }
     }
 }

@@ -1,0 +1,106 @@
+//! The guide speaks of every code.
+
+use bursar_app::{AuthError, Conflict, Missing};
+use bursar_domain::Reason;
+use bursar_ports::Permission;
+
+const GUIDE: &str = include_str!("../../../../docs/HTTP.md");
+
+#[test]
+fn every_code_of_the_application_is_explained() {
+    let reasons = Reason::ALL.map(Reason::code);
+    let credentials = [
+        AuthError::Missing,
+        AuthError::TokenInvalid,
+        AuthError::AccessKeyMissed,
+        AuthError::TimestampMissed,
+        AuthError::SignatureMissed,
+        AuthError::AccessKeyUnknown,
+        AuthError::TimestampInvalid,
+        AuthError::TimestampExpired,
+        AuthError::SignatureInvalid,
+        AuthError::SignatureReplayed,
+        AuthError::IpNotAllowed,
+    ]
+    .map(AuthError::code);
+    let missing = [
+        Missing::User,
+        Missing::Asset,
+        Missing::Currency,
+        Missing::Transfer,
+        Missing::Token,
+        Missing::AccessKey,
+        Missing::Rate,
+    ]
+    .map(Missing::code);
+    let conflicts = [
+        Conflict::AlreadyCanceled,
+        Conflict::AlreadyCompleted,
+        Conflict::AlreadyFailed,
+        Conflict::Busy,
+    ]
+    .map(Conflict::code);
+    let codes = reasons
+        .iter()
+        .chain(&credentials)
+        .chain(&missing)
+        .chain(&conflicts);
+    for code in codes {
+        assert!(
+            GUIDE.contains(&format!("`{code}`")),
+            "{code} is not explained"
+        );
+    }
+}
+
+/// Codes are written in the sources as literals with one dot.
+#[test]
+fn every_code_of_the_adapter_is_explained() {
+    let sources = [
+        include_str!("../../src/admin/access_keys.rs"),
+        include_str!("../../src/body.rs"),
+        include_str!("../../src/fields.rs"),
+        include_str!("../../src/internal/create.rs"),
+        include_str!("../../src/json.rs"),
+        include_str!("../../src/options.rs"),
+        include_str!("../../src/problem.rs"),
+        include_str!("../../src/problem/map.rs"),
+        include_str!("../../src/query.rs"),
+    ];
+    let is_code = |text: &&str| {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        text.split_once('.')
+            .is_some_and(|(left, right)| part(left) && part(right))
+    };
+    // What any field can be is explained once for all of them.
+    let general = |code: &&str| code.ends_with(".invalid") && !GUIDE.contains(&format!("`{code}`"));
+    let codes: Vec<&str> = sources
+        .iter()
+        .flat_map(|source| source.split('"'))
+        .filter(is_code)
+        .filter(|code| !general(code))
+        .collect();
+    assert!(
+        codes.contains(&"json.malformed"),
+        "no codes are found: {codes:?}"
+    );
+    for code in codes {
+        assert!(
+            GUIDE.contains(&format!("`{code}`")),
+            "{code} is not explained"
+        );
+    }
+}
+
+#[test]
+fn every_permission_that_opens_something_is_explained() {
+    for permission in Permission::ALL {
+        // Nothing is approved yet.
+        if permission != Permission::BackofficeApprove {
+            let name = permission.as_str();
+            assert!(GUIDE.contains(&format!("| `{name}` |")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What must have happened before the examples of the document can be answers.
+
+use bursar_domain::{AccountKey, Command, Entry};
+use bursar_ports::AccountBalance;
+use bursar_testkit::build;
+
+use crate::{
+    fakes::locked,
+    world::{ALICE, ALICES, BOB, INTERNAL, NOW, Sent, World},
+};
+
+/// Brings about what the examples speak of.
+pub(crate) async fn prepare(world: &World, operation: &str) {
+    match operation {
+        "withdraw" => world.fund(ALICE, "btc", "3").await,
+        "confirmWithdrawal" | "cancelWithdrawal" => {
+            world.fund(ALICE, "btc", "3").await;
+            world.withdrawal(ALICE, "btc", "1").await;
+        }
+        "listAccountHistory" | "listTransfers" => {
+            let id = build::transfer_id(10_123);
+            let new = build::new_transfer(id, &build::asset("usd", 2), 1_000_000, NOW);
+            let new = bursar_domain::NewTransfer {
+                note: Some("deposit 10.1 for copycat from Dad".to_owned()),
+                root_rate: Some(bursar_domain::RootRate {
+                    asset: build::asset_id("usd"),
+                    scale: build::asset("usd", 2).scale,
+                    rate: 1.into(),
+                }),
+                ..new
+            };
+            let pending = World::listed(build::deposit(new, ALICE));
+            let done = build::step(&pending, &Command::Settle, NOW);
+            *locked(&world.query.transfers) = vec![World::listed(done)];
+        }
+        "listInternalTransfers" => {
+            let id = build::transfer_id(1);
+            let new = build::new_transfer(id, &build::asset("btc", 8), 1_000_000, NOW);
+            let pending = World::listed(build::internal(new, ALICE, BOB));
+            let done = build::step(&pending, &Command::Settle, NOW.plus_micros(5_000_000));
+            *locked(&world.query.transfers) = vec![World::listed(done)];
+        }
+        "showInternalTransfer" => {
+            world.fund(ALICE, "btc", "1").await;
+            let body = format!(
+                r#"{{"currency_code":"btc","amount":"0.01","recipient":"{BOB}","note":"Payment for services"}}"#
+            );
+            let sent = Sent::post(INTERNAL, &body).bearer(ALICES);
+            world.send(sent.header("Prefer", "wait")).await.ok();
+        }
+        "listOwnBalances" | "listBalances" => {
+            *locked(&world.query.user_balances) = vec![AccountBalance {
+                account: AccountKey::user(ALICE, build::asset_id("btc")),
+                available: 150_000_000,
+                held: 50_000_000,
+                updated_at: NOW,
+            }];
+        }
+        "showTransfer" => tell(world).await,
+        _ => {}
+    }
+}
+
+/// A deposit with its two ledger lines.
+async fn tell(world: &World) {
+    world.fund(ALICE, "btc", "1.5").await;
+    let btc = build::asset_id("btc");
+    let line = |account, units| Entry {
+        account,
+        seq: 1,
+        transfer: build::transfer_id(1),
+        available_delta: units,
+        held_delta: 0,
+        available_after: units,
+        held_after: 0,
+        at: NOW,
+    };
+    *locked(&world.query.entries) = vec![
+        line(AccountKey::user(ALICE, btc), 150_000_000),
+        line(AccountKey::world(btc), -150_000_000),
+    ];
+}
