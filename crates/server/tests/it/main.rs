@@ -5,3 +5,5 @@
 
 #[cfg(test)]
 mod layering;
+#[cfg(test)]
+mod readme;
