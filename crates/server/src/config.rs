@@ -1,6 +1,6 @@
 //! What an operator decides, read once at start.
 //!
-//! Every setting is listed in [`setting`], which the documentation is made from. A value comes from
+//! Every setting is listed in `setting`, which the documentation is made from. A value comes from
 //! the environment, else from the file, else it is the default. What is wrong is told all at once,
 //! each with the setting's name, what is wrong and where it came from; a value that may be secret
 //! is never repeated.
