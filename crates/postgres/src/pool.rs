@@ -128,3 +128,27 @@ pub(crate) async fn checkout(
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    #[tokio::test]
+    async fn a_connection_outlives_whoever_asked_for_it_first() {
+        let database = TestDatabase::create().await;
+        let pool = PoolConfig::new(database.url()).pool().unwrap();
+        let shared = pool.clone();
+        // A thread that serves requests, with a runtime of its own, which ends first.
+        let made_elsewhere = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(checkout(&shared))
+        });
+        let made_elsewhere = tokio::task::spawn_blocking(|| made_elsewhere.join());
+        let mut connection = made_elsewhere.await.unwrap().unwrap().unwrap();
+        connection.batch_execute("SELECT 1").await.unwrap();
+    }
+}

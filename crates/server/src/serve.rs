@@ -16,16 +16,16 @@ use crate::{
     wiring::System,
 };
 
-/// Serves until a signal says stop; then answers what is under way and ends what was started.
+/// Serves until one of the signals says stop; then answers what is under way and ends what was started.
 ///
 /// `ready` is called once requests are taken, with the address.
 pub(crate) async fn serve(
     config: &Config,
     system: System,
     metrics: Metrics,
+    mut signals: Signals,
     ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let listener = TcpListener::bind(config.listen)
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let System {

@@ -1,12 +1,20 @@
 //! Log lines and metrics.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{Directive, LevelFilter},
+    layer::SubscriberExt,
+};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -20,18 +28,41 @@ const ITEMS_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 48.0, 64.0];
 /// Samples pile up between two scrapes unless they are folded in from time to time.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Targets that tell every step of theirs at `info`.
+const TALKATIVE: [&str; 2] = ["actix_server", "bursar_postgres::local::launch"];
+
 /// Sends log lines to standard error from here on.
 ///
 /// # Errors
 /// When something else has taken the logs of this process already.
 pub fn start_logging(config: &LogConfig) -> anyhow::Result<()> {
-    let subscriber = subscriber(config.format, config.level.clone());
+    let subscriber = subscriber(config.format, quieted(config.level.clone()));
     tracing::subscriber::set_global_default(subscriber).context("logging was started twice")
+}
+
+/// At `info`, those who tell every step of theirs speak up only when something is wrong, unless a
+/// directive asks for more.
+fn quieted(level: EnvFilter) -> EnvFilter {
+    let given = level.to_string();
+    let mut directives = given.split(',');
+    if !directives.any(|one| {
+        one.parse()
+            .is_ok_and(|level: LevelFilter| level == LevelFilter::INFO)
+    }) {
+        return level;
+    }
+    TALKATIVE
+        .iter()
+        .filter(|target| !given.contains(*target))
+        .filter_map(|target| format!("{target}=warn").parse::<Directive>().ok())
+        .fold(level, EnvFilter::add_directive)
 }
 
 fn subscriber(format: LogFormat, level: EnvFilter) -> impl tracing::Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match format {
+        // Colours are for people; a terminal's user can still turn them off with NO_COLOR.
+        LogFormat::Human if !io::stderr().is_terminal() => lines.with_ansi(false).boxed(),
         LogFormat::Human => lines.boxed(),
         LogFormat::Json => lines
             .json()
@@ -82,5 +113,30 @@ impl Metrics {
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             self.handle.run_upkeep();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_info_is_quieted() {
+        for (given, expected) in [
+            (
+                "info",
+                "actix_server=warn,bursar_postgres::local::launch=warn,info",
+            ),
+            ("warn", "warn"),
+            ("debug", "debug"),
+        ] {
+            let directives = quieted(EnvFilter::new(given)).to_string();
+            let mut directives: Vec<_> = directives.split(',').collect();
+            directives.sort_unstable();
+            assert_eq!(directives.join(","), expected);
+        }
+        let asked = quieted(EnvFilter::new("info,actix_server=debug")).to_string();
+        assert!(asked.contains("actix_server=debug"), "{asked}");
+        assert!(!asked.contains("actix_server=warn"), "{asked}");
     }
 }

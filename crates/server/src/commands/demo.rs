@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Sources},
     demo::{Secrets, env_file, exchange},
     serve::serve,
+    shutdown::Signals,
     telemetry::{self, Metrics},
     wiring::{System, prepare_schema},
 };
@@ -40,15 +41,20 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         Secrets::forget(directory)?;
     }
     let secrets = Secrets::load_or_make(directory)?;
-    let database = LocalServer::start(LocalServerConfig {
+    // From here on a signal must not end this process before it has stopped the database.
+    let mut signals = Signals::listen().context("signals cannot be listened to")?;
+    let starting = LocalServer::start(LocalServerConfig {
         directory: postgres,
         bin_dir: args.pg_bin,
         durable: true,
         settings: vec![],
-    })
-    .await
-    .context("the demo's PostgreSQL cannot be started")?;
-    let served = serve_on(&database, sources, secrets, directory).await;
+    });
+    let database = tokio::select! {
+        started = starting => started.context("the demo's PostgreSQL cannot be started")?,
+        // What was started so far is stopped with the value that holds it.
+        () = signals.wait() => return Ok(()),
+    };
+    let served = serve_on(&database, sources, secrets, directory, signals).await;
     let removed = env_file::remove(directory);
     database
         .stop()
@@ -62,8 +68,12 @@ async fn serve_on(
     mut sources: Sources,
     mut secrets: Secrets,
     directory: &Path,
+    mut signals: Signals,
 ) -> anyhow::Result<()> {
-    database.create_database_if_missing(DATABASE).await?;
+    // A demo that was killed has left its file behind, and whoever waits for this one to be ready
+    // must not take it for ours. Not before the database is in our charge: until then it may be
+    // the file of a demo that runs.
+    env_file::remove(directory)?;
     let url = database.url(DATABASE);
     fix_settings(&mut sources, &url, &secrets);
     let config = Config::load(&sources)?;
@@ -71,17 +81,36 @@ async fn serve_on(
         tracing::warn!("{warning}");
     }
     let metrics = Metrics::start()?;
-    prepare_schema(&config.database).await?;
-    let system = System::build(&config).await?;
-    exchange::load(&system.app, &mut secrets)
-        .await
-        .context("the demo cannot be loaded")?;
+    let prepared = tokio::select! {
+        prepared = prepare(database, &config, &mut secrets) => Some(prepared?),
+        () = signals.wait() => None,
+    };
+    let Some(system) = prepared else {
+        signals.exit_on_next();
+        return Ok(());
+    };
     secrets.save(directory)?;
-    serve(&config, system, metrics, async |address| {
+    serve(&config, system, metrics, signals, async |address| {
         env_file::write(directory, address, &url, &secrets)?;
         welcome(address, directory)
     })
     .await
+}
+
+/// Brings database and exchange to where they can be served. It may be broken off anywhere: the
+/// next start goes on from there.
+async fn prepare(
+    database: &LocalServer,
+    config: &Config,
+    secrets: &mut Secrets,
+) -> anyhow::Result<System> {
+    database.create_database_if_missing(DATABASE).await?;
+    prepare_schema(&config.database).await?;
+    let system = System::build(config).await?;
+    exchange::load(&system.app, secrets)
+        .await
+        .context("the demo cannot be loaded")?;
+    Ok(system)
 }
 
 /// The settings that make a demo; everything else is the environment's.

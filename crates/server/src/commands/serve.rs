@@ -1,9 +1,12 @@
 //! `bursar serve`.
 
+use anyhow::Context;
+
 use crate::{
     cli::ConfigArgs,
     config::{Config, Sources},
     serve::serve as serve_until_stopped,
+    shutdown::Signals,
     telemetry::{self, Metrics},
     wiring::{System, prepare_schema},
 };
@@ -19,5 +22,6 @@ pub(crate) async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
     let metrics = Metrics::start()?;
     prepare_schema(&config.database).await?;
     let system = System::build(&config).await?;
-    serve_until_stopped(&config, system, metrics, async |_| Ok(())).await
+    let signals = Signals::listen().context("signals cannot be listened to")?;
+    serve_until_stopped(&config, system, metrics, signals, async |_| Ok(())).await
 }

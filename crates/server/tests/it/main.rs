@@ -4,6 +4,8 @@
 //! code too, which may unwrap.
 
 #[cfg(test)]
+mod e2e;
+#[cfg(test)]
 mod layering;
 #[cfg(test)]
 mod readme;

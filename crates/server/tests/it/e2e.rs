@@ -1,0 +1,71 @@
+//! The built binary from outside: a real HTTP client, a real PostgreSQL, real signals.
+//!
+//! * `process` starts the binary and ends it whatever becomes of the test; `service` and
+//!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
+//! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
+//!   audits it, `exchange` gives it assets, users and money, `load` keeps it busy.
+//!
+//! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
+//! end. Only loopback addresses are used.
+
+mod books;
+mod client;
+mod demo_process;
+mod exchange;
+mod load;
+mod process;
+mod receiver;
+mod relay;
+mod service;
+
+mod amounts;
+mod audit;
+mod callbacks;
+mod configuration;
+mod crash;
+mod database_crash;
+mod demo;
+mod logs;
+mod refusals;
+mod replicas;
+mod shutdown;
+mod tour;
+
+use std::time::{Duration, Instant};
+
+/// Long enough for a busy machine; nothing that works ever takes it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Asks until there is an answer.
+async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The text with every digit replaced, to compare the form of times and codes.
+fn shape(text: &str) -> String {
+    text.replace(|c: char| c.is_ascii_digit(), "9")
+}
+
+/// How times look in the back-office API.
+const MICROS: &str = "9999-99-99T99:99:99.999999Z";
+/// How times look in the internal-transfer API.
+const SECONDS: &str = "9999-99-99T99:99:99Z";
+
+/// A decimal text in units of 10^-18.
+fn units(text: &str) -> i128 {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let padded = format!("{whole}{fraction:0<18}");
+    sign * padded.parse::<i128>().unwrap()
+}

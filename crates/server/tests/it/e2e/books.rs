@@ -1,0 +1,182 @@
+//! A look into the database, and the audit of what must always be true there.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+use super::eventually;
+
+/// Every way in which the books could be wrong, each as a query that must find nothing.
+const FAULTS: [(&str, &str); 8] = [
+    (
+        "the accounts of an asset do not sum to zero",
+        "SELECT asset, sum(available + held) FROM book_main.accounts
+         GROUP BY asset HAVING sum(available + held) <> 0",
+    ),
+    (
+        "the entries of an asset do not sum to zero",
+        "SELECT a.asset, sum(e.available_delta + e.held_delta)
+         FROM book_main.entries e JOIN book_main.accounts a ON a.id = e.account_id
+         GROUP BY a.asset HAVING sum(e.available_delta + e.held_delta) <> 0",
+    ),
+    (
+        "the entries of a transfer do not sum to zero",
+        "SELECT transfer_id FROM book_main.entries
+         GROUP BY transfer_id HAVING sum(available_delta + held_delta) <> 0",
+    ),
+    (
+        "a balance is not the sum of its entries, or their numbers have a gap",
+        "SELECT a.id, a.available, a.held, a.seq
+         FROM book_main.accounts a LEFT JOIN book_main.entries e ON e.account_id = a.id
+         GROUP BY a.id
+         HAVING a.available <> coalesce(sum(e.available_delta), 0)
+             OR a.held <> coalesce(sum(e.held_delta), 0)
+             OR a.seq <> count(e.seq) OR a.seq <> coalesce(max(e.seq), 0)",
+    ),
+    (
+        "an entry does not follow from the one before it",
+        "SELECT account_id, seq FROM (
+             SELECT account_id, seq, available_after, held_after,
+                 sum(available_delta) OVER history AS available,
+                 sum(held_delta) OVER history AS held
+             FROM book_main.entries
+             WINDOW history AS (PARTITION BY account_id ORDER BY seq)) AS e
+         WHERE available_after <> available OR held_after <> held",
+    ),
+    (
+        "a user's balance is negative",
+        "SELECT id FROM book_main.accounts
+         WHERE owner_kind = 'user' AND (available < 0 OR held < 0)",
+    ),
+    (
+        "what is held is not what open withdrawals hold",
+        "SELECT a.id, a.held FROM book_main.accounts a
+         LEFT JOIN book_main.transfers t ON t.user_id = a.owner AND t.asset = a.asset
+             AND t.state = 'AwaitingConfirmation'
+         WHERE a.owner_kind = 'user'
+         GROUP BY a.id HAVING a.held <> coalesce(sum(t.amount + t.fee), 0)",
+    ),
+    (
+        "an unfinished, rejected or failed transfer has moved money",
+        "SELECT t.id FROM book_main.transfers t
+         JOIN book_main.entries e ON e.transfer_id = t.id
+         WHERE t.state IN ('Pending', 'Rejected')
+             OR (t.kind = 'deposit' AND t.state = 'Failed')",
+    ),
+];
+
+/// One database, looked at over a connection of its own each time.
+pub(super) struct Books {
+    url: String,
+}
+
+impl Books {
+    pub(super) fn of(database_url: &str) -> Self {
+        Self {
+            url: database_url.to_owned(),
+        }
+    }
+
+    /// The rows that a query finds; NULL is an empty text.
+    pub(super) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+        let mut rows = Vec::new();
+        for message in messages {
+            if let SimpleQueryMessage::Row(row) = message {
+                let columns = 0..row.len();
+                rows.push(
+                    columns
+                        .map(|column| row.get(column).unwrap_or_default().to_owned())
+                        .collect(),
+                );
+            }
+        }
+        rows
+    }
+
+    /// The number that a query finds.
+    pub(super) async fn number(&self, sql: &str) -> i64 {
+        self.rows(sql).await[0][0].parse().unwrap()
+    }
+
+    /// How many rows everything has that a money request could add to or change.
+    pub(super) async fn sizes(&self) -> BTreeMap<&'static str, String> {
+        let mut sizes = BTreeMap::new();
+        for table in [
+            "transfers",
+            "entries",
+            "idempotency_keys",
+            "callbacks",
+            "accounts",
+        ] {
+            let rows = self
+                .rows(&format!("SELECT count(*) FROM book_main.{table}"))
+                .await;
+            sizes.insert(table, rows[0][0].clone());
+        }
+        let states = "SELECT string_agg(id || state || version, ' ' ORDER BY id) \
+                      FROM book_main.transfers";
+        sizes.insert("states", self.rows(states).await[0][0].clone());
+        sizes
+    }
+
+    /// Waits until no transfer is left that settles by itself.
+    pub(super) async fn settled(&self) {
+        let pending = "SELECT count(*) FROM book_main.transfers WHERE state = 'Pending'";
+        eventually("everything pending settles", async || {
+            (self.number(pending).await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until every callback has been delivered, overtaken or given up.
+    pub(super) async fn delivered(&self) {
+        let pending = "SELECT count(*) FROM book_main.callbacks WHERE state = 'pending'";
+        eventually("every callback is delivered", async || {
+            (self.number(pending).await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// What a killed replica was delivering stays leased to it for half a minute. This is the end
+    /// of that half minute.
+    pub(super) async fn let_leases_run_out(&self) {
+        self.rows(
+            "UPDATE book_main.callbacks SET next_attempt_at = now()
+             WHERE state = 'pending' AND lease IS NOT NULL",
+        )
+        .await;
+    }
+
+    /// Keeps everybody else from a table as long as the value lives.
+    pub(super) async fn lock(&self, table: &str) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        client.batch_execute(&lock).await.unwrap();
+        client
+    }
+
+    /// Everything that is wrong, with the rows that show it.
+    pub(super) async fn faults(&self) -> Vec<(&'static str, Vec<Vec<String>>)> {
+        let mut faults = Vec::new();
+        for (fault, query) in FAULTS {
+            let found = self.rows(query).await;
+            if !found.is_empty() {
+                faults.push((fault, found));
+            }
+        }
+        faults
+    }
+
+    /// Checks everything that must be true at every moment.
+    pub(super) async fn audit(&self) {
+        assert_eq!(self.faults().await, []);
+        let moved = self.number("SELECT count(*) FROM book_main.entries").await;
+        assert!(moved > 0, "no money moved, so nothing was audited");
+    }
+}

@@ -1,0 +1,232 @@
+//! Callbacks at a real receiver: which, how often, in which order, and to the byte.
+
+use std::time::Duration;
+
+use bursar_postgres::testing::TestDatabase;
+use serde_json::json;
+
+use super::{
+    books::Books,
+    client::{Answer, Client},
+    exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, WAIT, WITHDRAW},
+    receiver::Receiver,
+    service::Service,
+};
+
+/// Everything that a test of callbacks needs; two users, the first of whom has 10 btc.
+struct Scene {
+    service: Service,
+    exchange: Exchange,
+    receiver: Receiver,
+    books: Books,
+    backoffice: Client,
+    // Last: nothing may use it when it is dropped.
+    _database: TestDatabase,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let database = TestDatabase::create().await;
+        let service = Service::start(database.url()).await;
+        let client = service.client();
+        let exchange = Exchange::open(database.url(), &client, 2).await;
+        exchange
+            .fund(&client, &exchange.traders[0], "btc", "10")
+            .await;
+        Self {
+            backoffice: client.with(&exchange.backoffice),
+            receiver: Receiver::start().await,
+            books: Books::of(database.url()),
+            service,
+            exchange,
+            _database: database,
+        }
+    }
+
+    /// A deposit or withdrawal of the first user.
+    async fn open(&self, path: &str, amount: &str, callbacks: &str) -> Answer {
+        let body = json!({
+            "userId": self.exchange.traders[0].id, "assetId": "btc", "amount": amount,
+            "callbackUrl": self.receiver.url(callbacks),
+        });
+        self.backoffice.post(path, body.to_string()).await.ok()
+    }
+
+    /// Confirms or cancels a withdrawal of the first user.
+    async fn finish(&self, path: &str, id: &str, callbacks: &str) -> Answer {
+        let body = json!({
+            "userId": self.exchange.traders[0].id, "transferId": id,
+            "callbackUrl": self.receiver.url(callbacks),
+        });
+        self.backoffice.post(path, body.to_string()).await
+    }
+
+    /// Sends money from the first to the second user.
+    async fn send(&self, amount: &str, callbacks: &str) -> Answer {
+        let [sender, recipient] = &self.exchange.traders[..] else {
+            panic!("two users");
+        };
+        let body = json!({
+            "currency_code": "BTC", "amount": amount, "recipient": recipient.id,
+            "callback_url": self.receiver.url(callbacks),
+            "custom_id": "a \"quoted\" id", "note": "naïve 💰",
+        });
+        let client = self.service.client().with(&sender.token);
+        client
+            .post_with(INTERNAL, body.to_string(), &[WAIT])
+            .await
+            .ok()
+    }
+
+    /// Once nothing is left to deliver, a path has received exactly these bodies.
+    async fn expect(&self, path: &str, bodies: &[String]) {
+        self.books.delivered().await;
+        assert_eq!(self.receiver.bodies(path), bodies, "{path}");
+    }
+}
+
+/// The body of a back-office callback about `answer`'s transfer.
+fn told(answer: &Answer, amount: &str, status: &str, error: Option<&str>) -> String {
+    let (id, created) = (answer.name(), answer.text_of("createdAt"));
+    let kind = answer.text_of("type");
+    let id_key = if kind == "Deposit" {
+        "Id"
+    } else {
+        "TransferId"
+    };
+    let error = error.map_or("null".to_owned(), |error| format!("\"{error}\""));
+    format!(
+        r#"{{"Amount":{amount},"Status":"{status}","Asset":"btc","Type":"{kind}","{id_key}":{id},"CreatedAt":"{created}","Fee":0.0,"ErrorDetails":{error}}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_deposit_is_told_once_when_it_is_final() {
+    let scene = Scene::set().await;
+    let deposit = scene.open(DEPOSIT, "0.00000001", "/deposit").await;
+    let expected = told(&deposit, "0.00000001", "Completed", None);
+    let received = scene.receiver.expect("/deposit", 1).await;
+    scene.expect("/deposit", &[expected]).await;
+    let headers = &received[0].headers;
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(
+        headers["user-agent"],
+        concat!("Bursar/", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(headers["webhook-id"].len(), 36);
+    assert!(headers["webhook-timestamp"].parse::<u64>().unwrap() > 1_700_000_000);
+}
+
+#[tokio::test]
+async fn a_withdrawal_tells_its_own_url_everything_and_each_operation_s_url_the_result() {
+    let scene = Scene::set().await;
+    for (path, operation, status) in [
+        (CONFIRM, "confirm", "Completed"),
+        (CANCEL, "cancel", "Canceled"),
+    ] {
+        let own = format!("/{operation}/own");
+        let other = format!("/{operation}/other");
+        let held = scene.open(WITHDRAW, "1", &own).await;
+        scene.receiver.expect(&own, 1).await;
+        scene.finish(path, &held.name(), &other).await.ok();
+        let begun = told(&held, "1.0", "AwaitingConfirmation", None);
+        let ended = told(&held, "1.0", status, None);
+        scene.expect(&own, &[begun, ended.clone()]).await;
+        scene.expect(&other, &[ended]).await;
+    }
+}
+
+#[tokio::test]
+async fn equal_urls_get_one_delivery() {
+    let scene = Scene::set().await;
+    let held = scene.open(WITHDRAW, "1.5", "/same").await;
+    scene.receiver.expect("/same", 1).await;
+    scene.finish(CONFIRM, &held.name(), "/same").await.ok();
+    scene.finish(CONFIRM, &held.name(), "/same").await.ok();
+    let begun = told(&held, "1.5", "AwaitingConfirmation", None);
+    let ended = told(&held, "1.5", "Completed", None);
+    scene.expect("/same", &[begun.clone(), ended.clone()]).await;
+    // A repetition tells a URL that was not yet used for the operation.
+    scene.finish(CONFIRM, &held.name(), "/later").await.ok();
+    scene.expect("/later", std::slice::from_ref(&ended)).await;
+    scene.expect("/same", &[begun, ended]).await;
+}
+
+#[tokio::test]
+async fn a_refused_confirm_is_told_to_its_own_url_only() {
+    let scene = Scene::set().await;
+    let held = scene.open(WITHDRAW, "2", "/held").await;
+    scene.receiver.expect("/held", 1).await;
+    let canceled = scene.finish(CANCEL, &held.name(), "/canceled").await.ok();
+    let refused = scene.finish(CONFIRM, &held.name(), "/refused").await;
+    refused.refused(409, "transfer.already_canceled");
+    let error = "The transfer is already canceled.";
+    let failed = told(&held, "2.0", "Failed", Some(error));
+    scene.expect("/refused", &[failed]).await;
+    let begun = told(&held, "2.0", "AwaitingConfirmation", None);
+    let ended = told(&held, "2.0", "Canceled", None);
+    scene.expect("/held", &[begun, ended.clone()]).await;
+    scene.expect("/canceled", &[ended]).await;
+    let again = scene.finish(CANCEL, &held.name(), "/canceled").await.ok();
+    assert_eq!(again.text, canceled.text);
+}
+
+#[tokio::test]
+async fn an_internal_transfer_is_told_with_its_fourteen_keys() {
+    let scene = Scene::set().await;
+    for (amount, path, status, reason) in [
+        ("0.25000000", "/success", "success", "null"),
+        (
+            "1000.00000000",
+            "/rejected",
+            "rejected",
+            "\"balance.insufficient\"",
+        ),
+    ] {
+        let sent = scene.send(amount, path).await;
+        let shown = sent.json();
+        let [sender, recipient] = [&shown["sender"], &shown["recipient"]];
+        let (code, message) = (sent.name(), &shown["reason_message"]);
+        let (created, updated) = (&shown["created_at"], &shown["updated_at"]);
+        let done = &shown["done_at"];
+        assert_eq!(shown["status"], status);
+        let expected = format!(
+            r#"{{"code":"{code}","custom_id":"a \"quoted\" id","created_at":{created},"updated_at":{updated},"done_at":{done},"status":"{status}","reason_code":{reason},"reason_message":{message},"currency_code":"BTC","amount":"{amount}","fee_amount":"0.00000000","sender":{sender},"recipient":{recipient},"note":"naïve 💰"}}"#
+        );
+        scene.expect(path, &[expected]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_comes_after_the_first_step_with_the_same_id_and_body() {
+    let scene = Scene::set().await;
+    scene.receiver.answer_next("/retried", 500);
+    scene.open(DEPOSIT, "3", "/retried").await;
+    let received = scene.receiver.expect("/retried", 2).await;
+    let [first, second] = &received[..] else {
+        panic!("{received:?}");
+    };
+    assert_eq!(first.body, second.body);
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    let waited = second.at - first.at;
+    // Five seconds, twenty percent less or more, and a second to look for it.
+    assert!(waited >= Duration::from_millis(3_900), "{waited:?}");
+    assert!(waited <= Duration::from_secs(8), "{waited:?}");
+    scene.books.delivered().await;
+    assert_eq!(scene.receiver.received("/retried").len(), 2);
+}
+
+#[tokio::test]
+async fn the_final_state_comes_last_and_overtakes_what_failed() {
+    let scene = Scene::set().await;
+    scene.receiver.answer_next("/order", 503);
+    let held = scene.open(WITHDRAW, "1", "/order").await;
+    scene.receiver.expect("/order", 1).await;
+    scene.finish(CONFIRM, &held.name(), "").await.ok();
+    let begun = told(&held, "1.0", "AwaitingConfirmation", None);
+    let ended = told(&held, "1.0", "Completed", None);
+    // The one that failed is not due for seconds, and when it would be there is nothing left of it.
+    scene.expect("/order", &[begun, ended]).await;
+    let skipped = "SELECT state FROM book_main.callbacks WHERE status = 'AwaitingConfirmation'";
+    assert_eq!(scene.books.rows(skipped).await, [["skipped"]]);
+}

@@ -1,0 +1,84 @@
+//! `kill -9` of PostgreSQL in the middle of load: the service says what it does not know, finds the
+//! database again by itself, and everything is as it was told.
+
+use bursar_postgres::{
+    local::{LocalServer, LocalServerConfig},
+    testing::ScratchFolder,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{
+    books::Books,
+    eventually,
+    exchange::Exchange,
+    load::{Load, assert_kept, assert_told},
+    receiver::Receiver,
+    relay::Relay,
+    service::Service,
+};
+
+const DATABASE: &str = "bursar";
+
+/// A server of the test's own, whose death hurts nobody else, and which loses nothing by it.
+async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
+    let config = LocalServerConfig {
+        directory: folder.path().to_owned(),
+        bin_dir: std::env::var_os("PG_BIN").map(Into::into),
+        durable: true,
+        settings: vec![],
+    };
+    LocalServer::start(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_service_outlives_its_database_and_loses_nothing_with_it() {
+    let folder = ScratchFolder::create().await.unwrap();
+    let server = start_postgres(&folder).await;
+    server.create_database_if_missing(DATABASE).await.unwrap();
+    let direct = server.url(DATABASE);
+    let relay = Relay::start(&direct).await;
+    let through = relay.url(&direct);
+    let service = Service::start(&through).await;
+    let client = service.client();
+    let exchange = Exchange::open(&through, &client, 4).await;
+    for trader in &exchange.traders {
+        exchange.fund(&client, trader, "btc", "1").await;
+    }
+    let receiver = Receiver::start().await;
+
+    let load = Load::start(&client, &exchange, &receiver, "outage");
+    load.answered(rand::random_range(20..100)).await;
+    let pid = Pid::from_raw(server.process_id());
+    kill(pid, Signal::SIGKILL).unwrap();
+    let history = load.ended().await;
+    let uncertain = history.iter().filter(|told| !told.is_certain());
+    assert!(
+        uncertain.count() > 0,
+        "no request was under way when the database was killed"
+    );
+    let ready = client.get("/health/ready").await;
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert_eq!(client.get("/health/live").await.status, 200);
+
+    server.stop().await.unwrap();
+    let server = start_postgres(&folder).await;
+    let direct = server.url(DATABASE);
+    relay.point_to(&direct);
+    let books = Books::of(&direct);
+    eventually("the service finds its database again", async || {
+        (client.get("/health/ready").await.status == 200).then_some(())
+    })
+    .await;
+    books.settled().await;
+    books.audit().await;
+    assert_kept(&history, &client, &books).await;
+    books.settled().await;
+    books.audit().await;
+    books.let_leases_run_out().await;
+    assert_told(&receiver, &books).await;
+    service.stopped().await;
+    server.stop().await.unwrap();
+}

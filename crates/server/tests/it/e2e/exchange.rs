@@ -1,0 +1,104 @@
+//! Assets, users, credentials and money, made through the admin API and the back office.
+
+use serde_json::json;
+
+use super::{client::Client, service::create_token};
+
+pub(super) const DEPOSIT: &str = "/back-api/backoffice/transfers/deposit";
+pub(super) const WITHDRAW: &str = "/back-api/backoffice/transfers/withdraw";
+pub(super) const CONFIRM: &str = "/back-api/backoffice/transfers/withdraw-confirm";
+pub(super) const CANCEL: &str = "/back-api/backoffice/transfers/withdraw-cancel";
+pub(super) const INTERNAL: &str = "/internal-transfer";
+pub(super) const WAIT: (&str, &str) = ("prefer", "wait");
+
+/// An exchange that is open for business: `btc` (8), `eth` (18) and `usd` (2).
+pub(super) struct Exchange {
+    pub(super) admin: String,
+    pub(super) backoffice: String,
+    pub(super) traders: Vec<Trader>,
+}
+
+/// A user with a token for its own money.
+#[derive(Clone)]
+pub(super) struct Trader {
+    pub(super) id: String,
+    pub(super) token: String,
+}
+
+impl Exchange {
+    /// Opens one with this many users, who have nothing yet.
+    pub(super) async fn open(database_url: &str, client: &Client, traders: usize) -> Self {
+        let admin = create_token(database_url, "admin", "admin").await;
+        let operator = client.with(&admin);
+        for (asset, scale) in [("btc", 8), ("eth", 18), ("usd", 2)] {
+            let body = json!({
+                "name": asset, "scale": scale,
+                "can_deposit": true, "can_withdraw": true, "can_transfer": true,
+            });
+            let path = format!("/admin/v1/assets/{asset}");
+            operator.put(&path, body.to_string()).await.ok();
+        }
+        let permissions = ["backoffice_read", "backoffice_write", "backoffice_confirm"];
+        let backoffice = issue(&operator, "backoffice", None, &permissions).await;
+        let mut opened = Self {
+            admin,
+            backoffice,
+            traders: Vec::new(),
+        };
+        for number in 0..traders {
+            let id = format!("00000000-0000-4000-8000-{number:012}");
+            let name = format!("trader{number}");
+            let body = json!({
+                "username": name, "email": format!("{name}@example.com"),
+                "roles": ["trader"], "status": "Active",
+            });
+            let path = format!("/admin/v1/users/{id}");
+            operator.put(&path, body.to_string()).await.ok();
+            let permissions = ["allow_transfer", "allow_balance"];
+            let token = issue(&operator, &name, Some(&id), &permissions).await;
+            opened.traders.push(Trader { id, token });
+        }
+        opened
+    }
+
+    /// Gives a user money.
+    pub(super) async fn fund(&self, client: &Client, trader: &Trader, asset: &str, amount: &str) {
+        let body = json!({"userId": trader.id, "assetId": asset, "amount": amount});
+        let answer = client
+            .with(&self.backoffice)
+            .post_with(DEPOSIT, body.to_string(), &[WAIT])
+            .await
+            .ok();
+        assert_eq!(answer.text_of("status"), "Completed");
+    }
+
+    /// What `/balance` says of one asset: available and frozen.
+    pub(super) async fn balance(
+        client: &Client,
+        trader: &Trader,
+        currency: &str,
+    ) -> (String, String) {
+        let answer = client.with(&trader.token).get("/balance").await.ok();
+        let rows = answer.json();
+        let row = rows.as_array().unwrap().iter();
+        let row = row.clone().find(|row| row["currency"] == currency);
+        let row = row.unwrap_or_else(|| panic!("no {currency} in {}", answer.text));
+        let text = |key: &str| row[key].as_str().unwrap().to_owned();
+        (text("available"), text("frozen"))
+    }
+}
+
+/// Issues a token through the admin API.
+async fn issue(
+    operator: &Client,
+    subject: &str,
+    user: Option<&str>,
+    permissions: &[&str],
+) -> String {
+    let body = json!({
+        "subject": subject, "user_id": user,
+        "permissions": permissions, "ttl_seconds": 3_600,
+    });
+    let answer = operator.post("/admin/v1/tokens", body.to_string()).await;
+    answer.ok().text_of("token")
+}

@@ -1,0 +1,331 @@
+//! Clients that keep a service busy, what they were told, and whether it is still true later.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::{
+    books::Books,
+    client::{Answer, Client},
+    eventually,
+    exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
+    receiver::Receiver,
+};
+
+/// How many clients there are, each with one request under way.
+const CLIENTS: usize = 8;
+/// How many requests one of them makes at most.
+const CALLS_MAX: usize = 2_000;
+/// How many requests are repeated at once.
+const REPEATED_AT_ONCE: usize = 8;
+
+/// A money request that can be repeated: the same body with the same key.
+#[derive(Clone)]
+pub(super) struct Call {
+    path: &'static str,
+    token: String,
+    key: String,
+    body: String,
+    waits: bool,
+}
+
+/// What a client came to know of a request.
+pub(super) struct Told {
+    pub(super) call: Call,
+    /// None when no whole answer came.
+    pub(super) answer: Option<Answer>,
+    /// Why none came.
+    pub(super) error: Option<reqwest::Error>,
+}
+
+impl Call {
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) async fn send(self, client: &Client) -> Told {
+        let sent = client
+            .with(&self.token)
+            .try_post(self.path, self.body.clone(), &self.headers())
+            .await;
+        let (answer, error) = match sent {
+            Ok(answer) => (Some(answer), None),
+            Err(error) => (None, Some(error)),
+        };
+        Told {
+            call: self,
+            answer,
+            error,
+        }
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let key = ("idempotency-key", self.key.as_str());
+        self.waits
+            .then_some(WAIT)
+            .into_iter()
+            .chain([key])
+            .collect()
+    }
+}
+
+impl Told {
+    /// Whether it is known what became of it: a 200, or a refusal that binds the key.
+    pub(super) fn is_certain(&self) -> bool {
+        let status = self.answer.as_ref().map(|answer| answer.status.as_u16());
+        matches!(status, Some(200 | 422))
+    }
+}
+
+/// Everything that a client makes its requests of.
+struct Maker {
+    backoffice: String,
+    traders: Vec<Trader>,
+    callbacks: String,
+    round: String,
+}
+
+impl Maker {
+    /// The next request of a client: sends, deposits and holds money, and ends what it holds.
+    fn call(&self, client: usize, number: usize, held: &mut Option<String>) -> Call {
+        let key = format!("{}-{client}-{number}", self.round);
+        let user = &self.traders[client % self.traders.len()];
+        // Never the user itself.
+        let step = 1 + number % (self.traders.len() - 1);
+        let other = &self.traders[(client + step) % self.traders.len()];
+        // One in eight asks for more than anybody has.
+        let amount = if rand::random_range(0..8) == 0 {
+            "1000000"
+        } else {
+            "0.00012345"
+        };
+        let callback = format!("{}/{key}", self.callbacks);
+        let (path, token, body) = match (number % 4, held.take()) {
+            (0 | 1, kept) => {
+                *held = kept;
+                let body = json!({
+                    "currency_code": "BTC", "amount": amount, "recipient": other.id,
+                    "custom_id": key, "note": key, "callback_url": callback,
+                });
+                (INTERNAL, &user.token, body)
+            }
+            (2, _) => {
+                let body = json!({
+                    "userId": user.id, "assetId": "btc", "amount": amount,
+                    "comment": key, "callbackUrl": callback,
+                });
+                let path = if number % 8 == 2 { WITHDRAW } else { DEPOSIT };
+                (path, &self.backoffice, body)
+            }
+            (_, Some(id)) => {
+                let body = json!({"userId": user.id, "transferId": id, "callbackUrl": callback});
+                let path = if client.is_multiple_of(2) {
+                    CONFIRM
+                } else {
+                    CANCEL
+                };
+                (path, &self.backoffice, body)
+            }
+            (_, None) => {
+                let body = json!({
+                    "userId": user.id, "assetId": "usd", "amount": "0.01", "comment": key,
+                });
+                (DEPOSIT, &self.backoffice, body)
+            }
+        };
+        Call {
+            path,
+            token: token.clone(),
+            key,
+            body: body.to_string(),
+            waits: rand::random(),
+        }
+    }
+}
+
+/// Clients at work. Each goes on until it gets no answer or is told to stop.
+pub(super) struct Load {
+    clients: JoinSet<Vec<Told>>,
+    answered: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// Starts the clients; `round` tells their keys from those of other loads.
+    pub(super) fn start(
+        client: &Client,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+    ) -> Self {
+        let maker = Arc::new(Maker {
+            backoffice: exchange.backoffice.clone(),
+            traders: exchange.traders.clone(),
+            callbacks: receiver.url(""),
+            round: round.to_owned(),
+        });
+        let mut load = Self {
+            clients: JoinSet::new(),
+            answered: Arc::default(),
+            stop: Arc::default(),
+        };
+        for number in 0..CLIENTS {
+            let (client, maker) = (client.clone(), Arc::clone(&maker));
+            let (answered, stop) = (Arc::clone(&load.answered), Arc::clone(&load.stop));
+            load.clients.spawn(async move {
+                let mut all = Vec::new();
+                let mut held = None;
+                for call in 0..CALLS_MAX {
+                    if stop.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let told = maker.call(number, call, &mut held).send(&client).await;
+                    let certain = told.is_certain();
+                    answered.fetch_add(usize::from(certain), Ordering::SeqCst);
+                    if let (WITHDRAW, true, Some(answer)) = (told.call.path, certain, &told.answer)
+                        && answer.status == 200
+                    {
+                        held = Some(answer.name());
+                    }
+                    all.push(told);
+                    if !certain {
+                        break;
+                    }
+                }
+                all
+            });
+        }
+        load
+    }
+
+    /// Waits until this many requests were answered.
+    pub(super) async fn answered(&self, count: usize) {
+        eventually(&format!("{count} answers"), async || {
+            (self.answered.load(Ordering::SeqCst) >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// What the clients came to know, once all of them have stopped.
+    pub(super) async fn ended(self) -> Vec<Told> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.clients
+            .join_all()
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// What was told at any time is true now, and what was told by nobody can be had by asking again:
+/// every answered request is there under the same name, and every unanswered one has one effect
+/// however often it is repeated.
+pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books) {
+    assert_nothing_happened(history, books).await;
+    let repeated: Vec<_> = stream::iter(history)
+        .map(|told| async move {
+            let first = match &told.answer {
+                Some(answer) if told.is_certain() => answer.clone(),
+                Some(_) | None => repeat(&told.call, client).await,
+            };
+            let again = repeat(&told.call, client).await;
+            assert_same(&told.call, &first, &again);
+            (told.call.path, first.status == 200)
+        })
+        .buffer_unordered(REPEATED_AT_ONCE)
+        .collect()
+        .await;
+    let made = repeated
+        .iter()
+        .filter(|(path, ok)| *ok && [INTERNAL, DEPOSIT, WITHDRAW].contains(path))
+        .count();
+    let prefix = history[0].call.key.split('-').next().unwrap();
+    let transfers = books
+        .rows(&format!(
+            "SELECT note, count(*) FROM book_main.transfers
+             WHERE note LIKE '{prefix}-%' GROUP BY note"
+        ))
+        .await;
+    let twice = transfers.iter().filter(|row| row[1] != "1").count();
+    assert_eq!((transfers.len(), twice), (made, 0));
+}
+
+/// A 503 that says that nothing was executed tells the truth.
+async fn assert_nothing_happened(history: &[Told], books: &Books) {
+    let keys = "SELECT key FROM book_main.idempotency_keys";
+    let keys: Vec<_> = books.rows(keys).await.into_iter().flatten().collect();
+    for told in history {
+        let Some(answer) = told.answer.as_ref().filter(|_| !told.is_certain()) else {
+            continue;
+        };
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert!(answer.headers.contains_key("retry-after"));
+        let problem = answer.json();
+        if problem["outcome"] == "not_executed" {
+            let key = &told.call.key;
+            assert!(!keys.contains(key), "{key}: {}", answer.text);
+        } else {
+            assert_eq!(problem["outcome"], "unknown", "{}", answer.text);
+        }
+    }
+}
+
+async fn repeat(call: &Call, client: &Client) -> Answer {
+    let told = call.clone().send(client).await;
+    assert!(
+        told.is_certain(),
+        "{}: {:?} {:?}",
+        call.key,
+        told.answer,
+        told.error
+    );
+    told.answer.unwrap()
+}
+
+fn assert_same(call: &Call, first: &Answer, again: &Answer) {
+    let key = &call.key;
+    assert_eq!(first.status, again.status, "{key}: {}", again.text);
+    assert!(again.is_replayed(), "{key}: {}", again.text);
+    if first.status == 422 {
+        assert_eq!(first.json()["code"], again.json()["code"], "{key}");
+        return;
+    }
+    assert_eq!(first.name(), again.name(), "{key}");
+    let was = first.text_of("status");
+    if !matches!(was.as_str(), "Pending" | "pending" | "AwaitingConfirmation") {
+        assert_eq!(first.text, again.text, "{key}: a final state changed");
+    }
+}
+
+/// Every URL has heard last of the state that its transfer is in.
+pub(super) async fn assert_told(receiver: &Receiver, books: &Books) {
+    books.delivered().await;
+    let transfers = books
+        .rows("SELECT callback_url, state FROM book_main.transfers WHERE callback_url IS NOT NULL")
+        .await;
+    assert!(!transfers.is_empty());
+    let states: HashMap<_, _> = transfers.iter().map(|row| (&row[0], &row[1])).collect();
+    for (url, state) in states {
+        let path = url.strip_prefix(&receiver.url("")).unwrap();
+        let last = receiver.bodies(path).pop();
+        let last = last.unwrap_or_else(|| panic!("{path} heard nothing of {state}"));
+        let body: serde_json::Value = serde_json::from_str(&last).unwrap();
+        let status = [&body["Status"], &body["status"]]
+            .into_iter()
+            .find_map(|status| status.as_str())
+            .unwrap();
+        assert!(
+            status.eq_ignore_ascii_case(state),
+            "{path} is {state}: {last}"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! What the log must never tell, and what it must.
+
+use bursar_postgres::testing::TestDatabase;
+use serde_json::{Value, json};
+
+use super::{
+    books::Books,
+    client::Client,
+    exchange::{DEPOSIT, Exchange, INTERNAL, WAIT},
+    receiver::Receiver,
+    service::{CODE_KEY, MASTER_KEY, Service},
+};
+
+const DEBUG: (&str, &str) = ("BURSAR_LOG_LEVEL", "debug");
+/// In everything that a request may carry and that is nobody's business.
+const CANARY: &str = "canary-1f0e";
+
+/// The id of a user whose name and address are secret.
+const ID: &str = "77777777-7777-4777-8777-777777777777";
+
+#[tokio::test]
+async fn no_secret_and_nothing_personal_is_ever_logged() {
+    let database = TestDatabase::create().await;
+    let service = Service::start_with(database.url(), &[DEBUG]).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 1).await;
+    exchange
+        .fund(&client, &exchange.traders[0], "btc", "1")
+        .await;
+    let receiver = Receiver::start().await;
+    let callbacks = format!("/{CANARY}?{CANARY}");
+    let (access_key, secret_key) = make_user(&client, &exchange).await;
+    move_money(&client, &exchange, &receiver.url(&callbacks)).await;
+    be_refused(&client, &exchange, &access_key).await;
+    Books::of(database.url()).delivered().await;
+    assert_eq!(receiver.received(&callbacks).len(), 2);
+
+    let log = service.stopped().await.stderr;
+    let password = database.url().split([':', '@']).nth(2).unwrap();
+    for secret in [
+        CANARY,
+        &secret_key,
+        &exchange.admin,
+        &exchange.backoffice,
+        &exchange.traders[0].token,
+        password,
+        MASTER_KEY.split_once(':').unwrap().1,
+        CODE_KEY,
+    ] {
+        assert!(secret.len() > 8, "{secret} is found in anything");
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} was logged");
+    }
+    assert!(log.contains("DEBUG"), "nothing was logged at all");
+}
+
+/// Makes the secret user through the admin API, and an access key for it.
+async fn make_user(client: &Client, exchange: &Exchange) -> (String, String) {
+    let admin = client.with(&exchange.admin);
+    let user = json!({
+        "username": CANARY, "email": format!("{CANARY}@example.com"),
+        "roles": [CANARY], "status": "Active",
+    });
+    let path = format!("/admin/v1/users/{ID}");
+    admin.put(&path, user.to_string()).await.ok();
+    let search = format!("/admin/v1/users?search={CANARY}");
+    admin.get(&search).await.ok();
+    let key = json!({"user_id": ID, "permissions": ["allow_balance"]});
+    let key = admin.post("/admin/v1/access-keys", key.to_string()).await;
+    let key = key.ok();
+    (key.text_of("access_key"), key.text_of("secret_key"))
+}
+
+/// Requests that work, with the canary wherever there is room for it.
+async fn move_money(client: &Client, exchange: &Exchange, callback_url: &str) {
+    let trader = &exchange.traders[0];
+    let backoffice = client.with(&exchange.backoffice);
+    let trading = client.with(&trader.token);
+    let body = json!({
+        "userId": trader.id, "assetId": "btc", "amount": "1.23456789",
+        "comment": CANARY, "callbackUrl": callback_url,
+    });
+    let headers = [("idempotency-key", CANARY), WAIT];
+    let deposit = backoffice.post_with(DEPOSIT, body.to_string(), &headers);
+    deposit.await.ok();
+    let body = json!({
+        "currency_code": "btc", "amount": "0.5", "recipient": format!("{CANARY}@example.com"),
+        "note": CANARY, "custom_id": CANARY, "callback_url": callback_url,
+    });
+    let transfer = trading.post_with(INTERNAL, body.to_string(), &headers);
+    assert_eq!(transfer.await.ok().text_of("status"), "success");
+    let list = format!("{INTERNAL}?custom_id={CANARY}");
+    trading.get(&list).await.ok();
+    let list = format!("/back-api/api/v2/transfers?search={CANARY}");
+    backoffice.get(&list).await.ok();
+}
+
+/// Requests that do not work.
+async fn be_refused(client: &Client, exchange: &Exchange, access_key: &str) {
+    let trading = client.with(&exchange.traders[0].token);
+    let wrong = client.with(&format!("bur_{CANARY}"));
+    wrong.get("/balance").await.refused(401, "token.invalid");
+    let signed = [
+        ("x-access-key", access_key),
+        ("x-timestamp", "1"),
+        ("x-signature", CANARY),
+    ];
+    let refused = client.get_with("/balance", &signed).await;
+    refused.refused(401, "timestamp.expired");
+    let broken = format!(r#"{{"{CANARY}": "{CANARY}", "amount": "{CANARY}", "note": {CANARY}}}"#);
+    let refused = trading.post(INTERNAL, broken).await;
+    refused.refused(400, "json.malformed");
+    let wrong = json!({"currency_code": CANARY, "amount": CANARY, "recipient": CANARY});
+    let refused = trading.post(INTERNAL, wrong.to_string()).await;
+    assert_eq!(refused.status, 400);
+    let admin = client.with(&exchange.admin);
+    let wrong = json!({"username": "x", "email": CANARY, CANARY: CANARY}).to_string();
+    let refused = admin.put(&format!("/admin/v1/users/{ID}"), wrong).await;
+    assert_eq!(refused.status, 400);
+    let nothing = trading.get(&format!("/{CANARY}")).await;
+    nothing.refused(404, "route.unknown");
+    let nothing = trading.get(&format!("{INTERNAL}/TRF{CANARY}")).await;
+    nothing.refused(404, "transfer.unknown");
+}
+
+#[tokio::test]
+async fn every_request_has_one_line_with_its_id() {
+    let database = TestDatabase::create().await;
+    let service = Service::start(database.url()).await;
+    let client = service.client();
+    let id = ("x-request-id", "from-a-client");
+    let answer = client.get_with("/balance", &[id]).await;
+    assert_eq!(answer.header("x-request-id"), Some("from-a-client"));
+    assert_eq!(answer.json()["instance"], "from-a-client");
+    let log = service.stopped().await.stderr;
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let about = |line: &&Value| line["request_id"] == "from-a-client";
+    let found: Vec<&Value> = lines.iter().filter(about).collect();
+    let [line] = found[..] else {
+        panic!("{log}");
+    };
+    assert_eq!(line["message"], "answered");
+    assert_eq!(line["route"], "/balance");
+    assert_eq!(line["status"], 401);
+    // Whoever tells every step of theirs is quiet at this level.
+    let talkative = lines
+        .iter()
+        .find(|line| line["target"] == "actix_server::builder");
+    assert_eq!(talkative, None);
+}

@@ -1,0 +1,106 @@
+//! `bursar serve` on a free port.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{
+    client::Client,
+    process::{Bursar, Ended, run},
+};
+
+/// Encrypts the secrets of test databases.
+pub(super) const MASTER_KEY: &str =
+    "test:6d61737465726d61737465726d61737465726d61737465726d61737465726b65";
+/// Makes the codes of test databases.
+pub(super) const CODE_KEY: &str =
+    "636f6465636f6465636f6465636f6465636f6465636f6465636f6465636f6465";
+
+/// A running service.
+pub(super) struct Service {
+    process: Bursar,
+    client: Client,
+}
+
+/// What a service on this database is configured with.
+pub(super) fn environment(database_url: &str) -> Vec<(&'static str, &str)> {
+    vec![
+        ("BURSAR_PROFILE", "development"),
+        ("BURSAR_LOG_FORMAT", "json"),
+        ("BURSAR_LISTEN", "127.0.0.1:0"),
+        ("BURSAR_MASTER_KEY", MASTER_KEY),
+        ("BURSAR_CODE_KEY", CODE_KEY),
+        ("BURSAR_DATABASE_URL", database_url),
+    ]
+}
+
+impl Service {
+    /// Starts it and waits until it serves.
+    pub(super) async fn start(database_url: &str) -> Self {
+        Self::start_with(database_url, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(super) async fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = environment(database_url);
+        all.extend(settings);
+        let mut process = Bursar::spawn(&["serve"], &all);
+        let address = process.said(address).await;
+        Self {
+            process,
+            client: Client::new(format!("http://{address}")),
+        }
+    }
+
+    /// A client without credentials.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(super) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    pub(super) async fn ended(self) -> Ended {
+        self.process.ended().await
+    }
+
+    /// `kill -9`.
+    pub(super) async fn killed(self) {
+        self.process.killed().await;
+    }
+
+    /// Stops it as an operator does.
+    pub(super) async fn stopped(self) -> Ended {
+        self.signal(Signal::SIGTERM);
+        let ended = self.ended().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    }
+}
+
+/// The address in the log line that says that requests are taken.
+fn address(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "serving").then(|| line["address"].as_str().unwrap().to_owned())
+}
+
+/// Issues a token by the command line, as the first operator of an exchange does.
+pub(super) async fn create_token(database_url: &str, subject: &str, permission: &str) -> String {
+    let arguments = [
+        "token",
+        "create",
+        "--subject",
+        subject,
+        "--permission",
+        permission,
+    ];
+    let ended = run(&arguments, &environment(database_url)).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let token = ended.stdout.trim();
+    assert!(token.starts_with("bur_"), "{token}");
+    token.to_owned()
+}
