@@ -12,6 +12,7 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
 
 use crate::connect::establish;
 
@@ -63,15 +64,26 @@ impl PoolConfig {
         Ok(connection)
     }
 
-    /// A pool that makes connections when they are needed.
+    /// A pool that makes connections when they are needed, on the runtime that this is called in.
+    ///
+    /// A connection lives on the runtime that made it. The threads that serve requests have
+    /// runtimes of their own, and in a shutdown one of them ends while another still answers: it
+    /// must not take connections with it.
     pub(crate) fn pool(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
         let mut manager = ManagerConfig::default();
         // `Fast` still turns away connections that are closed or inside a transaction.
         manager.recycling_method = RecyclingMethod::Fast;
         let config = self.clone();
+        let runtime = Handle::current();
         manager.custom_setup = Box::new(move |_| {
             let config = config.clone();
-            async move { config.connect().await }.boxed()
+            let made = runtime.spawn(async move { config.connect().await });
+            async move {
+                made.await.unwrap_or_else(|broken| {
+                    Err(ConnectionError::BadConnection(broken.to_string()))
+                })
+            }
+            .boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(self.url.clone(), manager);
         let wait = Some(Duration::from_millis(self.wait_ms));
