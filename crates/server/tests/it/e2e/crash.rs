@@ -34,7 +34,7 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_happens_once() {
         );
         load.answered(rand::random_range(20..150)).await;
         service.killed().await;
-        let history = load.ended().await;
+        let history = load.broken_off().await;
         let lost = history.iter().filter(|told| told.answer.is_none());
         unanswered += lost.count();
 

@@ -53,7 +53,7 @@ async fn the_service_outlives_its_database_and_loses_nothing_with_it() {
     load.answered(rand::random_range(20..100)).await;
     let pid = Pid::from_raw(server.process_id());
     kill(pid, Signal::SIGKILL).unwrap();
-    let history = load.ended().await;
+    let history = load.broken_off().await;
     let uncertain = history.iter().filter(|told| !told.is_certain());
     assert!(
         uncertain.count() > 0,

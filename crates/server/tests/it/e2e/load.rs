@@ -214,9 +214,14 @@ impl Load {
         .await;
     }
 
-    /// What the clients came to know, once all of them have stopped.
+    /// What the clients came to know, once all of them have been told to stop and have.
     pub(super) async fn ended(self) -> Vec<Told> {
         self.stop.store(true, Ordering::SeqCst);
+        self.broken_off().await
+    }
+
+    /// What the clients came to know, once none of them gets an answer any more.
+    pub(super) async fn broken_off(self) -> Vec<Told> {
         self.clients
             .join_all()
             .await
