@@ -24,7 +24,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    error::inconsistent,
+    error::{inconsistent, unavailable},
     pool::PoolConfig,
     row::TransferRow,
     schema::transfers,
@@ -52,7 +52,6 @@ impl From<StoreError> for Failure {
 /// Preparing beforehand is not for speed alone: a statement that still had to be prepared would be
 /// overtaken by the statements pipelined behind it, COMMIT among them.
 pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, StoreError> {
-    let unavailable = |error: DieselError| StoreError::Unavailable(error.into());
     let ready = within(async {
         let connection = pool
             .connect()
