@@ -1,6 +1,6 @@
 //! What a use case answers when it does not do what was asked.
 
-use bursar_domain::{Reason, Status, TransferId};
+use bursar_domain::{InvalidUser, Reason, Status, TransferId};
 use bursar_ports::{Permission, StoreError};
 
 use crate::AuthError;
@@ -168,6 +168,19 @@ impl Conflict {
             Self::AlreadyFailed => "The transfer has already failed.",
             Self::Busy => "The transfer is being changed by somebody else.",
         }
+    }
+}
+
+impl From<InvalidUser> for FieldError {
+    fn from(fault: InvalidUser) -> Self {
+        let (field, code) = match fault {
+            InvalidUser::Username => ("username", "username.invalid"),
+            InvalidUser::UsernameIsId => ("username", "username.is_id"),
+            InvalidUser::Email => ("email", "email.invalid"),
+            InvalidUser::Roles => ("roles", "roles.invalid"),
+            InvalidUser::Status => ("status", "status.invalid"),
+        };
+        Self::new(field, code, fault.to_string())
     }
 }
 

@@ -43,5 +43,5 @@ pub use internal::{InternalState, Recipient};
 pub use reason::Reason;
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use transfer::{Body, Command, Kind, NewTransfer, RootRate, Status, Transfer, TransferParts};
-pub use user::{InvalidUser, User, UserStatus};
+pub use user::{InvalidUser, User, UserStatus, fold_name};
 pub use withdrawal::WithdrawalState;

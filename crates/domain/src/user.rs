@@ -75,41 +75,64 @@ impl User {
     /// What is wrong with each field that does not pass [`User::validate`].
     pub fn faults(&self) -> Vec<InvalidUser> {
         [
-            self.username_fault(),
-            self.email_fault(),
-            self.roles_fault(),
+            Self::check_username(self.id, &self.username),
+            Self::check_email(&self.email),
+            Self::check_roles(&self.roles),
         ]
         .into_iter()
-        .flatten()
+        .filter_map(Result::err)
         .collect()
     }
 
-    fn username_fault(&self) -> Option<InvalidUser> {
-        let name = self.username.as_str();
+    /// Checks the name that the user with this id wants. No name is a UUID but one's own, whether
+    /// or not somebody has that id today: a user who is created later is never in its way.
+    ///
+    /// # Errors
+    /// [`InvalidUser::Username`] or [`InvalidUser::UsernameIsId`].
+    pub fn check_username(id: UserId, name: &str) -> Result<(), InvalidUser> {
         if name.is_empty() || name.contains('@') || too_long(name) || unclean(name) {
-            return Some(InvalidUser::Username);
+            return Err(InvalidUser::Username);
         }
-        Uuid::parse_str(name)
-            .is_ok_and(|id| id != self.id.as_uuid())
-            .then_some(InvalidUser::UsernameIsId)
+        match Uuid::parse_str(name) {
+            Ok(other) if other != id.as_uuid() => Err(InvalidUser::UsernameIsId),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
-    fn email_fault(&self) -> Option<InvalidUser> {
-        let email = self.email.as_str();
+    /// Checks an email address; a user may have none.
+    ///
+    /// # Errors
+    /// [`InvalidUser::Email`].
+    pub fn check_email(email: &str) -> Result<(), InvalidUser> {
         let has_form = email.split_once('@').is_some_and(|(name, host)| {
             !name.is_empty() && !host.is_empty() && !host.contains('@')
         });
         let clean = !too_long(email) && !email.contains(char::is_whitespace);
-        let passes = email.is_empty() || has_form && clean && !unclean(email);
-        (!passes).then_some(InvalidUser::Email)
+        if email.is_empty() || has_form && clean && !unclean(email) {
+            Ok(())
+        } else {
+            Err(InvalidUser::Email)
+        }
     }
 
-    fn roles_fault(&self) -> Option<InvalidUser> {
-        self.roles
-            .iter()
-            .any(|role| role.is_empty() || too_long(role) || unclean(role))
-            .then_some(InvalidUser::Roles)
+    /// Checks roles.
+    ///
+    /// # Errors
+    /// [`InvalidUser::Roles`].
+    pub fn check_roles(roles: &[String]) -> Result<(), InvalidUser> {
+        let wrong = |role: &String| role.is_empty() || too_long(role) || unclean(role);
+        if roles.iter().any(wrong) {
+            Err(InvalidUser::Roles)
+        } else {
+            Ok(())
+        }
     }
+}
+
+/// The form in which usernames and emails are compared: what is equal in it is the same name.
+/// Folded here, so that it does not depend on the locale of any database.
+pub fn fold_name(name: &str) -> String {
+    name.to_lowercase()
 }
 
 fn too_long(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Assets, users, rates and balances.
 
-use bursar_domain::{Asset, AssetId, BigDecimal, InvalidUser, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
 use bursar_ports::{AccountBalance, Permission, PutAsset, PutUser, UserPage};
 
 use super::READERS;
@@ -45,7 +45,7 @@ impl App {
     /// [`Error::EmailTaken`] for one that another user has.
     pub async fn put_user(&self, grant: &Grant, user: User) -> Result<User, Error> {
         grant.require(Permission::Admin)?;
-        let wrong: Vec<FieldError> = user.faults().into_iter().map(wrong_field).collect();
+        let wrong: Vec<FieldError> = user.faults().into_iter().map(FieldError::from).collect();
         if !wrong.is_empty() {
             return Err(Error::Invalid(wrong));
         }
@@ -160,17 +160,6 @@ impl App {
             })
             .collect()
     }
-}
-
-fn wrong_field(fault: InvalidUser) -> FieldError {
-    let (field, code) = match fault {
-        InvalidUser::Username => ("username", "username.invalid"),
-        InvalidUser::UsernameIsId => ("username", "username.is_id"),
-        InvalidUser::Email => ("email", "email.invalid"),
-        InvalidUser::Roles => ("roles", "roles.invalid"),
-        InvalidUser::Status => ("status", "status.invalid"),
-    };
-    FieldError::new(field, code, fault.to_string())
 }
 
 #[cfg(test)]

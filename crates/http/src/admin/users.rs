@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::FieldError;
-use bursar_domain::{User, UserId};
+use bursar_domain::{InvalidUser, User, UserId};
 use bursar_ports::Permission;
 use serde::Serialize;
 use uuid::Uuid;
@@ -73,15 +73,26 @@ pub(super) async fn replace(
     answer::json(&UserBody::of(&user))
 }
 
-/// What a username or email may look like is checked by the use case.
+/// What a field may look like is checked here too, so that all that is wrong is told at once.
 fn read(call: &Call) -> Result<User, Problem> {
     let mut fields = call.fields(Names::Strict)?;
     let id = fields.also(parse_id(call));
     let username = fields.required_text(name!("username"), User::TEXT_MAX);
+    let username = username.filter(|name| {
+        // Without an id nobody can tell whose id a name is.
+        let id = id
+            .unwrap_or_else(|| Uuid::parse_str(name).map_or(UserId::new(Uuid::nil()), UserId::new));
+        passes(&mut fields, User::check_username(id, name))
+    });
     let email = fields.present_text(name!("email"), User::TEXT_MAX);
+    let email = email.filter(|email| passes(&mut fields, User::check_email(email)));
     let roles = fields.required_strings(name!("roles"));
+    let roles = roles.filter(|roles| passes(&mut fields, User::check_roles(roles)));
     let status = fields.required_text(name!("status"), User::TEXT_MAX);
-    let status = status.and_then(|text| parse_status(&mut fields, &text));
+    let status = status.and_then(|text| {
+        let status = text.parse();
+        fields.also(status.map_err(|fault: InvalidUser| FieldError::from(fault)))
+    });
     let read = || {
         Some(User {
             id: id?,
@@ -94,11 +105,8 @@ fn read(call: &Call) -> Result<User, Problem> {
     fields.finish(read())
 }
 
-fn parse_status(fields: &mut Fields<'_>, text: &str) -> Option<bursar_domain::UserStatus> {
-    let status = text.parse();
-    fields.also(status.map_err(|error: bursar_domain::InvalidUser| {
-        FieldError::new("status", "status.invalid", error.to_string())
-    }))
+fn passes(fields: &mut Fields<'_>, checked: Result<(), InvalidUser>) -> bool {
+    fields.also(checked.map_err(FieldError::from)).is_some()
 }
 
 fn parse_id(call: &Call) -> Result<UserId, FieldError> {

@@ -163,6 +163,48 @@ async fn a_user_must_be_somebody_of_its_own() {
 }
 
 #[actix_web::test]
+async fn all_that_is_wrong_with_a_user_is_told_at_once() {
+    let world = World::new();
+    let path = format!("/users/{BOB}");
+    let wrong = |answer: Answer| {
+        assert_eq!(answer.refusal(), (400, "request.invalid".into()));
+        answer
+            .wrong_fields()
+            .into_iter()
+            .map(|(_, code)| code)
+            .collect::<Vec<_>>()
+    };
+    // What is missing or of another type, and what has the wrong form.
+    let body = r#"{"username":"b@b","email":7,"status":"active","colour":"red"}"#;
+    let answer = put(&world, &path, body).await;
+    let expected = [
+        "username.invalid",
+        "email.invalid",
+        "roles.missed",
+        "status.invalid",
+        "field.unknown",
+    ];
+    assert_eq!(wrong(answer), expected);
+    let body = format!(r#"{{"username":"{ALICE}","email":"b","roles":[""]}}"#);
+    let answer = put(&world, &path, &body).await;
+    let expected = [
+        "username.is_id",
+        "email.invalid",
+        "roles.invalid",
+        "status.missed",
+    ];
+    assert_eq!(wrong(answer), expected);
+    let answer = put(&world, "/users/bob", &body).await;
+    let expected = [
+        "id.invalid",
+        "email.invalid",
+        "roles.invalid",
+        "status.missed",
+    ];
+    assert_eq!(wrong(answer), expected);
+}
+
+#[actix_web::test]
 async fn rates_are_exact_decimals() {
     let world = World::new();
     for (sent, shown) in [
