@@ -53,6 +53,17 @@ impl Change {
         self.expected != Expected::At(self.next.version())
     }
 
+    /// The account of the recipient, when the change depends on one.
+    pub fn recipient_account(&self) -> Option<AccountKey> {
+        self.premises.iter().find_map(|premise| match premise {
+            Premise::RecipientAble { account, .. } => *account,
+            Premise::OwnerActive(_)
+            | Premise::AssetAllows { .. }
+            | Premise::Funds { .. }
+            | Premise::Room { .. } => None,
+        })
+    }
+
     /// Every account the change touches or names: those of its postings and of its parties.
     pub fn accounts(&self) -> Vec<AccountKey> {
         let mut accounts: Vec<AccountKey> = self

@@ -200,11 +200,22 @@ impl Transfer {
         }
     }
 
-    /// The accounts of the users that it names.
+    /// The accounts of the users whose business it is. A pending internal transfer is the sender's
+    /// alone: nothing about its recipient is looked at before the money would move, so that the
+    /// work of accepting it does not tell whether there is one.
     pub fn party_accounts(&self) -> impl Iterator<Item = AccountKey> + use<> {
         let recipient = match &self.0.body {
-            Body::Internal { recipient, .. } => recipient.user(),
-            Body::Deposit { .. } | Body::Withdrawal { .. } => None,
+            Body::Internal {
+                recipient,
+                state: InternalState::Success | InternalState::Rejected { .. },
+                ..
+            } => recipient.user(),
+            Body::Internal {
+                state: InternalState::Pending,
+                ..
+            }
+            | Body::Deposit { .. }
+            | Body::Withdrawal { .. } => None,
         };
         let asset = self.0.asset;
         std::iter::once(self.owner())

@@ -44,6 +44,12 @@ impl AccountIds {
         }
     }
 
+    /// The ids of those of these accounts that are in memory.
+    pub(crate) fn remembered(&self, wanted: &BTreeSet<AccountKey>) -> HashMap<AccountKey, i64> {
+        let known = |key: &AccountKey| Some((*key, self.known.get(key)?));
+        wanted.iter().filter_map(known).collect()
+    }
+
     /// The ids of these accounts, created where they were missing. An account of an asset that the
     /// book does not have is left out.
     pub(crate) async fn resolve(

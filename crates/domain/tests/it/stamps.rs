@@ -72,18 +72,15 @@ fn two_changes_of_one_user_in_one_batch_have_two_times() {
 fn a_fast_clock_drags_its_users_along_and_nobody_else() {
     let mut books = books_with(100);
     let ahead = NOW.plus_micros(60_000_000);
-    let pending = payment(1, ALICE, Recipient::Id(BOB), 1);
-    assert_eq!(
-        settle_at(&mut books, pending, ahead).parts().created_at,
-        ahead
-    );
+    let paid = payment(1, ALICE, Recipient::Id(BOB), 1).settled_at_once();
+    assert_eq!(settle_at(&mut books, paid, ahead).parts().created_at, ahead);
     let named = settle_at(&mut books, credit(2, BOB), NOW)
         .parts()
         .created_at;
     assert_eq!(
         named,
         ahead.tick(),
-        "a recipient is named, so it is in its history"
+        "what was received is in the recipient's history"
     );
     let other = settle_at(&mut books, credit(3, CAROL), NOW)
         .parts()

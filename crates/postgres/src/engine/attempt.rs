@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bursar_domain::{
-    AccountKey, Commit, Timestamp, Transfer,
+    AccountKey, Commit, Reason, Timestamp, Transfer,
     ledger::{self, Verdict},
 };
 use bursar_ports::{CommitOutcome, StoreError};
@@ -60,6 +60,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
         let nothing = Attempt {
             batch: &[],
             ids: &HashMap::new(),
+            looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
             resolving: true,
         };
@@ -69,12 +70,36 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
     ready.await.map_err(unavailable)?
 }
 
-/// Every account that a batch touches or names.
-pub(super) fn accounts_of(batch: &[Commit]) -> BTreeSet<AccountKey> {
-    batch
-        .iter()
-        .flat_map(|commit| commit.change.accounts())
-        .collect()
+/// The accounts that a batch touches or names.
+pub(super) struct Wanted {
+    /// Those that it cannot be tried without.
+    pub(super) needed: BTreeSet<AccountKey>,
+    /// Those that only receive. One that is missing is made when nothing else stands in the way of
+    /// its payment: were it made beforehand, the time of a payment that its sender cannot afford
+    /// would tell whether there is such a recipient.
+    pub(super) receiving: BTreeSet<AccountKey>,
+}
+
+impl Wanted {
+    pub(super) fn by(batch: &[Commit]) -> Self {
+        let (mut needed, mut receiving) = (BTreeSet::new(), BTreeSet::new());
+        for change in batch.iter().map(|commit| &commit.change) {
+            let recipient = change.recipient_account();
+            receiving.extend(recipient);
+            let accounts = change.accounts().into_iter();
+            needed.extend(accounts.filter(|account| Some(*account) != recipient));
+        }
+        receiving.retain(|account| !needed.contains(account));
+        Self { needed, receiving }
+    }
+}
+
+/// What a try came to.
+pub(super) enum Tried {
+    /// It is committed.
+    Done(Vec<CommitOutcome>),
+    /// Nothing was written, because these recipients' accounts are missing and nothing else.
+    Missing(BTreeSet<AccountKey>),
 }
 
 /// One try at one batch.
@@ -82,15 +107,14 @@ pub(super) struct Attempt<'a> {
     pub(super) batch: &'a [Commit],
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     pub(super) now: Timestamp,
+    /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
+    pub(super) looked_for: &'a BTreeSet<AccountKey>,
     /// An earlier try may have been committed: look, and send COMMIT alone.
     pub(super) resolving: bool,
 }
 
 impl Attempt<'_> {
-    pub(super) async fn run(
-        &self,
-        connection: &AsyncPgConnection,
-    ) -> Result<Vec<CommitOutcome>, Failure> {
+    pub(super) async fn run(&self, connection: &AsyncPgConnection) -> Result<Tried, Failure> {
         let read = within(unconstrained(lock_and_read(connection, self, false)))
             .await
             .flatten()
@@ -98,6 +122,11 @@ impl Attempt<'_> {
         let claimed = read.claimed.clone();
         let (mut books, balances) = read.into_books(self.batch)?;
         let verdicts = ledger::settle(&mut books, self.batch, self.now);
+        let missing = self.missing(&verdicts);
+        if !missing.is_empty() {
+            end_without_change(connection).await?;
+            return Ok(Tried::Missing(missing));
+        }
         let landed = self.landed(connection, &verdicts).await?;
         let writes = Writes::of(self.batch, &verdicts, &books, &balances, self.ids, &claimed);
         if writes.is_empty() {
@@ -124,7 +153,27 @@ impl Attempt<'_> {
                 }
             })?;
         }
-        Ok(outcomes(verdicts, landed))
+        Ok(Tried::Done(outcomes(verdicts, landed)))
+    }
+
+    /// The recipients' accounts that stand in the way only because they are missing.
+    fn missing(&self, verdicts: &[Verdict]) -> BTreeSet<AccountKey> {
+        let unpaid = self.batch.iter().zip(verdicts).filter(|(_, verdict)| {
+            let reason = match verdict {
+                Verdict::Applied(applied) => applied.next.reason(),
+                Verdict::Refused { reason } => Some(*reason),
+                Verdict::Landed
+                | Verdict::Replayed { .. }
+                | Verdict::RefusalReplayed { .. }
+                | Verdict::KeyReused { .. }
+                | Verdict::Stale { .. } => None,
+            };
+            reason == Some(Reason::RecipientUnavailable)
+        });
+        unpaid
+            .filter_map(|(commit, _)| commit.change.recipient_account())
+            .filter(|account| !self.ids.contains_key(account) && !self.looked_for.contains(account))
+            .collect()
     }
 
     /// Sends every hot statement once, over empty arrays, one after the other.

@@ -1,6 +1,6 @@
 //! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
 use bursar_ports::{Clock, CommitOutcome, StoreError};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Job, Queue,
-    attempt::{self, Attempt, Failure},
+    attempt::{self, Attempt, Failure, Tried, Wanted},
 };
 use crate::{
     accounts::AccountIds,
@@ -212,20 +212,34 @@ impl Batcher {
         batch: &[Commit],
         resolving: bool,
     ) -> Result<Vec<CommitOutcome>, Failure> {
-        let ids = self.accounts.resolve(&attempt::accounts_of(batch)).await?;
+        let wanted = Wanted::by(batch);
+        let mut ids = self.accounts.resolve(&wanted.needed).await?;
+        ids.extend(self.accounts.remembered(&wanted.receiving));
+        let mut looked_for = BTreeSet::new();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => attempt::connect(&self.pool).await?,
         };
-        let attempt = Attempt {
-            batch,
-            ids: &ids,
-            now: self.clock.now(),
-            resolving,
-        };
-        let outcomes = attempt.run(&connection).await?;
-        self.connection = Some(connection);
-        Ok(outcomes)
+        // Each round looks for accounts that no round before it did, so there is a last one.
+        loop {
+            let attempt = Attempt {
+                batch,
+                ids: &ids,
+                now: self.clock.now(),
+                looked_for: &looked_for,
+                resolving,
+            };
+            match attempt.run(&connection).await? {
+                Tried::Done(outcomes) => {
+                    self.connection = Some(connection);
+                    return Ok(outcomes);
+                }
+                Tried::Missing(accounts) => {
+                    ids.extend(self.accounts.resolve(&accounts).await?);
+                    looked_for.extend(accounts);
+                }
+            }
+        }
     }
 }
 

@@ -16,6 +16,8 @@ mod lost_answers;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod new_accounts;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod query;

@@ -30,6 +30,11 @@ impl Fixture {
         }
     }
 
+    /// The address of the database.
+    pub(crate) fn url(&self) -> &str {
+        self.test.url()
+    }
+
     /// Another connection to the same database.
     pub(crate) async fn connect(&self) -> AsyncPgConnection {
         AsyncPgConnection::establish(self.test.url()).await.unwrap()
