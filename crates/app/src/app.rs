@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
+    AddressBook, Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
 };
 
 use crate::{CallbackUrlPolicy, Error, Keyring, Missing, authenticate::ReplayGuard};
@@ -18,6 +18,8 @@ pub struct Ports {
     pub query: Arc<dyn TransferQuery>,
     /// Users, assets and rates.
     pub directory: Arc<dyn Directory>,
+    /// Whom users pay again and again.
+    pub address_book: Arc<dyn AddressBook>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
     /// The time.

@@ -52,6 +52,12 @@ pub enum Error {
     /// Another user has the address.
     #[error("another user has this email")]
     EmailTaken,
+    /// The user has another address-book entry with this code.
+    #[error("another entry of the address book has this code")]
+    AddressBookCodeTaken,
+    /// The user has as many address-book entries as one may have.
+    #[error("the address book is full")]
+    AddressBookFull,
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,6 +102,8 @@ pub enum Missing {
     AccessKey,
     /// A rate.
     Rate,
+    /// An entry of the caller's address book.
+    AddressBookEntry,
 }
 
 impl Missing {
@@ -109,6 +117,7 @@ impl Missing {
             Self::Token => "token.unknown",
             Self::AccessKey => "access_key.unknown",
             Self::Rate => "rate.unknown",
+            Self::AddressBookEntry => "address_book_code.unknown",
         }
     }
 
@@ -122,6 +131,7 @@ impl Missing {
             Self::Token => "The token",
             Self::AccessKey => "The access key",
             Self::Rate => "The rate",
+            Self::AddressBookEntry => "The address-book entry",
         }
     }
 }

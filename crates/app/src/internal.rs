@@ -1,14 +1,14 @@
 //! Transfers between users, and a user's own balances (contract §2).
 
 use bursar_domain::{
-    Amount, Asset, AssetId, Body, CodeSalt, DecimalAmount, NewTransfer, Recipient, Timestamp,
-    Transfer, UserId,
+    Amount, Asset, AssetId, Body, CodeSalt, DecimalAmount, IdempotencyClaim, NewTransfer,
+    RecipientName, Timestamp, Transfer, UserId,
 };
 use bursar_ports::{InternalFilter, Permission};
-use uuid::Uuid;
 
 use crate::{
-    Answer, App, Error, Grant, Missing, Options, backoffice::amount_in, idempotency::RequestFields,
+    Answer, App, Error, Grant, Missing, Options, address_book::mismatch, backoffice::amount_in,
+    idempotency::RequestFields,
 };
 
 /// A request to send money to another user.
@@ -20,6 +20,8 @@ pub struct InternalRequest {
     pub amount: DecimalAmount,
     /// A user id, email or username, as typed.
     pub recipient: String,
+    /// The entry of the sender's address book that must name the same user.
+    pub address_book_code: Option<String>,
     /// Where the final state goes.
     pub callback_url: Option<String>,
     /// The sender's own identifier.
@@ -70,14 +72,26 @@ impl App {
                 .with("currency_code", &request.currency)
                 .with("amount", &request.amount)
                 .with("recipient", &request.recipient)
+                .with_optional("address_book_code", request.address_book_code.as_ref())
                 .with_optional("callback_url", request.callback_url.as_ref())
                 .with_optional("custom_id", request.custom_id.as_ref())
                 .with_optional("note", request.note.as_ref())
                 .claim(grant.principal(), "internal-transfer", key)
         });
+        let recipient = RecipientName::parse(&request.recipient);
+        let code = request.address_book_code;
+        if !self.address_book_agrees(sender, code, &recipient).await? {
+            let answer = self.again(mismatch(), claim.as_ref(), options.wait);
+            return self.answer_to(answer.await?, sender);
+        }
         let asset = self.asset(request.currency, Missing::Currency).await?;
         let amount = amount_in("amount", request.amount, asset.scale)?;
-        let recipient = self.resolve(request.recipient).await?;
+        let found = self
+            .ports
+            .directory
+            .find_recipient(recipient.clone())
+            .await?;
+        let recipient = recipient.recipient(found.as_ref(), sender);
         let new = NewTransfer {
             id: self.ports.ids.next_transfer_id().await?,
             asset: asset.id,
@@ -94,26 +108,38 @@ impl App {
             Transfer::internal(new, sender, recipient, self.new_salt()?, request.custom_id);
         let answer = match opened {
             Ok(change) => self.create(change, claim, options.wait).await?,
-            // Whom a name means can change between a request and its repetition.
-            Err(reason) => match self.answered_before(claim.as_ref()).await? {
-                Some(transfer) => self.conclude(transfer, true, options.wait).await,
-                None => {
-                    return Err(Error::Refused {
-                        reason,
-                        replayed: false,
-                    });
-                }
-            },
+            Err(reason) => {
+                let replayed = false;
+                let error = Error::Refused { reason, replayed };
+                self.again(error, claim.as_ref(), options.wait).await?
+            }
         };
-        let Answer {
-            transfer,
-            replayed,
-            waited,
-        } = answer;
+        self.answer_to(answer, sender)
+    }
+
+    /// A refusal that rests on whom names mean, or on the address book. Both can change between a
+    /// request and its repetition: what is bound to its key is answered all the same.
+    async fn again(
+        &self,
+        error: Error,
+        claim: Option<&IdempotencyClaim>,
+        wait: bool,
+    ) -> Result<Answer<Transfer>, Error> {
+        match self.answered_before(claim).await? {
+            Some(transfer) => Ok(self.conclude(transfer, true, wait).await),
+            None => Err(error),
+        }
+    }
+
+    fn answer_to(
+        &self,
+        answer: Answer<Transfer>,
+        sender: UserId,
+    ) -> Result<Answer<InternalView>, Error> {
         Ok(Answer {
-            transfer: self.view(transfer, sender)?,
-            replayed,
-            waited,
+            transfer: self.view(answer.transfer, sender)?,
+            replayed: answer.replayed,
+            waited: answer.waited,
         })
     }
 
@@ -216,30 +242,6 @@ impl App {
             code,
             seen_by_sender: transfer.owner() == viewer,
             transfer,
-        })
-    }
-
-    /// Finds out whom the sender means: an id, else an email or username. An id is shown in one
-    /// spelling whether or not there is such a user, so that the answer tells nothing.
-    async fn resolve(&self, typed: String) -> Result<Recipient, Error> {
-        let id = Uuid::parse_str(&typed).ok();
-        if let Some(id) = id
-            && let Some(user) = self.ports.directory.find_user(UserId::new(id)).await?
-        {
-            return Ok(Recipient::Id(user.id));
-        }
-        let typed = id.map_or(typed, |id| id.to_string());
-        let found = self
-            .ports
-            .directory
-            .find_user_by_alias(typed.clone())
-            .await?;
-        Ok(match found {
-            Some(user) => Recipient::Alias {
-                typed,
-                user: user.id,
-            },
-            None => Recipient::Unknown { typed },
         })
     }
 

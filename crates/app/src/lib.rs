@@ -4,6 +4,7 @@
 //! [`Principal::grant`] makes, so nothing happens without a permission and a caller learns that it
 //! lacks one before anything else about its request is looked at.
 
+mod address_book;
 mod admin;
 mod app;
 mod authenticate;
@@ -22,6 +23,7 @@ mod settle;
 #[cfg(test)]
 mod test_support;
 
+pub use address_book::NewAddress;
 pub use admin::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken, TransferStory};
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CommitOutcome, IdSource, MockCredentialStore, MockDirectory, MockTasks, MockTransferQuery,
-    MockTransferStore, Permission, StoreError, Task,
+    CommitOutcome, IdSource, MockAddressBook, MockCredentialStore, MockDirectory, MockTasks,
+    MockTransferQuery, MockTransferStore, Permission, StoreError, Task,
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -24,6 +24,7 @@ pub(crate) struct Mocks {
     pub(crate) store: MockTransferStore,
     pub(crate) query: MockTransferQuery,
     pub(crate) directory: MockDirectory,
+    pub(crate) address_book: MockAddressBook,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) tasks: MockTasks,
     pub(crate) clock: Arc<FixedClock>,
@@ -36,6 +37,7 @@ impl Mocks {
             store: MockTransferStore::new(),
             query: MockTransferQuery::new(),
             directory: MockDirectory::new(),
+            address_book: MockAddressBook::new(),
             credentials: MockCredentialStore::new(),
             tasks: MockTasks::new(),
             clock: Arc::new(FixedClock::default()),
@@ -48,6 +50,7 @@ impl Mocks {
             store: Arc::new(self.store),
             query: Arc::new(self.query),
             directory: Arc::new(self.directory),
+            address_book: Arc::new(self.address_book),
             credentials: Arc::new(self.credentials),
             clock: self.clock,
             ids: self.ids,

@@ -1,4 +1,4 @@
-//! The internal transfer's states, and how its recipient was named.
+//! The internal transfer's states.
 //!
 //! | state \ command | settle | confirm | cancel | fail |
 //! | --- | --- | --- | --- | --- |
@@ -6,7 +6,7 @@
 //! | `Success` | already | – | – | – |
 //! | `Rejected` | – | – | – | already, for the same reason |
 
-use crate::{Command, Reason, Status, UserId, transfer::Next};
+use crate::{Command, Reason, Status, transfer::Next};
 
 /// Where an internal transfer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,53 +47,6 @@ impl InternalState {
             Self::Pending => Status::Pending,
             Self::Success => Status::Success,
             Self::Rejected { .. } => Status::Rejected,
-        }
-    }
-}
-
-/// Whom the sender named, and who that is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipient {
-    /// A user named by id.
-    Id(UserId),
-    /// A user named by username or email.
-    Alias {
-        /// What the sender typed.
-        typed: String,
-        /// Who that is.
-        user: UserId,
-    },
-    /// Nobody answers to what the sender typed.
-    Unknown {
-        /// What the sender typed.
-        typed: String,
-    },
-}
-
-impl Recipient {
-    /// The user, when there is one.
-    pub const fn user(&self) -> Option<UserId> {
-        match self {
-            Self::Id(user) | Self::Alias { user, .. } => Some(*user),
-            Self::Unknown { .. } => None,
-        }
-    }
-
-    /// What was typed, unless it was the user's id.
-    pub fn typed(&self) -> Option<&str> {
-        match self {
-            Self::Id(_) => None,
-            Self::Alias { typed, .. } | Self::Unknown { typed } => Some(typed),
-        }
-    }
-
-    /// What the sender is shown: an alias turns into an id only once money has moved, so that
-    /// nobody can turn an address into a user id without paying (contract §2).
-    pub fn shown(&self, succeeded: bool) -> String {
-        match self {
-            Self::Id(user) => user.to_string(),
-            Self::Alias { user, .. } if succeeded => user.to_string(),
-            Self::Alias { typed, .. } | Self::Unknown { typed } => typed.clone(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod ids;
 mod internal;
 pub mod ledger;
 mod reason;
+mod recipient;
 mod timestamp;
 mod transfer;
 mod user;
@@ -39,8 +40,9 @@ pub use idempotency::{
     FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidKey, KeyScope,
 };
 pub use ids::{ActorId, CodeSalt, IdOutOfRange, TransferId, UserId, Version};
-pub use internal::{InternalState, Recipient};
+pub use internal::InternalState;
 pub use reason::Reason;
+pub use recipient::{Recipient, RecipientName};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use transfer::{Body, Command, Kind, NewTransfer, RootRate, Status, Transfer, TransferParts};
 pub use user::{InvalidUser, User, UserStatus, fold_name};

@@ -9,9 +9,11 @@
 //!   of every refusal as problem+json.
 //! * `call` reads the body and the credentials; `fields` and `query` read what was sent and collect
 //!   every wrong field.
-//! * `backoffice`, `internal`, `balance` and `admin` have one file per endpoint or small group.
+//! * `backoffice`, `internal`, `address_book`, `balance` and `admin` have one file per endpoint or
+//!   small group.
 
 mod access_log;
+mod address_book;
 mod admin;
 mod answer;
 mod backoffice;

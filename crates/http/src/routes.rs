@@ -9,8 +9,8 @@ use actix_web::{
 };
 
 use crate::{
-    HttpConfig, HttpState, admin, backoffice, balance, health, internal, observe::Observe, openapi,
-    problem::Problem, state::Shared,
+    HttpConfig, HttpState, address_book, admin, backoffice, balance, health, internal,
+    observe::Observe, openapi, problem::Problem, state::Shared,
 };
 
 /// The pattern that a path matched, for the log and the figures.
@@ -27,6 +27,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
     let scope = web::scope("")
         .app_data(shared.clone())
         .configure(internal::mount)
+        .configure(address_book::mount)
         .configure(backoffice::mount)
         .configure(balance::mount)
         .configure(admin::mount)
@@ -80,8 +81,8 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks, MockTransferQuery,
-        MockTransferStore,
+        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks,
+        MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -100,6 +101,7 @@ mod tests {
             store: Arc::new(MockTransferStore::new()),
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
+            address_book: Arc::new(MockAddressBook::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),

@@ -1,7 +1,7 @@
 //! Users, assets and rates.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId};
 
 use crate::StoreError;
 
@@ -53,11 +53,15 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError>;
 
-    /// The user with this email or, failing that, this username, without regard to case.
+    /// Whom a sender means: the user with this id, or else with this email or, failing that, this
+    /// username, without regard to case.
+    ///
+    /// Who has an email or username is read anew every time, because money goes there. Looking for
+    /// somebody costs the same whether or not there is such a user.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError>;
+    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError>;
 
     /// Users after `after` in order of ids, at most `limit`, whose username or email contains
     /// `search` without regard to case.

@@ -9,6 +9,7 @@
 //! when tests need state.
 #![warn(clippy::missing_errors_doc)]
 
+mod address_book;
 mod clock;
 mod credentials;
 mod directory;
@@ -20,6 +21,7 @@ mod query;
 mod store;
 mod tasks;
 
+pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
 pub use clock::Clock;
 pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
@@ -39,7 +41,7 @@ pub use tasks::{Task, Tasks};
 
 #[cfg(feature = "mock")]
 pub use {
-    clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
-    ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    store::MockTransferStore, tasks::MockTasks,
+    address_book::MockAddressBook, clock::MockClock, credentials::MockCredentialStore,
+    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
+    query::MockTransferQuery, store::MockTransferStore, tasks::MockTasks,
 };

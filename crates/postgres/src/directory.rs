@@ -51,7 +51,7 @@ mod write_user;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId, fold_name};
 use bursar_ports::{Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
 
 use crate::{cache::ReadCache, pool::Database, value::At};
@@ -71,7 +71,8 @@ struct Shared {
     database: Database,
     clock: Arc<dyn Clock>,
     users: ReadCache<UserId, User>,
-    aliases: ReadCache<String, User>,
+    /// That nobody has an id is kept for recipients alone, so that looking again costs the same.
+    strangers: ReadCache<UserId, ()>,
     assets: ReadCache<AssetId, Asset>,
     asset_list: ReadCache<(), Vec<Asset>>,
     /// That there is no rate is kept too: without one, every request would ask.
@@ -86,7 +87,7 @@ impl PgDirectory {
                 database,
                 clock,
                 users: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
-                aliases: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
+                strangers: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
                 assets: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
                 asset_list: ReadCache::new(1, TIME_TO_LIVE),
                 rates: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
@@ -102,23 +103,27 @@ impl PgDirectory {
     async fn change_user(&self, user: User) -> Result<PutUser, StoreError> {
         let shared = &self.shared;
         let id = user.id;
-        let folds = [fold(&user.username), fold(&user.email)];
         let written = write_user::run(shared.database.pool(), user, self.now()).await;
         shared.users.forget(&id);
-        let replaced = written
-            .as_ref()
-            .map_or_else(|_| vec![], |w| w.replaced.clone());
-        for alias in folds.into_iter().chain(replaced) {
-            shared.aliases.forget(&alias);
-        }
-        Ok(written?.outcome)
+        shared.strangers.forget(&id);
+        written
     }
-}
 
-/// The form in which usernames and emails are compared. Folded here, so that what is equal does not
-/// depend on the server's locale.
-fn fold(name: &str) -> String {
-    name.to_lowercase()
+    /// The user with this id, or that there is none, from memory or from the database.
+    async fn find_named_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let shared = &self.shared;
+        let (user, stranger) = (shared.users.get(&id), shared.strangers.get(&id));
+        if user.is_some() || stranger.is_some() {
+            return Ok(user.map(Arc::unwrap_or_clone));
+        }
+        let (if_found, if_not) = (shared.users.mark(&id), shared.strangers.mark(&id));
+        let found = users::find(shared.database.pool(), id).await?;
+        match found.clone() {
+            Some(user) => shared.users.keep(id, if_found, Arc::new(user)),
+            None => shared.strangers.keep(id, if_not, Arc::new(())),
+        }
+        Ok(found)
+    }
 }
 
 /// PostgreSQL's `text` holds every character but this one.
@@ -160,15 +165,14 @@ impl Directory for PgDirectory {
         Ok(users)
     }
 
-    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError> {
-        if !is_text(&alias) {
-            return Ok(None);
+    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError> {
+        match name {
+            RecipientName::Id(id) => self.find_named_by_id(id).await,
+            RecipientName::Alias(alias) if is_text(&alias) => {
+                users::find_by_alias(self.shared.database.pool(), fold_name(&alias)).await
+            }
+            RecipientName::Alias(_) => Ok(None),
         }
-        let alias = fold(&alias);
-        let pool = self.shared.database.pool();
-        let load = || users::find_by_alias(pool, alias.clone());
-        let found = self.shared.aliases.get_or_load(alias.clone(), load).await?;
-        Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn list_users(

@@ -1,6 +1,7 @@
 //! The PostgreSQL adapter: batch engine, directory, outbox and lists.
 
 mod accounts;
+mod address_book;
 mod cache;
 mod connect;
 mod credentials;
@@ -23,6 +24,7 @@ pub mod testing;
 mod tx;
 mod value;
 
+pub use crate::address_book::PgAddressBook;
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
 pub use crate::engine::{EngineConfig, EngineTasks};

@@ -57,6 +57,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory.address_book (user_id, code) {
+        user_id -> Uuid,
+        code -> Text,
+        recipient -> Text,
+        label -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     book_main.assets (id) {
         id -> Text,
         name -> Text,

@@ -7,8 +7,8 @@ use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, Settings}
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_ports::{Clock, IdSource};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgCredentials, PgDirectory, PgIds,
-    PgOutbox, PgQuery, PgStore, PoolConfig,
+    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCredentials, PgDirectory,
+    PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -53,6 +53,7 @@ impl System {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
+            address_book: Arc::new(PgAddressBook::new(database.clone())),
             credentials: Arc::new(PgCredentials::new(database.clone())),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),

@@ -31,7 +31,10 @@ impl Create {
     /// Creates a transfer of one bitcoin with id 1 over these ports.
     async fn run(self, mut mocks: Mocks, options: Options) -> Result<Answer<Transfer>, Error> {
         mocks.has_user(build::user(ALICE));
-        mocks.has_user(build::user(BOB));
+        mocks
+            .directory
+            .expect_find_recipient()
+            .returning(|_| Ok(Some(build::user(BOB))));
         mocks.has_asset(&btc());
         mocks.has_asset(&usd());
         mocks.directory.expect_find_rate().returning(|_| Ok(None));
@@ -48,6 +51,7 @@ impl Create {
             currency: btc().id,
             amount,
             recipient: BOB.to_string(),
+            address_book_code: None,
             callback_url: None,
             custom_id: None,
             note: None,

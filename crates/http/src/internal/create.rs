@@ -8,7 +8,7 @@ use super::TransferBody;
 use crate::{
     answer::{self, Manner},
     call::Call,
-    fields::{Fields, Names, Prose, name},
+    fields::{Names, Prose, name},
     problem::Problem,
 };
 
@@ -36,13 +36,14 @@ fn read(call: &Call) -> Result<(InternalRequest, Options), Problem> {
     let callback_url = fields.callback_url(name!("callback_url"), call.app().callback_urls());
     let custom_id = fields.text(name!("custom_id"), NAME_MAX, Prose::Line);
     let note = fields.text(name!("note"), NOTE_MAX, Prose::Lines);
-    refuse_address_book(&mut fields);
+    let address_book_code = fields.text(name!("address_book_code"), NAME_MAX, Prose::Line);
     let options = call.options(&mut fields);
     let read = || {
         let wanted = InternalRequest {
             currency: currency?,
             amount: amount?,
             recipient: recipient?,
+            address_book_code: address_book_code.filter(|code| !code.is_empty()),
             callback_url,
             custom_id,
             note,
@@ -50,14 +51,4 @@ fn read(call: &Call) -> Result<(InternalRequest, Options), Problem> {
         Some((wanted, options?))
     };
     fields.finish(read())
-}
-
-/// Nobody has an address book yet, so no entry can belong to the sender.
-fn refuse_address_book(fields: &mut Fields<'_>) {
-    let name = name!("address_book_code");
-    let given = fields.text(name, NAME_MAX, Prose::Line);
-    if given.is_some_and(|code| !code.is_empty()) {
-        let detail = "is not an entry of your address book for this recipient";
-        fields.error(name.name, "address_book_code.mismatch", detail);
-    }
 }

@@ -43,6 +43,16 @@ impl From<Error> for Problem {
                 "email.taken",
                 "Another user has this email.",
             ),
+            Error::AddressBookCodeTaken => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "address_book_code.taken",
+                "Another entry of your address book has this code.",
+            ),
+            Error::AddressBookFull => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "address_book.full",
+                "Your address book is full: remove an entry first.",
+            ),
             Error::Store(error) => store(&error, None),
             Error::OutcomeUnknown { transfer, source } => store(&source, Some(transfer)),
             Error::Internal(cause) => {

@@ -6,11 +6,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, Transfer, TransferId, User, UserId};
+use bursar_domain::{
+    Asset, AssetId, BigDecimal, RecipientName, Timestamp, Transfer, TransferId, User, UserId,
+};
 use bursar_ports::{
-    AccessKey, AccountBalance, AccountHistory, CallbackRecord, CredentialStore, Directory,
-    InternalFilter, LedgerLine, PutAsset, PutUser, StoreError, Task, Tasks, Token, TokenHash,
-    TransferFilter, TransferPage, TransferQuery, UserPage,
+    AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
+    CallbackRecord, CredentialStore, Directory, InternalFilter, LedgerLine, PutAsset, PutUser,
+    StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery,
+    UserPage,
 };
 use uuid::Uuid;
 
@@ -38,7 +41,11 @@ impl Directory for FakeDirectory {
         Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
     }
 
-    async fn find_user_by_alias(&self, alias: String) -> Result<Option<User>, StoreError> {
+    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError> {
+        let alias = match name {
+            RecipientName::Id(id) => return self.find_user(id).await,
+            RecipientName::Alias(alias) => alias,
+        };
         let answers = |user: &&User| {
             user.email.eq_ignore_ascii_case(&alias) || user.username.eq_ignore_ascii_case(&alias)
         };
@@ -261,5 +268,49 @@ impl HeldTasks {
 impl Tasks for HeldTasks {
     fn spawn(&self, task: Task) {
         locked(&self.0).push(task);
+    }
+}
+
+/// Address books in memory, the newest entries first.
+#[derive(Default)]
+pub(crate) struct FakeAddressBook {
+    pub(crate) entries: Mutex<Vec<AddressBookEntry>>,
+}
+
+#[async_trait]
+impl AddressBook for FakeAddressBook {
+    async fn find(
+        &self,
+        user: UserId,
+        code: String,
+    ) -> Result<Option<AddressBookEntry>, StoreError> {
+        let entries = locked(&self.entries);
+        let is_it = |entry: &&AddressBookEntry| entry.user == user && entry.code == code;
+        Ok(entries.iter().find(is_it).cloned())
+    }
+
+    async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
+        let entries = locked(&self.entries).clone();
+        let own = entries.into_iter().filter(|entry| entry.user == user);
+        Ok(own.collect())
+    }
+
+    async fn add(&self, entry: AddressBookEntry, entries_max: u32) -> Result<AddEntry, StoreError> {
+        if let Some(had) = self.find(entry.user, entry.code.clone()).await? {
+            return Ok(AddEntry::Exists(had));
+        }
+        let max = usize::try_from(entries_max).unwrap_or_default();
+        if self.list(entry.user).await?.len() >= max {
+            return Ok(AddEntry::Full);
+        }
+        locked(&self.entries).insert(0, entry);
+        Ok(AddEntry::Added)
+    }
+
+    async fn remove(&self, user: UserId, code: String) -> Result<bool, StoreError> {
+        let mut entries = locked(&self.entries);
+        let before = entries.len();
+        entries.retain(|entry| entry.user != user || entry.code != code);
+        Ok(entries.len() < before)
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP adapter from outside: real routes and real use cases over the in-memory store.
 
+mod address_book;
 mod admin;
 mod admin_credentials;
 mod amounts;

@@ -56,6 +56,11 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
                 updated_at: NOW,
             }];
         }
+        "listAddressBook" | "removeAddress" => {
+            let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
+            let sent = Sent::post("/address-book", body).bearer(ALICES);
+            world.send(sent).await.ok();
+        }
         "showTransfer" => tell(world).await,
         _ => {}
     }

@@ -26,6 +26,13 @@ fn endpoints() -> Vec<(Method, String, Vec<Permission>)> {
         (post.clone(), INTERNAL.into(), vec![AllowTransfer]),
         (get.clone(), INTERNAL.into(), vec![AllowTransfer]),
         (get.clone(), format!("{INTERNAL}/x"), vec![AllowTransfer]),
+        (post.clone(), "/address-book".into(), vec![AllowTransfer]),
+        (get.clone(), "/address-book".into(), vec![AllowTransfer]),
+        (
+            delete.clone(),
+            "/address-book/x".into(),
+            vec![AllowTransfer],
+        ),
         (get.clone(), "/balance".into(), vec![AllowBalance]),
         (get.clone(), admin("/assets"), readers()),
         (get.clone(), admin("/assets/btc"), readers()),

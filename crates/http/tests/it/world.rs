@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
 
 pub(crate) use crate::client::{Answer, Sent};
-use crate::fakes::{FakeCredentials, FakeDirectory, FakeQuery, HeldTasks, locked};
+use crate::fakes::{FakeAddressBook, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks, locked};
 
 /// The user of the seeds.
 pub(crate) const ALICE: UserId = UserId::new(uuid!("942fe02b-e9b9-6e9e-7c82-85d74f3234d4"));
@@ -74,6 +74,7 @@ impl World {
             store: wrap(store.clone()),
             query: query.clone(),
             directory: directory.clone(),
+            address_book: Arc::new(FakeAddressBook::default()),
             credentials: credentials.clone(),
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),

@@ -1,12 +1,12 @@
 //! Reading users.
 
-use bursar_domain::{User, UserId};
+use bursar_domain::{User, UserId, fold_name};
 use bursar_ports::{StoreError, UserPage};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
 use uuid::Uuid;
 
-use super::{fold, is_text};
+use super::is_text;
 use crate::{
     error::{inconsistent, unavailable},
     pool::checkout,
@@ -110,7 +110,7 @@ pub(super) async fn list(
                 more: false,
             });
         }
-        let part = contains_pattern(&fold(&search));
+        let part = contains_pattern(&fold_name(&search));
         query = query.filter(
             users::username_fold
                 .like(part.clone())

@@ -1,6 +1,6 @@
 //! Writing a user; the doctrine is told in the module above.
 
-use bursar_domain::{User, UserStatus};
+use bursar_domain::{User, UserStatus, fold_name};
 use bursar_ports::{PutUser, StoreError};
 use diesel::{
     prelude::*,
@@ -10,19 +10,11 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::{fold, status};
+use super::status;
 use crate::{error::unavailable, pool::checkout, schema::users, tx::run_tx, value::At};
 
 /// How often a name is looked up again that somebody else took between look-up and write.
 const LOOKS_MAX: u32 = 3;
-
-/// What became of it.
-#[derive(Clone, Debug)]
-pub(super) struct Written {
-    pub(super) outcome: PutUser,
-    /// The folded names that the user had before.
-    pub(super) replaced: Vec<String>,
-}
 
 #[derive(Clone, Insertable, AsChangeset)]
 #[diesel(table_name = users)]
@@ -42,8 +34,6 @@ struct NewUser {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 struct OldUser {
-    username_fold: String,
-    email_fold: String,
     status: String,
     status_revision: i64,
 }
@@ -52,13 +42,13 @@ pub(super) async fn run(
     pool: &Pool<AsyncPgConnection>,
     user: User,
     at: At,
-) -> Result<Written, StoreError> {
+) -> Result<PutUser, StoreError> {
     let (id, status) = (user.id, user.status);
     let mut row = NewUser {
         id: id.as_uuid(),
-        username_fold: fold(&user.username),
+        username_fold: fold_name(&user.username),
         username: user.username,
-        email_fold: fold(&user.email),
+        email_fold: fold_name(&user.email),
         email: user.email,
         roles: user.roles,
         status: status.as_str().to_owned(),
@@ -67,8 +57,7 @@ pub(super) async fn run(
     };
     let clash = find_clash(&mut *checkout(pool).await?, &row).await;
     if let Some(outcome) = clash.map_err(unavailable)? {
-        let replaced = vec![];
-        return Ok(Written { outcome, replaced });
+        return Ok(outcome);
     }
     match status {
         UserStatus::Frozen | UserStatus::Terminated => {
@@ -80,7 +69,7 @@ pub(super) async fn run(
             row.status_revision = seen.unwrap_or(0).saturating_add(1);
             let written = write(pool, row).await?;
             // A book that did not know the user had nothing to release.
-            if let (PutUser::Written, Some(seen)) = (&written.outcome, seen) {
+            if let (PutUser::Written, Some(seen)) = (&written, seen) {
                 status::release(pool, id, seen).await?;
             }
             Ok(written)
@@ -89,7 +78,7 @@ pub(super) async fn run(
 }
 
 /// Writes the directory's row.
-async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<Written, StoreError> {
+async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<PutUser, StoreError> {
     let mut looks = 1;
     loop {
         let row = row.clone();
@@ -105,7 +94,7 @@ async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<Written, 
     }
 }
 
-async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryResult<Written> {
+async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryResult<PutUser> {
     let clash = find_clash(connection, &row).await?;
     let mut old = lock(connection, row.id).await?;
     if let (None, None) = (&clash, &old) {
@@ -120,11 +109,8 @@ async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryRe
             old = lock(connection, row.id).await?;
         }
     }
-    let replaced = old.as_ref().map_or_else(Vec::new, |old| {
-        vec![old.username_fold.clone(), old.email_fold.clone()]
-    });
     if let Some(outcome) = clash {
-        return Ok(Written { outcome, replaced });
+        return Ok(outcome);
     }
     if let Some(old) = old {
         diesel::update(users::table.find(row.id))
@@ -132,8 +118,7 @@ async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryRe
             .execute(connection)
             .await?;
     }
-    let outcome = PutUser::Written;
-    Ok(Written { outcome, replaced })
+    Ok(PutUser::Written)
 }
 
 /// The higher revision counts, and on a tie the stop.
@@ -234,8 +219,6 @@ mod tests {
         ];
         for (old, new, expected) in cases {
             let old = OldUser {
-                username_fold: "old".to_owned(),
-                email_fold: String::new(),
                 status: old.0.to_owned(),
                 status_revision: old.1,
             };

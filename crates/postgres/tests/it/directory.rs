@@ -4,7 +4,7 @@ mod status;
 
 use std::sync::Arc;
 
-use bursar_domain::{Asset, AssetId, BigDecimal, Scale, User, UserStatus};
+use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, Scale, User, UserStatus};
 use bursar_ports::{Directory, PutAsset, PutUser, UserPage};
 use bursar_postgres::PgDirectory;
 use bursar_testkit::FixedClock;
@@ -72,17 +72,16 @@ async fn a_user_is_found_by_id_email_and_username_in_any_case() {
             let found = fresh.find_user(anna.id).await.unwrap();
             assert_eq!(found.as_ref(), Some(&anna));
             for alias in ["äNNA_1", "anna@EXAMPLE.com"] {
-                let found = fresh.find_user_by_alias(alias.to_owned()).await.unwrap();
+                let name = RecipientName::parse(alias);
+                let found = fresh.find_recipient(name).await.unwrap();
                 assert_eq!(found.as_ref(), Some(&anna), "{alias}");
             }
         }
     }
     assert_eq!(directory.find_user(user_id(2)).await.unwrap(), None);
     for alias in ["", "anna", "a\0b", "änna%1"] {
-        let found = directory
-            .find_user_by_alias(alias.to_owned())
-            .await
-            .unwrap();
+        let name = RecipientName::parse(alias);
+        let found = directory.find_recipient(name).await.unwrap();
         assert_eq!(found, None, "{alias}");
     }
     let cold = self::directory(&fixture);
@@ -99,7 +98,7 @@ async fn an_own_write_shows_at_once() {
     let directory = directory(&fixture);
     let before = user(1, "before");
     write(&directory, &before).await;
-    let alias = |name: &str| directory.find_user_by_alias(name.to_owned());
+    let alias = |name: &str| directory.find_recipient(RecipientName::parse(name));
     assert!(alias("before").await.unwrap().is_some());
     assert!(alias("before@example.com").await.unwrap().is_some());
     let after = user(1, "after");
@@ -111,6 +110,59 @@ async fn an_own_write_shows_at_once() {
     assert_eq!(alias("before").await.unwrap(), None);
     assert_eq!(alias("before@example.com").await.unwrap(), None);
     assert_eq!(alias("after").await.unwrap(), Some(after));
+}
+
+/// Two replicas: who is paid is never what another replica knew some seconds ago.
+#[tokio::test]
+async fn a_name_that_moves_is_followed_at_once_on_every_replica() {
+    let fixture = Fixture::new().await;
+    let (here, there) = (directory(&fixture), directory(&fixture));
+    let (first, second) = (user(1, "anna"), user(2, "ben"));
+    write(&here, &first).await;
+    write(&here, &second).await;
+    for name in ["anna", "anna@example.com"] {
+        let found = there.find_recipient(RecipientName::parse(name)).await;
+        assert_eq!(found.unwrap().map(|user| user.id), Some(first.id), "{name}");
+    }
+    let renamed = user(1, "other");
+    write(&here, &renamed).await;
+    let heir = User {
+        id: second.id,
+        ..user(1, "anna")
+    };
+    for name in ["anna", "anna@example.com"] {
+        let found = there.find_recipient(RecipientName::parse(name)).await;
+        assert_eq!(found.unwrap(), None, "{name}");
+    }
+    write(&here, &heir).await;
+    for name in ["anna", "anna@example.com"] {
+        let found = there.find_recipient(RecipientName::parse(name)).await;
+        assert_eq!(
+            found.unwrap().map(|user| user.id),
+            Some(second.id),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ids_of_nobody_are_remembered_and_an_own_write_shows_at_once() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    let name = RecipientName::Id(anna.id);
+    assert_eq!(directory.find_recipient(name.clone()).await.unwrap(), None);
+    let insert = format!(
+        "INSERT INTO directory.users VALUES ('{}', 'x', 'x', '', '', '{{}}', 'Active', now(), 0)",
+        anna.id
+    );
+    fixture.run(&insert).await;
+    let seen = directory.find_recipient(name.clone()).await.unwrap();
+    assert_eq!(seen, None, "looked up anew although it was known");
+    // Whoever does not pay learns of a new user at once.
+    assert!(directory.find_user(anna.id).await.unwrap().is_some());
+    write(&directory, &anna).await;
+    assert_eq!(directory.find_recipient(name).await.unwrap(), Some(anna));
 }
 
 #[tokio::test]

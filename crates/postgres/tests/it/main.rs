@@ -4,6 +4,8 @@
 //! code too, which may unwrap.
 
 #[cfg(test)]
+mod address_book;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod directory;

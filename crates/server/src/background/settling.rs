@@ -38,8 +38,8 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Ports, Settings};
     use bursar_ports::{
-        MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks, MockTransferQuery,
-        MockTransferStore, StoreError,
+        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks,
+        MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -51,6 +51,7 @@ mod tests {
             store: Arc::new(store),
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
+            address_book: Arc::new(MockAddressBook::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),

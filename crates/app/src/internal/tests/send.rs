@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    Fingerprint, IdempotencyClaim, InternalState, Reason, User, ledger::StoredClaim,
+    AccountKey, Fingerprint, IdempotencyClaim, InternalState, Reason, Recipient, User, UserStatus,
+    ledger::StoredClaim,
 };
-use bursar_ports::{MockIdSource, StoreError};
+use bursar_ports::{AddressBookEntry, MockIdSource, StoreError};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
@@ -23,6 +24,7 @@ fn to(recipient: &str) -> InternalRequest {
         currency: btc().id,
         amount: DecimalAmount::parse("0.01").unwrap(),
         recipient: recipient.to_owned(),
+        address_book_code: None,
         callback_url: Some("https://example.com/a".to_owned()),
         custom_id: Some("my-1".to_owned()),
         note: Some("thanks".to_owned()),
@@ -39,14 +41,25 @@ fn with_btc() -> Mocks {
     mocks
 }
 
-/// Who answers to a username or email.
-fn has_alias(mocks: &mut Mocks, alias: &str, user: Option<User>) {
+/// Who answers to what was typed.
+fn answers(mocks: &mut Mocks, typed: &str, user: Option<User>) {
     mocks
         .directory
-        .expect_find_user_by_alias()
-        .with(eq(alias.to_owned()))
+        .expect_find_recipient()
+        .with(eq(RecipientName::parse(typed)))
         .times(1)
         .return_once(move |_| Ok(user));
+}
+
+/// Alice's entry.
+fn build_entry(code: &str, recipient: &str) -> AddressBookEntry {
+    AddressBookEntry {
+        user: ALICE,
+        code: code.to_owned(),
+        recipient: recipient.to_owned(),
+        label: None,
+        created_at: NOW,
+    }
 }
 
 /// Sends over these ports and returns what was committed.
@@ -121,7 +134,7 @@ async fn decimals_that_the_currency_does_not_have_are_refused_and_not_rounded() 
 #[tokio::test]
 async fn a_user_id_is_tried_first() {
     let mut mocks = with_btc();
-    mocks.has_user(build::user(BOB));
+    answers(&mut mocks, &BOB.to_string(), Some(build::user(BOB)));
     let commit = sent(mocks, to(&BOB.to_string().to_uppercase()), plain()).await;
     assert_eq!(recipient_of(&commit), Recipient::Id(BOB));
 }
@@ -136,12 +149,7 @@ async fn an_id_is_shown_in_one_spelling_whether_or_not_somebody_has_it() {
     ];
     for typed in spellings {
         let mut mocks = with_btc();
-        mocks
-            .directory
-            .expect_find_user()
-            .times(1)
-            .return_once(|_| Ok(None));
-        has_alias(&mut mocks, &plain_id, None);
+        answers(&mut mocks, &plain_id, None);
         let unknown = recipient_of(&sent(mocks, to(&typed), plain()).await);
         assert_eq!(
             unknown.shown(false),
@@ -152,27 +160,10 @@ async fn an_id_is_shown_in_one_spelling_whether_or_not_somebody_has_it() {
 }
 
 #[tokio::test]
-async fn an_id_that_nobody_has_may_still_be_a_username() {
-    let typed = BOB.to_string();
-    let mut mocks = with_btc();
-    mocks
-        .directory
-        .expect_find_user()
-        .with(eq(BOB))
-        .times(1)
-        .return_once(|_| Ok(None));
-    let carol = build::user(build::user_id(0xc));
-    let user = carol.id;
-    has_alias(&mut mocks, &typed, Some(carol));
-    let commit = sent(mocks, to(&typed), plain()).await;
-    assert_eq!(recipient_of(&commit), Recipient::Alias { typed, user });
-}
-
-#[tokio::test]
 async fn a_name_is_looked_up_as_typed() {
     for typed in ["Bob@Example.com", "bob"] {
         let mut mocks = with_btc();
-        has_alias(&mut mocks, typed, Some(build::user(BOB)));
+        answers(&mut mocks, typed, Some(build::user(BOB)));
         let commit = sent(mocks, to(typed), plain()).await;
         let expected = Recipient::Alias {
             typed: typed.to_owned(),
@@ -185,7 +176,7 @@ async fn a_name_is_looked_up_as_typed() {
 #[tokio::test]
 async fn an_unknown_recipient_is_accepted_like_any_other() {
     let mut mocks = with_btc();
-    has_alias(&mut mocks, "nobody", None);
+    answers(&mut mocks, "nobody", None);
     let commit = sent(mocks, to("nobody"), plain()).await;
     let expected = Recipient::Unknown {
         typed: "nobody".to_owned(),
@@ -194,22 +185,41 @@ async fn an_unknown_recipient_is_accepted_like_any_other() {
     assert_eq!(commit.change.premises, vec![], "judged at settlement");
 }
 
+/// Not only the answer: what is committed is the same, and so is all work on it.
 #[tokio::test]
-async fn a_frozen_recipient_is_accepted_like_any_other() {
-    let mut mocks = with_btc();
-    let frozen = User {
-        status: bursar_domain::UserStatus::Frozen,
-        ..build::user(BOB)
-    };
-    has_alias(&mut mocks, "bob", Some(frozen));
-    let commit = sent(mocks, to("bob"), plain()).await;
-    assert_eq!(recipient_of(&commit).user(), Some(BOB));
+async fn whoever_cannot_be_paid_is_committed_as_nobody() {
+    for status in [UserStatus::Frozen, UserStatus::Terminated] {
+        for typed in ["bob", &BOB.to_string()] {
+            let mut unknown = with_btc();
+            answers(&mut unknown, typed, None);
+            let unknown = sent(unknown, to(typed), keyed()).await;
+            let mut stopped = with_btc();
+            let user = User {
+                status,
+                ..build::user(BOB)
+            };
+            answers(&mut stopped, typed, Some(user));
+            assert_eq!(sent(stopped, to(typed), keyed()).await, unknown);
+        }
+    }
+}
+
+/// Accepting a transfer does nothing about its recipient that nobody would not be done for.
+#[tokio::test]
+async fn a_pending_transfer_touches_its_sender_alone() {
+    for found in [None, Some(build::user(BOB))] {
+        let mut mocks = with_btc();
+        answers(&mut mocks, "bob", found);
+        let commit = sent(mocks, to("bob"), plain()).await;
+        let sender = AccountKey::user(ALICE, btc().id);
+        assert_eq!(commit.change.accounts(), [sender]);
+    }
 }
 
 #[tokio::test]
 async fn what_was_asked_is_what_is_committed_and_the_sender_s_view_of_it_is_the_answer() {
     let mut mocks = with_btc();
-    mocks.has_user(build::user(BOB));
+    answers(&mut mocks, &BOB.to_string(), Some(build::user(BOB)));
     let commits = mocks.commits([committed()]);
     let _spawned = mocks.one_task();
     let app = mocks.app();
@@ -244,7 +254,7 @@ async fn what_was_asked_is_what_is_committed_and_the_sender_s_view_of_it_is_the_
 #[tokio::test]
 async fn each_transfer_has_random_bits_of_its_own_in_its_code() {
     let mut mocks = with_btc();
-    mocks.has_user(build::user(BOB));
+    answers(&mut mocks, &BOB.to_string(), Some(build::user(BOB)));
     let mut ids = MockIdSource::new();
     ids.expect_next_transfer_id()
         .return_once(|| Ok(build::transfer_id(9)));
@@ -260,9 +270,9 @@ async fn each_transfer_has_random_bits_of_its_own_in_its_code() {
 #[tokio::test]
 async fn to_oneself_is_refused_before_any_commit() {
     let mut by_id = with_btc();
-    by_id.has_user(build::user(ALICE));
+    answers(&mut by_id, &ALICE.to_string(), Some(build::user(ALICE)));
     let mut by_name = with_btc();
-    has_alias(&mut by_name, "alice", Some(build::user(ALICE)));
+    answers(&mut by_name, "alice", Some(build::user(ALICE)));
     for (mocks, typed) in [(by_id, ALICE.to_string()), (by_name, "alice".to_owned())] {
         let answer = mocks.app().send(&sender(), to(&typed), plain()).await;
         assert!(matches!(
@@ -284,7 +294,7 @@ async fn what_the_key_is_bound_to_replays_whoever_has_the_name_now() {
     let claimed = claim_of(to("bob"), keyed()).await.unwrap();
     for stored in [settled.clone(), pending.clone()] {
         let mut mocks = with_btc();
-        has_alias(&mut mocks, "bob", Some(build::user(ALICE)));
+        answers(&mut mocks, "bob", Some(build::user(ALICE)));
         let bound = StoredClaim {
             fingerprint: claimed.fingerprint,
             fields: vec![],
@@ -322,7 +332,7 @@ async fn a_key_that_is_free_or_another_request_s_does_not_hide_that_it_is_to_one
     };
     for bound in [None, Some(other)] {
         let mut mocks = with_btc();
-        has_alias(&mut mocks, "bob", Some(build::user(ALICE)));
+        answers(&mut mocks, "bob", Some(build::user(ALICE)));
         mocks
             .store
             .expect_find_key()
@@ -350,21 +360,10 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     let mut no_user = with_btc();
     no_user
         .directory
-        .expect_find_user()
+        .expect_find_recipient()
         .times(1)
         .return_once(|_| Err(overloaded()));
-    let mut no_alias = with_btc();
-    no_alias
-        .directory
-        .expect_find_user()
-        .times(1)
-        .return_once(|_| Ok(None));
-    no_alias
-        .directory
-        .expect_find_user_by_alias()
-        .times(1)
-        .return_once(|_| Err(overloaded()));
-    for mocks in [no_asset, no_user, no_alias] {
+    for mocks in [no_asset, no_user] {
         let request = to(&BOB.to_string());
         let answer = mocks.app().send(&sender(), request, plain()).await;
         assert!(matches!(answer, Err(Error::Store(StoreError::Overloaded))));
@@ -374,7 +373,7 @@ async fn a_directory_that_cannot_answer_is_an_error() {
 #[tokio::test]
 async fn without_an_id_there_is_no_transfer() {
     let mut mocks = with_btc();
-    mocks.has_user(build::user(BOB));
+    answers(&mut mocks, &BOB.to_string(), Some(build::user(BOB)));
     let mut ids = MockIdSource::new();
     ids.expect_next_transfer_id()
         .times(1)
@@ -396,8 +395,15 @@ async fn claim_of(request: InternalRequest, options: Options) -> Option<Idempote
     }
     mocks
         .directory
-        .expect_find_user_by_alias()
+        .expect_find_recipient()
         .returning(|_| Ok(None));
+    if let Some(code) = &request.address_book_code {
+        let entry = build_entry(code, &request.recipient);
+        mocks
+            .address_book
+            .expect_find()
+            .return_once(move |_, _| Ok(Some(entry)));
+    }
     sent(mocks, request, options).await.idempotency
 }
 
@@ -469,6 +475,10 @@ async fn equal_requests_have_equal_fingerprints_and_any_other_field_makes_anothe
         },
         InternalRequest {
             custom_id: text("my-2"),
+            ..to("bob")
+        },
+        InternalRequest {
+            address_book_code: text("bob"),
             ..to("bob")
         },
         InternalRequest {
