@@ -18,6 +18,7 @@ mod receiver;
 mod relay;
 mod service;
 
+mod address_book;
 mod amounts;
 mod audit;
 mod callbacks;
@@ -26,6 +27,9 @@ mod crash;
 mod database_crash;
 mod demo;
 mod logs;
+mod recipient_logs;
+mod recipient_timing;
+mod recipients;
 mod refusals;
 mod replicas;
 mod shutdown;
