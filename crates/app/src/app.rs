@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
+    Clock, CredentialStore, Directory, IdSource, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{CallbackUrlPolicy, Error, Keyring, Missing, authenticate::ReplayGuard};
@@ -20,6 +20,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
+    /// Tokens of another issuer; none when they are not accepted.
+    pub token_verifier: Option<Arc<dyn TokenVerifier>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New ids and random bytes.

@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 
 type HmacSha256 = Hmac<Sha256>;
 
+/// What Bursar's own bearer tokens begin with.
+pub(crate) const TOKEN_PREFIX: &str = "bur_";
+
 const CODE_PREFIX: &str = "TRF";
 const NONCE_BYTES: usize = 24;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CommitOutcome, IdSource, MockCredentialStore, MockDirectory, MockTasks, MockTransferQuery,
-    MockTransferStore, Permission, StoreError, Task,
+    CommitOutcome, IdSource, MockCredentialStore, MockDirectory, MockTasks, MockTokenVerifier,
+    MockTransferQuery, MockTransferStore, Permission, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -25,6 +25,8 @@ pub(crate) struct Mocks {
     pub(crate) query: MockTransferQuery,
     pub(crate) directory: MockDirectory,
     pub(crate) credentials: MockCredentialStore,
+    /// None: JWTs are not accepted.
+    pub(crate) token_verifier: Option<MockTokenVerifier>,
     pub(crate) tasks: MockTasks,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -37,6 +39,7 @@ impl Mocks {
             query: MockTransferQuery::new(),
             directory: MockDirectory::new(),
             credentials: MockCredentialStore::new(),
+            token_verifier: None,
             tasks: MockTasks::new(),
             clock: Arc::new(FixedClock::default()),
             ids: Arc::new(SequentialIds::default()),
@@ -49,6 +52,9 @@ impl Mocks {
             query: Arc::new(self.query),
             directory: Arc::new(self.directory),
             credentials: Arc::new(self.credentials),
+            token_verifier: self
+                .token_verifier
+                .map(|mock| -> Arc<dyn TokenVerifier> { Arc::new(mock) }),
             clock: self.clock,
             ids: self.ids,
             tasks: Arc::new(self.tasks),

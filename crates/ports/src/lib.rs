@@ -19,6 +19,7 @@ mod outbox;
 mod query;
 mod store;
 mod tasks;
+mod token_verifier;
 
 pub use clock::Clock;
 pub use credentials::{
@@ -36,10 +37,11 @@ pub use query::{
 };
 pub use store::{CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
+pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
     clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
     ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    store::MockTransferStore, tasks::MockTasks,
+    store::MockTransferStore, tasks::MockTasks, token_verifier::MockTokenVerifier,
 };

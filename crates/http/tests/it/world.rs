@@ -75,6 +75,7 @@ impl World {
             query: query.clone(),
             directory: directory.clone(),
             credentials: credentials.clone(),
+            token_verifier: None,
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
             tasks: tasks.clone(),
