@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
-use bursar_ports::{Clock, IdSource};
+use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
+use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgCredentials, PgDirectory, PgIds,
     PgOutbox, PgQuery, PgStore, PoolConfig,
@@ -25,6 +26,8 @@ pub(crate) struct System {
     pub(crate) app: App,
     /// Delivers callbacks.
     pub(crate) callbacks: CallbackLoop,
+    /// Keeps the keys of another issuer's tokens fresh.
+    pub(crate) jwks: Option<JwksRefresh>,
     /// Work that goes on after answers.
     pub(crate) tasks: BackgroundTasks,
     /// The batch engine; it ends once the application is gone.
@@ -49,11 +52,13 @@ impl System {
         let hint = Arc::new(Notify::new());
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
+        let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             credentials: Arc::new(PgCredentials::new(database.clone())),
+            token_verifier,
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             tasks: Arc::new(tasks.clone()),
@@ -84,6 +89,7 @@ impl System {
         Ok(Self {
             app: App::new(ports, keyring, settings),
             callbacks,
+            jwks,
             tasks,
             engine,
         })
@@ -94,11 +100,12 @@ impl System {
         let Self {
             app,
             callbacks,
+            jwks,
             tasks,
             engine,
         } = self;
         tasks.finish().await;
-        drop((app, callbacks));
+        drop((app, callbacks, jwks));
         if tokio::time::timeout(grace, engine.join()).await.is_err() {
             tracing::warn!("the batch engine did not end in time");
         }
@@ -134,6 +141,21 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
     pool.connections_max = config.pool_size;
     pool
+}
+
+type Verifier = Option<Arc<dyn TokenVerifier>>;
+
+/// What verifies another issuer's tokens, if they are accepted, and the work behind it.
+fn token_verifier(
+    config: Option<&JwtConfig>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Verifier, Option<JwksRefresh>)> {
+    let Some(config) = config else {
+        return Ok((None, None));
+    };
+    let (verifier, refresh) =
+        JwtVerifier::try_new(config.clone(), Arc::clone(clock)).context("jwt")?;
+    Ok((Some(Arc::new(verifier)), refresh))
 }
 
 fn keyring(config: &Config) -> anyhow::Result<Keyring> {

@@ -52,6 +52,7 @@ mod tests {
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
             credentials: Arc::new(MockCredentialStore::new()),
+            token_verifier: None,
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),
             tasks: Arc::new(MockTasks::new()),
