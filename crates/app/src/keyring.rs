@@ -57,6 +57,17 @@ impl Keyring {
         })
     }
 
+    /// The names of the keys for secrets at rest, the one that encrypts first.
+    pub fn sealing_key_ids(&self) -> impl Iterator<Item = &str> {
+        self.sealing_keys.iter().map(|(key_id, _)| key_id.as_str())
+    }
+
+    /// The name of the key that encrypts.
+    pub fn sealing_key_id(&self) -> &str {
+        // There is one, or there would be no keyring.
+        self.sealing_key_ids().next().unwrap_or_default()
+    }
+
     /// The public code of an internal transfer: its id, encrypted under the salt, and the salt.
     pub fn transfer_code(&self, id: TransferId, salt: &CodeSalt) -> String {
         let mut bytes = Vec::with_capacity(18);

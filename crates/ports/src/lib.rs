@@ -17,6 +17,7 @@ mod ids;
 mod notifier;
 mod outbox;
 mod query;
+mod sealed_secrets;
 mod store;
 mod tasks;
 mod token_verifier;
@@ -35,6 +36,7 @@ pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
     TransferFilter, TransferPage, TransferQuery,
 };
+pub use sealed_secrets::{SealedRecord, SealedSecrets};
 pub use store::{CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 pub use token_verifier::{TokenVerifier, VerifiedToken};
@@ -43,5 +45,6 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
     ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    store::MockTransferStore, tasks::MockTasks, token_verifier::MockTokenVerifier,
+    sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
+    token_verifier::MockTokenVerifier,
 };

@@ -26,6 +26,7 @@ pub(crate) async fn serve(
     mut signals: Signals,
     ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    system.require_keys().await?;
     let listener = TcpListener::bind(config.listen)
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let System {
@@ -34,6 +35,7 @@ pub(crate) async fn serve(
         jwks,
         tasks,
         mut engine,
+        ..
     } = system;
     let stop = CancellationToken::new();
     let mut background = JoinSet::new();
