@@ -287,6 +287,4 @@ impl ReplayGuard {
 }
 
 #[cfg(test)]
-mod jwt_tests;
-#[cfg(test)]
 mod tests;

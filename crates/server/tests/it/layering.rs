@@ -1,5 +1,6 @@
 //! The rules that keep the layers apart, read from cargo's metadata and from the sources.
 
+mod grants;
 mod scan;
 mod sources;
 

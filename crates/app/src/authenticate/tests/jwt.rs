@@ -5,7 +5,7 @@ use bursar_ports::{MockTokenVerifier, Permission, StoreError, VerifiedToken};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
-use super::*;
+use super::super::*;
 use crate::test_support::{ALICE, Mocks, unavailable};
 
 const JWT: &str = "header.claims.signature";
