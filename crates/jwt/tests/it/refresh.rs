@@ -1,6 +1,11 @@
 //! How the issuer's keys come, change and go.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use bursar_jwt::{JwksAlgorithm, JwksConfig, JwksSource, JwtConfig, KeyConfig};
 use bursar_ports::{StoreError, TokenVerifier};
@@ -205,8 +210,8 @@ async fn a_client_that_hangs_up_costs_nobody_the_fetch() {
     {
         let mut asked = Box::pin(verifier.jwt.verify(by_new.clone()));
         // Polled once, so that it has asked, and dropped.
-        let polled = tokio::time::timeout(Duration::ZERO, &mut asked).await;
-        assert!(polled.is_err(), "the fetch took no time");
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(asked.as_mut().poll(&mut nobody).is_pending());
     }
     assert!(verifier.accepts(&by_new).await);
     assert_eq!(server.fetches(), 2);

@@ -29,30 +29,25 @@ async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
         .run()
         .await
         .context("not all secrets could be encrypted anew; run it again")?;
-    let mut report = format!(
-        "resealed: {}\nchanged meanwhile: {}\nunreadable: {}\n",
-        done.resealed,
-        done.changed_meanwhile,
-        done.unreadable.len()
-    );
-    let mut left = done.unreadable;
+    let mut report = vec![
+        format!("resealed: {}", done.resealed),
+        format!("changed meanwhile: {}", done.changed_meanwhile),
+        format!("unreadable: {}", done.unreadable.len()),
+    ];
+    let unreadable = |access_key: &String| format!("unreadable access key: {access_key}");
+    report.extend(done.unreadable.iter().map(unreadable));
     if revoke_unreadable {
+        let revoked = done.unreadable.len();
         let grant = Principal::local_operator().grant(Permission::Admin)?;
-        let mut revoked = 0_u64;
-        for access_key in std::mem::take(&mut left) {
+        for access_key in done.unreadable {
             system.app.revoke_access_key(&grant, access_key).await?;
-            revoked = revoked.saturating_add(1);
         }
-        report.push_str(&format!("revoked: {revoked}\n"));
-    }
-    for access_key in &left {
-        report.push_str(&format!("unreadable access key: {access_key}\n"));
+        report.push(format!("revoked: {revoked}"));
     }
     let counted = system.reseal.count().await?;
-    for (key, count) in &counted {
-        report.push_str(&format!("under master key {key}: {count}\n"));
-    }
-    say(&report)?;
+    let under = |(key, count): &(String, u64)| format!("under master key {key}: {count}");
+    report.extend(counted.iter().map(under));
+    say(&format!("{}\n", report.join("\n")))?;
     let first = system.keyring.sealing_key_id();
     let others: u64 = counted
         .iter()

@@ -234,9 +234,10 @@ impl Scene {
         let nobody = self.send(operation, None, "{").await;
         let expected = (401, "credentials.missing");
         hold("nobody", &nobody, if open { (200, "") } else { expected });
-        let each: Vec<&str> = match open {
-            true => vec!["200"; CALLERS.len()],
-            false => cells.split_whitespace().collect(),
+        let each: Vec<&str> = if open {
+            vec!["200"; CALLERS.len()]
+        } else {
+            cells.split_whitespace().collect()
         };
         assert_eq!(
             each.len(),
