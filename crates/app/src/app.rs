@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, Clock, CredentialStore, Directory, IdSource, Tasks, TransferQuery, TransferStore,
+    AddressBook, Clock, CredentialStore, Directory, IdSource, Tasks, TokenVerifier, TransferQuery,
+    TransferStore,
 };
 
 use crate::{CallbackUrlPolicy, Error, Keyring, Missing, authenticate::ReplayGuard};
@@ -22,6 +23,8 @@ pub struct Ports {
     pub address_book: Arc<dyn AddressBook>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
+    /// Tokens of another issuer; none when they are not accepted.
+    pub token_verifier: Option<Arc<dyn TokenVerifier>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New ids and random bytes.

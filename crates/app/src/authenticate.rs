@@ -7,11 +7,12 @@ use std::{
 };
 
 use bursar_domain::Timestamp;
+use bursar_ports::TokenVerifier;
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use crate::{
     App, Error, Principal,
-    keyring::{equal, hash_token, hmac_sha256},
+    keyring::{TOKEN_PREFIX, equal, hash_token, hmac_sha256},
 };
 
 /// How far a signed request's timestamp may be from now, in milliseconds.
@@ -44,7 +45,8 @@ pub enum AuthError {
     /// No credentials at all.
     #[error("credentials are required")]
     Missing,
-    /// A token that is unknown, expired or revoked: one answer for all.
+    /// A token that is unknown, expired or revoked, or a JWT that does not verify: one answer for
+    /// all.
     #[error("the token is not valid")]
     TokenInvalid,
     /// `X-Access-Key` is missing.
@@ -96,12 +98,42 @@ impl AuthError {
 }
 
 impl App {
-    /// Who an opaque bearer token stands for.
+    /// Who a bearer token stands for: one of ours, which its prefix tells, or a JWT where those
+    /// are accepted.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when the token is not accepted, [`Error::Store`] when that cannot
-    /// be found out.
+    /// [`Error::Unauthenticated`] when the token is not accepted, [`Error::NoUser`] when it is a
+    /// JWT that names a user who is unknown here, [`Error::Store`] when that cannot be found out.
     pub async fn authenticate_bearer(&self, token: &str) -> Result<Principal, Error> {
+        match &self.ports.token_verifier {
+            Some(verifier) if !token.starts_with(TOKEN_PREFIX) => {
+                self.authenticate_jwt(verifier.as_ref(), token).await
+            }
+            Some(_) | None => self.authenticate_opaque(token).await,
+        }
+    }
+
+    async fn authenticate_jwt(
+        &self,
+        verifier: &dyn TokenVerifier,
+        token: &str,
+    ) -> Result<Principal, Error> {
+        let verified = verifier.verify(token.to_owned()).await?;
+        let token = verified.ok_or(Error::Unauthenticated(AuthError::TokenInvalid))?;
+        if let Some(user) = token.user {
+            // The issuer may know people that have no account here. Such a token is nobody's: it
+            // must not be taken for an operator's, which is what has no user.
+            let known = self.ports.directory.find_user(user).await?;
+            known.ok_or(Error::NoUser)?;
+        }
+        Ok(Principal {
+            subject: token.subject,
+            user: token.user,
+            permissions: token.permissions,
+        })
+    }
+
+    async fn authenticate_opaque(&self, token: &str) -> Result<Principal, Error> {
         let found = self.ports.credentials.find_token(hash_token(token)).await?;
         let valid = found
             .filter(|token| token.revoked_at.is_none() && token.expires_at > self.now())

@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 
 type HmacSha256 = Hmac<Sha256>;
 
+/// What Bursar's own bearer tokens begin with.
+pub(crate) const TOKEN_PREFIX: &str = "bur_";
+
 const CODE_PREFIX: &str = "TRF";
 const NONCE_BYTES: usize = 24;
 
@@ -52,6 +55,17 @@ impl Keyring {
             sealing_keys,
             code_alphabet,
         })
+    }
+
+    /// The names of the keys for secrets at rest, the one that encrypts first.
+    pub fn sealing_key_ids(&self) -> impl Iterator<Item = &str> {
+        self.sealing_keys.iter().map(|(key_id, _)| key_id.as_str())
+    }
+
+    /// The name of the key that encrypts.
+    pub fn sealing_key_id(&self) -> &str {
+        // There is one, or there would be no keyring.
+        self.sealing_key_ids().next().unwrap_or_default()
     }
 
     /// The public code of an internal transfer: its id, encrypted under the salt, and the salt.

@@ -19,6 +19,7 @@ mod internal;
 mod keyring;
 mod lists;
 mod principal;
+mod reseal;
 mod settle;
 #[cfg(test)]
 mod test_support;
@@ -36,3 +37,4 @@ pub use internal::{InternalRequest, InternalView, UserBalance};
 pub use keyring::{Keyring, SealError};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
 pub use principal::{Grant, Principal};
+pub use reseal::{ResealPass, Resealed};

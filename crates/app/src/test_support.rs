@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
     CommitOutcome, IdSource, MockAddressBook, MockCredentialStore, MockDirectory, MockTasks,
-    MockTransferQuery, MockTransferStore, Permission, StoreError, Task,
+    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, StoreError, Task,
+    TokenVerifier,
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -26,6 +27,8 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) credentials: MockCredentialStore,
+    /// None: JWTs are not accepted.
+    pub(crate) token_verifier: Option<MockTokenVerifier>,
     pub(crate) tasks: MockTasks,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -39,6 +42,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             credentials: MockCredentialStore::new(),
+            token_verifier: None,
             tasks: MockTasks::new(),
             clock: Arc::new(FixedClock::default()),
             ids: Arc::new(SequentialIds::default()),
@@ -52,6 +56,9 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             credentials: Arc::new(self.credentials),
+            token_verifier: self
+                .token_verifier
+                .map(|mock| -> Arc<dyn TokenVerifier> { Arc::new(mock) }),
             clock: self.clock,
             ids: self.ids,
             tasks: Arc::new(self.tasks),

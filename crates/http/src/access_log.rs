@@ -9,7 +9,9 @@ use actix_web::{
     http::{Method, StatusCode},
 };
 
-use crate::{call::Subject, request_id::RequestId, routes::Pattern};
+use crate::{
+    call::Subject, client_address::client_address, request_id::RequestId, routes::Pattern,
+};
 
 /// What the route of an unknown path is called.
 const NO_ROUTE: &str = "none";
@@ -24,6 +26,7 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
     let subject = extensions
         .get::<Subject>()
         .map_or("", |subject| subject.0.as_str());
+    let client = client_address(request).map(|address| address.to_string());
     let method = method_label(request.method());
     let status = answer.status();
     let seconds = started.elapsed().as_secs_f64();
@@ -45,6 +48,7 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
                 seconds,
                 request_id = id.as_str(),
                 subject,
+                client,
                 "answered"
             )
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bursar_ports::IpRange;
+
 /// Limits and time-outs of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -17,6 +19,8 @@ pub struct HttpConfig {
     pub head_read_timeout: Duration,
     /// How long a connection without a request is kept.
     pub keep_alive: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpRange>,
     /// How long requests under way may take to finish after a stop, in whole seconds.
     pub shutdown_timeout: Duration,
 }
@@ -30,6 +34,7 @@ impl Default for HttpConfig {
             body_read_timeout: Duration::from_secs(5),
             head_read_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),
+            trusted_proxies: vec![],
             shutdown_timeout: Duration::from_secs(30),
         }
     }

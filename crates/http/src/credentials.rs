@@ -9,6 +9,8 @@ use actix_web::{
 };
 use bursar_app::{App, AuthError, Error, Principal, SignedRequest};
 
+use crate::client_address::client_address;
+
 const X_ACCESS_KEY: &str = "x-access-key";
 const X_TIMESTAMP: &str = "x-timestamp";
 const X_SIGNATURE: &str = "x-signature";
@@ -70,7 +72,7 @@ fn signed(request: &HttpRequest, body: &[u8]) -> Option<SignedRequest> {
         path_and_query: path_and_query.to_owned(),
         body: body.to_vec(),
         changes: !matches!(*request.method(), Method::GET | Method::HEAD),
-        client: request.peer_addr().map(|address| address.ip()),
+        client: client_address(request),
     })
 }
 

@@ -20,6 +20,7 @@ mod backoffice;
 mod balance;
 mod body;
 mod call;
+mod client_address;
 mod config;
 mod credentials;
 mod fields;

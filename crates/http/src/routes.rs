@@ -103,6 +103,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             credentials: Arc::new(MockCredentialStore::new()),
+            token_verifier: None,
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),
             tasks: Arc::new(MockTasks::new()),

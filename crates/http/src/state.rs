@@ -7,6 +7,7 @@ use std::{
 };
 
 use bursar_app::App;
+use bursar_ports::IpRange;
 
 use crate::HttpConfig;
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) state: HttpState,
     pub(crate) body_bytes_max: usize,
     pub(crate) body_read_timeout: Duration,
+    pub(crate) trusted_proxies: Vec<IpRange>,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             state,
             body_bytes_max: config.body_bytes_max,
             body_read_timeout: config.body_read_timeout,
+            trusted_proxies: config.trusted_proxies.clone(),
         }
     }
 

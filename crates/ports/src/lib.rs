@@ -18,8 +18,10 @@ mod ids;
 mod notifier;
 mod outbox;
 mod query;
+mod sealed_secrets;
 mod store;
 mod tasks;
+mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
 pub use clock::Clock;
@@ -36,12 +38,15 @@ pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
     TransferFilter, TransferPage, TransferQuery,
 };
+pub use sealed_secrets::{SealedRecord, SealedSecrets};
 pub use store::{CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
+pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
     address_book::MockAddressBook, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, store::MockTransferStore, tasks::MockTasks,
+    query::MockTransferQuery, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
+    tasks::MockTasks, token_verifier::MockTokenVerifier,
 };

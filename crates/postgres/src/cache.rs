@@ -44,6 +44,8 @@ impl<V> Clone for Kept<V> {
 /// Values by key, none of them older than the time to live.
 pub(crate) struct ReadCache<K, V> {
     entries: Cache<K, Kept<V>>,
+    /// Keys that had no value. Apart, so that no flood of them drives values out.
+    absent: Option<Cache<K, Mark>>,
     marks: Box<[AtomicU64]>,
     hasher: RandomState,
 }
@@ -59,9 +61,28 @@ where
                 .max_capacity(entries_max)
                 .time_to_live(time_to_live)
                 .build(),
+            absent: None,
             marks: (0..MARKS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// The same cache, which also remembers for some time that there was no value.
+    pub(crate) fn remembering_absence(self, keys_max: u64, time_to_live: Duration) -> Self {
+        let absent = Cache::builder()
+            .max_capacity(keys_max)
+            .time_to_live(time_to_live)
+            .build();
+        Self {
+            absent: Some(absent),
+            ..self
+        }
+    }
+
+    /// Whether there was no value lately, and none was written since.
+    fn is_absent(&self, key: &K) -> bool {
+        let mark = self.absent.as_ref().and_then(|absent| absent.get(key));
+        mark.is_some_and(|mark| mark == self.mark(key))
     }
 
     /// The value, if it was read lately and not written since.
@@ -80,7 +101,7 @@ where
         self.entries.insert(key, Kept { mark, value });
     }
 
-    /// The value, from here or from the database. That there is none is not kept.
+    /// The value, from here or from the database.
     pub(crate) async fn get_or_load<F, L>(
         &self,
         key: K,
@@ -93,8 +114,14 @@ where
         if let Some(value) = self.get(&key) {
             return Ok(Some(value));
         }
+        if self.is_absent(&key) {
+            return Ok(None);
+        }
         let mark = self.mark(&key);
         let Some(value) = load().await?.map(Arc::new) else {
+            if let Some(absent) = &self.absent {
+                absent.insert(key, mark);
+            }
             return Ok(None);
         };
         self.keep(key, mark, Arc::clone(&value));
@@ -138,6 +165,34 @@ mod tests {
         assert_eq!(cache.get_or_load(1, async || Ok(None)).await.unwrap(), None);
         let found = cache.get_or_load(1, async || Ok(Some("one"))).await;
         assert_eq!(found.unwrap().as_deref(), Some(&"one"));
+    }
+
+    #[tokio::test]
+    async fn that_there_is_none_is_kept_where_asked_for_until_it_is_written() {
+        let cache = cache().remembering_absence(2, Duration::from_secs(60));
+        assert_eq!(cache.get_or_load(1, async || Ok(None)).await.unwrap(), None);
+        let again = cache.get_or_load(1, async || Ok(Some("one"))).await;
+        assert_eq!(again.unwrap(), None);
+        cache.forget(&1);
+        let written = cache.get_or_load(1, async || Ok(Some("one"))).await;
+        assert_eq!(written.unwrap().as_deref(), Some(&"one"));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_keys_without_values_takes_no_room_from_values() {
+        let cache = cache().remembering_absence(10, Duration::from_secs(60));
+        let found = cache.get_or_load(0, async || Ok(Some("zero"))).await;
+        assert!(found.unwrap().is_some());
+        for key in 1..1_000 {
+            assert_eq!(
+                cache.get_or_load(key, async || Ok(None)).await.unwrap(),
+                None
+            );
+        }
+        let absent = cache.absent.as_ref().unwrap();
+        absent.run_pending_tasks();
+        assert!(absent.entry_count() <= 10, "{}", absent.entry_count());
+        assert!(cache.get(&0).is_some());
     }
 
     #[tokio::test]

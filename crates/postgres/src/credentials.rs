@@ -1,13 +1,18 @@
 //! Issued tokens and access keys, with what was read lately kept in memory.
 
 mod access_keys;
+mod sealed;
 mod tokens;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::Timestamp;
-use bursar_ports::{AccessKey, CredentialStore, Permission, StoreError, Token, TokenHash};
+use bursar_ports::{
+    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, StoreError,
+    Token, TokenHash,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{cache::ReadCache, pool::Database};
@@ -15,6 +20,14 @@ use crate::{cache::ReadCache, pool::Database};
 /// How long another replica's revocation may go unnoticed here.
 const TIME_TO_LIVE: Duration = Duration::from_secs(10);
 const CREDENTIALS_MAX: u64 = 100_000;
+/// How long a credential that nobody has is not asked for again. Whoever guesses makes a new one
+/// each time, so few are worth remembering.
+const ABSENT_TIME_TO_LIVE: Duration = Duration::from_secs(5);
+const ABSENT_MAX: u64 = 10_000;
+/// How many look-ups may be under way at once: a flood of guesses leaves connections to others.
+const LOOKUPS_MAX: usize = 4;
+/// Longer ones are nobody's: those that were issued have 27 characters.
+const ACCESS_KEY_BYTES_MAX: usize = 64;
 
 /// The credentials, with what was read lately kept in memory.
 #[derive(Clone)]
@@ -22,6 +35,7 @@ pub struct PgCredentials {
     database: Database,
     tokens: Arc<ReadCache<TokenHash, Token>>,
     access_keys: Arc<ReadCache<String, AccessKey>>,
+    lookups: Arc<Semaphore>,
 }
 
 impl PgCredentials {
@@ -29,22 +43,35 @@ impl PgCredentials {
     pub fn new(database: Database) -> Self {
         Self {
             database,
-            tokens: Arc::new(ReadCache::new(CREDENTIALS_MAX, TIME_TO_LIVE)),
-            access_keys: Arc::new(ReadCache::new(CREDENTIALS_MAX, TIME_TO_LIVE)),
+            tokens: Arc::new(cache()),
+            access_keys: Arc::new(cache()),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         }
+    }
+
+    /// Waits for a turn to look something up.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let turn = self.lookups.acquire().await;
+        turn.map_err(|closed| StoreError::Unavailable(closed.into()))
     }
 }
 
 #[async_trait]
 impl CredentialStore for PgCredentials {
     async fn find_token(&self, hash: TokenHash) -> Result<Option<Token>, StoreError> {
-        let load = || tokens::find(self.database.pool(), hash);
+        let load = async || {
+            let _turn = self.turn().await?;
+            tokens::find(self.database.pool(), hash).await
+        };
         let found = self.tokens.get_or_load(hash, load).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn add_token(&self, token: Token) -> Result<(), StoreError> {
-        tokens::add(self.database.pool(), token).await
+        let hash = token.hash;
+        let added = tokens::add(self.database.pool(), token).await;
+        self.tokens.forget(&hash);
+        added
     }
 
     async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
@@ -60,11 +87,14 @@ impl CredentialStore for PgCredentials {
     }
 
     async fn find_access_key(&self, access_key: String) -> Result<Option<AccessKey>, StoreError> {
-        if access_key.contains('\0') {
-            // No `text` holds it, so nobody's key is called that.
+        // No `text` holds a NUL, so nobody's key has one.
+        if access_key.len() > ACCESS_KEY_BYTES_MAX || access_key.contains('\0') {
             return Ok(None);
         }
-        let load = || access_keys::find(self.database.pool(), access_key.clone());
+        let load = async || {
+            let _turn = self.turn().await?;
+            access_keys::find(self.database.pool(), access_key.clone()).await
+        };
         let found = self
             .access_keys
             .get_or_load(access_key.clone(), load)
@@ -73,7 +103,10 @@ impl CredentialStore for PgCredentials {
     }
 
     async fn add_access_key(&self, key: AccessKey) -> Result<(), StoreError> {
-        access_keys::add(self.database.pool(), key).await
+        let access_key = key.access_key.clone();
+        let added = access_keys::add(self.database.pool(), key).await;
+        self.access_keys.forget(&access_key);
+        added
     }
 
     async fn list_access_keys(
@@ -95,12 +128,48 @@ impl CredentialStore for PgCredentials {
     }
 }
 
+#[async_trait]
+impl SealedSecrets for PgCredentials {
+    async fn list_sealed(
+        &self,
+        not_under: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<SealedRecord>, StoreError> {
+        sealed::list(self.database.pool(), not_under, after, limit).await
+    }
+
+    async fn replace_sealed(
+        &self,
+        old: SealedRecord,
+        new: SealedSecret,
+    ) -> Result<bool, StoreError> {
+        let owner = old.belongs_to.clone();
+        let replaced = sealed::replace(self.database.pool(), old, new).await;
+        self.access_keys.forget(&owner);
+        replaced
+    }
+
+    async fn count_sealed(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        sealed::count(self.database.pool()).await
+    }
+}
+
 impl fmt::Debug for PgCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgCredentials")
             .field("database", &self.database)
             .finish_non_exhaustive()
     }
+}
+
+fn cache<K, V>() -> ReadCache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    ReadCache::new(CREDENTIALS_MAX, TIME_TO_LIVE)
+        .remembering_absence(ABSENT_MAX, ABSENT_TIME_TO_LIVE)
 }
 
 fn permission_names(permissions: &[Permission]) -> Vec<&'static str> {

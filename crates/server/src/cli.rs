@@ -54,6 +54,29 @@ Examples:
     /// Issue access keys, with which users sign their requests.
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
+
+    /// Encrypt every secret at rest under the first master key, so that the others can go.
+    #[command(after_help = "\
+It may run while Bursar serves, and as often as you like. It prints how many secrets it encrypted
+anew and how many are under which key, and fails while any is not under the first one. Once all are,
+take the old key out of the configuration (docs/OPERATIONS.md, Rotating secrets).
+
+Examples:
+  BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
+  bursar reseal --revoke-unreadable     # when the old key is lost")]
+    Reseal(ResealArgs),
+}
+
+/// What is done with secrets that cannot be encrypted anew.
+#[derive(Debug, Args)]
+pub(crate) struct ResealArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// Revoke the access keys whose secret cannot be decrypted: their master key is lost, so they
+    /// are of no use to anybody.
+    #[arg(long)]
+    pub(crate) revoke_unreadable: bool,
 }
 
 /// Where the configuration is.
@@ -185,6 +208,7 @@ pub fn run() -> ExitCode {
             Command::AccessKey(AccessKeyCommand::Create(args)) => {
                 commands::create_access_key(args).await
             }
+            Command::Reseal(args) => commands::reseal(args).await,
         }
     })
 }

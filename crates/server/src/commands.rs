@@ -3,6 +3,7 @@
 mod credentials;
 mod demo;
 mod migrate;
+mod reseal;
 mod serve;
 
 use std::{
@@ -15,6 +16,7 @@ use anyhow::Context;
 pub(crate) use credentials::{create_access_key, create_token};
 pub(crate) use demo::demo;
 pub(crate) use migrate::migrate;
+pub(crate) use reseal::reseal;
 pub(crate) use serve::serve;
 
 use crate::config::ConfigErrors;
@@ -36,6 +38,13 @@ pub(crate) fn execute(command: impl Future<Output = anyhow::Result<()>>) -> Exit
             }
         }
     }
+}
+
+/// Writes to standard output.
+fn say(text: &str) -> anyhow::Result<()> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output is closed")
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

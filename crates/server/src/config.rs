@@ -9,6 +9,7 @@
 mod document;
 mod error;
 mod file;
+mod jwt;
 mod parse;
 mod reader;
 mod setting;
@@ -18,6 +19,8 @@ use std::{
 };
 
 use bursar_domain::AssetId;
+use bursar_jwt::JwtConfig;
+use bursar_ports::IpRange;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -71,6 +74,8 @@ pub struct Config {
     pub code_key: Key,
     /// The HTTP server.
     pub http: HttpConfig,
+    /// JWT access tokens; none = they are not accepted.
+    pub jwt: Option<JwtConfig>,
     /// Delivery of callbacks.
     pub callback: CallbackConfig,
     /// Log lines.
@@ -109,6 +114,8 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// Who may say from where a request comes.
+    pub trusted_proxies: Vec<IpRange>,
 }
 
 /// Settings of callbacks.
@@ -177,6 +184,7 @@ impl Config {
         let master_keys = read.list(&setting::MASTER_KEY, parse::named_key);
         let code_key = read.value(&setting::CODE_KEY, parse::key);
         let http = HttpConfig::load(&mut read);
+        let jwt = jwt::load(&mut read, profile);
         let callback = CallbackConfig::load(&mut read, profile);
         let log = LogConfig::load(&mut read);
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
@@ -191,6 +199,7 @@ impl Config {
                 master_keys: master_keys?,
                 code_key: code_key?,
                 http: http?,
+                jwt: jwt?,
                 callback: callback?,
                 log: log?,
                 shutdown_grace: grace?,
@@ -238,11 +247,13 @@ impl HttpConfig {
         let head_timeout = read.value(&setting::HTTP_HEAD_TIMEOUT, parse::millis(100, 60_000));
         let body_timeout = read.value(&setting::HTTP_BODY_TIMEOUT, parse::millis(100, 300_000));
         let keep_alive = read.value(&setting::HTTP_KEEP_ALIVE, parse::millis(0, 600_000));
+        let trusted_proxies = read.list(&setting::HTTP_TRUSTED_PROXIES, parse::ip_range);
         Some(Self {
             workers: workers?.and_then(NonZeroUsize::new),
             head_timeout: head_timeout?,
             body_timeout: body_timeout?,
             keep_alive: keep_alive?,
+            trusted_proxies: trusted_proxies?,
         })
     }
 }

@@ -26,18 +26,28 @@ pub(crate) async fn serve(
     mut signals: Signals,
     ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    system.require_keys().await?;
     let listener = TcpListener::bind(config.listen)
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let System {
         app,
         callbacks,
+        jwks,
         tasks,
         mut engine,
+        ..
     } = system;
     let stop = CancellationToken::new();
     let mut background = JoinSet::new();
     background.spawn(callbacks.run(stop.clone()));
     background.spawn(settle_pending(app.clone(), stop.clone()));
+    if let Some(jwks) = jwks {
+        let stop = stop.clone();
+        background.spawn(async move {
+            // It has no end of its own.
+            let _stopped = stop.run_until_cancelled_owned(jwks.run()).await;
+        });
+    }
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
@@ -89,6 +99,7 @@ fn http_config(config: &Config) -> HttpConfig {
         head_read_timeout: config.http.head_timeout,
         body_read_timeout: config.http.body_timeout,
         keep_alive: config.http.keep_alive,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         // Whole seconds, and never none: what is under way must have a chance.
         shutdown_timeout: config.shutdown_grace.max(Duration::from_secs(1)),
         ..defaults

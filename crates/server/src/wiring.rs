@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, Settings};
+use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, ResealPass, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
-use bursar_ports::{Clock, IdSource};
+use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
+use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCredentials, PgDirectory,
     PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
@@ -25,6 +26,12 @@ pub(crate) struct System {
     pub(crate) app: App,
     /// Delivers callbacks.
     pub(crate) callbacks: CallbackLoop,
+    /// Encrypts secrets anew.
+    pub(crate) reseal: ResealPass,
+    /// The keys for secrets.
+    pub(crate) keyring: Arc<Keyring>,
+    /// Keeps the keys of another issuer's tokens fresh.
+    pub(crate) jwks: Option<JwksRefresh>,
     /// Work that goes on after answers.
     pub(crate) tasks: BackgroundTasks,
     /// The batch engine; it ends once the application is gone.
@@ -49,12 +56,15 @@ impl System {
         let hint = Arc::new(Notify::new());
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
+        let credentials = Arc::new(PgCredentials::new(database.clone()));
+        let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
-            credentials: Arc::new(PgCredentials::new(database.clone())),
+            credentials: credentials.clone(),
+            token_verifier,
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             tasks: Arc::new(tasks.clone()),
@@ -68,6 +78,11 @@ impl System {
         let settings = Settings {
             root_asset: config.root_asset,
             callback_urls: CallbackUrlPolicy { http_hosts },
+        };
+        let reseal = ResealPass {
+            secrets: credentials,
+            keyring: Arc::clone(&keyring),
+            ids: Arc::clone(&ids),
         };
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),
@@ -83,11 +98,39 @@ impl System {
             hint,
         };
         Ok(Self {
-            app: App::new(ports, keyring, settings),
+            app: App::new(ports, Arc::clone(&keyring), settings),
             callbacks,
+            reseal,
+            keyring,
+            jwks,
             tasks,
             engine,
         })
+    }
+
+    /// Refuses to go on when secrets rest under keys that are not configured: every request that
+    /// is signed with one of them would fail.
+    pub(crate) async fn require_keys(&self) -> anyhow::Result<()> {
+        let missing = self
+            .reseal
+            .missing_keys()
+            .await
+            .context("the secrets at rest cannot be counted")?;
+        for (key, count) in &missing {
+            tracing::error!(
+                key,
+                count,
+                "secrets rest under a master key that is not configured"
+            );
+        }
+        let names: Vec<&str> = missing.iter().map(|(key, _)| key.as_str()).collect();
+        anyhow::ensure!(
+            names.is_empty(),
+            "master_key: secrets rest under {}, which is not configured: put it back behind the \
+             first one and run bursar reseal; if it is lost, run bursar reseal --revoke-unreadable",
+            names.join(", ")
+        );
+        Ok(())
     }
 
     /// Ends what commands without a server have started.
@@ -97,6 +140,7 @@ impl System {
             callbacks,
             tasks,
             engine,
+            ..
         } = self;
         tasks.finish().await;
         drop((app, callbacks));
@@ -135,6 +179,21 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
     pool.connections_max = config.pool_size;
     pool
+}
+
+type Verifier = Option<Arc<dyn TokenVerifier>>;
+
+/// What verifies another issuer's tokens, if they are accepted, and the work behind it.
+fn token_verifier(
+    config: Option<&JwtConfig>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Verifier, Option<JwksRefresh>)> {
+    let Some(config) = config else {
+        return Ok((None, None));
+    };
+    let (verifier, refresh) =
+        JwtVerifier::try_new(config.clone(), Arc::clone(clock)).context("jwt")?;
+    Ok((Some(Arc::new(verifier)), refresh))
 }
 
 fn keyring(config: &Config) -> anyhow::Result<Keyring> {

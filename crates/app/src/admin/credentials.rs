@@ -7,7 +7,7 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     App, Error, FieldError, Grant, Missing,
-    keyring::{hash_token, random_text},
+    keyring::{TOKEN_PREFIX, hash_token, random_text},
 };
 
 /// What a new token is to be.
@@ -65,7 +65,8 @@ impl App {
             require_user_permissions(&new.permissions)?;
         }
         self.require_user_exists(new.user).await?;
-        let secret = format!("bur_{}", random_text(self.ports.ids.random_bytes()));
+        let random = random_text(self.ports.ids.random_bytes());
+        let secret = format!("{TOKEN_PREFIX}{random}");
         let created_at = self.now();
         let lifetime_us = i64::from(new.ttl_seconds).saturating_mul(1_000_000);
         let token = Token {

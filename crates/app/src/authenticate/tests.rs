@@ -1,5 +1,7 @@
 //! Credentials: what is accepted, and the one code for each thing that is not (contract §0).
 
+mod jwt;
+
 use bursar_domain::UserId;
 use bursar_ports::{AccessKey, Permission, SealedSecret, StoreError, Token};
 use bursar_testkit::FixedClock;

@@ -193,6 +193,27 @@ async fn a_key_may_be_bound_to_addresses() {
 }
 
 #[actix_web::test]
+async fn behind_a_trusted_proxy_the_client_is_who_the_proxy_says() {
+    let mut world = World::new();
+    world.config.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a range")];
+    let range: IpRange = "203.0.113.0/24".parse().expect("a range");
+    locked(&world.credentials.keys)[0].allowed_ips = vec![range];
+    for (peer, forwarded, status) in [
+        ("10.0.0.1:4000", "203.0.113.9", 200),
+        ("10.0.0.1:4000", "198.51.100.1, 203.0.113.9", 200),
+        // Written by the client itself, in front of the proxy's word or without a proxy.
+        ("10.0.0.1:4000", "203.0.113.9, 198.51.100.1", 403),
+        ("198.51.100.1:4000", "203.0.113.9", 403),
+        ("10.0.0.1:4000", "unknown", 403),
+    ] {
+        let sent = signed(Sent::get(BALANCE), BALANCE, "", now_ms());
+        let sent = sent.from(peer).header("X-Forwarded-For", forwarded);
+        let answer = world.send(sent).await;
+        assert_eq!(answer.status, status, "{peer} {forwarded}: {}", answer.body);
+    }
+}
+
+#[actix_web::test]
 async fn a_bearer_token_counts_before_a_signature() {
     let world = World::new();
     let sent = Sent::get(BALANCE)

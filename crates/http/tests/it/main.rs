@@ -17,7 +17,6 @@ mod observed;
 mod openapi;
 mod openapi_scenes;
 mod outages;
-mod permissions;
 mod served;
 mod service_pages;
 mod story;

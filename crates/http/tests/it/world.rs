@@ -76,6 +76,7 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             credentials: credentials.clone(),
+            token_verifier: None,
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
             tasks: tasks.clone(),

@@ -1,6 +1,11 @@
 //! Tokens and access keys.
 
-use bursar_ports::{AccessKey, CredentialStore, Permission, SealedSecret, Token, TokenHash};
+use std::time::{Duration, Instant};
+
+use bursar_ports::{
+    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, Token,
+    TokenHash,
+};
 use bursar_postgres::PgCredentials;
 use uuid::Uuid;
 
@@ -134,4 +139,94 @@ async fn a_permission_that_nobody_knows_is_an_error() {
         .run("UPDATE directory.tokens SET permissions = '{admin,root}'")
         .await;
     assert!(store.find_token(token(1).hash).await.is_err());
+}
+
+#[tokio::test]
+async fn that_nobody_has_a_credential_is_remembered_for_some_seconds() {
+    let mut fixture = Fixture::new().await;
+    let here = PgCredentials::new(fixture.database.clone());
+    let elsewhere = PgCredentials::new(fixture.database.clone());
+    let (token, key) = (token(1), access_key(1));
+    let asked = Instant::now();
+    assert_eq!(here.find_token(token.hash).await.unwrap(), None);
+    let name = key.access_key.clone();
+    assert_eq!(here.find_access_key(name.clone()).await.unwrap(), None);
+    elsewhere.add_token(token.clone()).await.unwrap();
+    elsewhere.add_access_key(key.clone()).await.unwrap();
+    // Nothing is asked of the database, which could not answer.
+    fixture
+        .run("ALTER TABLE directory.tokens RENAME TO hidden; ALTER TABLE directory.access_keys RENAME TO hidden_too")
+        .await;
+    assert_eq!(here.find_token(token.hash).await.unwrap(), None);
+    assert_eq!(here.find_access_key(name.clone()).await.unwrap(), None);
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "the machine is too slow to tell"
+    );
+    fixture
+        .run("ALTER TABLE directory.hidden RENAME TO tokens; ALTER TABLE directory.hidden_too RENAME TO access_keys")
+        .await;
+    let found = async || here.find_token(token.hash).await.unwrap().is_some();
+    let wait = async {
+        while !found().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let within = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    assert!(within.is_ok(), "it was remembered for ever");
+    assert_eq!(here.find_access_key(name).await.unwrap(), Some(key));
+}
+
+#[tokio::test]
+async fn names_that_nobody_was_ever_given_are_neither_looked_up_nor_kept() {
+    let mut fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    fixture
+        .run("ALTER TABLE directory.access_keys RENAME TO hidden")
+        .await;
+    for name in ["B".repeat(65), "B".repeat(100_000), "B\0".to_owned()] {
+        assert_eq!(store.find_access_key(name).await.unwrap(), None);
+    }
+    assert!(store.find_access_key("B".repeat(64)).await.is_err());
+}
+
+#[tokio::test]
+async fn secrets_in_use_are_listed_counted_and_replaced_where_unchanged() {
+    let fixture = Fixture::new().await;
+    let store = PgCredentials::new(fixture.database.clone());
+    for number in 1..=4 {
+        store.add_access_key(access_key(number)).await.unwrap();
+    }
+    let revoked = "BAK4".to_owned();
+    store.revoke_access_key(revoked, at(5)).await.unwrap();
+    let record = |number: u128| SealedRecord {
+        belongs_to: format!("BAK{number}"),
+        secret: access_key(number).secret,
+    };
+    let list = async |after: Option<&str>, limit| {
+        let after = after.map(str::to_owned);
+        store
+            .list_sealed("k2".to_owned(), after, limit)
+            .await
+            .unwrap()
+    };
+    assert_eq!(list(None, 2).await, [record(1), record(2)]);
+    assert_eq!(list(Some("BAK2"), 2).await, [record(3)]);
+    assert_eq!(store.count_sealed().await.unwrap(), [("k1".to_owned(), 3)]);
+
+    let new = SealedSecret {
+        key_id: "k2".to_owned(),
+        bytes: vec![9],
+    };
+    // Found before, so that the memory of it has to go.
+    let name = "BAK1".to_owned();
+    store.find_access_key(name.clone()).await.unwrap();
+    assert!(store.replace_sealed(record(1), new.clone()).await.unwrap());
+    let found = store.find_access_key(name).await.unwrap().unwrap();
+    assert_eq!(found.secret, new);
+    let again = store.replace_sealed(record(1), new.clone()).await.unwrap();
+    assert!(!again, "it is not the old one any more");
+    assert_eq!(list(None, 9).await, [record(2), record(3)]);
+    let counted = store.count_sealed().await.unwrap();
+    assert_eq!(counted, [("k1".to_owned(), 2), ("k2".to_owned(), 1)]);
 }

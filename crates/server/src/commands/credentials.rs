@@ -1,14 +1,11 @@
 //! `bursar token create` and `bursar access-key create`.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::path::Path;
 
-use anyhow::Context;
 use bursar_app::{App, Error, Grant, NewAccessKey, NewToken, Principal};
 use bursar_ports::Permission;
 
+use super::say;
 use crate::{
     cli::{AccessKeyArgs, TokenArgs},
     config::{Config, Sources},
@@ -63,10 +60,4 @@ async fn with_app<T>(
     let done = work(&system.app, &grant).await;
     system.finish(config.shutdown_grace).await;
     Ok(done?)
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output is closed")
 }

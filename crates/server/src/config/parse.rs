@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use bursar_domain::AssetId;
+use bursar_ports::IpRange;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -69,6 +70,10 @@ where
             let (min, max) = (range.start(), range.end());
             format!("is not a whole number from {min} to {max}")
         })
+}
+
+pub(super) fn ip_range(text: &str) -> Parsed<IpRange> {
+    text.parse().map_err(|error| format!("is {error}"))
 }
 
 /// Only the form: whether a database answers there shows at start.

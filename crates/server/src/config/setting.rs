@@ -1,5 +1,7 @@
 //! Every setting: its key, its default and what it means.
 
+pub(super) mod jwt;
+
 /// What the name of every variable begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "BURSAR_";
 
@@ -203,6 +205,18 @@ pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const HTTP_TRUSTED_PROXIES: Setting = Setting {
+    key: "http.trusted_proxies",
+    default: Default::Missing("no proxy is trusted, and the client is whoever connects"),
+    form: "IP addresses and CIDR ranges",
+    example: "10.0.0.0/8",
+    list: true,
+    help: "The proxies whose `X-Forwarded-For` is believed. The client is then the last address in \
+           it that is none of these; access keys' address lists, limits and the log go by it. Every \
+           one of them must append the address that it was called from. `Forwarded` is not read.",
+    ..PLAIN
+};
+
 pub(super) const CALLBACK_HTTP_HOSTS: Setting = Setting {
     key: "callback.http_hosts",
     default: Default::ByProfile {
@@ -268,7 +282,7 @@ pub(super) const SHUTDOWN_GRACE: Setting = Setting {
 };
 
 /// Every setting, in the order of the documentation.
-pub(super) const ALL: [&Setting; 21] = [
+pub(super) const ALL: &[&Setting] = &[
     &PROFILE,
     &LISTEN,
     &ROOT_ASSET,
@@ -284,6 +298,16 @@ pub(super) const ALL: [&Setting; 21] = [
     &HTTP_HEAD_TIMEOUT,
     &HTTP_BODY_TIMEOUT,
     &HTTP_KEEP_ALIVE,
+    &HTTP_TRUSTED_PROXIES,
+    &jwt::ISSUER,
+    &jwt::AUDIENCE,
+    &jwt::ALGORITHMS,
+    &jwt::JWKS_URL,
+    &jwt::JWKS_FILE,
+    &jwt::SECRET,
+    &jwt::LEEWAY,
+    &jwt::USER_CLAIM,
+    &jwt::REFRESH,
     &CALLBACK_HTTP_HOSTS,
     &CALLBACK_CONCURRENCY,
     &CALLBACK_POLL,

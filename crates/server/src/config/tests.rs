@@ -32,7 +32,7 @@ pub(super) fn load_file(text: &str) -> Result<Config, ConfigErrors> {
     })
 }
 
-fn with(pairs: &[(&str, &str)], text: &str) -> Result<Config, ConfigErrors> {
+pub(super) fn with(pairs: &[(&str, &str)], text: &str) -> Result<Config, ConfigErrors> {
     let mut variables = required();
     variables.extend(environment(pairs));
     Config::load(&Sources {
@@ -42,7 +42,7 @@ fn with(pairs: &[(&str, &str)], text: &str) -> Result<Config, ConfigErrors> {
     })
 }
 
-fn complaints(pairs: &[(&str, &str)], text: &str) -> Vec<String> {
+pub(super) fn complaints(pairs: &[(&str, &str)], text: &str) -> Vec<String> {
     let errors = with(pairs, text).unwrap_err();
     errors.0.iter().map(ToString::to_string).collect()
 }
@@ -201,6 +201,29 @@ fn development_lets_callbacks_come_home_and_logs_for_people() {
     assert!(
         complaints[0].contains("is neither a host name"),
         "{complaints:?}"
+    );
+}
+
+#[test]
+fn proxies_are_addresses_and_ranges() {
+    let proxies = [("BURSAR_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
+    let config = with(&proxies, "").unwrap();
+    let shown: Vec<String> = config
+        .http
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, ["10.0.0.0/8", "::1/128"]);
+    let told = complaints(
+        &[],
+        "[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]\n",
+    );
+    assert_eq!(
+        told,
+        [
+            "http.trusted_proxies: \"proxy\" is not an IP address or CIDR range (from bursar.toml, line 2)"
+        ]
     );
 }
 

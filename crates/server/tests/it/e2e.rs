@@ -3,7 +3,8 @@
 //! * `process` starts the binary and ends it whatever becomes of the test; `service` and
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
-//!   audits it, `exchange` gives it assets, users and money, `load` keeps it busy.
+//!   audits it, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `load` keeps
+//!   it busy.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
 //! end. Only loopback addresses are used.
@@ -12,6 +13,7 @@ mod books;
 mod client;
 mod demo_process;
 mod exchange;
+mod issuer;
 mod load;
 mod process;
 mod receiver;
@@ -26,12 +28,15 @@ mod configuration;
 mod crash;
 mod database_crash;
 mod demo;
+mod jwt;
 mod logs;
+mod permissions;
 mod recipient_logs;
 mod recipient_timing;
 mod recipients;
 mod refusals;
 mod replicas;
+mod reseal;
 mod shutdown;
 mod tour;
 

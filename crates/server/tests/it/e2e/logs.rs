@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 
 use super::{
     books::Books,
-    client::Client,
+    client::{Answer, Client},
     exchange::{DEPOSIT, Exchange, INTERNAL, WAIT},
+    issuer,
     receiver::Receiver,
     service::{CODE_KEY, MASTER_KEY, Service},
 };
 
-const DEBUG: (&str, &str) = ("BURSAR_LOG_LEVEL", "debug");
+/// Everything that anybody in the process has to say.
+const TRACE: (&str, &str) = ("BURSAR_LOG_LEVEL", "trace");
 /// In everything that a request may carry and that is nobody's business.
 const CANARY: &str = "canary-1f0e";
 
@@ -21,7 +23,9 @@ const ID: &str = "77777777-7777-4777-8777-777777777777";
 #[tokio::test]
 async fn no_secret_and_nothing_personal_is_ever_logged() {
     let database = TestDatabase::create().await;
-    let service = Service::start_with(database.url(), &[DEBUG]).await;
+    let mut settings = issuer::SETTINGS.to_vec();
+    settings.push(TRACE);
+    let service = Service::start_with(database.url(), &settings).await;
     let client = service.client();
     let exchange = Exchange::open(database.url(), &client, 1).await;
     exchange
@@ -31,7 +35,10 @@ async fn no_secret_and_nothing_personal_is_ever_logged() {
     let callbacks = format!("/{CANARY}?{CANARY}");
     let (access_key, secret_key) = make_user(&client, &exchange).await;
     move_money(&client, &exchange, &receiver.url(&callbacks)).await;
-    be_refused(&client, &exchange, &access_key).await;
+    let jwts = use_jwts(&client, &exchange.traders[0].id).await;
+    for answer in be_refused(&client, &exchange, &access_key).await {
+        assert!(!answer.text.contains(CANARY), "{}", answer.text);
+    }
     Books::of(database.url()).delivered().await;
     assert_eq!(receiver.received(&callbacks).len(), 2);
 
@@ -46,12 +53,28 @@ async fn no_secret_and_nothing_personal_is_ever_logged() {
         password,
         MASTER_KEY.split_once(':').unwrap().1,
         CODE_KEY,
+        issuer::SECRET,
+        &jwts[0],
+        &jwts[1],
     ] {
         assert!(secret.len() > 8, "{secret} is found in anything");
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} was logged");
     }
-    assert!(log.contains("DEBUG"), "nothing was logged at all");
+    assert!(log.contains("TRACE"), "nothing was logged at all");
+}
+
+/// A JWT that is good and one that is not; what is left of each is its signature.
+async fn use_jwts(client: &Client, user: &str) -> [String; 2] {
+    let mut claims = issuer::claims("alice", Some(user), "allow_balance");
+    claims["email"] = json!(format!("{CANARY}@example.com"));
+    let good = issuer::token(&claims);
+    client.with(&good).get("/balance").await.ok();
+    claims["exp"] = json!(1);
+    let expired = issuer::token(&claims);
+    let refused = client.with(&expired).get("/balance").await;
+    refused.refused(401, "token.invalid");
+    [good, expired].map(|token| token.rsplit('.').next().unwrap().to_owned())
 }
 
 /// Makes the secret user through the admin API, and an access key for it.
@@ -95,32 +118,54 @@ async fn move_money(client: &Client, exchange: &Exchange, callback_url: &str) {
     backoffice.get(&list).await.ok();
 }
 
-/// Requests that do not work.
-async fn be_refused(client: &Client, exchange: &Exchange, access_key: &str) {
+/// Requests that do not work, and what is said to them.
+async fn be_refused(client: &Client, exchange: &Exchange, access_key: &str) -> Vec<Answer> {
     let trading = client.with(&exchange.traders[0].token);
     let wrong = client.with(&format!("bur_{CANARY}"));
-    wrong.get("/balance").await.refused(401, "token.invalid");
+    let unknown = wrong.get("/balance").await.refused(401, "token.invalid");
     let signed = [
         ("x-access-key", access_key),
         ("x-timestamp", "1"),
         ("x-signature", CANARY),
     ];
-    let refused = client.get_with("/balance", &signed).await;
-    refused.refused(401, "timestamp.expired");
+    let stale = client.get_with("/balance", &signed).await;
+    let stale = stale.refused(401, "timestamp.expired");
     let broken = format!(r#"{{"{CANARY}": "{CANARY}", "amount": "{CANARY}", "note": {CANARY}}}"#);
-    let refused = trading.post(INTERNAL, broken).await;
-    refused.refused(400, "json.malformed");
-    let wrong = json!({"currency_code": CANARY, "amount": CANARY, "recipient": CANARY});
-    let refused = trading.post(INTERNAL, wrong.to_string()).await;
-    assert_eq!(refused.status, 400);
+    let broken = trading.post(INTERNAL, broken).await;
+    let broken = broken.refused(400, "json.malformed");
+    let wrong = json!({
+        "currency_code": CANARY, "amount": CANARY, "recipient": CANARY, "note": [CANARY],
+        "custom_id": {CANARY: CANARY}, "callback_url": format!("ftp://{CANARY}?{CANARY}"),
+    });
+    let headers = [("idempotency-key", "blanks are not allowed")];
+    let fields = trading
+        .post_with(INTERNAL, wrong.to_string(), &headers)
+        .await;
+    assert_eq!(fields.status, 400);
+    let reused = json!({
+        "currency_code": "btc", "amount": "0.4", "recipient": format!("{CANARY}@example.com"),
+        "note": format!("another {CANARY}"), "custom_id": CANARY,
+    });
+    let reused = trading.post_with(INTERNAL, reused.to_string(), &[("idempotency-key", CANARY)]);
+    let reused = reused.await.refused(422, "idempotency.key_reused");
     let admin = client.with(&exchange.admin);
+    // An unknown name is told to whoever sent it, so that it can be mended.
     let wrong = json!({"username": "x", "email": CANARY, CANARY: CANARY}).to_string();
-    let refused = admin.put(&format!("/admin/v1/users/{ID}"), wrong).await;
-    assert_eq!(refused.status, 400);
+    let named = admin.put(&format!("/admin/v1/users/{ID}"), wrong).await;
+    assert_eq!(named.status, 400);
+    let taken = json!({
+        "username": "x", "email": format!("{CANARY}@example.com"), "roles": [], "status": "Active",
+    });
+    let path = "/admin/v1/users/88888888-8888-4888-8888-888888888888";
+    let taken = admin.put(path, taken.to_string()).await;
+    let taken = taken.refused(422, "email.taken");
     let nothing = trading.get(&format!("/{CANARY}")).await;
-    nothing.refused(404, "route.unknown");
-    let nothing = trading.get(&format!("{INTERNAL}/TRF{CANARY}")).await;
-    nothing.refused(404, "transfer.unknown");
+    let nothing = nothing.refused(404, "route.unknown");
+    let nobody = trading.get(&format!("{INTERNAL}/TRF{CANARY}")).await;
+    let nobody = nobody.refused(404, "transfer.unknown");
+    vec![
+        unknown, stale, broken, fields, reused, taken, nothing, nobody,
+    ]
 }
 
 #[tokio::test]

@@ -51,6 +51,15 @@ impl Service {
         }
     }
 
+    /// Starts it where it must not serve, and gives what it says.
+    pub(super) async fn refused(database_url: &str, settings: &[(&str, &str)]) -> Ended {
+        let mut all = environment(database_url);
+        all.extend(settings);
+        let ended = run(&["serve"], &all).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        ended
+    }
+
     /// A client without credentials.
     pub(super) fn client(&self) -> Client {
         self.client.clone()

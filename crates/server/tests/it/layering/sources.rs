@@ -22,6 +22,11 @@ impl Source {
             || self.path.ends_with("/tests.rs")
     }
 
+    /// The file without comments and string literals.
+    pub(super) fn code(&self) -> &str {
+        &self.scanned.code
+    }
+
     pub(super) fn is_below(&self, prefix: &str) -> bool {
         self.path.strip_prefix(prefix).is_some_and(|rest| {
             prefix.ends_with('/') || rest.starts_with('/') || rest.starts_with('.')

@@ -1,0 +1,107 @@
+//! Changing the key under which secrets rest: everything is encrypted anew under the first key, so
+//! that the others can leave the configuration.
+//!
+//! It is safe while Bursar serves, and can be broken off and repeated: each secret is replaced only
+//! where it is still the one that was read, and both keys are configured meanwhile.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bursar_ports::{IdSource, SealedRecord, SealedSecrets, StoreError};
+
+use crate::{Keyring, SealError};
+
+/// How many secrets are read at once.
+const BATCH: u32 = 100;
+
+/// Encrypts secrets anew.
+#[derive(Clone)]
+pub struct ResealPass {
+    /// Where the secrets are.
+    pub secrets: Arc<dyn SealedSecrets>,
+    /// The keys: the first one encrypts.
+    pub keyring: Arc<Keyring>,
+    /// New nonces.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// What became of the secrets that were not under the first key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// They are now.
+    pub resealed: u64,
+    /// Somebody else changed or revoked them meanwhile.
+    pub changed_meanwhile: u64,
+    /// The access keys whose secret cannot be decrypted, for want of its key or because it was
+    /// tampered with.
+    pub unreadable: Vec<String>,
+}
+
+impl ResealPass {
+    /// Goes once through everything that is not under the first key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the secrets cannot be read or replaced; what was replaced stays so.
+    pub async fn run(&self) -> Result<Resealed, StoreError> {
+        let mut done = Resealed::default();
+        let mut after = None;
+        loop {
+            let under = self.keyring.sealing_key_id().to_owned();
+            let batch = self.secrets.list_sealed(under, after, BATCH).await?;
+            let Some(last) = batch.last() else {
+                return Ok(done);
+            };
+            after = Some(last.belongs_to.clone());
+            for record in batch {
+                self.reseal(record, &mut done).await?;
+            }
+        }
+    }
+
+    async fn reseal(&self, record: SealedRecord, done: &mut Resealed) -> Result<(), StoreError> {
+        let random = self.ids.random_bytes();
+        let sealed = self
+            .keyring
+            .open(&record.secret, &record.belongs_to)
+            .and_then(|secret| self.keyring.seal(&secret, &record.belongs_to, random));
+        match sealed {
+            Ok(sealed) => {
+                let count = if self.secrets.replace_sealed(record, sealed).await? {
+                    &mut done.resealed
+                } else {
+                    &mut done.changed_meanwhile
+                };
+                *count = count.saturating_add(1);
+            }
+            Err(SealError::NoKey | SealError::Failed) => done.unreadable.push(record.belongs_to),
+        }
+        Ok(())
+    }
+
+    /// The keys that secrets are under and that are not configured, with how many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the secrets cannot be counted.
+    pub async fn missing_keys(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let configured: BTreeSet<&str> = self.keyring.sealing_key_ids().collect();
+        let counted = self.secrets.count_sealed().await?;
+        let missing = |(key_id, _): &(String, u64)| !configured.contains(key_id.as_str());
+        Ok(counted.into_iter().filter(missing).collect())
+    }
+
+    /// How many secrets there are under each key, the configured ones that none is under included.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the secrets cannot be counted.
+    pub async fn count(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut counted = self.secrets.count_sealed().await?;
+        for key_id in self.keyring.sealing_key_ids() {
+            if !counted.iter().any(|(counted, _)| counted == key_id) {
+                counted.push((key_id.to_owned(), 0));
+            }
+        }
+        Ok(counted)
+    }
+}
+
+#[cfg(test)]
+mod tests;
