@@ -17,6 +17,8 @@ mod ids;
 mod notifier;
 mod outbox;
 mod query;
+mod rate_limiter;
+mod replay_guard;
 mod store;
 mod tasks;
 
@@ -34,6 +36,8 @@ pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
     TransferFilter, TransferPage, TransferQuery,
 };
+pub use rate_limiter::{Allowance, Quota, RateLimiter};
+pub use replay_guard::ReplayGuard;
 pub use store::{CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 
@@ -41,5 +45,6 @@ pub use tasks::{Task, Tasks};
 pub use {
     clock::MockClock, credentials::MockCredentialStore, directory::MockDirectory,
     ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    store::MockTransferStore, tasks::MockTasks,
+    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard, store::MockTransferStore,
+    tasks::MockTasks,
 };
