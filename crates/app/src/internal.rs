@@ -77,6 +77,8 @@ impl App {
         });
         let asset = self.asset(request.currency, Missing::Currency).await?;
         let amount = amount_in("amount", request.amount, asset.scale)?;
+        // Kept until it is known what became of the recipient.
+        let turn = Some(self.require_recipient_tries(sender).await?);
         let recipient = self.resolve(request.recipient).await?;
         let new = NewTransfer {
             id: self.ports.ids.next_transfer_id().await?,
@@ -93,10 +95,10 @@ impl App {
         let opened =
             Transfer::internal(new, sender, recipient, self.new_salt()?, request.custom_id);
         let answer = match opened {
-            Ok(change) => self.create(change, claim, options.wait).await?,
+            Ok(change) => self.create(change, claim, options.wait, turn).await?,
             // Whom a name means can change between a request and its repetition.
             Err(reason) => match self.answered_before(claim.as_ref()).await? {
-                Some(transfer) => self.conclude(transfer, true, options.wait).await,
+                Some(transfer) => self.conclude(transfer, true, options.wait, turn).await,
                 None => {
                     return Err(Error::Refused {
                         reason,
