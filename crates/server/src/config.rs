@@ -9,6 +9,7 @@
 mod document;
 mod error;
 mod file;
+mod limits;
 mod parse;
 mod reader;
 mod setting;
@@ -23,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 use file::ConfigFile;
+pub use limits::LimitsConfig;
 use reader::Reader;
 pub use setting::Setting;
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Delivery of callbacks.
     pub callback: CallbackConfig,
+    /// Limits, and what replicas share.
+    pub limits: LimitsConfig,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests under way may take to end after a signal to stop.
@@ -178,6 +182,7 @@ impl Config {
         let code_key = read.value(&setting::CODE_KEY, parse::key);
         let http = HttpConfig::load(&mut read);
         let callback = CallbackConfig::load(&mut read, profile);
+        let limits = LimitsConfig::load(&mut read);
         let log = LogConfig::load(&mut read);
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
@@ -192,6 +197,7 @@ impl Config {
                 code_key: code_key?,
                 http: http?,
                 callback: callback?,
+                limits: limits?,
                 log: log?,
                 shutdown_grace: grace?,
                 warnings,

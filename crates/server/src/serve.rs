@@ -33,12 +33,19 @@ pub(crate) async fn serve(
         callbacks,
         tasks,
         mut engine,
+        redis,
     } = system;
     let stop = CancellationToken::new();
     let mut background = JoinSet::new();
     background.spawn(callbacks.run(stop.clone()));
     background.spawn(settle_pending(app.clone(), stop.clone()));
     background.spawn(metrics.clone().keep_up(stop.clone()));
+
+    if let Some(redis) = redis {
+        // Before the first request, so that none of them finds it away that is there.
+        redis.connect().await;
+        background.spawn(redis.run(stop.clone()));
+    }
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let welcome = Arc::clone(&state.ready);

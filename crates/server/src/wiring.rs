@@ -1,10 +1,13 @@
 //! Puts the adapters behind the ports.
 
+mod limits;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
+use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgCredentials, PgDirectory, PgIds,
@@ -29,6 +32,8 @@ pub(crate) struct System {
     pub(crate) tasks: BackgroundTasks,
     /// The batch engine; it ends once the application is gone.
     pub(crate) engine: EngineTasks,
+    /// The connection to the Redis that replicas share, if they do.
+    pub(crate) redis: Option<RedisKeeper>,
 }
 
 impl System {
@@ -49,6 +54,7 @@ impl System {
         let hint = Arc::new(Notify::new());
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
+        let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
@@ -57,6 +63,9 @@ impl System {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             tasks: Arc::new(tasks.clone()),
+            limiter: limits.limiter,
+            local_limiter: Arc::new(MemoryLimiter::new()),
+            replay_guard: limits.replay_guard,
         };
         let http_hosts = config.callback.http_hosts.clone();
         let notifier = HttpNotifier::try_new(NotifierConfig {
@@ -67,6 +76,7 @@ impl System {
         let settings = Settings {
             root_asset: config.root_asset,
             callback_urls: CallbackUrlPolicy { http_hosts },
+            limits: limits::settings(&config.limits),
         };
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),
@@ -86,6 +96,7 @@ impl System {
             callbacks,
             tasks,
             engine,
+            redis: limits.redis,
         })
     }
 
@@ -96,6 +107,7 @@ impl System {
             callbacks,
             tasks,
             engine,
+            redis: _,
         } = self;
         tasks.finish().await;
         drop((app, callbacks));

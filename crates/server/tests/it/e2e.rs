@@ -25,6 +25,7 @@ mod configuration;
 mod crash;
 mod database_crash;
 mod demo;
+mod limits;
 mod logs;
 mod refusals;
 mod replicas;
