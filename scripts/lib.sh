@@ -165,6 +165,42 @@ apt_install_postgres() {
     [ "$installed" = yes ] || die "apt-get could not install postgresql."
 }
 
+# --- Redis' server, for the tests ---------------------------------------------------------------
+
+need_redis() {
+    command -v redis-server >/dev/null && return
+    say "No redis-server was found; installing one."
+    if command -v apt-get >/dev/null; then
+        apt_install_redis
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y redis
+    elif command -v brew >/dev/null; then
+        brew install redis
+    fi
+    command -v redis-server >/dev/null || die "redis-server is missing and could not be installed \
+here. Install it (see https://redis.io/docs/latest/operate/oss_and_stack/install/) and run this \
+script again."
+}
+
+# Debian's package starts a server on port 6379, now and at every boot, which nobody asked for.
+apt_install_redis() {
+    local policy=/usr/sbin/policy-rc.d
+    local ours=no installed=yes
+    if ! [ -e "$policy" ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    apt_install redis-server || installed=no
+    if [ "$ours" = yes ]; then
+        as_root rm -f "$policy"
+        if command -v systemctl >/dev/null; then
+            as_root systemctl disable --quiet redis-server 2>/dev/null || true # No systemd runs.
+        fi
+    fi
+    [ "$installed" = yes ] || die "apt-get could not install redis-server."
+}
+
 # --- A private server for one run of the tests --------------------------------------------------
 
 # Runs a command as the user the server runs as: PostgreSQL refuses to run as root.

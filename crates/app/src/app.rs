@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, Clock, CredentialStore, Directory, IdSource, Tasks, TokenVerifier, TransferQuery,
-    TransferStore,
+    AddressBook, Clock, CredentialStore, Directory, IdSource, RateLimiter, ReplayGuard, Tasks,
+    TokenVerifier, TransferQuery, TransferStore,
 };
 
-use crate::{CallbackUrlPolicy, Error, Keyring, Missing, authenticate::ReplayGuard};
+use crate::{
+    CallbackUrlPolicy, Error, Keyring, Limits, Missing, credential_tries::KnownCredentials,
+    recipient_tries::Turns,
+};
 
 /// Everything the application needs from the outside.
 #[derive(Clone)]
@@ -31,6 +34,12 @@ pub struct Ports {
     pub ids: Arc<dyn IdSource>,
     /// Work after the answer.
     pub tasks: Arc<dyn Tasks>,
+    /// Limits that all replicas keep together.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Limits that each replica keeps by itself.
+    pub local_limiter: Arc<dyn RateLimiter>,
+    /// Signatures that were used.
+    pub replay_guard: Arc<dyn ReplayGuard>,
 }
 
 /// What an operator of Bursar decides once.
@@ -40,6 +49,8 @@ pub struct Settings {
     pub root_asset: AssetId,
     /// Which callback URLs are accepted.
     pub callback_urls: CallbackUrlPolicy,
+    /// How often things may happen.
+    pub limits: Limits,
 }
 
 /// The application. Cheap to clone.
@@ -48,7 +59,8 @@ pub struct App {
     pub(crate) ports: Ports,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) replay_guard: Arc<ReplayGuard>,
+    pub(crate) known_credentials: Arc<KnownCredentials>,
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl App {
@@ -58,7 +70,8 @@ impl App {
             ports,
             keyring,
             settings: Arc::new(settings),
-            replay_guard: Arc::new(ReplayGuard::default()),
+            known_credentials: Arc::default(),
+            turns: Arc::default(),
         }
     }
 

@@ -1,14 +1,10 @@
 //! From credentials to a principal (contract §0).
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-};
+use std::net::IpAddr;
 
-use bursar_domain::Timestamp;
 use bursar_ports::TokenVerifier;
-use data_encoding::HEXLOWER_PERMISSIVE;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use sha2::{Digest, Sha256};
 
 use crate::{
     App, Error, Principal,
@@ -17,6 +13,9 @@ use crate::{
 
 /// How far a signed request's timestamp may be from now, in milliseconds.
 const TIMESTAMP_WINDOW_MS: i64 = 5_000;
+/// How long a signature is remembered, in milliseconds. A timestamp may lie ahead by the window, so
+/// one is accepted for twice the window; the rest is for replicas whose clocks differ.
+const REMEMBERED_MS: u32 = 20_000;
 
 /// What an access-key request consists of.
 #[derive(Clone, Debug)]
@@ -130,6 +129,7 @@ impl App {
             subject: token.subject,
             user: token.user,
             permissions: token.permissions,
+            requests_per_minute: None,
         })
     }
 
@@ -141,6 +141,7 @@ impl App {
                 subject: token.subject,
                 user: token.user,
                 permissions: token.permissions,
+                requests_per_minute: None,
             });
         valid.ok_or(Error::Unauthenticated(AuthError::TokenInvalid))
     }
@@ -192,19 +193,27 @@ impl App {
         if !allowed {
             return Err(Error::Unauthenticated(AuthError::IpNotAllowed));
         }
-        let seen = format!(
-            "{access_key}\n{timestamp}\n{}",
-            signature.to_ascii_lowercase()
-        );
-        if request.changes && !self.replay_guard.first_use(seen, now) {
-            return Err(Error::Unauthenticated(AuthError::SignatureReplayed));
+        if request.changes {
+            let used = fingerprint(access_key, timestamp, signature);
+            let guard = &self.ports.replay_guard;
+            if !guard.first_use(used, REMEMBERED_MS).await? {
+                return Err(Error::Unauthenticated(AuthError::SignatureReplayed));
+            }
         }
         Ok(Principal {
             subject: key.access_key,
             user: Some(key.user),
             permissions: key.permissions,
+            requests_per_minute: key.requests_per_minute,
         })
     }
+}
+
+/// Names a use of a signature, whatever the case of its digits, and gives none of it away.
+fn fingerprint(access_key: &str, timestamp: &str, signature: &str) -> String {
+    let signature = signature.to_ascii_lowercase();
+    let used = format!("{access_key}\n{timestamp}\n{signature}");
+    HEXLOWER.encode(&Sha256::digest(used))
 }
 
 fn headers(request: &SignedRequest) -> Result<(&str, &str, &str), AuthError> {
@@ -252,38 +261,6 @@ fn signature_fits(
     let plain = equal(&expected(&request.path), &given);
     let with_query = equal(&expected(&request.path_and_query), &given);
     plain | with_query
-}
-
-/// Remembers the signatures of requests that changed something for as long as their timestamps
-/// are accepted.
-#[derive(Debug, Default)]
-pub(crate) struct ReplayGuard {
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    until: HashMap<String, Timestamp>,
-    swept_at: Option<Timestamp>,
-}
-
-impl ReplayGuard {
-    /// Whether this is the first use. A timestamp may lie ahead by the window, so a signature is
-    /// remembered for twice the window.
-    fn first_use(&self, signature: String, now: Timestamp) -> bool {
-        let window_us = TIMESTAMP_WINDOW_MS.saturating_mul(2_000);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = seen
-            .swept_at
-            .is_none_or(|at| at.plus_micros(window_us) < now);
-        if due {
-            seen.until.retain(|_, until| *until >= now);
-            seen.swept_at = Some(now);
-        }
-        seen.until
-            .insert(signature, now.plus_micros(window_us))
-            .is_none_or(|until| until < now)
-    }
 }
 
 #[cfg(test)]

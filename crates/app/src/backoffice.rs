@@ -124,7 +124,7 @@ impl App {
             reason,
             replayed: false,
         })?;
-        self.create(change, claim, options.wait).await
+        self.create(change, claim, options.wait, None).await
     }
 
     async fn finish(

@@ -3,7 +3,7 @@
 use bursar_domain::{Change, Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId};
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, Original};
+use crate::{App, Error, Original, RecipientTurn};
 
 /// How the caller wants a request to be treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,10 @@ impl App {
             ) => return Err(error.into()),
         };
         match outcome {
-            Some(CommitOutcome::Committed(transfer)) => Ok(Made::Now(transfer)),
+            Some(CommitOutcome::Committed(transfer)) => {
+                self.note_made(&transfer).await;
+                Ok(Made::Now(transfer))
+            }
             Some(CommitOutcome::Replayed { original }) => {
                 Ok(Made::Before(Box::new(self.recorded(original).await?)))
             }
@@ -124,6 +127,7 @@ impl App {
         change: Change,
         claim: Option<IdempotencyClaim>,
         wait: bool,
+        turn: Option<RecipientTurn>,
     ) -> Result<Answer<Transfer>, Error> {
         let change = if wait {
             change.settled_at_once()
@@ -135,21 +139,23 @@ impl App {
             Made::Before(transfer) => (*transfer, true),
             Made::Stale => return Err(Error::Internal("a new transfer cannot be stale")),
         };
-        Ok(self.conclude(transfer, replayed, wait).await)
+        Ok(self.conclude(transfer, replayed, wait, turn).await)
     }
 
-    /// Sees to the settlement of a transfer that exists and answers as the caller wishes.
+    /// Sees to the settlement of a transfer that exists and answers as the caller wishes. The turn
+    /// ends with the settlement.
     pub(crate) async fn conclude(
         &self,
         transfer: Transfer,
         replayed: bool,
         wait: bool,
+        turn: Option<RecipientTurn>,
     ) -> Answer<Transfer> {
         let unsettled = transfer.kind() != Kind::Withdrawal && !transfer.status().is_final();
         let transfer = match (unsettled, wait) {
             (true, true) => self.settle_now(transfer).await,
             (true, false) => {
-                self.settle_later(transfer.clone());
+                self.settle_later(transfer.clone(), turn);
                 transfer
             }
             (false, _) => transfer,

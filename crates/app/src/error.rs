@@ -3,7 +3,7 @@
 use bursar_domain::{InvalidUser, Reason, Status, TransferId};
 use bursar_ports::{Permission, StoreError};
 
-use crate::AuthError;
+use crate::{AuthError, RateLimited};
 
 /// Why a use case did not do what was asked. The edges turn it into their own form; nothing in it
 /// but [`Error::Store`] needs an operator.
@@ -21,6 +21,9 @@ pub enum Error {
     /// Something named in the request does not exist, or is none of the caller's business.
     #[error("{} does not exist", .0.noun())]
     NotFound(Missing),
+    /// Something happened too often.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// Fields that are wrong in themselves.
     #[error("the request is invalid")]
     Invalid(Vec<FieldError>),

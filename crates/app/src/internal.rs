@@ -7,8 +7,8 @@ use bursar_domain::{
 use bursar_ports::{InternalFilter, Permission};
 
 use crate::{
-    Answer, App, Error, Grant, Missing, Options, address_book::mismatch, backoffice::amount_in,
-    idempotency::RequestFields,
+    Answer, App, Error, Grant, Missing, Options, RecipientTurn, address_book::mismatch,
+    backoffice::amount_in, idempotency::RequestFields,
 };
 
 /// A request to send money to another user.
@@ -78,11 +78,19 @@ impl App {
                 .with_optional("note", request.note.as_ref())
                 .claim(grant.principal(), "internal-transfer", key)
         });
+        // Kept until it is known what became of the recipient.
+        let turn = Some(self.require_recipient_tries(sender).await?);
         let recipient = RecipientName::parse(&request.recipient);
         let code = request.address_book_code;
         if !self.address_book_agrees(sender, code, &recipient).await? {
-            let answer = self.again(mismatch(), claim.as_ref(), options.wait);
-            return self.answer_to(answer.await?, sender);
+            let answer = self
+                .again(mismatch(), claim.as_ref(), options.wait, turn)
+                .await;
+            // Not when the key tells what came of the request before.
+            if matches!(answer, Err(Error::Invalid(_))) {
+                self.note_failed_recipient(sender).await;
+            }
+            return self.answer_to(answer?, sender);
         }
         let asset = self.asset(request.currency, Missing::Currency).await?;
         let amount = amount_in("amount", request.amount, asset.scale)?;
@@ -107,11 +115,12 @@ impl App {
         let opened =
             Transfer::internal(new, sender, recipient, self.new_salt()?, request.custom_id);
         let answer = match opened {
-            Ok(change) => self.create(change, claim, options.wait).await?,
+            Ok(change) => self.create(change, claim, options.wait, turn).await?,
             Err(reason) => {
                 let replayed = false;
                 let error = Error::Refused { reason, replayed };
-                self.again(error, claim.as_ref(), options.wait).await?
+                self.again(error, claim.as_ref(), options.wait, turn)
+                    .await?
             }
         };
         self.answer_to(answer, sender)
@@ -124,9 +133,10 @@ impl App {
         error: Error,
         claim: Option<&IdempotencyClaim>,
         wait: bool,
+        turn: Option<RecipientTurn>,
     ) -> Result<Answer<Transfer>, Error> {
         match self.answered_before(claim).await? {
-            Some(transfer) => Ok(self.conclude(transfer, true, wait).await),
+            Some(transfer) => Ok(self.conclude(transfer, true, wait, turn).await),
             None => Err(error),
         }
     }

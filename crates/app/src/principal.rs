@@ -14,6 +14,8 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// What it allows.
     pub permissions: Vec<Permission>,
+    /// How many requests a minute it may make instead of what everybody may.
+    pub requests_per_minute: Option<u32>,
 }
 
 impl Principal {
@@ -28,6 +30,7 @@ impl Principal {
                 Permission::BackofficeConfirm,
                 Permission::Admin,
             ],
+            requests_per_minute: None,
         }
     }
 

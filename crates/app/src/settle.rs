@@ -3,7 +3,7 @@
 use bursar_domain::{Command, Decision, Transfer};
 use bursar_ports::StoreError;
 
-use crate::{App, Error, commit::Made};
+use crate::{App, Error, RecipientTurn, commit::Made};
 
 /// How often a change that others got ahead of is tried again.
 pub(crate) const STALE_TRIES_MAX: u32 = 5;
@@ -45,13 +45,14 @@ impl App {
     }
 
     /// Settles a transfer after the answer. What fails here the background pass takes up.
-    pub(crate) fn settle_later(&self, transfer: Transfer) {
+    pub(crate) fn settle_later(&self, transfer: Transfer, turn: Option<RecipientTurn>) {
         let app = self.clone();
         self.ports.tasks.spawn(Box::pin(async move {
             let id = transfer.id();
             if let Err(error) = app.settle(transfer).await {
                 tracing::warn!(transfer.id = %id, %error, "settlement is left to the background pass");
             }
+            drop(turn);
         }));
     }
 

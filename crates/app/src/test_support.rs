@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
     CommitOutcome, IdSource, MockAddressBook, MockCredentialStore, MockDirectory, MockTasks,
-    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, StoreError, Task,
-    TokenVerifier,
+    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
+    StoreError, Task, TokenVerifier,
 };
-use bursar_testkit::{FixedClock, SequentialIds, build};
+use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
-use crate::{App, CallbackUrlPolicy, Grant, Keyring, Options, Ports, Principal, Settings};
+use crate::{App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Ports, Principal, Settings};
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
 /// A user with money.
@@ -30,12 +30,18 @@ pub(crate) struct Mocks {
     /// None: JWTs are not accepted.
     pub(crate) token_verifier: Option<MockTokenVerifier>,
     pub(crate) tasks: MockTasks,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) local_limiter: Arc<dyn RateLimiter>,
+    pub(crate) replay_guard: Arc<dyn ReplayGuard>,
+    pub(crate) limits: Limits,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
 
 impl Mocks {
     pub(crate) fn new() -> Self {
+        let clock = Arc::new(FixedClock::default());
+        let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         Self {
             store: MockTransferStore::new(),
             query: MockTransferQuery::new(),
@@ -44,7 +50,11 @@ impl Mocks {
             credentials: MockCredentialStore::new(),
             token_verifier: None,
             tasks: MockTasks::new(),
-            clock: Arc::new(FixedClock::default()),
+            limiter: limiter.clone(),
+            local_limiter: limiter.clone(),
+            replay_guard: limiter,
+            limits: Limits::default(),
+            clock,
             ids: Arc::new(SequentialIds::default()),
         }
     }
@@ -62,10 +72,14 @@ impl Mocks {
             clock: self.clock,
             ids: self.ids,
             tasks: Arc::new(self.tasks),
+            limiter: self.limiter,
+            local_limiter: self.local_limiter,
+            replay_guard: self.replay_guard,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
+            limits: self.limits,
         };
         App::new(ports, Arc::new(keyring()), settings)
     }
@@ -229,6 +243,7 @@ fn principal(user: Option<UserId>, permission: Permission) -> Principal {
         subject: "credential-1".to_owned(),
         user,
         permissions: vec![permission],
+        requests_per_minute: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a handler starts from: the body, whoever is calling, and what they may do.
 
 use actix_web::{HttpMessage, HttpRequest, web};
-use bursar_app::{App, Error, Grant, Options, Principal};
+use bursar_app::{App, Error, Grant, InternalCall, Options, Principal};
 use bursar_domain::TransferId;
 use bursar_ports::Permission;
 use bytes::Bytes;
@@ -83,6 +83,23 @@ impl Call {
             Some(_) => Ok(grant),
             None => Err(Error::NoUser.into()),
         }
+    }
+
+    /// A user's permission for a call of the internal-transfer API, unless it was made too often.
+    /// How the caller stands is shown on whatever is answered, also on refusals.
+    pub(crate) async fn admit(&self, call: InternalCall, units: u32) -> Result<Grant, Problem> {
+        let grant = match self.grant_user(Permission::AllowTransfer) {
+            Ok(grant) => grant,
+            Err(refusal) => {
+                let standing = self.app().standing(&self.principal, call).await?;
+                self.request.extensions_mut().insert(standing);
+                return Err(refusal);
+            }
+        };
+        let admission = self.app().admit(&grant, call, units).await?;
+        self.request.extensions_mut().insert(admission.standing);
+        admission.require()?;
+        Ok(grant)
     }
 
     pub(crate) fn fields(&self, names: Names) -> Result<Fields<'_>, Problem> {

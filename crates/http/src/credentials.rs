@@ -15,13 +15,32 @@ const X_ACCESS_KEY: &str = "x-access-key";
 const X_TIMESTAMP: &str = "x-timestamp";
 const X_SIGNATURE: &str = "x-signature";
 
-/// Finds out who is calling. A bearer token counts before a signature; another scheme of
-/// `Authorization` is no credential at all.
+/// Finds out who is calling, unless too many tries from there have failed.
 pub(crate) async fn authenticate(
     app: &App,
     request: &HttpRequest,
     body: &[u8],
 ) -> Result<Principal, Error> {
+    let Some(presented) = presented(request.headers()) else {
+        return look_up(app, request, body).await;
+    };
+    let client = client_address(request);
+    let begun = app.begin_credentials(client, presented).await?;
+    let found = look_up(app, request, body).await;
+    app.end_credentials(begun, &found).await;
+    found
+}
+
+/// What tells one credential from another, if any was sent.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let header = headers.get(AUTHORIZATION);
+    let header = header.or_else(|| headers.get(X_ACCESS_KEY));
+    header.map(HeaderValue::as_bytes)
+}
+
+/// A bearer token counts before a signature; another scheme of `Authorization` is no credential at
+/// all.
+async fn look_up(app: &App, request: &HttpRequest, body: &[u8]) -> Result<Principal, Error> {
     let headers = request.headers();
     if let Some(token) = headers.get(AUTHORIZATION).and_then(bearer) {
         return match token {

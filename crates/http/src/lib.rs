@@ -1,9 +1,9 @@
 //! The actix-web adapter: both documented APIs, the admin API and the service pages.
 //!
 //! A request passes the same stations whatever it asks for, so that the same bad request always
-//! gets the same answer: media type, size, credentials, permission, syntax, and then the use case
-//! of [`bursar_app::App`], which looks at existence, state and business rules. Handlers parse and
-//! render, and decide nothing.
+//! gets the same answer: media type, size, credentials, permission, rate limit, syntax, and then
+//! the use case of [`bursar_app::App`], which looks at existence, state and business rules.
+//! Handlers parse and render, and decide nothing.
 //!
 //! * `observe` stands round everything: request id, access log, metrics, panics, and the rendering
 //!   of every refusal as problem+json.
@@ -33,6 +33,7 @@ mod options;
 mod prefer;
 mod problem;
 mod query;
+mod rate_limit;
 mod request_id;
 mod routes;
 mod server;

@@ -20,6 +20,7 @@ use tracing::Instrument;
 use crate::{
     access_log,
     problem::Problem,
+    rate_limit,
     request_id::{RequestId, X_REQUEST_ID},
     state::Shared,
 };
@@ -80,6 +81,7 @@ where
                     .response_mut()
                     .headers_mut()
                     .insert(X_REQUEST_ID, id.to_header());
+                rate_limit::show(&mut answer);
                 access_log::record(&answer, &id, started);
                 Ok(answer)
             }

@@ -32,6 +32,7 @@ struct Parts {
     extension: Extension,
     challenge: Option<&'static str>,
     allow: Option<&'static str>,
+    retry_after_s: Option<u32>,
     replayed: bool,
 }
 
@@ -61,6 +62,7 @@ impl Problem {
             extension: Extension::None,
             challenge: None,
             allow: None,
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
             replayed: false,
         }))
     }
@@ -137,6 +139,12 @@ impl Problem {
         self
     }
 
+    /// When it is worth another try, in seconds from now.
+    fn retrying_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
     /// Whether it repeats an earlier refusal of the same request.
     fn replayed(mut self, replayed: bool) -> Self {
         self.0.replayed = replayed;
@@ -162,8 +170,8 @@ impl Problem {
         if let Some(allow) = parts.allow {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
-        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
+        if let Some(seconds) = parts.retry_after_s {
+            response.insert_header((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         if parts.replayed {
             response.insert_header((IDEMPOTENT_REPLAYED, HeaderValue::from_static("true")));

@@ -78,11 +78,11 @@ mod tests {
         sync::Arc,
     };
 
-    use bursar_app::{App, CallbackUrlPolicy, Keyring, Ports, Settings};
+    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks,
-        MockTransferQuery, MockTransferStore,
+        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource,
+        MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -107,11 +107,15 @@ mod tests {
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),
             tasks: Arc::new(MockTasks::new()),
+            limiter: Arc::new(MockRateLimiter::new()),
+            local_limiter: Arc::new(MockRateLimiter::new()),
+            replay_guard: Arc::new(MockReplayGuard::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
             root_asset: AssetId::parse("usd").unwrap(),
             callback_urls: CallbackUrlPolicy::default(),
+            limits: Limits::default(),
         };
         let app = App::new(ports, Arc::new(keyring), settings);
         HttpState::new(app, Arc::new(String::new))

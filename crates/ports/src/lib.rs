@@ -18,6 +18,8 @@ mod ids;
 mod notifier;
 mod outbox;
 mod query;
+mod rate_limiter;
+mod replay_guard;
 mod sealed_secrets;
 mod store;
 mod tasks;
@@ -38,6 +40,8 @@ pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
     TransferFilter, TransferPage, TransferQuery,
 };
+pub use rate_limiter::{Allowance, Quota, RateLimiter};
+pub use replay_guard::ReplayGuard;
 pub use sealed_secrets::{SealedRecord, SealedSecrets};
 pub use store::{CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
@@ -47,6 +51,7 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
-    tasks::MockTasks, token_verifier::MockTokenVerifier,
+    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
+    token_verifier::MockTokenVerifier,
 };

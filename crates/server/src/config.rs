@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod file;
 mod jwt;
+mod limits;
 mod parse;
 mod reader;
 mod setting;
@@ -26,6 +27,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 use file::ConfigFile;
+pub use limits::LimitsConfig;
 use reader::Reader;
 pub use setting::Setting;
 
@@ -78,6 +80,8 @@ pub struct Config {
     pub jwt: Option<JwtConfig>,
     /// Delivery of callbacks.
     pub callback: CallbackConfig,
+    /// Limits, and what replicas share.
+    pub limits: LimitsConfig,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests under way may take to end after a signal to stop.
@@ -186,6 +190,7 @@ impl Config {
         let http = HttpConfig::load(&mut read);
         let jwt = jwt::load(&mut read, profile);
         let callback = CallbackConfig::load(&mut read, profile);
+        let limits = LimitsConfig::load(&mut read);
         let log = LogConfig::load(&mut read);
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
@@ -201,6 +206,7 @@ impl Config {
                 http: http?,
                 jwt: jwt?,
                 callback: callback?,
+                limits: limits?,
                 log: log?,
                 shutdown_grace: grace?,
                 warnings,

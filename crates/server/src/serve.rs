@@ -35,6 +35,7 @@ pub(crate) async fn serve(
         jwks,
         tasks,
         mut engine,
+        redis,
         ..
     } = system;
     let stop = CancellationToken::new();
@@ -49,6 +50,12 @@ pub(crate) async fn serve(
         });
     }
     background.spawn(metrics.clone().keep_up(stop.clone()));
+
+    if let Some(redis) = redis {
+        // Before the first request, so that none of them finds it away that is there.
+        redis.connect().await;
+        background.spawn(redis.run(stop.clone()));
+    }
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let welcome = Arc::clone(&state.ready);

@@ -1,11 +1,14 @@
 //! Puts the adapters behind the ports.
 
+mod limits;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, ResealPass, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
+use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCredentials, PgDirectory,
@@ -36,6 +39,8 @@ pub(crate) struct System {
     pub(crate) tasks: BackgroundTasks,
     /// The batch engine; it ends once the application is gone.
     pub(crate) engine: EngineTasks,
+    /// The connection to the Redis that replicas share, if they do.
+    pub(crate) redis: Option<RedisKeeper>,
 }
 
 impl System {
@@ -58,6 +63,7 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
+        let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
@@ -68,6 +74,9 @@ impl System {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             tasks: Arc::new(tasks.clone()),
+            limiter: limits.limiter,
+            local_limiter: Arc::new(MemoryLimiter::new()),
+            replay_guard: limits.replay_guard,
         };
         let http_hosts = config.callback.http_hosts.clone();
         let notifier = HttpNotifier::try_new(NotifierConfig {
@@ -78,6 +87,7 @@ impl System {
         let settings = Settings {
             root_asset: config.root_asset,
             callback_urls: CallbackUrlPolicy { http_hosts },
+            limits: limits::settings(&config.limits),
         };
         let reseal = ResealPass {
             secrets: credentials,
@@ -105,6 +115,7 @@ impl System {
             jwks,
             tasks,
             engine,
+            redis: limits.redis,
         })
     }
 

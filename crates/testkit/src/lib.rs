@@ -6,6 +6,8 @@
 //! * [`build`]: users, assets, new transfers, claims and commits with sensible contents.
 //! * [`InMemoryStore`]: a complete transfer store that runs the same `ledger::settle` as the real
 //!   one, so tests of use cases see real refusals, replays and balances.
+//! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
+//! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
 //!   that each store runs.
 
@@ -13,8 +15,12 @@ pub mod build;
 mod clock;
 pub mod contract;
 mod ids;
+mod limiter;
 mod memory;
+mod redis;
 
 pub use clock::FixedClock;
 pub use ids::SequentialIds;
+pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};
+pub use redis::RedisServer;

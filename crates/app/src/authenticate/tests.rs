@@ -3,8 +3,7 @@
 mod jwt;
 
 use bursar_domain::UserId;
-use bursar_ports::{AccessKey, Permission, SealedSecret, StoreError, Token};
-use bursar_testkit::FixedClock;
+use bursar_ports::{AccessKey, MockReplayGuard, Permission, SealedSecret, StoreError, Token};
 use data_encoding::{HEXLOWER, HEXUPPER};
 use mockall::predicate::eq;
 use uuid::Uuid;
@@ -49,6 +48,7 @@ async fn a_token_stands_for_its_subject_and_user_with_its_permissions() {
             subject: "back office".to_owned(),
             user,
             permissions: token(user).permissions,
+            requests_per_minute: None,
         };
         assert_eq!(principal, expected);
     }
@@ -144,14 +144,21 @@ async fn signed(key: AccessKey, request: SignedRequest) -> Result<Principal, Err
 }
 
 #[tokio::test]
-async fn a_well_signed_request_is_its_user_s() {
-    let principal = signed(key(), request()).await.unwrap();
-    let expected = Principal {
-        subject: "BAK1".to_owned(),
-        user: Some(ALICE),
-        permissions: vec![Permission::AllowTransfer],
-    };
-    assert_eq!(principal, expected);
+async fn a_well_signed_request_is_its_user_s_with_the_key_s_own_limit() {
+    for requests_per_minute in [None, Some(30)] {
+        let key = AccessKey {
+            requests_per_minute,
+            ..key()
+        };
+        let principal = signed(key, request()).await.unwrap();
+        let expected = Principal {
+            subject: "BAK1".to_owned(),
+            user: Some(ALICE),
+            permissions: vec![Permission::AllowTransfer],
+            requests_per_minute,
+        };
+        assert_eq!(principal, expected);
+    }
 }
 
 #[tokio::test]
@@ -428,22 +435,32 @@ async fn a_signature_is_remembered_for_as_long_as_its_timestamp_is_good() {
     assert_refused(&again, AuthError::SignatureReplayed);
 }
 
-#[test]
-fn a_signature_whose_timestamp_is_no_longer_good_is_forgotten() {
-    let guard = ReplayGuard::default();
-    let clock = FixedClock::default();
-    let first = |name: &str| guard.first_use(name.to_owned(), bursar_ports::Clock::now(&clock));
-    let remembered = || guard.seen.lock().unwrap().until.len();
-    assert!(first("a"));
-    clock.advance_ms(10_000);
-    assert!(!first("a"), "still good");
-    clock.advance_ms(10_001);
-    assert!(first("a"), "no longer good");
-    assert!(first("b"));
-    assert_eq!(remembered(), 2);
-    clock.advance_ms(10_001);
-    assert!(first("c"));
-    assert_eq!(remembered(), 1, "what is forgotten takes no room");
+#[tokio::test]
+async fn a_signature_that_cannot_be_remembered_is_not_accepted() {
+    let mut guard = MockReplayGuard::new();
+    guard
+        .expect_first_use()
+        // Nothing of it is given away: not the key, and nothing that signs.
+        .withf(|used, remember_ms| {
+            used.len() == 64 && !used.contains("BAK1") && *remember_ms == 20_000
+        })
+        .times(1)
+        .return_once(|_, _| Err(unavailable()));
+    let mut mocks = Mocks::new();
+    knows(&mut mocks, key(), 2);
+    mocks.replay_guard = std::sync::Arc::new(guard);
+    let app = mocks.app();
+    let answer = app.authenticate_signed(request()).await;
+    assert!(
+        matches!(answer, Err(Error::Store(StoreError::Unavailable(_)))),
+        "{answer:?}"
+    );
+    // Reading needs no memory.
+    let read = SignedRequest {
+        changes: false,
+        ..request()
+    };
+    assert!(app.authenticate_signed(read).await.is_ok());
 }
 
 #[test]

@@ -6,6 +6,7 @@ fn principal(permissions: &[Permission]) -> Principal {
         subject: "somebody".to_owned(),
         user: None,
         permissions: permissions.to_vec(),
+        requests_per_minute: None,
     }
 }
 

@@ -1,8 +1,7 @@
 //! `POST /internal-transfer`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bursar_app::{InternalRequest, Options};
-use bursar_ports::Permission;
+use bursar_app::{InternalCall, InternalRequest, Options};
 
 use super::TransferBody;
 use crate::{
@@ -22,7 +21,7 @@ pub(super) async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
-    let grant = call.grant_user(Permission::AllowTransfer)?;
+    let grant = call.admit(InternalCall::Create, 1).await?;
     let (wanted, options) = read(&call)?;
     let answer = call.app().send(&grant, wanted, options).await?;
     answer::money(Manner::of(&answer), &TransferBody::of(&answer.transfer)?)

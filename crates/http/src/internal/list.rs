@@ -1,8 +1,9 @@
 //! `GET /internal-transfer`.
 
 use actix_web::{HttpRequest, HttpResponse};
+use bursar_app::InternalCall;
 use bursar_domain::{Status, Timestamp, UserId};
-use bursar_ports::{InternalFilter, Permission};
+use bursar_ports::InternalFilter;
 
 use super::TransferBody;
 use crate::{
@@ -21,7 +22,7 @@ const CUSTOM_ID_MAX: usize = 255;
 
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
-    let grant = call.grant_user(Permission::AllowTransfer)?;
+    let grant = call.admit(InternalCall::List, 1).await?;
     let filter = read(&call, grant.principal().user)?;
     let views = call.app().list_internal(&grant, filter).await?;
     let rows = views

@@ -2,7 +2,7 @@
 //! forgotten here.
 
 use actix_web::http::StatusCode;
-use bursar_app::{AuthError, Conflict, Error, Missing, Original};
+use bursar_app::{AuthError, Conflict, Error, Missing, Original, RateLimited};
 use bursar_domain::Reason;
 use bursar_ports::{Permission, StoreError};
 
@@ -24,6 +24,7 @@ impl From<Error> for Problem {
                 "The credential belongs to no user, and this is about a user's own money.",
             ),
             Error::NotFound(missing) => not_found(missing),
+            Error::RateLimited(refused) => rate_limited(refused),
             Error::Invalid(errors) => Self::invalid(errors),
             Error::Conflict(conflict) => conflicting(conflict),
             Error::Refused { reason, replayed } => refused(reason, replayed),
@@ -85,6 +86,16 @@ fn unauthenticated(error: AuthError) -> Problem {
 fn forbidden(permission: Permission) -> Problem {
     let detail = format!("The permission {} is missing.", permission.as_str());
     Problem::new(StatusCode::FORBIDDEN, "permission.missing", detail)
+}
+
+fn rate_limited(refused: RateLimited) -> Problem {
+    let RateLimited {
+        limit,
+        retry_after_s,
+    } = refused;
+    metrics::counter!("bursar_rate_limited_total", "code" => limit.code()).increment(1);
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, limit.code(), limit.message())
+        .retrying_after(retry_after_s)
 }
 
 fn not_found(missing: Missing) -> Problem {

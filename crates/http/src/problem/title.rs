@@ -13,6 +13,7 @@ pub(super) fn of(status: StatusCode) -> &'static str {
         413 => "Body too large",
         415 => "Unsupported media type",
         422 => "Refused",
+        429 => "Too many requests",
         503 => "Service unavailable",
         _ => "Internal error",
     }

@@ -1,6 +1,6 @@
 //! The guide speaks of every code.
 
-use bursar_app::{AuthError, Conflict, Missing};
+use bursar_app::{AuthError, Conflict, Limit, Missing};
 use bursar_domain::Reason;
 use bursar_ports::Permission;
 
@@ -40,8 +40,16 @@ fn every_code_of_the_application_is_explained() {
         Conflict::Busy,
     ]
     .map(Conflict::code);
+    let limits = [
+        Limit::Requests,
+        Limit::RequestTooLarge,
+        Limit::FailedRecipients,
+        Limit::FailedCredentials,
+    ]
+    .map(Limit::code);
     let codes = reasons
         .iter()
+        .chain(&limits)
         .chain(&credentials)
         .chain(&missing)
         .chain(&conflicts);

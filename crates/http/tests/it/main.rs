@@ -13,6 +13,7 @@ mod guide;
 mod idempotency;
 mod internal;
 mod internal_lists;
+mod limits;
 mod observed;
 mod openapi;
 mod openapi_scenes;

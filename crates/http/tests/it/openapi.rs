@@ -197,7 +197,7 @@ fn every_operation_says_how_it_refuses() {
         let mut statuses = if open {
             vec![]
         } else {
-            vec!["400", "401", "403", "500", "503"]
+            vec!["400", "401", "403", "429", "500", "503"]
         };
         if method == Method::POST || method == Method::PUT {
             statuses.extend(["413", "415"]);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::{App as Web, test};
-use bursar_app::{App, CallbackUrlPolicy, Keyring, Ports, Settings};
+use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
 use bursar_domain::{
     AccountKey, Change, Owner, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
 use bursar_http::{HttpConfig, HttpState, configure};
 use bursar_ports::{AccessKey, Permission, Token, TokenHash, TransferStore};
-use bursar_testkit::{FixedClock, InMemoryStore, SequentialIds, build};
+use bursar_testkit::{FixedClock, FixedLimiter, InMemoryStore, SequentialIds, build};
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
 
@@ -70,6 +70,7 @@ impl World {
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
         let tasks = Arc::new(HeldTasks::default());
+        let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: wrap(store.clone()),
             query: query.clone(),
@@ -80,10 +81,14 @@ impl World {
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
             tasks: tasks.clone(),
+            limiter: limiter.clone(),
+            local_limiter: limiter.clone(),
+            replay_guard: limiter,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
+            limits: Limits::default(),
         };
         let app = App::new(ports, keyring.clone(), settings);
         let world = Self {

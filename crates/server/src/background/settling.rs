@@ -36,10 +36,11 @@ pub async fn settle_pending(app: App, stop: CancellationToken) {
 mod tests {
     use std::sync::Arc;
 
-    use bursar_app::{CallbackUrlPolicy, Keyring, Ports, Settings};
+    use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
-        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource, MockTasks,
-        MockTransferQuery, MockTransferStore, StoreError,
+        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource,
+        MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
+        StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -57,11 +58,15 @@ mod tests {
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),
             tasks: Arc::new(MockTasks::new()),
+            limiter: Arc::new(MockRateLimiter::new()),
+            local_limiter: Arc::new(MockRateLimiter::new()),
+            replay_guard: Arc::new(MockReplayGuard::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
+            limits: Limits::default(),
         };
         App::new(ports, Arc::new(keyring), settings)
     }

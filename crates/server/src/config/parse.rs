@@ -51,6 +51,10 @@ pub(super) fn count(min: usize, max: usize) -> impl Fn(&str) -> Parsed<usize> {
     move |text| whole(text, &(min..=max))
 }
 
+pub(super) fn number(min: u32, max: u32) -> impl Fn(&str) -> Parsed<u32> {
+    move |text| whole(text, &(min..=max))
+}
+
 pub(super) fn millis(min: u64, max: u64) -> impl Fn(&str) -> Parsed<Duration> {
     move |text| whole(text, &(min..=max)).map(Duration::from_millis)
 }
@@ -81,6 +85,17 @@ pub(super) fn database_url(text: &str) -> Parsed<SecretString> {
     let wrong = || "is not of the form postgres://user:password@host:port/name".to_owned();
     let url = Url::parse(text).map_err(|_| wrong())?;
     if matches!(url.scheme(), "postgres" | "postgresql") && url.path().len() > 1 {
+        Ok(SecretString::from(text))
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Only the form: Redis may come and go while Bursar runs.
+pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
+    let wrong = || "is not of the form redis://user:password@host:port/number".to_owned();
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if matches!(url.scheme(), "redis" | "rediss") && url.has_host() {
         Ok(SecretString::from(text))
     } else {
         Err(wrong())

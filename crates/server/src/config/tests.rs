@@ -58,6 +58,10 @@ fn what_is_required_is_enough() {
     assert!(config.database.migrate);
     assert_eq!(config.master_keys.len(), 1);
     assert_eq!(config.http.workers, None);
+    assert!(config.limits.redis_url.is_none());
+    assert_eq!(config.limits.replicas, 1);
+    assert_eq!(config.limits.internal_per_minute, 600);
+    assert_eq!(config.limits.failed_credentials_per_minute, 600);
     assert_eq!(config.callback.http_hosts, Vec::<String>::new());
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.shutdown_grace, Duration::from_secs(30));
@@ -288,5 +292,33 @@ fn every_setting_is_read() {
         let complaints = complaints(&[(&setting.variable(), "")], &text);
         assert_eq!(complaints.len(), 1, "{complaints:?}");
         assert!(complaints[0].contains("must be"), "{complaints:?}");
+    }
+}
+
+#[test]
+fn several_replicas_need_a_redis_whose_password_is_never_shown() {
+    assert_eq!(
+        complaints(&[("BURSAR_LIMITS_REPLICAS", "2")], ""),
+        [
+            "limits.replicas: several replicas need limits.redis_url: each by itself would take a \
+             signature that another has taken (from the environment, BURSAR_LIMITS_REPLICAS)"
+        ]
+    );
+    let url = "rediss://bursar:hunter2@redis.internal:6380/1";
+    let both =
+        "[limits]\nreplicas = 2\nredis_url = \"rediss://bursar:hunter2@redis.internal:6380/1\"";
+    let config = with(&[], both).unwrap();
+    let given = config.limits.redis_url.as_ref().unwrap();
+    assert_eq!(given.expose_secret(), url);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for wrong in ["redis.internal:6379", "http://:hunter2@x", "redis:hunter2"] {
+        let said = complaints(&[("BURSAR_LIMITS_REDIS_URL", wrong)], "");
+        assert_eq!(
+            said,
+            [
+                "limits.redis_url: is not of the form redis://user:password@host:port/number (from \
+                 the environment, BURSAR_LIMITS_REDIS_URL)"
+            ]
+        );
     }
 }

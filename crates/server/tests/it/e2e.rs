@@ -29,6 +29,7 @@ mod crash;
 mod database_crash;
 mod demo;
 mod jwt;
+mod limits;
 mod logs;
 mod permissions;
 mod recipient_logs;

@@ -19,10 +19,11 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("http", &["domain", "ports", "app"]),
     ("callback", &["domain", "ports"]),
     ("jwt", &["domain", "ports"]),
+    ("limiter", &["ports"]),
     (
         "server",
         &[
-            "domain", "ports", "app", "postgres", "http", "callback", "jwt",
+            "domain", "ports", "app", "postgres", "http", "callback", "jwt", "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),
@@ -36,6 +37,7 @@ const OUTER_LIBRARIES: [&str; 8] = [
     "diesel_migrations",
     "actix-web",
     "jsonwebtoken",
+    "redis",
     "reqwest",
     "tokio",
     "tokio-postgres",

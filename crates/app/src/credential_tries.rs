@@ -1,0 +1,142 @@
+//! How often somebody at one address may fail to present credentials (contract §0).
+//!
+//! Secrets have 256 random bits, so this is not what keeps them from being guessed: it keeps
+//! whoever tries from costing a look-up each time. Others may share the address, behind a network's
+//! translation or a proxy that the configuration does not name, so a credential that was good a
+//! little while ago is looked at whatever happens around it.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+};
+
+use bursar_domain::Timestamp;
+use bursar_ports::Quota;
+use sha2::{Digest, Sha256};
+
+use crate::{App, AuthError, Error, Limit, Principal, RateLimited, limits::MINUTE_MS};
+
+/// How long a credential is known to have been good, in microseconds.
+const KNOWN_US: i64 = 3_600_000_000;
+/// How many are known at most. Who is beyond that is treated as new.
+const KNOWN_MAX: usize = 100_000;
+/// The part of an IPv6 address that one customer of a provider has to itself.
+const NETWORK_BITS: u32 = 64;
+
+/// Credentials that were good a little while ago, by a hash of them and of where they came from.
+#[derive(Debug, Default)]
+pub(crate) struct KnownCredentials(Mutex<HashMap<[u8; 32], Timestamp>>);
+
+impl KnownCredentials {
+    fn has(&self, hash: &[u8; 32], now: Timestamp) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(hash).is_some_and(|until| *until > now)
+    }
+
+    fn add(&self, hash: [u8; 32], now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX && !known.contains_key(&hash) {
+            known.retain(|_, until| *until > now);
+            if known.len() >= KNOWN_MAX {
+                return;
+            }
+        }
+        known.insert(hash, now.plus_micros(KNOWN_US));
+    }
+}
+
+/// A try to present credentials that may be looked at.
+#[derive(Debug)]
+#[must_use]
+pub struct CredentialTry {
+    key: String,
+    quota: Quota,
+    hash: [u8; 32],
+}
+
+impl App {
+    /// Begins a try, before anything about the credentials is looked up; none when tries are not
+    /// counted. `credential` is what was presented, as far as it tells one credential from another.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when too many from this address have failed, unless this very
+    /// credential was good a little while ago.
+    pub async fn begin_credentials(
+        &self,
+        client: Option<IpAddr>,
+        credential: &[u8],
+    ) -> Result<Option<CredentialTry>, Error> {
+        let units = self.settings.limits.failed_credentials_per_minute;
+        let Some(network) = client.map(network_of).filter(|_| units > 0) else {
+            return Ok(None);
+        };
+        let mut hash = Sha256::new_with_prefix(network.to_string());
+        hash.update(b"\n");
+        hash.update(credential);
+        let begun = CredentialTry {
+            key: format!("failed_credentials:{network}"),
+            quota: Quota {
+                units,
+                window_ms: MINUTE_MS,
+            },
+            hash: hash.finalize().into(),
+        };
+        let limiter = &self.ports.local_limiter;
+        let peeked = limiter.peek(begun.key.clone(), 1, begun.quota).await?;
+        if peeked.allowed || self.known_credentials.has(&begun.hash, self.now()) {
+            return Ok(Some(begun));
+        }
+        Err(RateLimited::new(Limit::FailedCredentials, peeked.retry_after_ms).into())
+    }
+
+    /// Ends a try with what came of it.
+    pub async fn end_credentials(
+        &self,
+        begun: Option<CredentialTry>,
+        found: &Result<Principal, Error>,
+    ) {
+        let Some(CredentialTry { key, quota, hash }) = begun else {
+            return;
+        };
+        match found {
+            Ok(_) => self.known_credentials.add(hash, self.now()),
+            Err(Error::Unauthenticated(error)) if is_failed_try(*error) => {
+                if let Err(error) = self.ports.local_limiter.record(key, 1, quota).await {
+                    tracing::warn!(%error, "a failed credential was not counted");
+                }
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether somebody presented a secret that is none. What is missing or badly timed is an honest
+/// mistake, and tells nobody anything.
+const fn is_failed_try(error: AuthError) -> bool {
+    match error {
+        AuthError::TokenInvalid | AuthError::AccessKeyUnknown | AuthError::SignatureInvalid => true,
+        AuthError::Missing
+        | AuthError::AccessKeyMissed
+        | AuthError::TimestampMissed
+        | AuthError::SignatureMissed
+        | AuthError::TimestampInvalid
+        | AuthError::TimestampExpired
+        | AuthError::SignatureReplayed
+        | AuthError::IpNotAllowed => false,
+    }
+}
+
+/// The address, or the network that stands for all the addresses that its owner can choose from.
+fn network_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let host_bits = u128::MAX.checked_shr(NETWORK_BITS).unwrap_or_default();
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host_bits))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! How often a user may name a recipient that cannot be paid (contract §2): whoever could try
+//! names without end could find out who has an account.
+//!
+//! A try counts once it is known to have failed: when a transfer is rejected for its recipient, on
+//! whichever replica and however late, or when an entry of the address book does not fit. Until
+//! then nothing tells a good recipient from a bad one: counting what *looks* unknown at creation
+//! would show in when the limit is reached, also for a sender without money, whose transfers are
+//! rejected before the recipient matters. To keep many tries at once from getting past the limit
+//! before the first of them is known, a user has only a few undecided transfers on one replica;
+//! more of them wait for their turn, whoever the recipient.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use async_lock::{Semaphore, SemaphoreGuardArc};
+use bursar_domain::{Kind, Reason, Transfer, UserId};
+use bursar_ports::Quota;
+
+use crate::{App, Error, Limit, RateLimited};
+
+/// Failed recipients after which every create is refused.
+const FAILED: Quota = Quota {
+    units: 20,
+    window_ms: 3_600_000,
+};
+/// How many transfers of one user may be undecided at once on one replica: so many tries can fail
+/// beyond the limit at most.
+const UNDECIDED_MAX: usize = 8;
+/// With how many users the register is tidied up for the first time.
+const TIDY_AT: usize = 1_024;
+
+/// The turns of users whose transfers are undecided.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    register: Mutex<Register>,
+}
+
+#[derive(Debug, Default)]
+struct Register {
+    users: HashMap<UserId, Weak<Semaphore>>,
+    tidy_at: usize,
+}
+
+impl Turns {
+    async fn wait(&self, user: UserId) -> SemaphoreGuardArc {
+        let turns = self.of(user);
+        turns.acquire_arc().await
+    }
+
+    fn of(&self, user: UserId) -> Arc<Semaphore> {
+        let mut register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = register.users.get(&user).and_then(Weak::upgrade) {
+            return turns;
+        }
+        if register.users.len() >= register.tidy_at.max(TIDY_AT) {
+            register.users.retain(|_, turns| turns.strong_count() > 0);
+            register.tidy_at = register.users.len().saturating_mul(2);
+        }
+        let turns = Arc::new(Semaphore::new(UNDECIDED_MAX));
+        register.users.insert(user, Arc::downgrade(&turns));
+        turns
+    }
+}
+
+/// A user's turn to name recipients. It must be kept until it is known what became of them.
+#[derive(Debug)]
+#[must_use]
+pub struct RecipientTurn {
+    user: UserId,
+    left: u32,
+    _turn: SemaphoreGuardArc,
+}
+
+impl App {
+    /// Waits for a user's turn to name recipients.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] after too many that could not be paid, [`Error::Store`] when that
+    /// cannot be found out.
+    pub async fn require_recipient_tries(&self, user: UserId) -> Result<RecipientTurn, Error> {
+        let turn = self.turns.wait(user).await;
+        let left = self.recipient_tries(user).await??;
+        Ok(RecipientTurn {
+            user,
+            left,
+            _turn: turn,
+        })
+    }
+
+    /// Lets a bulk go on that names this many recipients whom nobody has heard of (or entries of
+    /// the address book that do not fit). One that would go beyond the limit is refused as a whole,
+    /// and the tries that were left are used up: else a bulk could ask about many at no cost.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when it may not.
+    pub async fn require_tries_for(&self, turn: &RecipientTurn, failing: u32) -> Result<(), Error> {
+        if failing <= turn.left {
+            return Ok(());
+        }
+        self.note_failed_recipients(turn.user, turn.left).await;
+        Err(RateLimited::new(Limit::FailedRecipients, FAILED.window_ms).into())
+    }
+
+    /// Counts an address-book entry that did not fit its recipient.
+    pub async fn note_failed_recipient(&self, user: UserId) {
+        self.note_failed_recipients(user, 1).await;
+    }
+
+    /// Counts a transfer that has just become final, if it was rejected for its recipient. To be
+    /// called with what a commit made, so that each transfer counts once.
+    pub(crate) async fn note_made(&self, transfer: &Transfer) {
+        if transfer.kind() == Kind::Internal
+            && transfer.reason() == Some(Reason::RecipientUnavailable)
+        {
+            self.note_failed_recipients(transfer.owner(), 1).await;
+        }
+    }
+
+    /// How many more may fail, at least one; else why none may be named.
+    pub(crate) async fn recipient_tries(
+        &self,
+        user: UserId,
+    ) -> Result<Result<u32, RateLimited>, Error> {
+        let peeked = self.ports.limiter.peek(key(user), 1, FAILED).await?;
+        let refusal = || RateLimited::new(Limit::FailedRecipients, peeked.retry_after_ms);
+        Ok(peeked
+            .allowed
+            .then_some(peeked.remaining)
+            .ok_or_else(refusal))
+    }
+
+    async fn note_failed_recipients(&self, user: UserId, count: u32) {
+        let noted = self.ports.limiter.record(key(user), count, FAILED).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "a failed recipient was not counted");
+        }
+    }
+}
+
+fn key(user: UserId) -> String {
+    format!("failed_recipients:user:{user}")
+}
+
+#[cfg(test)]
+mod tests;

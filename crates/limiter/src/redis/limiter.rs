@@ -1,0 +1,76 @@
+//! Limits in Redis: one script, which nothing interrupts.
+
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+use bursar_ports::{Allowance, Quota, RateLimiter, StoreError};
+use redis::Script;
+
+use super::keeper::Link;
+use crate::log::{ceil_ms, slot_us, window_us};
+
+pub(super) const SCRIPT: &str = include_str!("../take.lua");
+const PREFIX: &str = "bursar:limit:";
+
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT));
+
+/// What the script answers: whether the units fit, what is left, and two times in microseconds.
+pub(super) type Answer = (u8, u32, u64, u64);
+
+/// A limiter that counts in Redis, by Redis' clock.
+pub struct RedisLimiter {
+    link: Arc<Link>,
+}
+
+impl RedisLimiter {
+    pub(super) const fn new(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+
+    async fn call(
+        &self,
+        verb: &str,
+        key: &str,
+        units: u32,
+        quota: Quota,
+    ) -> Result<Allowance, StoreError> {
+        let mut lent = self.link.lend()?;
+        let answer = TAKE
+            .key(format!("{PREFIX}{key}"))
+            .arg(verb)
+            .arg(units)
+            .arg(quota.units)
+            .arg(window_us(quota))
+            .arg(slot_us(quota))
+            .invoke_async(&mut lent.connection)
+            .await;
+        answer.map(allowance).map_err(|error| lent.complain(error))
+    }
+}
+
+pub(super) fn allowance((allowed, remaining, reset, retry_after): Answer) -> Allowance {
+    Allowance {
+        allowed: allowed == 1,
+        remaining,
+        reset_ms: ceil_ms(reset),
+        retry_after_ms: ceil_ms(retry_after),
+    }
+}
+
+#[async_trait]
+impl RateLimiter for RedisLimiter {
+    async fn take(&self, key: String, units: u32, quota: Quota) -> Result<Allowance, StoreError> {
+        self.call("take", &key, units, quota).await
+    }
+
+    async fn peek(&self, key: String, units: u32, quota: Quota) -> Result<Allowance, StoreError> {
+        self.call("peek", &key, units, quota).await
+    }
+
+    async fn record(&self, key: String, units: u32, quota: Quota) -> Result<(), StoreError> {
+        self.call("record", &key, units, quota).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests;
