@@ -51,7 +51,9 @@ async fn an_address_book_is_kept_and_binds_transfers() {
         (&alice, "friend", "trader1"),
     ] {
         let refused = pay(sender, code, recipient).await;
-        let refused = refused.refused(400, "address_book_code.mismatch");
+        let mut refused = refused.refused(400, "address_book_code.mismatch");
+        // It counts the caller's requests, of which each is another one.
+        refused.headers.remove("ratelimit");
         let told = told(&refused).replace(refused.header("x-request-id").unwrap(), "ID");
         refusals.push(told);
     }
