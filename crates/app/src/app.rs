@@ -77,6 +77,11 @@ impl App {
         self.ports.ids.random_bytes()
     }
 
+    /// The secrets from the configuration.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// Whether requests can be served.
     ///
     /// # Errors

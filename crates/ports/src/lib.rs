@@ -36,7 +36,7 @@ pub use notifier::{Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
 pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
-    TransferFilter, TransferPage, TransferQuery,
+    ListPlace, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
 };
 pub use sealed_secrets::{SealedRecord, SealedSecrets};
 pub use store::{CommitOutcome, TransferStore};
