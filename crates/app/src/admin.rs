@@ -4,9 +4,11 @@
 mod credentials;
 mod directory;
 mod story;
+mod transfers;
 
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
 pub use story::TransferStory;
+pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 
 use bursar_ports::Permission;
 

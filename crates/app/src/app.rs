@@ -90,6 +90,11 @@ impl App {
         self.ports.ids.random_bytes()
     }
 
+    /// The secrets from the configuration.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// Whether requests can be served.
     ///
     /// # Errors

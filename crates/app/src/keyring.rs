@@ -19,12 +19,19 @@ type HmacSha256 = Hmac<Sha256>;
 pub(crate) const TOKEN_PREFIX: &str = "bur_";
 
 const CODE_PREFIX: &str = "TRF";
+/// What the key for cursors is derived from, together with the key for codes: other uses of that
+/// key have other inputs.
+const CURSOR_CONTEXT: &[u8] = b"bursar list cursor 1";
+/// Half of an HMAC-SHA256: nobody guesses 128 bits.
+const CURSOR_MAC_BYTES: usize = 16;
 const NONCE_BYTES: usize = 24;
 
 /// Keys from the configuration.
 pub struct Keyring {
     /// Hides the numeric ids inside transfer codes. It can never change: codes are for ever.
     code_key: [u8; 32],
+    /// Authenticates the cursors of lists. Derived, so every replica has it after every restart.
+    cursor_key: [u8; 32],
     /// Encrypt secrets at rest; the first one encrypts, all decrypt.
     sealing_keys: Vec<(String, [u8; 32])>,
     code_alphabet: Encoding,
@@ -52,6 +59,7 @@ impl Keyring {
         let code_alphabet = crockford.encoding().map_err(|_| SealError::NoKey)?;
         Ok(Self {
             code_key,
+            cursor_key: hmac_sha256(&code_key, &[CURSOR_CONTEXT]),
             sealing_keys,
             code_alphabet,
         })
@@ -96,6 +104,32 @@ impl Keyring {
             *to = from;
         }
         id ^ i64::from_be_bytes(head)
+    }
+
+    /// A cursor: a place in a list, readable only where it was made. `query` is all that makes a
+    /// list what it is, its name and its filters.
+    pub fn cursor(&self, query: &[u8], place: &str) -> String {
+        let mac = self.cursor_mac(query, place.as_bytes());
+        BASE64URL_NOPAD.encode(&[&mac, place.as_bytes()].concat())
+    }
+
+    /// The place inside a cursor that [`Keyring::cursor`] made for the same query.
+    pub fn read_cursor(&self, query: &[u8], cursor: &str) -> Option<String> {
+        let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+        let (mac, place) = bytes.split_at_checked(CURSOR_MAC_BYTES)?;
+        let genuine = equal(mac, &self.cursor_mac(query, place));
+        genuine.then(|| String::from_utf8(place.to_vec()).ok())?
+    }
+
+    fn cursor_mac(&self, query: &[u8], place: &[u8]) -> [u8; CURSOR_MAC_BYTES] {
+        // The digest has a fixed length, so query and place cannot be taken for each other.
+        let digest = Sha256::digest(query);
+        let mac = hmac_sha256(&self.cursor_key, &[&digest, place]);
+        let mut head = [0; CURSOR_MAC_BYTES];
+        for (to, from) in head.iter_mut().zip(mac) {
+            *to = from;
+        }
+        head
     }
 
     /// Encrypts a secret, bound to what it belongs to.
@@ -228,6 +262,39 @@ mod tests {
     fn what_is_no_code_is_none() {
         for code in ["", "TRF", "TRF123456", "trf", "TRFé", &"TRF0".repeat(9)] {
             assert_eq!(keyring().read_transfer_code(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_only_by_the_query_that_made_it() {
+        let cursor = keyring().cursor(b"users", "a:b");
+        let read = |query: &[u8], cursor: &str| keyring().read_cursor(query, cursor);
+        assert_eq!(read(b"users", &cursor), Some("a:b".to_owned()));
+        assert_eq!(read(b"user", &cursor), None);
+        assert_eq!(read(b"usersa", &cursor), None);
+        let other = Keyring::try_new([8; 32], vec![("k".to_owned(), [2; 32])]).unwrap();
+        assert_eq!(other.read_cursor(b"users", &cursor), None);
+        // The keys for secrets may rotate between two pages.
+        let rotated = Keyring::try_new([7; 32], vec![("k".to_owned(), [9; 32])]).unwrap();
+        assert_eq!(
+            rotated.read_cursor(b"users", &cursor),
+            Some("a:b".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_forged_cursor_is_none() {
+        let cursor = keyring().cursor(b"users", "a:b");
+        let genuine = BASE64URL_NOPAD.decode(cursor.as_bytes()).unwrap();
+        for at in 0..genuine.len() {
+            let mut forged = genuine.clone();
+            forged[at] ^= 1;
+            let forged = BASE64URL_NOPAD.encode(&forged);
+            assert_eq!(keyring().read_cursor(b"users", &forged), None, "byte {at}");
+        }
+        let longer = BASE64URL_NOPAD.encode(&[&genuine[..], b"c"].concat());
+        for text in ["", "a", "%%%", "dXNlcnM6eA", &longer, &cursor[..8]] {
+            assert_eq!(keyring().read_cursor(b"users", text), None, "{text}");
         }
     }
 

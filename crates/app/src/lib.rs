@@ -28,7 +28,10 @@ mod settle;
 mod test_support;
 
 pub use address_book::NewAddress;
-pub use admin::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken, TransferStory};
+pub use admin::{
+    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedToken, NewAccessKey, NewToken,
+    TransferSearch, TransferStory,
+};
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};
 pub use backoffice::{FinishRequest, OpenRequest};

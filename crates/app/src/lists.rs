@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bursar_domain::{Transfer, User, UserId, UserStatus};
+use bursar_domain::{Transfer, User, UserId, UserStatus, fold_name};
 use bursar_ports::{AccountHistory, Permission, TransferFilter};
 
 use crate::{App, Error, FieldError, Grant, Missing};
@@ -108,7 +108,7 @@ impl App {
     }
 
     /// The users that a search and a user filter leave; `None` when neither was given.
-    async fn matching_users(
+    pub(crate) async fn matching_users(
         &self,
         search: Option<String>,
         user: Option<UserId>,
@@ -116,6 +116,12 @@ impl App {
         let Some(search) = search else {
             return Ok(user.map(|user| vec![user]));
         };
+        // However many the search would match: one user is never too many.
+        if let Some(user) = user {
+            let found = self.ports.directory.find_user(user).await?;
+            let matching = found.filter(|user| is_found_by(user, &search));
+            return Ok(Some(matching.into_iter().map(|user| user.id).collect()));
+        }
         let mut matching: Vec<UserId> = Vec::new();
         loop {
             let after = matching.last().copied();
@@ -134,11 +140,16 @@ impl App {
                 break;
             }
         }
-        if let Some(user) = user {
-            matching.retain(|id| *id == user);
-        }
         Ok(Some(matching))
     }
+}
+
+/// As the directory searches: a part of the username or email, without regard to case.
+fn is_found_by(user: &User, search: &str) -> bool {
+    let part = fold_name(search);
+    [&user.username, &user.email]
+        .into_iter()
+        .any(|name| fold_name(name).contains(&part))
 }
 
 /// What stands in for a user that the directory does not know: a transfer is never left out of a

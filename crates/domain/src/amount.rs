@@ -227,6 +227,18 @@ impl DecimalAmount {
         }
     }
 
+    /// The amounts of an asset with this scale next to this number, below and above it: twice the
+    /// same when it fits the scale. For comparing only; money is never rounded.
+    pub fn neighbours(self, scale: Scale) -> (Amount, Amount) {
+        let surplus = Scale::MAX
+            .units_per_one()
+            .checked_div(scale.units_per_one())
+            .unwrap_or(1);
+        let below = self.0.checked_div(surplus).unwrap_or_default();
+        let fits = self.0.checked_rem(surplus) == Some(0);
+        (Amount(below), Amount(below.saturating_add((!fits).into())))
+    }
+
     /// The same number for products with amounts.
     pub fn to_decimal(self) -> BigDecimal {
         Amount(self.0).to_decimal(Scale::MAX)

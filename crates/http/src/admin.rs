@@ -8,6 +8,7 @@ mod page;
 mod rates;
 mod tokens;
 mod transfer;
+mod transfers;
 mod users;
 
 use actix_web::web::{self, ServiceConfig};
@@ -52,5 +53,6 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(get().to(rates::show))
                 .route(put().to(rates::replace)),
         )
+        .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)));
 }

@@ -12,7 +12,7 @@ use bursar_app::FieldError;
 use serde_json::value::RawValue;
 
 pub(crate) use name::{Name, name};
-pub(crate) use numbers::SentId;
+pub(crate) use numbers::{SentId, amount_code};
 pub(crate) use texts::Prose;
 
 use crate::{

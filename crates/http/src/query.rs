@@ -4,11 +4,11 @@
 //! two of its names, is refused; unknown ones are ignored or refused as the API has it.
 
 use bursar_app::FieldError;
-use bursar_domain::{AssetId, Timestamp, UserId};
+use bursar_domain::{AssetId, DecimalAmount, Timestamp, TransferId, UserId};
 use uuid::Uuid;
 
 use crate::{
-    fields::{Name, Names},
+    fields::{Name, Names, SentId, amount_code},
     json::same_name,
     problem::Problem,
 };
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
+    /// What was given and has been read so far, under its documented name.
+    taken: Vec<(&'static str, String)>,
     names: Names,
     errors: Vec<FieldError>,
 }
@@ -34,6 +36,7 @@ impl Query {
         let malformed = || Problem::field("query", "query.malformed", "is not UTF-8");
         Ok(Self {
             pairs: pairs.ok_or_else(malformed)?,
+            taken: vec![],
             names,
             errors: vec![],
         })
@@ -80,7 +83,18 @@ impl Query {
             self.error(name.name, "parameter.duplicate", "is given more than once");
             return None;
         }
-        (!value.is_empty()).then_some(value)
+        if value.is_empty() {
+            return None;
+        }
+        self.taken.push((name.name, value.clone()));
+        Some(value)
+    }
+
+    /// What was given and has been read so far: the filters, in any order they were sent in.
+    pub(crate) fn taken(&self) -> Vec<(&'static str, String)> {
+        let mut taken = self.taken.clone();
+        taken.sort();
+        taken
     }
 
     /// A text of one line.
@@ -133,6 +147,31 @@ impl Query {
         match AssetId::parse(&text) {
             Ok(id) => Some(id),
             Err(error) => self.invalid(name, error.to_string()),
+        }
+    }
+
+    /// The id of a transfer.
+    pub(crate) fn transfer_id(&mut self, name: &Name) -> Option<TransferId> {
+        let text = self.take(name, &[])?;
+        match SentId::parse(&text) {
+            Some(SentId(Some(id))) => Some(id),
+            Some(SentId(None)) => {
+                self.error(name.name, name.out_of_range, "must be below 2^53");
+                None
+            }
+            None => self.invalid(name, "must be a positive integer"),
+        }
+    }
+
+    /// A positive decimal number.
+    pub(crate) fn amount(&mut self, name: &Name) -> Option<DecimalAmount> {
+        let text = self.take(name, &[])?;
+        match DecimalAmount::parse(&text) {
+            Ok(amount) => Some(amount),
+            Err(error) => {
+                self.error(name.name, amount_code(name, error), error.to_string());
+                None
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub use notifier::{Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
 pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
-    TransferFilter, TransferPage, TransferQuery,
+    ListPlace, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, AssetId, Kind, Operation, Status, Timestamp, Transfer, TransferId, UserId,
+    AccountKey, Amount, AssetId, Kind, Operation, Status, Timestamp, Transfer, TransferId, UserId,
 };
 use uuid::Uuid;
 
@@ -51,6 +51,54 @@ pub struct TransferPage {
     pub total: u64,
     /// Whether `total` is an estimate.
     pub estimated: bool,
+}
+
+/// Where a transfer stands in a list that is newest first: creation, then id, both descending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListPlace {
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its id.
+    pub id: TransferId,
+}
+
+/// Which transfers of every kind to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransferScan {
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// Only where one of these is the owner, or the recipient of an internal transfer that
+    /// succeeded; `None` = of all, an empty list = of nobody.
+    pub users: Option<Vec<UserId>>,
+    /// Only of this asset.
+    pub asset: Option<AssetId>,
+    /// Of this amount, in smallest units, or more.
+    pub amount_min: Option<Amount>,
+    /// Of this amount, in smallest units, or less.
+    pub amount_max: Option<Amount>,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created at or before.
+    pub to: Option<Timestamp>,
+    /// Only with this identifier of the sender's.
+    pub custom_id: Option<String>,
+    /// Only this one.
+    pub id: Option<TransferId>,
+    /// Only what comes after this place.
+    pub after: Option<ListPlace>,
+    /// How many.
+    pub limit: u32,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferSlice {
+    /// The rows; fewer than asked for, even none, when the filters leave few of those looked at.
+    pub transfers: Vec<Transfer>,
+    /// Where the next part begins; `None` when there is nothing more.
+    pub next: Option<ListPlace>,
 }
 
 /// Which internal transfers of one user to list: those it sent, and those it received that
@@ -143,6 +191,13 @@ pub trait TransferQuery: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn list_transfers(&self, filter: TransferFilter) -> Result<TransferPage, StoreError>;
+
+    /// Transfers of every kind, newest first (creation, then id, both descending). A part looks at
+    /// a bounded number of rows, so one with few matches may be short and still not the last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn scan_transfers(&self, scan: TransferScan) -> Result<TransferSlice, StoreError>;
 
     /// Internal transfers that one user may see, newest first (creation, then id, descending).
     ///

@@ -117,7 +117,7 @@ impl PgDirectory {
             return Ok(user.map(Arc::unwrap_or_clone));
         }
         let (if_found, if_not) = (shared.users.mark(&id), shared.strangers.mark(&id));
-        let found = users::find(shared.database.pool(), id).await?;
+        let found = users::find(&shared.database, id).await?;
         match found.clone() {
             Some(user) => shared.users.keep(id, if_found, Arc::new(user)),
             None => shared.strangers.keep(id, if_not, Arc::new(())),
@@ -134,8 +134,8 @@ fn is_text(name: &str) -> bool {
 #[async_trait]
 impl Directory for PgDirectory {
     async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let pool = self.shared.database.pool();
-        let load = || users::find(pool, id);
+        let database = &self.shared.database;
+        let load = || users::find(database, id);
         let found = self.shared.users.get_or_load(id, load).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
@@ -156,7 +156,7 @@ impl Directory for PgDirectory {
             return Ok(users);
         }
         let ids = missing.keys().copied().collect();
-        for user in users::find_many(self.shared.database.pool(), ids).await? {
+        for user in users::find_many(&self.shared.database, ids).await? {
             if let Some(mark) = missing.get(&user.id) {
                 cache.keep(user.id, *mark, Arc::new(user.clone()));
             }
@@ -169,7 +169,7 @@ impl Directory for PgDirectory {
         match name {
             RecipientName::Id(id) => self.find_named_by_id(id).await,
             RecipientName::Alias(alias) if is_text(&alias) => {
-                users::find_by_alias(self.shared.database.pool(), fold_name(&alias)).await
+                users::find_by_alias(&self.shared.database, fold_name(&alias)).await
             }
             RecipientName::Alias(_) => Ok(None),
         }
@@ -181,7 +181,7 @@ impl Directory for PgDirectory {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<UserPage, StoreError> {
-        users::list(self.shared.database.pool(), search, after, limit).await
+        users::list(&self.shared.database, search, after, limit).await
     }
 
     async fn put_user(&self, user: User) -> Result<PutUser, StoreError> {

@@ -16,6 +16,16 @@ use tokio::runtime::Handle;
 
 use crate::connect::establish;
 
+/// How much longer than one statement a look-up may take: it may be made of several.
+const READ_GRACE: Duration = Duration::from_secs(2);
+
+/// How look-ups are planned: with the values they are asked for, every time. After five executions
+/// PostgreSQL may settle on a plan that knows neither how many rows are wanted nor whose, and what is
+/// right for a page of a hundred of a small user is wrong for a big one. Lists follow indexes, which
+/// are in memory for the most part, and never take a second processor from payments.
+const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1; \
+    SET max_parallel_workers_per_gather = 0; SET jit = off";
+
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -64,6 +74,16 @@ impl PoolConfig {
         Ok(connection)
     }
 
+    /// A connection for look-ups and lists.
+    pub(crate) async fn connect_for_reading(&self) -> Result<AsyncPgConnection, ConnectionError> {
+        let mut connection = self.connect().await?;
+        connection
+            .batch_execute(READ_SETTINGS)
+            .await
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(connection)
+    }
+
     /// A pool that makes connections when they are needed, on the runtime that this is called in.
     ///
     /// A connection lives on the runtime that made it. The threads that serve requests have
@@ -77,7 +97,7 @@ impl PoolConfig {
         let runtime = Handle::current();
         manager.custom_setup = Box::new(move |_| {
             let config = config.clone();
-            let made = runtime.spawn(async move { config.connect().await });
+            let made = runtime.spawn(async move { config.connect_for_reading().await });
             async move {
                 made.await.unwrap_or_else(|broken| {
                     Err(ConnectionError::BadConnection(broken.to_string()))
@@ -103,6 +123,8 @@ impl PoolConfig {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    /// How long a look-up may take, whether or not the server says anything.
+    read_deadline: Duration,
 }
 
 impl Database {
@@ -113,7 +135,28 @@ impl Database {
     pub async fn connect(config: PoolConfig) -> Result<Self, StoreError> {
         let pool = config.pool()?;
         drop(checkout(&pool).await?);
-        Ok(Self { pool })
+        let statement = Duration::from_millis(config.statement_timeout_ms.into());
+        Ok(Self {
+            pool,
+            read_deadline: statement.saturating_add(READ_GRACE),
+        })
+    }
+
+    /// Runs a look-up on a connection of its own. When a server or the way to it has gone silent,
+    /// nothing there ends what was asked, so the deadline is kept here; the connection is then given
+    /// up, for nobody knows what would come out of it.
+    pub(crate) async fn read<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = checkout(&self.pool).await?;
+        match tokio::time::timeout(self.read_deadline, ask(&mut connection)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => {
+                drop(Object::take(connection));
+                Err(StoreError::Unavailable(elapsed.into()))
+            }
+        }
     }
 
     /// The connections.

@@ -3,10 +3,12 @@
 
 mod backoffice;
 mod balances;
+mod condition;
 mod internal;
-mod part;
 #[cfg(test)]
 mod plan_tests;
+mod ranges;
+mod scan;
 mod story;
 
 use std::fmt;
@@ -15,15 +17,11 @@ use async_trait::async_trait;
 use bursar_domain::{Transfer, TransferId, UserId};
 use bursar_ports::{
     AccountBalance, AccountHistory, CallbackRecord, InternalFilter, LedgerLine, StoreError,
-    TransferFilter, TransferPage, TransferQuery,
+    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
 };
-use diesel::{
-    dsl::{AsSelect, IntoBoxed, Select},
-    pg::Pg,
-    prelude::*,
-};
+use uuid::Uuid;
 
-use crate::{pool::Database, row::TransferRow, schema::transfers};
+use crate::{pool::Database, row::TransferRow};
 
 /// The lists of the main book.
 #[derive(Clone)]
@@ -44,34 +42,42 @@ impl TransferQuery for PgQuery {
         &self,
         filter: AccountHistory,
     ) -> Result<Vec<Transfer>, StoreError> {
-        backoffice::list_account_history(self.database.pool(), filter).await
+        backoffice::list_account_history(&self.database, filter).await
     }
 
     async fn list_transfers(&self, filter: TransferFilter) -> Result<TransferPage, StoreError> {
-        backoffice::list_transfers(self.database.pool(), filter).await
+        backoffice::list_transfers(&self.database, filter).await
+    }
+
+    async fn scan_transfers(&self, scan: TransferScan) -> Result<TransferSlice, StoreError> {
+        scan::scan(&self.database, scan).await
     }
 
     async fn list_internal(&self, filter: InternalFilter) -> Result<Vec<Transfer>, StoreError> {
-        internal::list(self.database.pool(), filter).await
+        internal::list(&self.database, filter).await
     }
 
     async fn list_user_balances(&self, user: UserId) -> Result<Vec<AccountBalance>, StoreError> {
-        balances::list_of_user(self.database.pool(), user).await
+        balances::list_of_user(&self.database, user).await
     }
 
     async fn list_system_balances(&self) -> Result<Vec<AccountBalance>, StoreError> {
-        balances::list_of_system(self.database.pool()).await
+        balances::list_of_system(&self.database).await
     }
 
     async fn list_entries(&self, transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
-        story::list_entries(self.database.pool(), transfer).await
+        self.database
+            .read(async |connection| story::list_entries(connection, transfer).await)
+            .await
     }
 
     async fn list_callbacks(
         &self,
         transfer: TransferId,
     ) -> Result<Vec<CallbackRecord>, StoreError> {
-        story::list_callbacks(self.database.pool(), transfer).await
+        self.database
+            .read(async |connection| story::list_callbacks(connection, transfer).await)
+            .await
     }
 }
 
@@ -83,18 +89,20 @@ impl fmt::Debug for PgQuery {
     }
 }
 
-/// A list of transfers to which filters are still added.
-type Transfers = IntoBoxed<'static, Select<transfers::table, AsSelect<TransferRow, Pg>>, Pg>;
+/// How many users' ranges are merged; more are looked for in a list of all.
+const USERS_MERGED_MAX: usize = 8;
 
-fn transfers_in(part: part::Part) -> Transfers {
-    transfers::table
-        .select(TransferRow::as_select())
-        .into_boxed()
-        .filter(part)
+/// The users when there are few, each of them once.
+fn of_few(users: &[Uuid]) -> Option<Vec<Uuid>> {
+    let mut few = users.to_vec();
+    few.sort_unstable();
+    few.dedup();
+    (few.len() <= USERS_MERGED_MAX).then_some(few)
 }
 
-fn newest_first(list: Transfers) -> Transfers {
-    list.order((transfers::created_at.desc(), transfers::id.desc()))
+/// PostgreSQL's `text` holds every character but this one, so nobody's identifier has it.
+fn is_text(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 fn read_all(rows: Vec<TransferRow>) -> Result<Vec<Transfer>, StoreError> {

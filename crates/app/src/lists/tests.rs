@@ -276,14 +276,53 @@ async fn a_search_that_finds_nobody_lists_nobody_s() {
 
 #[tokio::test]
 async fn a_search_and_a_user_leave_what_fits_both() {
-    for (user, left) in [(ALICE, vec![ALICE]), (BOB, vec![])] {
+    let alice = User {
+        username: "ALice".to_owned(),
+        ..build::user(ALICE)
+    };
+    let by_email = User {
+        email: "pal@example.com".to_owned(),
+        ..build::user(ALICE)
+    };
+    // The directory is not searched, so the search cannot be too broad.
+    for (user, left) in [
+        (Some(alice), vec![ALICE]),
+        (Some(by_email), vec![ALICE]),
+        (Some(build::user(ALICE)), vec![]),
+        (None, vec![]),
+    ] {
         let mut mocks = Mocks::new();
-        let found = vec![build::user_id(1), ALICE, build::user_id(0xc)];
-        search_finds(&mut mocks, vec![(found, false)]);
+        mocks
+            .directory
+            .expect_find_user()
+            .with(eq(ALICE))
+            .times(1)
+            .return_once(|_| Ok(user));
         lists_only(&mut mocks, Some(left));
-        let filter = searching(Some(user));
+        let filter = searching(Some(ALICE));
         let listed = mocks.app().list_transfers(&reader(), filter).await;
         assert!(listed.is_ok());
+    }
+}
+
+#[test]
+fn a_user_is_found_by_a_part_of_its_names_taken_literally() {
+    let user = User {
+        username: "ÉCLAIR_100%".to_owned(),
+        email: "Straße@example.com".to_owned(),
+        ..build::user(ALICE)
+    };
+    for (search, found) in [
+        ("éclair", true),
+        ("R_1", true),
+        ("0%", true),
+        ("STRASSE", false),
+        ("straße@", true),
+        ("%", true),
+        ("r%1", false),
+        ("\\", false),
+    ] {
+        assert_eq!(is_found_by(&user, search), found, "{search}");
     }
 }
 

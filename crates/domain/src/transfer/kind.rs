@@ -28,6 +28,20 @@ impl Kind {
             Self::Internal => "internal",
         }
     }
+
+    /// The statuses that a transfer of this kind may have.
+    pub const fn statuses(self) -> &'static [Status] {
+        match self {
+            Self::Deposit => &[Status::Pending, Status::Completed, Status::Failed],
+            Self::Withdrawal => &[
+                Status::AwaitingConfirmation,
+                Status::Completed,
+                Status::Failed,
+                Status::Canceled,
+            ],
+            Self::Internal => &[Status::Pending, Status::Success, Status::Rejected],
+        }
+    }
 }
 
 /// The status of a transfer of any kind, as both documented APIs name it.

@@ -101,7 +101,9 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
     let mut query = call.query(Names::Strict)?;
-    let page = Page::read(&mut query, "access-keys", |key| Some(key.to_owned()));
+    let page = Page::read(call.app(), &mut query, "access-keys", |key| {
+        Some(key.to_owned())
+    });
     let page = query.finish(Some(page))?;
     let mut keys = call
         .app()

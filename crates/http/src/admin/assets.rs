@@ -45,7 +45,9 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
     let mut query = call.query(Names::Strict)?;
-    let page = Page::read(&mut query, "assets", |key| AssetId::parse(key).ok());
+    let page = Page::read(call.app(), &mut query, "assets", |key| {
+        AssetId::parse(key).ok()
+    });
     let page = query.finish(Some(page))?;
     let mut assets = call.app().list_assets(&grant).await?;
     assets.retain(|asset| page.after.is_none_or(|after| asset.id > after));

@@ -102,7 +102,7 @@ async fn fetch(call: &Call, grant: &Grant, whose: Whose) -> Result<Vec<Row>, Pro
     }
 }
 
-fn read(call: &Call) -> Result<(Whose, Page<String>), Problem> {
+fn read(call: &Call) -> Result<(Whose, Page<'_, String>), Problem> {
     let mut query = call.query(Names::Strict)?;
     let system = |text: &str| (text == "system").then_some(());
     let owner = query.one_of(name!("owner"), system, "system");
@@ -115,7 +115,9 @@ fn read(call: &Call) -> Result<(Whose, Page<String>), Problem> {
         let detail = "cannot be given together with user_id";
         query.error("owner", "owner.invalid", detail);
     }
-    let page = Page::read(&mut query, "balances", |key| Some(key.to_owned()));
+    let page = Page::read(call.app(), &mut query, "balances", |key| {
+        Some(key.to_owned())
+    });
     let whose = user.map_or(Whose::System, Whose::User);
     query.finish(Some((whose, page)))
 }

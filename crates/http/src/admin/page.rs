@@ -1,9 +1,10 @@
 //! Lists of the admin API: `{"data": […], "next_cursor": …}`.
 //!
-//! A cursor is the key of the last row shown, with the name of its list, so that the cursor of one
-//! list is refused by another. It is opaque to clients but no secret: it opens nothing.
+//! A cursor is the key of the last row looked at, authenticated together with the name and the
+//! filters of its list: forged ones, and those of another list or of other filters, are refused.
+//! `limit` may change from page to page.
 
-use data_encoding::BASE64URL_NOPAD;
+use bursar_app::App;
 use serde::Serialize;
 
 use crate::{
@@ -15,31 +16,42 @@ use crate::{
 const LIMIT_MAX: u32 = 200;
 
 /// Where a page begins and how long it is.
-#[derive(Debug)]
-pub(super) struct Page<K> {
-    list: &'static str,
-    limit: u32,
+pub(super) struct Page<'a, K> {
+    app: &'a App,
+    /// The list's name and filters.
+    query: Vec<u8>,
+    pub(super) limit: u32,
     /// The key of the last row of the page before.
     pub(super) after: Option<K>,
 }
 
-impl<K> Page<K> {
-    /// Reads `limit` and `cursor`. What is wrong with them is told with the other parameters.
+impl<'a, K> Page<'a, K> {
+    /// Reads `limit` and `cursor`, after all filters have been read. What is wrong with them is
+    /// told with the other parameters.
     pub(super) fn read(
+        app: &'a App,
         query: &mut Query,
-        list: &'static str,
+        list: &str,
         read_key: impl FnOnce(&str) -> Option<K>,
     ) -> Self {
         const CURSOR: &Name = name!("cursor");
+        let this = described(list, query);
         let limit = query.limit(name!("limit"), &[], LIMIT_MAX);
         let after = query.cursor(CURSOR).and_then(|cursor| {
-            let key = open(list, &cursor).and_then(|key| read_key(&key));
+            let key = app.keyring().read_cursor(&this, &cursor);
+            let key = key.and_then(|key| read_key(&key));
             if key.is_none() {
-                query.error(CURSOR.name, CURSOR.invalid, "is not a cursor of this list");
+                let detail = "is not a cursor that this list gave for these filters";
+                query.error(CURSOR.name, CURSOR.invalid, detail);
             }
             key
         });
-        Self { list, limit, after }
+        Self {
+            app,
+            query: this,
+            limit,
+            after,
+        }
     }
 
     /// One row more than is shown, to see whether there are any.
@@ -58,7 +70,12 @@ impl<K> Page<K> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);
-        last.map(|row| seal(self.list, &key(row)))
+        last.map(|row| self.cursor(&key(row)))
+    }
+
+    /// The cursor of what comes after this key.
+    pub(super) fn cursor(&self, key: &str) -> String {
+        self.app.keyring().cursor(&self.query, key)
     }
 }
 
@@ -71,33 +88,42 @@ pub(super) struct List<R> {
     pub(super) next_cursor: Option<String>,
 }
 
-fn seal(list: &str, key: &str) -> String {
-    BASE64URL_NOPAD.encode(format!("{list}:{key}").as_bytes())
-}
-
-fn open(list: &str, cursor: &str) -> Option<String> {
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let key = text.strip_prefix(list)?.strip_prefix(':')?;
-    Some(key.to_owned())
+/// A list's name and filters, so that no two queries are described alike.
+fn described(list: &str, query: &Query) -> Vec<u8> {
+    let mut lines = vec![list.to_owned()];
+    let filters = query.taken().into_iter();
+    lines.extend(filters.map(|(name, value)| format!("{name}={}:{value}", value.len())));
+    lines.join("\n").into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::Names;
+
+    fn of(list: &str, text: &str) -> Vec<u8> {
+        let mut query = Query::parse(text, Names::Strict).unwrap();
+        query.text(name!("asset"), &[], 99);
+        query.text(name!("search"), &[], 99);
+        described(list, &query)
+    }
 
     #[test]
-    fn a_cursor_opens_only_its_own_list() {
-        let cursor = seal("users", "a:b");
-        assert_eq!(open("users", &cursor), Some("a:b".to_owned()));
-        for (list, text) in [
-            ("tokens", cursor.as_str()),
-            ("user", &cursor),
-            ("users", "users:a"),
-            ("users", "%%%"),
-            ("users", "_w"),
+    fn a_list_is_described_by_its_name_and_filters_in_any_order() {
+        let query = of("transfers", "asset=btc&search=a");
+        assert_eq!(query, of("transfers", "search=a&asset=btc"));
+        assert_eq!(
+            query,
+            of("transfers", "search=%61&asset=btc&cursor=x&limit=3")
+        );
+        for (list, other) in [
+            ("transfer", "asset=btc&search=a"),
+            ("transfers", "asset=btc"),
+            ("transfers", "asset=btc&search=A"),
+            ("transfers", "asset=a&search=btc"),
+            ("transfers", ""),
         ] {
-            assert_eq!(open(list, text), None, "{list} {text}");
+            assert_ne!(query, of(list, other), "{list} {other}");
         }
     }
 }

@@ -83,7 +83,9 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
     let mut query = call.query(Names::Strict)?;
-    let page = Page::read(&mut query, "tokens", |key| Uuid::parse_str(key).ok());
+    let page = Page::read(call.app(), &mut query, "tokens", |key| {
+        Uuid::parse_str(key).ok()
+    });
     let page = query.finish(Some(page))?;
     let mut tokens = call
         .app()

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::{balances::owner, money::plain};
 use crate::{answer, call::Call, internal, problem::Problem};
 
+/// A transfer of any kind, as all of the admin API shows it.
 #[derive(Serialize)]
-struct StoryBody<'a> {
+pub(super) struct TransferBody<'a> {
     id: i64,
     code: Option<&'a str>,
     kind: &'static str,
@@ -29,6 +30,12 @@ struct StoryBody<'a> {
     created_by: &'a str,
     created_at: String,
     updated_at: String,
+}
+
+#[derive(Serialize)]
+struct StoryBody<'a> {
+    #[serde(flatten)]
+    transfer: TransferBody<'a>,
     timeline: Vec<Step>,
     entries: Vec<EntryBody>,
     callbacks: Vec<CallbackBody<'a>>,
@@ -84,9 +91,8 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
     answer::json(&StoryBody::of(&story)?)
 }
 
-impl<'a> StoryBody<'a> {
-    fn of(story: &'a TransferStory) -> Result<Self, Problem> {
-        let transfer = &story.transfer;
+impl<'a> TransferBody<'a> {
+    pub(super) fn of(transfer: &'a Transfer, code: Option<&'a str>) -> Self {
         let parts = transfer.parts();
         let kind = transfer.kind();
         let (recipient, custom_id) = match &parts.body {
@@ -98,10 +104,9 @@ impl<'a> StoryBody<'a> {
             Body::Deposit { .. } | Body::Withdrawal { .. } => (None, None),
         };
         let recipient_id = recipient.and_then(Recipient::user);
-        let entries = story.entries.iter();
-        Ok(Self {
+        Self {
             id: parts.id.get(),
-            code: story.code.as_deref(),
+            code,
             kind: kind.as_str(),
             status: status(kind, transfer.status()),
             reason_code: transfer.reason().map(Reason::code),
@@ -118,9 +123,21 @@ impl<'a> StoryBody<'a> {
             created_by: parts.created_by.as_str(),
             created_at: parts.created_at.to_micros_text(),
             updated_at: parts.updated_at.to_micros_text(),
+        }
+    }
+}
+
+impl<'a> StoryBody<'a> {
+    fn of(story: &'a TransferStory) -> Result<Self, Problem> {
+        let transfer = &story.transfer;
+        let scale = transfer.parts().scale;
+        let kind = transfer.kind();
+        let entries = story.entries.iter();
+        Ok(Self {
+            transfer: TransferBody::of(transfer, story.code.as_deref()),
             timeline: timeline(transfer),
             entries: entries
-                .map(|line| EntryBody::of(line, parts.scale))
+                .map(|line| EntryBody::of(line, scale))
                 .collect::<Result<_, _>>()?,
             callbacks: story
                 .callbacks

@@ -41,7 +41,9 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let grant = call.grant_reader()?;
     let mut query = call.query(Names::Strict)?;
     let search = query.text(name!("search"), &[], User::TEXT_MAX);
-    let page = Page::read(&mut query, "users", |key| Uuid::parse_str(key).ok());
+    let page = Page::read(call.app(), &mut query, "users", |key| {
+        Uuid::parse_str(key).ok()
+    });
     let (search, page) = query.finish(Some((search, page)))?;
     let after = page.after.map(UserId::new);
     let found = call

@@ -96,7 +96,8 @@ impl SentId {
     }
 }
 
-const fn amount_code(name: &Name, error: ParseAmountError) -> &'static str {
+/// The code of what is wrong with an amount.
+pub(crate) const fn amount_code(name: &Name, error: ParseAmountError) -> &'static str {
     match error {
         ParseAmountError::Empty => name.missed,
         ParseAmountError::Malformed | ParseAmountError::Exponent | ParseAmountError::TooLong => {

@@ -11,9 +11,9 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
-    CallbackRecord, CredentialStore, Directory, InternalFilter, LedgerLine, PutAsset, PutUser,
-    StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery,
-    UserPage,
+    CallbackRecord, CredentialStore, Directory, InternalFilter, LedgerLine, ListPlace, PutAsset,
+    PutUser, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
+    TransferQuery, TransferScan, TransferSlice, UserPage,
 };
 use uuid::Uuid;
 
@@ -202,6 +202,8 @@ pub(crate) struct FakeQuery {
     pub(crate) asked_history: Mutex<Option<AccountHistory>>,
     pub(crate) asked_transfers: Mutex<Option<TransferFilter>>,
     pub(crate) asked_internal: Mutex<Option<InternalFilter>>,
+    pub(crate) asked_scan: Mutex<Option<TransferScan>>,
+    pub(crate) next: Mutex<Option<ListPlace>>,
 }
 
 #[async_trait]
@@ -223,6 +225,14 @@ impl TransferQuery for FakeQuery {
             transfers,
             total,
             estimated,
+        })
+    }
+
+    async fn scan_transfers(&self, scan: TransferScan) -> Result<TransferSlice, StoreError> {
+        *locked(&self.asked_scan) = Some(scan);
+        Ok(TransferSlice {
+            transfers: locked(&self.transfers).clone(),
+            next: *locked(&self.next),
         })
     }
 

@@ -3,6 +3,7 @@
 mod address_book;
 mod admin;
 mod admin_credentials;
+mod admin_transfers;
 mod amounts;
 mod backoffice;
 mod backoffice_lists;

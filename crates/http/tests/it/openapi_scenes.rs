@@ -61,6 +61,11 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             let sent = Sent::post("/address-book", body).bearer(ALICES);
             world.send(sent).await.ok();
         }
+        "searchTransfers" => {
+            world.fund(ALICE, "btc", "1.5").await;
+            let made = world.transfer(1).await.expect("it was just made");
+            *locked(&world.query.transfers) = vec![made];
+        }
         "showTransfer" => tell(world).await,
         _ => {}
     }

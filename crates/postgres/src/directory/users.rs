@@ -3,13 +3,13 @@
 use bursar_domain::{User, UserId, fold_name};
 use bursar_ports::{StoreError, UserPage};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::is_text;
 use crate::{
     error::{inconsistent, unavailable},
-    pool::checkout,
+    pool::Database,
     schema::users,
 };
 
@@ -39,56 +39,55 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-pub(super) async fn find(
-    pool: &Pool<AsyncPgConnection>,
-    id: UserId,
-) -> Result<Option<User>, StoreError> {
-    let row = users::table
-        .find(id.as_uuid())
-        .select(UserRow::as_select())
-        .get_result(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+pub(super) async fn find(database: &Database, id: UserId) -> Result<Option<User>, StoreError> {
+    let user = users::table.find(id.as_uuid()).select(UserRow::as_select());
+    let row = database
+        .read(async move |connection| {
+            let found = user.get_result(connection).await.optional();
+            found.map_err(unavailable)
+        })
+        .await?;
     row.map(User::try_from).transpose()
 }
 
 pub(super) async fn find_many(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     ids: Vec<UserId>,
 ) -> Result<Vec<User>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(UserId::as_uuid).collect();
-    let rows: Vec<UserRow> = users::table
+    let users = users::table
         .filter(users::id.eq_any(ids))
-        .select(UserRow::as_select())
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+        .select(UserRow::as_select());
+    let rows: Vec<UserRow> = database
+        .read(async move |connection| users.load(connection).await.map_err(unavailable))
+        .await?;
     rows.into_iter().map(User::try_from).collect()
 }
 
 /// The email counts before the username. `alias` is folded.
 pub(super) async fn find_by_alias(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     alias: String,
 ) -> Result<Option<User>, StoreError> {
     let is_email = users::email_fold.eq(alias.clone());
-    let row = users::table
+    let user = users::table
         // Only addresses that are not empty are in the unique index.
         .filter((is_email.clone().and(users::email_fold.ne(""))).or(users::username_fold.eq(alias)))
         .order(is_email.desc())
-        .select(UserRow::as_select())
-        .first(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+        .select(UserRow::as_select());
+    let row = database
+        .read(async move |connection| {
+            let found = user.first(connection).await.optional();
+            found.map_err(unavailable)
+        })
+        .await?;
     row.map(User::try_from).transpose()
 }
 
 /// Walks the primary key: a part of a name is found in no index, so a search reads every user after
 /// `after` until it has found enough.
 pub(super) async fn list(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     search: Option<String>,
     after: Option<UserId>,
     limit: u32,
@@ -117,10 +116,9 @@ pub(super) async fn list(
                 .or(users::email_fold.like(part)),
         );
     }
-    let rows: Vec<UserRow> = query
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<UserRow> = database
+        .read(async move |connection| query.load(connection).await.map_err(unavailable))
+        .await?;
     let more = rows.len() > limit;
     let users: Result<_, _> = rows.into_iter().take(limit).map(User::try_from).collect();
     Ok(UserPage {

@@ -3,12 +3,12 @@
 use bursar_domain::{Timestamp, UserId};
 use bursar_ports::{AccountBalance, StoreError};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
     error::{inconsistent, unavailable},
-    pool::checkout,
+    pool::Database,
     row::read_account_key,
     schema::{accounts, entries},
     value::{At, Units},
@@ -17,30 +17,28 @@ use crate::{
 type BalanceRow = (i64, String, Uuid, String, Units, Units, i64, Option<At>);
 
 pub(super) async fn list_of_user(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     user: UserId,
 ) -> Result<Vec<AccountBalance>, StoreError> {
-    list(pool, user.as_uuid(), vec!["user"]).await
+    list(database, user.as_uuid(), vec!["user"]).await
 }
 
 /// System accounts belong to the nil UUID.
-pub(super) async fn list_of_system(
-    pool: &Pool<AsyncPgConnection>,
-) -> Result<Vec<AccountBalance>, StoreError> {
-    list(pool, Uuid::nil(), vec!["fees", "world"]).await
+pub(super) async fn list_of_system(database: &Database) -> Result<Vec<AccountBalance>, StoreError> {
+    list(database, Uuid::nil(), vec!["fees", "world"]).await
 }
 
 /// A range of `accounts_owner_asset_uq`, each account with its last ledger line: when that was
 /// written is when the balance last changed.
 async fn list(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     owner: Uuid,
     kinds: Vec<&'static str>,
 ) -> Result<Vec<AccountBalance>, StoreError> {
     let last_entry = entries::account_id
         .eq(accounts::id)
         .and(entries::seq.eq(accounts::seq));
-    let rows: Vec<BalanceRow> = accounts::table
+    let balances = accounts::table
         .left_join(entries::table.on(last_entry))
         .filter(accounts::owner.eq(owner))
         .filter(accounts::owner_kind.eq_any(kinds))
@@ -53,10 +51,10 @@ async fn list(
             accounts::held,
             accounts::seq,
             entries::created_at.nullable(),
-        ))
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+        ));
+    let rows: Vec<BalanceRow> = database
+        .read(async move |connection| balances.load(connection).await.map_err(unavailable))
+        .await?;
     let mut balances: Vec<AccountBalance> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
     // Here, so that the order does not depend on the server's locale.
     balances.sort_unstable_by_key(|balance| (balance.account.asset, balance.account.owner));

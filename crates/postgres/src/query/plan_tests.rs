@@ -1,143 +1,113 @@
-//! Each list is served by the index that was made for it.
+//! How each list is read when there are a million transfers: the plans, and a bound on the rows that
+//! are looked at. `plans.txt` holds them; with `BURSAR_WRITE_DOCS=1` the test writes it anew.
 
-use bursar_domain::{AssetId, Kind, Status, Timestamp, UserId};
-use bursar_ports::{AccountHistory, InternalFilter, TransferFilter};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use uuid::Uuid;
+mod cases;
 
-use super::{
-    backoffice::{account_history, page},
-    internal::visible,
-};
-use crate::{explain::read_by, testing::TestDatabase};
+use std::{fmt::Write as _, path::Path};
 
-/// Some thousand transfers of 500 users, half of them internal, in the proportions of a real
-/// exchange: nearly all of them are final.
-const FILL: &str = "
-    INSERT INTO book_main.transfers (id, version, kind, state, asset, scale, amount, fee, user_id,
-        recipient_id, code_salt, custom_id, created_by, finished_by, created_at, updated_at,
-        entry_refs)
-    SELECT n, 1, kind,
-        CASE kind WHEN 'internal' THEN CASE WHEN n % 200 = 0 THEN 'Pending' ELSE 'Success' END
-            WHEN 'withdrawal' THEN
-                CASE WHEN n % 97 = 0 THEN 'AwaitingConfirmation' ELSE 'Completed' END
-            ELSE 'Completed' END,
-        CASE n % 3 WHEN 0 THEN 'btc' WHEN 1 THEN 'eth' ELSE 'usd' END, 8, 1000, 0,
-        lpad(to_hex(n % 500), 32, '0')::uuid,
-        CASE kind WHEN 'internal' THEN lpad(to_hex(n * 7 % 500), 32, '0')::uuid END,
-        CASE kind WHEN 'internal' THEN '\\x00112233445566778899'::bytea END,
-        'custom ' || n, 'someone', CASE kind WHEN 'withdrawal' THEN 'someone' END,
-        timestamptz '2026-01-01Z' + n * interval '1 second',
-        timestamptz '2026-01-01Z' + n * interval '1 second', '{}'
-    FROM (
-        SELECT n, CASE WHEN n % 4 = 0 THEN 'deposit' WHEN n % 4 = 1 THEN 'withdrawal'
-            ELSE 'internal' END AS kind
-        FROM generate_series(1, 20000) AS n
-    ) AS numbers;
-    ANALYZE book_main.transfers";
+use diesel::{pg::Pg, query_builder::QueryFragment};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-async fn filled() -> (TestDatabase, AsyncPgConnection) {
+use crate::{explain::measure, pool::PoolConfig, testing::TestDatabase};
+
+/// Half a million users would not make a list longer; what counts is what one user has.
+const USERS: u32 = 20_000;
+const TRANSFERS: u32 = 1_000_000;
+/// What no page may look at more of, in index entries and rows together, nor any count.
+const LOOKED_AT_MAX: u64 = 60_000;
+
+/// A million transfers, and a connection as the lists have them.
+async fn crowd() -> (TestDatabase, AsyncPgConnection) {
     let database = TestDatabase::create().await;
-    let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
-    connection.batch_execute(FILL).await.unwrap();
+    let mut filling = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let sizes = format!("SET bursar.transfers = {TRANSFERS}; SET bursar.users = {USERS}");
+    let crowd = include_str!("../testing/crowd.sql");
+    // An index that no list needs any more, and that the next release drops.
+    let superseded = "DROP INDEX book_main.transfers_backoffice_state_idx";
+    // More rows are looked at than by default, so that every run has the same plans.
+    let analyze = "ALTER TABLE book_main.transfers ALTER COLUMN state SET STATISTICS 1000; \
+                   ANALYZE book_main.transfers (id, kind, state, asset, amount, user_id, \
+                   recipient_id, custom_id, created_at)";
+    let vacuum = "VACUUM book_main.transfers";
+    for statements in [superseded, &sizes, crowd, vacuum, analyze] {
+        filling.batch_execute(statements).await.unwrap();
+    }
+    let config = PoolConfig::new(database.url());
+    let connection = config.connect_for_reading().await.unwrap();
     (database, connection)
 }
 
-fn user(number: u128) -> UserId {
-    UserId::new(Uuid::from_u128(number))
+/// Writes down what became of each query.
+struct Book<'a> {
+    connection: &'a mut AsyncPgConnection,
+    text: String,
+    excesses: Vec<String>,
 }
 
-fn time(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap()
-}
+impl Book<'_> {
+    fn chapter(&mut self, title: &str) {
+        writeln!(self.text, "# {title}\n").unwrap();
+    }
 
-#[tokio::test]
-async fn a_users_history_is_a_range_of_its_index() {
-    let (_database, mut connection) = filled().await;
-    let all = AccountHistory {
-        user: user(4),
-        from: None,
-        to: None,
-        limit: 100,
-        offset: 0,
-    };
-    let bounded = AccountHistory {
-        from: Some(time("2026-01-01T01:00:00Z")),
-        to: Some(time("2026-01-01T02:00:00Z")),
-        ..all.clone()
-    };
-    for filter in [all, bounded] {
-        let read = read_by(&mut connection, account_history(&filter)).await;
-        assert_eq!(read, ["transfers_account_history_idx"], "{filter:?}");
+    async fn note<Q>(&mut self, what: &str, query: Q)
+    where
+        Q: QueryFragment<Pg> + Send + 'static,
+    {
+        let (outline, looked_at) = measure(self.connection, query).await;
+        writeln!(self.text, "{what}\n{outline}").unwrap();
+        if looked_at > LOOKED_AT_MAX {
+            self.excesses.push(format!("{what}: {looked_at}"));
+        }
     }
 }
 
 #[tokio::test]
-async fn the_back_offices_list_is_a_range_of_its_index() {
-    let (_database, mut connection) = filled().await;
-    let all = TransferFilter {
-        limit: 100,
-        ..TransferFilter::default()
+async fn each_list_of_a_million_transfers_follows_its_indexes() {
+    let (_database, mut connection) = crowd().await;
+    let mut book = Book {
+        connection: &mut connection,
+        text: String::new(),
+        excesses: vec![],
     };
-    let bounded = TransferFilter {
-        from: Some(time("2026-01-01T01:00:00Z")),
-        to: Some(time("2026-01-01T02:00:00Z")),
-        kind: Some(Kind::Deposit),
-        ..all.clone()
-    };
-    let completed = TransferFilter {
-        status: Some(Status::Completed),
-        offset: 300,
-        ..all.clone()
-    };
-    for filter in [all.clone(), bounded, completed] {
-        let read = read_by(&mut connection, page(&filter)).await;
-        assert_eq!(read, ["transfers_backoffice_list_idx"], "{filter:?}");
+    cases::account_history(&mut book).await;
+    cases::backoffice(&mut book).await;
+    cases::internal(&mut book).await;
+    cases::scan(&mut book).await;
+    let Book { text, excesses, .. } = book;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query/plan_tests/plans.txt");
+    if std::env::var_os("BURSAR_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &text).unwrap();
     }
-    let waiting = TransferFilter {
-        status: Some(Status::AwaitingConfirmation),
-        ..all.clone()
-    };
-    let read = read_by(&mut connection, page(&waiting)).await;
-    assert_eq!(read, ["transfers_backoffice_state_idx"]);
-    for users in [1, 3] {
-        let of_few = TransferFilter {
-            users: Some((0..users).map(|n| user(n * 4)).collect()),
-            ..all.clone()
-        };
-        let read = read_by(&mut connection, page(&of_few)).await;
-        assert_eq!(read, ["transfers_account_history_idx"], "{users} users");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    for (is, was) in text.split("\n\n").zip(kept.split("\n\n")) {
+        assert_eq!(is, was, "a plan has changed");
     }
+    assert_eq!(text, kept);
+    assert_eq!(excesses, Vec::<String>::new(), "too much is looked at");
+    no_plan_is_reused(&mut connection).await;
 }
 
-#[tokio::test]
-async fn internal_transfers_are_ranges_of_what_was_sent_and_received() {
-    let (_database, mut connection) = filled().await;
-    let all = InternalFilter {
-        user: user(3),
-        status: None,
-        asset: None,
-        custom_id: None,
-        from: None,
-        to: None,
-        limit: 100,
-        offset: 0,
-    };
-    let filtered = InternalFilter {
-        asset: AssetId::parse("btc").ok(),
-        from: Some(time("2026-01-01T01:00:00Z")),
-        to: Some(time("2026-01-01T02:00:00Z")),
-        ..all.clone()
-    };
-    for filter in [all.clone(), filtered] {
-        let read = read_by(&mut connection, visible(&filter)).await;
-        let expected = ["transfers_received_idx", "transfers_sent_idx"];
-        assert_eq!(read, expected, "{filter:?}");
+/// How often statements were planned without and with their values.
+#[derive(diesel::QueryableByName)]
+struct Plans {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    generic: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    custom: i64,
+}
+
+/// After five executions PostgreSQL may go over to a plan that does not know the values.
+async fn no_plan_is_reused(connection: &mut AsyncPgConnection) {
+    for _ in 0..8 {
+        cases::run_each(connection).await;
     }
-    let own = InternalFilter {
-        custom_id: Some("custom 3".to_owned()),
-        ..all
-    };
-    let read = read_by(&mut connection, visible(&own)).await;
-    assert_eq!(read, ["transfers_sent_idx"]);
+    let plans = "SELECT sum(generic_plans)::bigint AS generic, sum(custom_plans)::bigint AS custom \
+                 FROM pg_prepared_statements WHERE statement LIKE '%transfers%' \
+                 AND statement NOT LIKE '%pg_prepared_statements%'";
+    let plans: Plans = diesel::sql_query(plans)
+        .get_result(connection)
+        .await
+        .unwrap();
+    assert_eq!(plans.generic, 0);
+    assert!(plans.custom >= 32, "{}", plans.custom);
 }

@@ -11,12 +11,11 @@ use diesel::{
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Array, BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::{
     error::{inconsistent, unavailable},
-    pool::checkout,
     row::read_account_key,
     schema::{callback_attempts, callbacks, transfers},
     value::{At, Units},
@@ -24,20 +23,19 @@ use crate::{
 
 /// The transfer keeps the numbers of its lines, so finding them needs no index of their own.
 pub(super) async fn list_entries(
-    pool: &Pool<AsyncPgConnection>,
+    connection: &mut AsyncPgConnection,
     transfer: TransferId,
 ) -> Result<Vec<LedgerLine>, StoreError> {
-    let mut connection = checkout(pool).await?;
     let refs: Option<Vec<i64>> = transfers::table
         .find(transfer.get())
         .select(transfers::entry_refs)
-        .get_result(&mut connection)
+        .get_result(connection)
         .await
         .optional()
         .map_err(unavailable)?;
     let lines = EntriesByRef::of(&refs.unwrap_or_default());
     let expected = lines.accounts.len();
-    let rows: Vec<EntryRow> = lines.load(&mut connection).await.map_err(unavailable)?;
+    let rows: Vec<EntryRow> = lines.load(connection).await.map_err(unavailable)?;
     let entries: Vec<LedgerLine> = rows.iter().map(read).collect::<Result<_, _>>()?;
     let belong = entries.iter().all(|entry| entry.transfer == transfer);
     if entries.len() == expected && belong {
@@ -162,10 +160,9 @@ struct AttemptRow {
 }
 
 pub(super) async fn list_callbacks(
-    pool: &Pool<AsyncPgConnection>,
+    connection: &mut AsyncPgConnection,
     transfer: TransferId,
 ) -> Result<Vec<CallbackRecord>, StoreError> {
-    let mut connection = checkout(pool).await?;
     let is_leased = callbacks::lease
         .is_not_null()
         .and(callbacks::next_attempt_at.gt(now));
@@ -182,7 +179,7 @@ pub(super) async fn list_callbacks(
             callbacks::next_attempt_at,
             is_leased,
         ))
-        .load(&mut connection)
+        .load(connection)
         .await
         .map_err(unavailable)?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
@@ -190,7 +187,7 @@ pub(super) async fn list_callbacks(
         .filter(callback_attempts::callback_id.eq_any(ids))
         .order((callback_attempts::callback_id, callback_attempts::attempt))
         .select(AttemptRow::as_select())
-        .load(&mut connection)
+        .load(connection)
         .await
         .map_err(unavailable)?;
     let mut tried: HashMap<Uuid, Vec<CallbackAttempt>> = HashMap::new();

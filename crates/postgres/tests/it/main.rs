@@ -26,6 +26,8 @@ mod query;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

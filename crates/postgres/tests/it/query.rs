@@ -1,6 +1,8 @@
 //! Lists of transfers.
 
+mod scan;
 mod story;
+mod writers;
 
 use bursar_domain::{AssetId, Kind, Status, Timestamp, Transfer};
 use bursar_ports::{AccountHistory, InternalFilter, TransferFilter, TransferQuery};

@@ -86,6 +86,7 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
+    ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
     ("GET /health/live",                                      "open", ""),
     ("GET /health/ready",                                     "open", ""),

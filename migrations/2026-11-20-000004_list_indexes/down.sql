@@ -1,0 +1,2 @@
+DROP INDEX book_main.transfers_custom_id_idx;
+DROP INDEX book_main.transfers_list_idx;
