@@ -2,7 +2,7 @@
 
 * Formats: values of the string formats that only this service knows.
 * Filters: requests that would take the ground from under the run, because they revoke the
-  credentials it uses or freeze the users and close the assets whose money it moves; and three
+  credentials it uses or freeze the users and close the assets whose money it moves; and two
   things that the document cannot say.
 * Checks: the two that schemathesis cannot have, because they are about our codes.
 * A count of the requests that were sent, for the summary.

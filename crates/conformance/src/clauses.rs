@@ -21,6 +21,7 @@ mod internal_list;
 mod json;
 mod jwt;
 mod problems;
+mod rate_limit;
 mod recipients;
 mod refusals;
 mod service;
@@ -53,6 +54,7 @@ const ALL: &[&[Clause]] = &[
     internal_callbacks::CLAUSES,
     balance::CLAUSES,
     address_book::CLAUSES,
+    rate_limit::CLAUSES,
     delivery::CLAUSES,
     callback_urls::CLAUSES,
     admin::CLAUSES,
