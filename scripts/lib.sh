@@ -69,6 +69,34 @@ install_compiler() {
     apt-get install gcc libc6-dev) and run this script again."
 }
 
+# Prints the folder of what cargo builds, wherever CARGO_TARGET_DIR or its configuration puts it.
+target_directory() {
+    cargo metadata --locked --no-deps --format-version 1 |
+        sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}
+
+# --- schemathesis, which sends HTTP what nobody would think of ----------------------------------
+
+# Sets `schemathesis` and `python` to programs of a virtual environment below cargo's folder, made
+# with exactly the packages of scripts/fuzz-requirements.txt if it is not there.
+need_schemathesis() {
+    local made
+    made=$(target_directory)/schemathesis-$(cksum <scripts/fuzz-requirements.txt | cut -d ' ' -f 1)
+    # shellcheck disable=SC2034 # Whoever calls this uses it.
+    schemathesis=$made/bin/schemathesis python=$made/bin/python
+    [ ! -f "$made/complete" ] || return 0
+    command -v python3 >/dev/null || ! command -v apt-get >/dev/null || apt_install python3
+    if ! python3 -c 'import ensurepip' 2>/dev/null && command -v apt-get >/dev/null; then
+        say "Python cannot make virtual environments here; installing what it needs."
+        apt_install python3-venv
+    fi
+    rm -rf "$made"
+    python3 -m venv "$made" || die "Python 3.11 or newer with its venv module is missing."
+    "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        --requirement scripts/fuzz-requirements.txt || die "schemathesis could not be installed."
+    : >"$made/complete"
+}
+
 # --- PostgreSQL's server programs ---------------------------------------------------------------
 
 # Prints the folder of initdb and postgres, or fails. Bursar itself looks in the same places.

@@ -9,6 +9,7 @@ mod backoffice;
 mod backoffice_lists;
 mod client;
 mod credentials;
+mod documented;
 mod fakes;
 mod guide;
 mod idempotency;

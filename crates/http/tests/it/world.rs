@@ -14,7 +14,10 @@ use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
 
 pub(crate) use crate::client::{Answer, Sent};
-use crate::fakes::{FakeAddressBook, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks, locked};
+use crate::{
+    documented,
+    fakes::{FakeAddressBook, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks, locked},
+};
 
 /// The user of the seeds.
 pub(crate) const ALICE: UserId = UserId::new(uuid!("942fe02b-e9b9-6e9e-7c82-85d74f3234d4"));
@@ -217,6 +220,7 @@ impl World {
         let web = Web::new().configure(|service| configure(service, &config, state));
         let service = test::init_service(web).await;
         let mut request = sent.request.to_request();
+        let (method, path) = (request.method().clone(), request.path().to_owned());
         if let Some(payload) = sent.payload {
             *request.payload() = payload;
         }
@@ -228,10 +232,12 @@ impl World {
         let bytes = actix_web::body::to_bytes(body)
             .await
             .unwrap_or_else(|_| panic!("a body that was made can be read"));
-        Answer {
+        let answer = Answer {
             status: head.status().as_u16(),
             headers: head.headers().clone(),
             body: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        };
+        documented::check(method.as_str(), &path, &answer);
+        answer
     }
 }
