@@ -33,7 +33,7 @@ pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use commit::{Answer, Options};
 pub use deliver_callbacks::CallbackPass;
 pub use error::{Conflict, Error, FieldError, Missing, Original};
-pub use internal::{InternalRequest, InternalView, UserBalance};
+pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBalance, WrongItem};
 pub use keyring::{Keyring, SealError};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
 pub use principal::{Grant, Principal};

@@ -39,7 +39,7 @@ pub use query::{
     TransferFilter, TransferPage, TransferQuery,
 };
 pub use sealed_secrets::{SealedRecord, SealedSecrets};
-pub use store::{CommitOutcome, TransferStore};
+pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 pub use token_verifier::{TokenVerifier, VerifiedToken};
 

@@ -6,6 +6,7 @@ mod admin_credentials;
 mod amounts;
 mod backoffice;
 mod backoffice_lists;
+mod bulk;
 mod client;
 mod credentials;
 mod fakes;
