@@ -1,5 +1,7 @@
 //! A user's address book (contract §2), and what an entry means for a transfer.
 
+use std::collections::{BTreeSet, HashMap};
+
 use bursar_domain::{RecipientName, User, UserId, UserStatus};
 use bursar_ports::{AddEntry, AddressBookEntry, Permission};
 use data_encoding::BASE32_NOPAD;
@@ -80,8 +82,8 @@ impl App {
         }
     }
 
-    /// Whether the sender's entry with this code is one for this recipient; no code agrees with
-    /// anybody.
+    /// For each recipient, whether the sender's entry with the code beside it is one for this
+    /// recipient; no code agrees with anybody.
     ///
     /// An entry and a recipient that say the same agree, whoever that is and whether or not there
     /// is such a user. Otherwise both must be names of one user who can be paid: whoever cannot be
@@ -89,26 +91,64 @@ impl App {
     pub(crate) async fn address_book_agrees(
         &self,
         sender: UserId,
-        code: Option<String>,
-        recipient: &RecipientName,
-    ) -> Result<bool, Error> {
-        let Some(code) = code else {
-            return Ok(true);
+        named: &[(Option<&str>, &RecipientName)],
+    ) -> Result<Vec<bool>, Error> {
+        let codes = named.iter().filter_map(|(code, _)| *code);
+        let entries = self.entries_with(sender, codes.collect()).await?;
+        let agreement = |(code, recipient): &(Option<&str>, &RecipientName)| match code {
+            None => Agreement::Yes,
+            Some(code) => match entries.get(*code) {
+                None => Agreement::No,
+                Some(entered) if entered.says_the_same(recipient) => Agreement::Yes,
+                Some(entered) => Agreement::IfOne(entered.clone(), (*recipient).clone()),
+            },
         };
-        if !AddressBookEntry::is_code(&code) {
-            return Ok(false);
-        }
-        let Some(entry) = self.ports.address_book.find(sender, code).await? else {
-            return Ok(false);
+        let agreements: Vec<Agreement> = named.iter().map(agreement).collect();
+        let names = agreements.iter().flat_map(Agreement::names).collect();
+        let mut users = self.found(names).await?.into_iter().map(payable);
+        let agrees = agreements.iter().map(|agreement| match agreement {
+            Agreement::Yes => true,
+            Agreement::No => false,
+            Agreement::IfOne(..) => {
+                let (one, other) = (users.next().flatten(), users.next().flatten());
+                one.is_some() && one == other
+            }
+        });
+        Ok(agrees.collect())
+    }
+
+    /// What the entries with these codes say, as far as there are such: one look-up for one code,
+    /// and one for any more of them.
+    async fn entries_with(
+        &self,
+        user: UserId,
+        codes: BTreeSet<&str>,
+    ) -> Result<HashMap<String, RecipientName>, Error> {
+        let book = &self.ports.address_book;
+        let codes: Vec<&str> = codes
+            .into_iter()
+            .filter(|code| AddressBookEntry::is_code(code))
+            .collect();
+        let entries = match codes.as_slice() {
+            [] => vec![],
+            [code] => Vec::from_iter(book.find(user, (*code).to_owned()).await?),
+            [..] => book.list(user).await?,
         };
-        let entered = RecipientName::parse(&entry.recipient);
-        if entered.says_the_same(recipient) {
-            return Ok(true);
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.code, RecipientName::parse(&entry.recipient)))
+            .collect())
+    }
+
+    /// Who answers to these names.
+    pub(crate) async fn found(
+        &self,
+        names: Vec<RecipientName>,
+    ) -> Result<Vec<Option<User>>, Error> {
+        if names.is_empty() {
+            return Ok(vec![]);
         }
-        let directory = &self.ports.directory;
-        let one = payable(directory.find_recipient(entered).await?);
-        let other = payable(directory.find_recipient(recipient.clone()).await?);
-        Ok(one.is_some() && one == other)
+        Ok(self.ports.directory.find_recipients(names).await?)
     }
 
     fn new_code(&self) -> String {
@@ -118,18 +158,36 @@ impl App {
     }
 }
 
+/// Whether an entry and a recipient agree.
+enum Agreement {
+    Yes,
+    No,
+    /// If one user answers to both.
+    IfOne(RecipientName, RecipientName),
+}
+
+impl Agreement {
+    /// The names about which it must be known who answers to them.
+    fn names(&self) -> Vec<RecipientName> {
+        match self {
+            Self::Yes | Self::No => vec![],
+            Self::IfOne(entered, recipient) => vec![entered.clone(), recipient.clone()],
+        }
+    }
+}
+
 fn payable(user: Option<User>) -> Option<UserId> {
     user.filter(|user| user.status == UserStatus::Active)
         .map(|user| user.id)
 }
 
 /// One answer for an entry that is not there, somebody else's, or for another recipient.
-pub(crate) fn mismatch() -> Error {
-    Error::Invalid(vec![FieldError::new(
+pub(crate) fn mismatch() -> FieldError {
+    FieldError::new(
         "address_book_code",
         "address_book_code.mismatch",
         "is not an entry of your address book for this recipient",
-    )])
+    )
 }
 
 #[cfg(test)]

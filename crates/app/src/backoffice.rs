@@ -213,7 +213,8 @@ impl App {
         let user = self.ports.directory.find_user(request.user).await?;
         user.ok_or(Error::NotFound(Missing::User))?;
         let asset = self.asset(request.asset, Missing::Asset).await?;
-        let amount = amount_in("amount", request.amount, asset.scale)?;
+        let amount = amount_in("amount", request.amount, asset.scale)
+            .map_err(|error| Error::Invalid(vec![error]))?;
         Ok(NewTransfer {
             id: self.ports.ids.next_transfer_id().await?,
             asset: asset.id,
@@ -234,14 +235,10 @@ pub(crate) fn amount_in(
     field: &str,
     amount: DecimalAmount,
     scale: bursar_domain::Scale,
-) -> Result<Amount, Error> {
-    amount.to_amount(scale).map_err(|error| {
-        Error::Invalid(vec![FieldError::new(
-            field,
-            "amount.too_precise",
-            error.to_string(),
-        )])
-    })
+) -> Result<Amount, FieldError> {
+    amount
+        .to_amount(scale)
+        .map_err(|error| FieldError::new(field, "amount.too_precise", error.to_string()))
 }
 
 fn open_claim(

@@ -1,9 +1,12 @@
 //! Committing one change, and what its outcome means to the caller.
 
-use bursar_domain::{Change, Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId};
+use bursar_domain::{
+    Change, Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId,
+    ledger::StoredClaim,
+};
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, Original, RecipientTurn};
+use crate::{App, Error, Original, recipient_tries::RecipientTurn};
 
 /// How the caller wants a request to be treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,14 +17,14 @@ pub struct Options {
     pub wait: bool,
 }
 
-/// A transfer, and how it came to be the answer.
+/// A transfer or the results of a bulk, and how it came to be the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// The transfer.
+    /// The transfer, or the results of a bulk.
     pub transfer: T,
     /// Whether an earlier request with the same key made it.
     pub replayed: bool,
-    /// Whether the caller's wish to wait was honoured: the transfer is settled.
+    /// Whether the caller's wish to wait was honoured: what was made is settled.
     pub waited: bool,
 }
 
@@ -95,21 +98,7 @@ impl App {
         &self,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<Option<Transfer>, Error> {
-        let Some(IdempotencyClaim {
-            scope,
-            key,
-            fingerprint,
-            ..
-        }) = claim
-        else {
-            return Ok(None);
-        };
-        let bound = self
-            .ports
-            .store
-            .find_key(scope.clone(), key.clone())
-            .await?;
-        let Some(bound) = bound.filter(|bound| bound.fingerprint == *fingerprint) else {
+        let Some(bound) = self.bound_before(claim).await? else {
             return Ok(None);
         };
         match bound.refusal {
@@ -119,6 +108,25 @@ impl App {
             }),
             None => Ok(Some(self.recorded(bound.transfer).await?)),
         }
+    }
+
+    /// What a key is bound to, when this very request was made with it before.
+    pub(crate) async fn bound_before(
+        &self,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<StoredClaim>, Error> {
+        let Some(IdempotencyClaim {
+            scope,
+            key,
+            fingerprint,
+            ..
+        }) = claim
+        else {
+            return Ok(None);
+        };
+        let store = &self.ports.store;
+        let bound = store.find_key(scope.clone(), key.clone()).await?;
+        Ok(bound.filter(|bound| bound.fingerprint == *fingerprint))
     }
 
     /// Commits a new transfer, sees to its settlement, and answers as the caller wishes.

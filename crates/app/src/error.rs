@@ -1,9 +1,11 @@
 //! What a use case answers when it does not do what was asked.
 
+use std::borrow::Cow;
+
 use bursar_domain::{InvalidUser, Reason, Status, TransferId};
 use bursar_ports::{Permission, StoreError};
 
-use crate::{AuthError, RateLimited};
+use crate::{AuthError, ItemError, RateLimited};
 
 /// Why a use case did not do what was asked. The edges turn it into their own form; nothing in it
 /// but [`Error::Store`] needs an operator.
@@ -35,6 +37,14 @@ pub enum Error {
     Refused {
         /// Why.
         reason: Reason,
+        /// Whether this repeats an earlier refusal of the same request.
+        replayed: bool,
+    },
+    /// All or none was asked for, and some cannot be. Nothing happened.
+    #[error("not every item of the bulk can be executed")]
+    BulkRefused {
+        /// What is to be said of each item, in order.
+        results: Vec<ItemError>,
         /// Whether this repeats an earlier refusal of the same request.
         replayed: bool,
     },
@@ -86,6 +96,8 @@ pub enum Original {
     Id(TransferId),
     /// An internal transfer, by its public code.
     Code(String),
+    /// The internal transfers of a bulk, by their public codes.
+    Codes(Vec<String>),
 }
 
 /// What does not exist.
@@ -110,6 +122,23 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// Everything that may be missing.
+    pub const ALL: [Self; 8] = [
+        Self::User,
+        Self::Asset,
+        Self::Currency,
+        Self::Transfer,
+        Self::Token,
+        Self::AccessKey,
+        Self::Rate,
+        Self::AddressBookEntry,
+    ];
+
+    /// What has this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|missing| missing.code() == code)
+    }
+
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
@@ -203,17 +232,21 @@ pub struct FieldError {
     /// The field's name on the wire.
     pub field: String,
     /// The stable code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The sentence for people.
     pub detail: String,
 }
 
 impl FieldError {
     /// Names a wrong field.
-    pub fn new(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(
+        field: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             field: field.into(),
-            code,
+            code: code.into(),
             detail: detail.into(),
         }
     }

@@ -1,9 +1,13 @@
 //! From a parsed request to its claim on an idempotency key.
 
 use bursar_domain::{FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
+
+/// A value this short is kept as it is. A digest is longer, so that no value looks like another's.
+const BRIEF_BYTES_MAX: usize = 64;
 
 /// The fields of a request in their normal form, in a fixed order.
 #[derive(Debug, Default)]
@@ -25,6 +29,19 @@ impl RequestFields {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// Replaces long values by their digests: enough to tell two requests apart, and a key that
+    /// stands for very many fields stays small.
+    #[must_use]
+    pub(crate) fn brief(mut self) -> Self {
+        for field in &mut self.0 {
+            if field.value.len() > BRIEF_BYTES_MAX {
+                let digest = Sha256::digest(field.value.as_bytes());
+                field.value = format!("sha256:{}", HEXLOWER.encode(&digest));
+            }
+        }
+        self
     }
 
     /// Claims a key for this request.

@@ -67,7 +67,7 @@ impl Turns {
 /// A user's turn to name recipients. It must be kept until it is known what became of them.
 #[derive(Debug)]
 #[must_use]
-pub struct RecipientTurn {
+pub(crate) struct RecipientTurn {
     user: UserId,
     left: u32,
     _turn: SemaphoreGuardArc,
@@ -79,7 +79,10 @@ impl App {
     /// # Errors
     /// [`Error::RateLimited`] after too many that could not be paid, [`Error::Store`] when that
     /// cannot be found out.
-    pub async fn require_recipient_tries(&self, user: UserId) -> Result<RecipientTurn, Error> {
+    pub(crate) async fn require_recipient_tries(
+        &self,
+        user: UserId,
+    ) -> Result<RecipientTurn, Error> {
         let turn = self.turns.wait(user).await;
         let left = self.recipient_tries(user).await??;
         Ok(RecipientTurn {
@@ -95,17 +98,16 @@ impl App {
     ///
     /// # Errors
     /// [`Error::RateLimited`] when it may not.
-    pub async fn require_tries_for(&self, turn: &RecipientTurn, failing: u32) -> Result<(), Error> {
+    pub(crate) async fn require_tries_for(
+        &self,
+        turn: &RecipientTurn,
+        failing: u32,
+    ) -> Result<(), Error> {
         if failing <= turn.left {
             return Ok(());
         }
         self.note_failed_recipients(turn.user, turn.left).await;
         Err(RateLimited::new(Limit::FailedRecipients, FAILED.window_ms).into())
-    }
-
-    /// Counts an address-book entry that did not fit its recipient.
-    pub async fn note_failed_recipient(&self, user: UserId) {
-        self.note_failed_recipients(user, 1).await;
     }
 
     /// Counts a transfer that has just become final, if it was rejected for its recipient. To be
@@ -131,7 +133,11 @@ impl App {
             .ok_or_else(refusal))
     }
 
-    async fn note_failed_recipients(&self, user: UserId, count: u32) {
+    /// Counts recipients who could not be paid, and entries of the address book that did not fit.
+    pub(crate) async fn note_failed_recipients(&self, user: UserId, count: u32) {
+        if count == 0 {
+            return;
+        }
         let noted = self.ports.limiter.record(key(user), count, FAILED).await;
         if let Err(error) = noted {
             tracing::warn!(%error, "a failed recipient was not counted");

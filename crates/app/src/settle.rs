@@ -1,9 +1,11 @@
 //! Making deposits and internal transfers final.
 
-use bursar_domain::{Command, Decision, Transfer};
-use bursar_ports::StoreError;
+use std::collections::HashMap;
 
-use crate::{App, Error, RecipientTurn, commit::Made};
+use bursar_domain::{Command, Commit, Decision, Transfer, TransferId};
+use bursar_ports::{CommitOutcome, StoreError};
+
+use crate::{App, Error, commit::Made, recipient_tries::RecipientTurn};
 
 /// How often a change that others got ahead of is tried again.
 pub(crate) const STALE_TRIES_MAX: u32 = 5;
@@ -13,6 +15,9 @@ pub(crate) const STALE_TRIES_MAX: u32 = 5;
 const UNSETTLED_AGE_MS: i64 = 1_000;
 /// How many transfers one pass takes up.
 const UNSETTLED_LIMIT: i64 = 256;
+/// How many transfers are settled in one transaction: few enough that others soon get their turn
+/// on the accounts.
+const TOGETHER_MAX: usize = 256;
 
 impl App {
     /// Settles a transfer and returns it as it then is, whoever settled it.
@@ -56,6 +61,75 @@ impl App {
         }));
     }
 
+    /// Settles transfers together, in order, and returns each as it then is. What cannot be settled
+    /// now is returned as it was, and left to the background pass.
+    pub(crate) async fn settle_all(&self, transfers: Vec<Transfer>) -> Vec<Transfer> {
+        let mut settled = Vec::with_capacity(transfers.len());
+        for together in transfers.chunks(TOGETHER_MAX) {
+            match self.settle_together(together).await {
+                Ok(now) => settled.extend(now),
+                Err(error) => {
+                    tracing::warn!(transfers = together.len(), %error, "settlement is left to the background pass");
+                    settled.extend_from_slice(together);
+                }
+            }
+        }
+        settled
+    }
+
+    /// Settles transfers together after the answer. The turn is kept until then.
+    pub(crate) fn settle_all_later(&self, transfers: Vec<Transfer>, turn: RecipientTurn) {
+        let app = self.clone();
+        self.ports.tasks.spawn(Box::pin(async move {
+            app.settle_all(transfers).await;
+            drop(turn);
+        }));
+    }
+
+    /// Settles transfers in one transaction, in order, and returns each as it then is.
+    async fn settle_together(&self, transfers: &[Transfer]) -> Result<Vec<Transfer>, Error> {
+        let mut commits = Vec::with_capacity(transfers.len());
+        for transfer in transfers {
+            match transfer.decide(&Command::Settle, self.now()) {
+                Ok(Decision::Apply(change)) => commits.push(Commit::new(*change)),
+                // Already settled, one way or the other.
+                Ok(Decision::AlreadyApplied) | Err(_) => {}
+            }
+        }
+        let ids: Vec<TransferId> = commits.iter().map(|c| c.change.next.id()).collect();
+        let outcomes = self.ports.store.commit(commits).await?;
+        let mut settled = HashMap::with_capacity(ids.len());
+        let mut stale = Vec::new();
+        for (id, outcome) in ids.into_iter().zip(outcomes) {
+            match outcome {
+                CommitOutcome::Committed(transfer) => {
+                    self.note_made(&transfer).await;
+                    settled.insert(id, *transfer);
+                }
+                CommitOutcome::Stale { .. } => stale.push(id),
+                CommitOutcome::Replayed { .. }
+                | CommitOutcome::RefusalReplayed { .. }
+                | CommitOutcome::KeyReused { .. }
+                | CommitOutcome::Refused { .. } => {
+                    return Err(Error::Internal(
+                        "a settlement has no key and is never refused",
+                    ));
+                }
+            }
+        }
+        if !stale.is_empty() {
+            // Somebody else was faster; mostly that somebody has settled them.
+            for transfer in self.ports.store.find_many(stale).await? {
+                settled.insert(transfer.id(), self.settle(transfer).await?);
+            }
+        }
+        let now = |transfer: &Transfer| settled.remove(&transfer.id());
+        let now = transfers.iter().map(now).zip(transfers);
+        Ok(now
+            .map(|(now, before)| now.unwrap_or_else(|| before.clone()))
+            .collect())
+    }
+
     /// Settles what a crash or an outage left pending: one bounded pass. Returns how many transfers
     /// it took up; a full pass means that there may be more.
     ///
@@ -69,6 +143,21 @@ impl App {
             .list_unsettled(UNSETTLED_AGE_MS, UNSETTLED_LIMIT)
             .await?;
         let count = pending.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        match self.settle_together(&pending).await {
+            Ok(_) => tracing::info!(transfers = count, "settled what was left pending"),
+            Err(error) => {
+                // One that cannot be settled must not keep the others from it.
+                tracing::warn!(transfers = count, %error, "could not settle pending transfers together");
+                self.settle_one_by_one(pending).await;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn settle_one_by_one(&self, pending: Vec<Transfer>) {
         for transfer in pending {
             let id = transfer.id();
             match self.settle(transfer).await {
@@ -80,7 +169,6 @@ impl App {
                 }
             }
         }
-        Ok(count)
     }
 }
 

@@ -104,6 +104,23 @@ impl Mocks {
         commits
     }
 
+    /// The store is first given several commits at once and answers like this.
+    pub(crate) fn commits_together(
+        &mut self,
+        answer: impl FnOnce(Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> + Send + 'static,
+    ) -> Commits {
+        let commits = Commits::default();
+        let seen = commits.clone();
+        self.store
+            .expect_commit()
+            .times(1)
+            .return_once(move |batch| {
+                locked(&seen.0).extend(batch.clone());
+                answer(batch)
+            });
+        commits
+    }
+
     /// The store is asked for the transfer with this one's id this often.
     pub(crate) fn finds(&mut self, transfer: &Transfer, times: usize) {
         let found = transfer.clone();
@@ -116,19 +133,28 @@ impl Mocks {
 
     /// The directory has this asset.
     pub(crate) fn has_asset(&mut self, asset: &Asset) {
-        let found = asset.clone();
+        let (one, many) = (asset.clone(), asset.clone());
         self.directory
             .expect_find_asset()
             .with(eq(asset.id))
-            .returning(move |_| Ok(Some(found.clone())));
+            .returning(move |_| Ok(Some(one.clone())));
+        self.directory
+            .expect_find_assets()
+            .with(eq(vec![asset.id]))
+            .returning(move |_| Ok(vec![many.clone()]));
     }
 
     /// The directory has this user.
     pub(crate) fn has_user(&mut self, user: User) {
+        let (one, many) = (user.clone(), user.clone());
         self.directory
             .expect_find_user()
             .with(eq(user.id))
-            .returning(move |_| Ok(Some(user.clone())));
+            .returning(move |_| Ok(Some(one.clone())));
+        self.directory
+            .expect_find_users()
+            .with(eq(vec![user.id]))
+            .returning(move |_| Ok(vec![many.clone()]));
     }
 
     /// One task is started. It does not run before the test says so.

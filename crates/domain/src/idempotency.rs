@@ -1,6 +1,6 @@
 //! Idempotency keys: one key, at most one effect, for ever (contract §0).
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 /// Who uses a key, and for what: the same text is another key for another principal or operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +63,12 @@ pub struct FieldValue {
     pub value: String,
 }
 
+impl FieldValue {
+    fn pair(&self) -> (&str, &str) {
+        (&self.name, &self.value)
+    }
+}
+
 /// A request's claim on a key, made in the transaction that moves the money.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyClaim {
@@ -79,16 +85,19 @@ pub struct IdempotencyClaim {
 impl IdempotencyClaim {
     /// The names of the fields in which another request differs from this one.
     pub fn differing_fields(&self, other: &[FieldValue]) -> Vec<String> {
-        let missing_there = self
+        let there: HashMap<&str, &str> = other.iter().map(FieldValue::pair).collect();
+        let here: HashMap<&str, &str> = self.fields.iter().map(FieldValue::pair).collect();
+        let differ_there = self
             .fields
             .iter()
-            .filter(|field| !other.contains(field))
-            .map(|field| field.name.clone());
+            .filter(|field| there.get(field.name.as_str()) != Some(&field.value.as_str()));
         let missing_here = other
             .iter()
-            .filter(|field| !self.fields.iter().any(|own| own.name == field.name))
-            .map(|field| field.name.clone());
-        missing_there.chain(missing_here).collect()
+            .filter(|field| !here.contains_key(field.name.as_str()));
+        differ_there
+            .chain(missing_here)
+            .map(|field| field.name.clone())
+            .collect()
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! [`settle`] takes what a store locked and read, and a batch in arrival order, and says what
 //! becomes of each item. It behaves as if the items came one after the other: A→B→C inside one
-//! batch works. Every store calls it, so the rules exist once.
+//! batch works. [`settle_bulk`] does the same for a group that has one key, and undoes it as one
+//! when it is all or nothing. Every store calls them, so the rules exist once.
+
+mod bulk;
 
 use std::collections::HashMap;
 
+pub use bulk::{BulkVerdict, settle_bulk};
+
 use crate::{
     AccountKey, Asset, AssetId, Balance, CallbackDraft, Change, Commit, Entry, Expected,
-    FieldValue, Fingerprint, IdempotencyKey, KeyScope, OnRefusal, Owner, Posting, Premise, Reason,
-    Timestamp, Transfer, TransferId, UserStatus, Version,
+    FieldValue, Fingerprint, IdempotencyKey, ItemResult, KeyScope, OnRefusal, Owner, Posting,
+    Premise, Reason, Timestamp, Transfer, TransferId, UserStatus, Version,
 };
 
 /// The most that one account may hold or owe, in smallest units.
@@ -35,10 +40,13 @@ pub struct StoredClaim {
     pub fingerprint: Fingerprint,
     /// The fields behind it.
     pub fields: Vec<FieldValue>,
-    /// The id that the first request had; a transfer unless it was refused.
+    /// The id that the first request had; a transfer unless it was refused. Of a bulk, the id of
+    /// the first transfer that it tried to make.
     pub transfer: TransferId,
     /// The refusal that the key remembers.
     pub refusal: Option<Reason>,
+    /// What came of each item, when the first request was a bulk.
+    pub results: Option<Vec<ItemResult>>,
 }
 
 /// What becomes of one item of a batch.
@@ -164,6 +172,7 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
         fields: claim.fields.clone(),
         transfer: commit.change.next.id(),
         refusal,
+        results: None,
     };
     books
         .keys

@@ -1,5 +1,7 @@
 //! Reading a body: its media type, its size, and the time it may take.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpRequest,
     http::{
@@ -11,27 +13,27 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use crate::{problem::Problem, state::Shared};
+use crate::problem::Problem;
 
-/// How much of a body that is too large is read all the same, in bytes: a client that is still
-/// sending when the connection is closed on it may never see the answer.
+/// How much of a body is read beyond what it may have, in bytes: a client that is still sending when the connection is closed on it may never see the answer.
 const DRAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Reads a JSON body, at most as large and for at most as long as configured.
+/// Reads a JSON body of at most so many bytes, for at most so long.
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: web::Payload,
-    shared: &Shared,
+    bytes_max: usize,
+    read_timeout: Duration,
 ) -> Result<Bytes, Problem> {
-    let reading = collect(payload, shared.body_bytes_max);
-    let read = tokio::time::timeout(shared.body_read_timeout, reading).await;
+    let reading = collect(payload, bytes_max);
+    let read = tokio::time::timeout(read_timeout, reading).await;
     // The body is read first, so that the client gets to see the answer; the media type is judged
     // first all the same.
     require_json(request.headers())?;
     match read {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Unread::TooLarge)) => {
-            let detail = format!("A body has at most {} bytes.", shared.body_bytes_max);
+            let detail = format!("A body has at most {bytes_max} bytes.");
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             Err(Problem::new(status, "body.too_large", detail))
         }
@@ -63,7 +65,7 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Bytes, U
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Unread::BrokenOff)?;
         length = length.saturating_add(chunk.len());
-        if length > DRAIN_BYTES_MAX {
+        if length > bytes_max.saturating_add(DRAIN_BYTES_MAX) {
             break;
         }
         if length <= bytes_max {

@@ -12,6 +12,7 @@ use crate::{
     options,
     problem::Problem,
     query::Query,
+    request_id::RequestId,
     state::Shared,
 };
 
@@ -38,8 +39,26 @@ impl Call {
         request: HttpRequest,
         payload: web::Payload,
     ) -> Result<Self, Problem> {
+        let bytes_max = shared(&request)?.body_bytes_max;
+        Self::write_at_most(request, payload, bytes_max).await
+    }
+
+    /// A request with a JSON body that may hold many things.
+    pub(crate) async fn write_bulk(
+        request: HttpRequest,
+        payload: web::Payload,
+    ) -> Result<Self, Problem> {
+        let bytes_max = shared(&request)?.bulk_body_bytes_max;
+        Self::write_at_most(request, payload, bytes_max).await
+    }
+
+    async fn write_at_most(
+        request: HttpRequest,
+        payload: web::Payload,
+        bytes_max: usize,
+    ) -> Result<Self, Problem> {
         let shared = shared(&request)?;
-        let body = body::read(&request, payload, &shared).await?;
+        let body = body::read(&request, payload, bytes_max, shared.body_read_timeout).await?;
         Self::authenticated(shared, request, body).await
     }
 
@@ -113,6 +132,12 @@ impl Call {
     /// `Idempotency-Key` and `Prefer`; what is wrong with them is told with the fields.
     pub(crate) fn options(&self, fields: &mut Fields<'_>) -> Option<Options> {
         fields.also(options::read(self.request.headers()))
+    }
+
+    /// The id of the request, for problems inside of an answer.
+    pub(crate) fn request_id(&self) -> Result<RequestId, Problem> {
+        let id = self.request.extensions().get::<RequestId>().cloned();
+        id.ok_or_else(Problem::internal)
     }
 
     /// A part of the path.

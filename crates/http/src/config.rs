@@ -13,6 +13,8 @@ pub struct HttpConfig {
     pub connections_per_worker_max: usize,
     /// How many bytes a body may have.
     pub body_bytes_max: usize,
+    /// How many bytes the body of a bulk may have.
+    pub bulk_body_bytes_max: usize,
     /// How long a client may take to send a body.
     pub body_read_timeout: Duration,
     /// How long a client may take to send the head of a request.
@@ -31,6 +33,7 @@ impl Default for HttpConfig {
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             connections_per_worker_max: 2_000,
             body_bytes_max: 64 * 1024,
+            bulk_body_bytes_max: 8 * 1024 * 1024,
             body_read_timeout: Duration::from_secs(5),
             head_read_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),

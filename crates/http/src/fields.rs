@@ -4,6 +4,7 @@
 //! remembered, and [`Fields::finish`] tells all of it at once, so that no reader needs to tell the
 //! two apart.
 
+mod items;
 mod name;
 mod numbers;
 mod texts;
@@ -11,6 +12,7 @@ mod texts;
 use bursar_app::FieldError;
 use serde_json::value::RawValue;
 
+pub(crate) use items::Item;
 pub(crate) use name::{Name, name};
 pub(crate) use numbers::{SentId, amount_code};
 pub(crate) use texts::Prose;
@@ -41,15 +43,34 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn parse(body: &'a [u8], names: Names) -> Result<Self, Problem> {
-        Ok(Self {
-            object: Object::parse(body, names == Names::AnyCase)?,
+        Ok(Self::of(
+            Object::parse(body, names == Names::AnyCase)?,
+            names,
+        ))
+    }
+
+    fn of(object: Object<'a>, names: Names) -> Self {
+        Self {
+            object,
             names,
             errors: vec![],
-        })
+        }
     }
 
     /// Everything that was wrong, or what the readers made.
-    pub(crate) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problem> {
+    pub(crate) fn finish<T>(self, made: Option<T>) -> Result<T, Problem> {
+        self.outcome(made).map_err(|errors| {
+            if errors.is_empty() {
+                // A reader that gives nothing says why; this could only be a slip in a handler.
+                Problem::internal()
+            } else {
+                Problem::invalid(errors)
+            }
+        })
+    }
+
+    /// The same for an object inside the body.
+    fn outcome<T>(mut self, made: Option<T>) -> Result<T, Vec<FieldError>> {
         if self.names == Names::Strict {
             let unknown = self.object.0.iter().map(|member| {
                 FieldError::new(member.name.clone(), "field.unknown", "is not a known field")
@@ -58,9 +79,7 @@ impl<'a> Fields<'a> {
         }
         match made {
             Some(made) if self.errors.is_empty() => Ok(made),
-            // A reader that gives nothing says why; this could only be a slip in a handler.
-            None if self.errors.is_empty() => Err(Problem::internal()),
-            Some(_) | None => Err(Problem::invalid(self.errors)),
+            Some(_) | None => Err(self.errors),
         }
     }
 

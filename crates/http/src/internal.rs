@@ -1,5 +1,6 @@
 //! Transfers between users (contract §2).
 
+mod bulk;
 mod create;
 mod list;
 mod show;
@@ -15,10 +16,15 @@ use crate::{
 };
 
 pub(crate) fn mount(service: &mut ServiceConfig) {
-    for (all, one) in [
-        ("/internal-transfer", "/internal-transfer/{code}"),
+    for (all, bulk, one) in [
+        (
+            "/internal-transfer",
+            "/internal-transfer/bulk",
+            "/internal-transfer/{code}",
+        ),
         (
             "/api/v1/internal-transfer",
+            "/api/v1/internal-transfer/bulk",
             "/api/v1/internal-transfer/{code}",
         ),
     ] {
@@ -28,6 +34,8 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                     .route(web::post().to(create::create))
                     .route(get().to(list::list)),
             )
+            // Before `one`, which would take it for a code.
+            .service(path(bulk, "POST").route(web::post().to(bulk::create)))
             .service(path(one, "GET, HEAD").route(get().to(show::show)));
     }
 }

@@ -63,7 +63,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn duplicate(&self, any_case: bool) -> Option<&str> {
+    /// A name that is given twice.
+    pub(crate) fn duplicate(&self, any_case: bool) -> Option<&str> {
         let names = || self.0.iter().map(|member| member.name.as_ref());
         if self.0.len() <= COMPARED_MAX {
             return names().enumerate().find_map(|(index, name)| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpResponse, ResponseError,
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::{StatusCode, header::CONTENT_TYPE},
     web,
@@ -67,6 +67,8 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         let id = RequestId::of(request.headers(), || self.shared.app().random_bytes());
+        // For the handlers whose answers hold problems of their own.
+        request.extensions_mut().insert(id.clone());
         let span = tracing::info_span!("request", request_id = id.as_str());
         let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();
         Box::pin(

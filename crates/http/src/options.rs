@@ -39,6 +39,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+    use crate::problem::literal;
 
     fn read_key(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
         let mut headers = HeaderMap::new();
@@ -47,7 +48,7 @@ mod tests {
         }
         read(&headers)
             .map(|options| options.key.map(|key| key.as_str().to_owned()))
-            .map_err(|error| error.code)
+            .map_err(|error| literal(&error.code))
     }
 
     #[test]

@@ -6,9 +6,9 @@ mod body;
 mod map;
 mod title;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use self::body::Body;
+pub(crate) use self::body::Body;
 use crate::{answer::IDEMPOTENT_REPLAYED, request_id::RequestId};
 use actix_web::{
     HttpResponse, ResponseError,
@@ -26,7 +26,7 @@ pub(crate) struct Problem(Box<Parts>);
 #[derive(Debug)]
 struct Parts {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     detail: String,
     errors: Vec<FieldError>,
     extension: Extension,
@@ -50,13 +50,19 @@ pub(crate) enum Extension {
     NotExecuted,
     /// Trouble round a commit: this exists if it landed.
     Unknown { transfer: Option<Original> },
+    /// What is to be said of each item of a bulk.
+    Results(Vec<Problem>),
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self(Box::new(Parts {
             status,
-            code,
+            code: code.into(),
             detail: detail.into(),
             errors: vec![],
             extension: Extension::None,
@@ -70,9 +76,12 @@ impl Problem {
     /// Fields that are wrong in themselves. One wrong field lends its code to the whole.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let (code, detail) = match errors.as_slice() {
-            [only] => (only.code, format!("{}: {}.", only.field, only.detail)),
+            [only] => (
+                only.code.clone(),
+                format!("{}: {}.", only.field, only.detail),
+            ),
             _ => (
-                "request.invalid",
+                "request.invalid".into(),
                 "Several fields of the request are invalid.".to_owned(),
             ),
         };
@@ -153,8 +162,13 @@ impl Problem {
 
     /// The stable code.
     #[cfg(test)]
-    pub(crate) const fn code(&self) -> &'static str {
-        self.0.code
+    pub(crate) fn code(&self) -> &'static str {
+        literal(&self.0.code)
+    }
+
+    /// Its JSON, for an item of a bulk.
+    pub(crate) fn body<'a>(&'a self, request: &'a RequestId) -> Body<'a> {
+        Body::of(&self.0, request)
     }
 
     /// The answer, with the id of the request it refuses.
@@ -178,6 +192,15 @@ impl Problem {
         }
         // Nothing in it can fail to be written as JSON; the status says the most of it anyway.
         response.body(serde_json::to_vec(&Body::of(parts, request)).unwrap_or_default())
+    }
+}
+
+/// A code that is a literal of the source.
+#[cfg(test)]
+pub(crate) fn literal(code: &Cow<'static, str>) -> &'static str {
+    match code {
+        Cow::Borrowed(code) => code,
+        Cow::Owned(code) => panic!("{code} was made up"),
     }
 }
 

@@ -46,6 +46,7 @@ impl fmt::Debug for HttpState {
 pub(crate) struct Shared {
     pub(crate) state: HttpState,
     pub(crate) body_bytes_max: usize,
+    pub(crate) bulk_body_bytes_max: usize,
     pub(crate) body_read_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpRange>,
 }
@@ -55,6 +56,7 @@ impl Shared {
         Self {
             state,
             body_bytes_max: config.body_bytes_max,
+            bulk_body_bytes_max: config.bulk_body_bytes_max,
             body_read_timeout: config.body_read_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
         }

@@ -53,15 +53,19 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError>;
 
-    /// Whom a sender means: the user with this id, or else with this email or, failing that, this
-    /// username, without regard to case.
+    /// Whom a sender means by each of these names: the user with this id, or else with this email
+    /// or, failing that, this username, without regard to case.
     ///
     /// Who has an email or username is read anew every time, because money goes there. Looking for
-    /// somebody costs the same whether or not there is such a user.
+    /// somebody costs the same whether or not there is such a user, and all of them are looked for
+    /// at once.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError>;
+    async fn find_recipients(
+        &self,
+        names: Vec<RecipientName>,
+    ) -> Result<Vec<Option<User>>, StoreError>;
 
     /// Users after `after` in order of ids, at most `limit`, whose username or email contains
     /// `search` without regard to case.
@@ -86,6 +90,12 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError>;
+
+    /// The assets with these ids; unknown ids are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn find_assets(&self, ids: Vec<AssetId>) -> Result<Vec<Asset>, StoreError>;
 
     /// Every asset, in order of ids.
     ///

@@ -43,7 +43,7 @@ pub use query::{
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
 pub use sealed_secrets::{SealedRecord, SealedSecrets};
-pub use store::{CommitOutcome, TransferStore};
+pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 pub use token_verifier::{TokenVerifier, VerifiedToken};
 

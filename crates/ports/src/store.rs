@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Commit, IdempotencyKey, KeyScope, Reason, Transfer, TransferId, Version, ledger::StoredClaim,
+    Bulk, Commit, IdempotencyKey, ItemResult, KeyScope, Reason, Transfer, TransferId, Version,
+    ledger::StoredClaim,
 };
 
 use crate::StoreError;
@@ -43,6 +44,36 @@ pub enum CommitOutcome {
     },
 }
 
+/// What became of a bulk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum BulkOutcome {
+    /// It is durable: the transfers as recorded, in the order of the changes. Refusals of an
+    /// independent bulk are here too, as failed or rejected transfers.
+    Committed(Vec<Transfer>),
+    /// An atomic bulk is refused. Nothing moved; the key remembers the refusal.
+    Refused {
+        /// Why, for each change that its sender's side refuses, in the order of the changes. Whose
+        /// recipient cannot be paid is not told, for no money moved.
+        reasons: Vec<Option<Reason>>,
+        /// How many recipients cannot be paid, for limits on trying. Unknown, and 0, when this is
+        /// an earlier try's refusal.
+        recipients_unable: usize,
+    },
+    /// The same request was made with this key before.
+    Replayed {
+        /// What came of each item of that request.
+        results: Vec<ItemResult>,
+    },
+    /// The key belongs to another request. Nothing happened.
+    KeyReused {
+        /// The first request's transfers.
+        originals: Vec<TransferId>,
+        /// The fields in which the two differ.
+        fields: Vec<String>,
+    },
+}
+
 /// The durable record of transfers, balances, keys and the callbacks that are due.
 ///
 /// # Contract, proved for every implementation by `bursar_testkit::contract`
@@ -62,6 +93,12 @@ pub trait TransferStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError>;
 
+    /// The transfers with these ids as last committed, in any order; unknown ids are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError>;
+
     /// What a key is bound to.
     ///
     /// # Errors
@@ -77,6 +114,13 @@ pub trait TransferStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot answer; see the contract above.
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError>;
+
+    /// Makes new transfers durable in one transaction of their own, with one key for all of them.
+    /// They behave as if made in order, one by one; all of them are recorded or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer; see the contract above.
+    async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError>;
 
     /// Pending deposits and internal transfers that nobody has settled for `older_than_ms`, oldest
     /// first, at most `limit`. Several callers at once may be given the same ones: settling twice

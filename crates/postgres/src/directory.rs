@@ -109,20 +109,56 @@ impl PgDirectory {
         written
     }
 
-    /// The user with this id, or that there is none, from memory or from the database.
-    async fn find_named_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+    /// The users with these ids, from memory or from the database; that there is none is remembered
+    /// too.
+    async fn find_named_by_id(
+        &self,
+        ids: Vec<UserId>,
+    ) -> Result<HashMap<UserId, User>, StoreError> {
         let shared = &self.shared;
-        let (user, stranger) = (shared.users.get(&id), shared.strangers.get(&id));
-        if user.is_some() || stranger.is_some() {
-            return Ok(user.map(Arc::unwrap_or_clone));
+        let mut known = HashMap::with_capacity(ids.len());
+        let mut missing = HashMap::new();
+        for id in ids {
+            let (user, stranger) = (shared.users.get(&id), shared.strangers.get(&id));
+            if let Some(user) = user {
+                known.insert(id, Arc::unwrap_or_clone(user));
+            } else if stranger.is_none() {
+                missing.insert(id, (shared.users.mark(&id), shared.strangers.mark(&id)));
+            }
         }
-        let (if_found, if_not) = (shared.users.mark(&id), shared.strangers.mark(&id));
-        let found = users::find(&shared.database, id).await?;
-        match found.clone() {
-            Some(user) => shared.users.keep(id, if_found, Arc::new(user)),
-            None => shared.strangers.keep(id, if_not, Arc::new(())),
+        if missing.is_empty() {
+            return Ok(known);
         }
-        Ok(found)
+        let asked = missing.keys().copied().collect();
+        for user in users::find_many(&shared.database, asked).await? {
+            if let Some((if_found, _)) = missing.remove(&user.id) {
+                shared.users.keep(user.id, if_found, Arc::new(user.clone()));
+            }
+            known.insert(user.id, user);
+        }
+        for (id, (_, if_not)) in missing {
+            shared.strangers.keep(id, if_not, Arc::new(()));
+        }
+        Ok(known)
+    }
+}
+
+/// What is asked of the database about a name.
+enum Asked {
+    Id(UserId),
+    /// Folded.
+    Alias(String),
+    /// Nothing: no name is like this.
+    Nothing,
+}
+
+impl Asked {
+    fn by(name: &RecipientName) -> Self {
+        match name {
+            RecipientName::Id(id) => Self::Id(*id),
+            RecipientName::Alias(alias) if is_text(alias) => Self::Alias(fold_name(alias)),
+            RecipientName::Alias(_) => Self::Nothing,
+        }
     }
 }
 
@@ -165,14 +201,31 @@ impl Directory for PgDirectory {
         Ok(users)
     }
 
-    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError> {
-        match name {
-            RecipientName::Id(id) => self.find_named_by_id(id).await,
-            RecipientName::Alias(alias) if is_text(&alias) => {
-                users::find_by_alias(&self.shared.database, fold_name(&alias)).await
+    async fn find_recipients(
+        &self,
+        names: Vec<RecipientName>,
+    ) -> Result<Vec<Option<User>>, StoreError> {
+        let asked: Vec<Asked> = names.iter().map(Asked::by).collect();
+        let (mut ids, mut aliases) = (vec![], vec![]);
+        for one in &asked {
+            match one {
+                Asked::Id(id) => ids.push(*id),
+                Asked::Alias(alias) => aliases.push(alias.clone()),
+                Asked::Nothing => {}
             }
-            RecipientName::Alias(_) => Ok(None),
         }
+        let by_id = self.find_named_by_id(ids).await?;
+        let by_alias = if aliases.is_empty() {
+            HashMap::new()
+        } else {
+            users::find_by_alias(&self.shared.database, aliases).await?
+        };
+        let found = asked.iter().map(|one| match one {
+            Asked::Id(id) => by_id.get(id).cloned(),
+            Asked::Alias(alias) => by_alias.get(alias).cloned(),
+            Asked::Nothing => None,
+        });
+        Ok(found.collect())
     }
 
     async fn list_users(
@@ -198,6 +251,31 @@ impl Directory for PgDirectory {
         let load = || assets::find(pool, id);
         let found = self.shared.assets.get_or_load(id, load).await?;
         Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    async fn find_assets(&self, ids: Vec<AssetId>) -> Result<Vec<Asset>, StoreError> {
+        let cache = &self.shared.assets;
+        let mut found = Vec::with_capacity(ids.len());
+        let mut missing = HashMap::new();
+        for id in ids {
+            match cache.get(&id) {
+                Some(asset) => found.push(Arc::unwrap_or_clone(asset)),
+                None => {
+                    missing.insert(id, cache.mark(&id));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let ids = missing.keys().copied().collect();
+        for asset in assets::find_many(self.shared.database.pool(), ids).await? {
+            if let Some(mark) = missing.get(&asset.id) {
+                cache.keep(asset.id, *mark, Arc::new(asset.clone()));
+            }
+            found.push(asset);
+        }
+        Ok(found)
     }
 
     async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {

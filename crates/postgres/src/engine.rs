@@ -4,22 +4,25 @@
 //! of array writes and one fsync. Batchers are tasks of their own: a caller that hangs up cuts
 //! nothing short.
 //!
-//! `attempt` is one try at one batch in one transaction and `round_trips` its talk with the server;
-//! `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger::settle`]
-//! wants, `writes` turns its verdicts into columns.
+//! `batch` is what is committed together: single requests, or one bulk. `attempt` is one try at one
+//! batch in one transaction and `round_trips` its talk with the server; `batcher` repeats and
+//! splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
+//! into columns.
 
 mod attempt;
+mod batch;
 mod batcher;
 mod books;
 mod columns;
+mod results;
 mod round_trips;
 mod transfer_columns;
 mod writes;
 
 use std::sync::Arc;
 
-use bursar_domain::Commit;
-use bursar_ports::{Clock, CommitOutcome, StoreError};
+use bursar_domain::{Bulk, Commit};
+use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
 use futures_util::future::select_all;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -54,10 +57,22 @@ impl Default for EngineConfig {
     }
 }
 
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
 /// One request: what to commit and where to say what came of it.
-struct Job {
+enum Job {
+    Items(ItemsJob),
+    Bulk(BulkJob),
+}
+
+struct ItemsJob {
     commits: Vec<Commit>,
-    reply: oneshot::Sender<Result<Vec<CommitOutcome>, StoreError>>,
+    reply: Reply<Vec<CommitOutcome>>,
+}
+
+struct BulkJob {
+    bulk: Bulk,
+    reply: Reply<BulkOutcome>,
 }
 
 type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
@@ -127,9 +142,23 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
+        self.submit(|reply| Job::Items(ItemsJob { commits, reply }))
+            .await
+    }
+
+    /// Commits a bulk in a transaction of its own.
+    pub(crate) async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+        if bulk.changes.is_empty() {
+            return Ok(BulkOutcome::Committed(vec![]));
+        }
+        self.submit(|reply| Job::Bulk(BulkJob { bulk, reply }))
+            .await
+    }
+
+    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs
-            .try_send(Job { commits, reply })
+            .try_send(job(reply))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => {

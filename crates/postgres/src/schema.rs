@@ -150,6 +150,7 @@ diesel::table! {
         fields -> Jsonb,
         transfer_id -> BigInt,
         refusal -> Nullable<Text>,
+        results -> Nullable<Json>,
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Commit, IdempotencyKey, KeyScope, Timestamp, Transfer, TransferId, ledger::StoredClaim,
+    Bulk, Commit, IdempotencyKey, KeyScope, Timestamp, Transfer, TransferId, ledger::StoredClaim,
 };
-use bursar_ports::{Clock, CommitOutcome, StoreError, TransferStore};
+use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
     dsl::sql,
@@ -65,6 +65,18 @@ impl TransferStore for PgStore {
         row.map(Transfer::try_from).transpose()
     }
 
+    async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
+        let ids: Vec<i64> = ids.into_iter().map(TransferId::get).collect();
+        let mut connection = checkout(self.database.pool()).await?;
+        let rows: Vec<TransferRow> = transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(Transfer::try_from).collect()
+    }
+
     async fn find_key(
         &self,
         scope: KeyScope,
@@ -84,6 +96,10 @@ impl TransferStore for PgStore {
 
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
         self.engine.commit(batch).await
+    }
+
+    async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+        self.engine.commit_bulk(bulk).await
     }
 
     async fn list_unsettled(

@@ -12,6 +12,7 @@
 mod audit;
 mod basics;
 mod batches;
+mod bulks;
 mod connections;
 mod key_races;
 mod keys;
@@ -95,6 +96,21 @@ macro_rules! transfer_store_contract {
                 an_unknown_asset_is_refused_alone
                 a_poison_item_leaves_concurrent_calls_alone
                 an_empty_batch_has_no_outcomes
+            }
+            bulks {
+                an_independent_bulk_behaves_as_if_its_items_came_in_order
+                an_atomic_bulk_that_is_covered_is_made_whole
+                an_atomic_bulk_with_a_refusal_leaves_nothing
+                an_atomic_bulk_does_not_tell_who_can_be_paid
+                a_bulk_may_pay_a_thousand_times_from_one_account
+                a_bulk_may_pay_a_thousand_users
+                a_bulk_is_replayed
+                the_refusal_of_an_atomic_bulk_is_kept
+                another_bulk_with_the_key_is_told_so
+                a_bulk_that_landed_is_told_as_made
+                a_bulk_racing_itself_has_one_effect
+                bulks_racing_payments_are_covered_or_undone
+                a_poisoned_bulk_leaves_nothing
             }
             keys {
                 the_same_request_is_replayed

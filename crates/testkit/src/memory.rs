@@ -7,11 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, Balance, CallbackDraft, Commit, Entry, IdempotencyKey, KeyScope, Owner,
-    Status, Transfer, TransferId, UserId, UserStatus,
-    ledger::{self, Applied, Books, StoredClaim, Verdict},
+    AccountKey, Asset, Balance, Bulk, CallbackDraft, Change, Commit, Entry, IdempotencyKey,
+    KeyScope, Owner, Status, Transfer, TransferId, UserId, UserStatus,
+    ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
-use bursar_ports::{Clock, CommitOutcome, StoreError, TransferStore};
+use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
 
 /// What an account holds, as a test sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,8 +114,8 @@ impl InMemoryStore {
 
 impl State {
     /// An account begins to exist when a change names it, unless nobody knows its asset or owner.
-    fn open_accounts(&mut self, batch: &[Commit]) {
-        for account in batch.iter().flat_map(|commit| commit.change.accounts()) {
+    fn open_accounts<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
+        for account in changes.flat_map(Change::accounts) {
             let status = match account.owner {
                 Owner::User(user) => self.users.get(&user).copied(),
                 Owner::Fees | Owner::World => Some(UserStatus::Active),
@@ -150,16 +150,7 @@ impl State {
     fn outcome(&mut self, commit: &Commit, verdict: Verdict) -> CommitOutcome {
         match verdict {
             Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(self.write(*applied))),
-            Verdict::Landed => {
-                let landed = self.transfers.get(&commit.change.next.id());
-                let landed = landed.expect("what landed is here");
-                let wanted = &commit.change.next;
-                assert!(
-                    landed.is_same_request(wanted),
-                    "an id was given to two transfers"
-                );
-                CommitOutcome::Committed(Box::new(landed.clone()))
-            }
+            Verdict::Landed => CommitOutcome::Committed(Box::new(self.landed(&commit.change))),
             Verdict::Replayed { original } => CommitOutcome::Replayed { original },
             Verdict::RefusalReplayed { reason } => CommitOutcome::RefusalReplayed { reason },
             Verdict::KeyReused { original, fields } => {
@@ -169,12 +160,59 @@ impl State {
             Verdict::Refused { reason } => CommitOutcome::Refused { reason },
         }
     }
+
+    fn bulk_outcome(&mut self, bulk: &Bulk, verdict: BulkVerdict) -> BulkOutcome {
+        match verdict {
+            BulkVerdict::Applied(applied) => {
+                let written = applied.into_iter().map(|applied| self.write(applied));
+                BulkOutcome::Committed(written.collect())
+            }
+            BulkVerdict::Landed => {
+                let landed = bulk.changes.iter().map(|change| self.landed(change));
+                BulkOutcome::Committed(landed.collect())
+            }
+            BulkVerdict::Refused { reasons, unable } => BulkOutcome::Refused {
+                reasons,
+                recipients_unable: unable.len(),
+            },
+            BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
+            BulkVerdict::KeyReused { originals, fields } => {
+                BulkOutcome::KeyReused { originals, fields }
+            }
+        }
+    }
+
+    /// The transfer that an earlier try of this very change has left.
+    fn landed(&self, change: &Change) -> Transfer {
+        let landed = self.transfers.get(&change.next.id());
+        let landed = landed.expect("what landed is here");
+        assert!(
+            landed.is_same_request(&change.next),
+            "an id was given to two transfers"
+        );
+        landed.clone()
+    }
+
+    /// Whether the answer to this commit gets lost.
+    fn loses_answer(&mut self) -> Result<(), StoreError> {
+        if self.lost_answers == 0 {
+            return Ok(());
+        }
+        self.lost_answers -= 1;
+        Err(StoreError::OutcomeUnknown("the answer was lost".into()))
+    }
 }
 
 #[async_trait]
 impl TransferStore for InMemoryStore {
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
         Ok(self.state().transfers.get(&id).cloned())
+    }
+
+    async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
+        let state = self.state();
+        let found = ids.iter().filter_map(|id| state.transfers.get(id).cloned());
+        Ok(found.collect())
     }
 
     async fn find_key(
@@ -186,22 +224,27 @@ impl TransferStore for InMemoryStore {
     }
 
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
-        if batch.iter().any(holds_nul) {
-            return Err(StoreError::Unavailable("a text has a NUL character".into()));
-        }
+        check_texts(batch.iter().map(|commit| &commit.change))?;
         let mut state = self.state();
-        state.open_accounts(&batch);
+        state.open_accounts(batch.iter().map(|commit| &commit.change));
         let verdicts = ledger::settle(&mut state.books, &batch, self.clock.now());
         let outcomes = batch
             .iter()
             .zip(verdicts)
             .map(|(commit, verdict)| state.outcome(commit, verdict))
             .collect();
-        if state.lost_answers > 0 {
-            state.lost_answers -= 1;
-            return Err(StoreError::OutcomeUnknown("the answer was lost".into()));
-        }
+        state.loses_answer()?;
         Ok(outcomes)
+    }
+
+    async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+        check_texts(bulk.changes.iter())?;
+        let mut state = self.state();
+        state.open_accounts(bulk.changes.iter());
+        let verdict = ledger::settle_bulk(&mut state.books, &bulk, self.clock.now());
+        let outcome = state.bulk_outcome(&bulk, verdict);
+        state.loses_answer()?;
+        Ok(outcome)
     }
 
     async fn list_unsettled(
@@ -229,9 +272,16 @@ impl TransferStore for InMemoryStore {
     }
 }
 
-fn holds_nul(commit: &Commit) -> bool {
-    let parts = commit.change.next.parts();
-    let urls = commit.change.callbacks.iter().map(|draft| &draft.url);
+fn check_texts<'a>(mut changes: impl Iterator<Item = &'a Change>) -> Result<(), StoreError> {
+    if changes.any(holds_nul) {
+        return Err(StoreError::Unavailable("a text has a NUL character".into()));
+    }
+    Ok(())
+}
+
+fn holds_nul(change: &Change) -> bool {
+    let parts = change.next.parts();
+    let urls = change.callbacks.iter().map(|draft| &draft.url);
     parts
         .note
         .iter()

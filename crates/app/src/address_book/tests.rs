@@ -211,12 +211,12 @@ fn transfer(code: &str, recipient: &str) -> InternalRequest {
 /// Bob answers to his id, `bob` and `bob@example.com`; Frida too has two names but is stopped.
 fn with_directory(mocks: &mut Mocks) {
     mocks.has_asset(&btc());
-    mocks.directory.expect_find_recipient().returning(|name| {
+    let find = |name| {
         let stopped = User {
             status: UserStatus::Frozen,
             ..build::user(build::user_id(0xf))
         };
-        Ok(match name {
+        match name {
             RecipientName::Id(id) if id == BOB => Some(build::user(BOB)),
             RecipientName::Id(id) if id == ALICE => Some(build::user(ALICE)),
             RecipientName::Id(_) => None,
@@ -226,8 +226,12 @@ fn with_directory(mocks: &mut Mocks) {
                 "alice" => Some(build::user(ALICE)),
                 _ => None,
             },
-        })
-    });
+        }
+    };
+    mocks
+        .directory
+        .expect_find_recipients()
+        .returning(move |names| Ok(names.into_iter().map(find).collect()));
 }
 
 fn with_entry(mocks: &mut Mocks, found: Option<AddressBookEntry>) {
@@ -258,7 +262,7 @@ fn is_mismatch<T>(answer: &Result<T, Error>) -> bool {
     let Err(Error::Invalid(fields)) = answer else {
         return false;
     };
-    let codes: Vec<&str> = fields.iter().map(|field| field.code).collect();
+    let codes: Vec<&str> = fields.iter().map(|field| field.code.as_ref()).collect();
     codes == ["address_book_code.mismatch"]
 }
 
@@ -363,6 +367,7 @@ async fn what_the_key_is_bound_to_replays_whatever_the_book_says_now() {
         fields: vec![],
         transfer: settled.id(),
         refusal: None,
+        results: None,
     };
     let mut mocks = Mocks::new();
     with_entry(&mut mocks, None);

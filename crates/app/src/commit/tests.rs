@@ -33,8 +33,8 @@ impl Create {
         mocks.has_user(build::user(ALICE));
         mocks
             .directory
-            .expect_find_recipient()
-            .returning(|_| Ok(Some(build::user(BOB))));
+            .expect_find_recipients()
+            .returning(|_| Ok(vec![Some(build::user(BOB))]));
         mocks.has_asset(&btc());
         mocks.has_asset(&usd());
         mocks.directory.expect_find_rate().returning(|_| Ok(None));

@@ -127,7 +127,7 @@ async fn an_entry_that_does_not_fit_counts_like_a_recipient() {
     let app = Mocks::new().app();
     for _ in 0..20 {
         assert!(!is_blocked(&app, ALICE).await);
-        app.note_failed_recipient(ALICE).await;
+        app.note_failed_recipients(ALICE, 1).await;
     }
     assert!(is_blocked(&app, ALICE).await);
 }
@@ -136,7 +136,7 @@ async fn an_entry_that_does_not_fit_counts_like_a_recipient() {
 async fn a_bulk_may_name_as_many_unknown_recipients_as_are_left() {
     let app = Mocks::new().app();
     for _ in 0..5 {
-        app.note_failed_recipient(ALICE).await;
+        app.note_failed_recipients(ALICE, 1).await;
     }
     let turn = app.require_recipient_tries(ALICE).await.unwrap();
     assert!(app.require_tries_for(&turn, 0).await.is_ok());
@@ -163,7 +163,7 @@ async fn a_user_has_a_few_undecided_transfers_and_the_others_wait_for_their_turn
     assert!(!is_blocked(&app, ALICE).await);
     // Whoever had to wait learns what became of those before.
     for _ in 0..20 {
-        app.note_failed_recipient(ALICE).await;
+        app.note_failed_recipients(ALICE, 1).await;
     }
     assert!(is_blocked(&app, ALICE).await);
 }
@@ -219,5 +219,5 @@ async fn what_cannot_be_counted_is_trouble_before_a_transfer_and_a_warning_after
         answer,
         Err(Error::Store(StoreError::Unavailable(_)))
     ));
-    app.note_failed_recipient(ALICE).await;
+    app.note_failed_recipients(ALICE, 1).await;
 }

@@ -1,6 +1,9 @@
+use std::sync::{Arc, Mutex};
+
 use bursar_domain::{Commit, Status, Transfer};
-use bursar_ports::StoreError;
+use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
+use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
@@ -40,19 +43,21 @@ async fn nothing_pending_is_nothing_done() {
 }
 
 #[tokio::test]
-async fn what_was_left_pending_is_settled_one_by_one() {
+async fn what_was_left_pending_is_settled_together() {
     let mut mocks = unsettled(vec![deposit(1), internal(2)]);
-    let commits = mocks.commits([committed(), committed()]);
+    let batch = mocks.commits_together(|batch| Ok(batch.into_iter().map(made).collect()));
     assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
     let expected = [deposit(1), internal(2)]
         .map(|transfer| Commit::new(build::step(&transfer, &Command::Settle, NOW)));
-    assert_eq!(commits.all(), expected);
+    assert_eq!(batch.all(), expected);
 }
 
+/// The batch fails as one; then each is tried alone.
 #[tokio::test]
 async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
     for error in [overloaded(), unavailable(), in_doubt(), inconsistent()] {
         let mut mocks = unsettled(vec![deposit(1), deposit(2), internal(3)]);
+        mocks.commits_together(|_| Err(unavailable()));
         let commits = mocks.commits([trouble(error), committed(), committed()]);
         assert_eq!(mocks.app().settle_pending().await.unwrap(), 3);
         let tried: Vec<i64> = commits
@@ -67,19 +72,69 @@ async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
 #[tokio::test]
 async fn one_that_somebody_else_settled_meanwhile_is_left_alone() {
     let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
-    let commits = mocks.commits([stale(), committed()]);
-    mocks.finds(&settled(&deposit(1)), 1);
+    mocks.commits_together(one_is_stale);
+    let ended = settled(&deposit(1));
+    mocks
+        .store
+        .expect_find_many()
+        .with(eq(vec![build::transfer_id(1)]))
+        .times(1)
+        .return_once(move |_| Ok(vec![ended]));
     assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
-    assert_eq!(commits.all()[1].change.next.id(), build::transfer_id(2));
 }
 
 #[tokio::test]
 async fn one_that_is_gone_does_not_stop_the_rest() {
     let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
-    let commits = mocks.commits([stale(), committed()]);
-    mocks.store.expect_find().times(1).return_once(|_| Ok(None));
+    mocks.commits_together(one_is_stale);
+    mocks
+        .store
+        .expect_find_many()
+        .times(1)
+        .return_once(|_| Ok(vec![]));
     assert_eq!(mocks.app().settle_pending().await.unwrap(), 2);
-    assert_eq!(commits.all().len(), 2);
+}
+
+/// The first one was changed by somebody else.
+fn one_is_stale(batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+    let mut outcomes: Vec<CommitOutcome> = batch.into_iter().map(made).collect();
+    outcomes[0] = CommitOutcome::Stale { current: None };
+    Ok(outcomes)
+}
+
+fn made(commit: Commit) -> CommitOutcome {
+    CommitOutcome::Committed(Box::new(commit.change.next))
+}
+
+#[tokio::test]
+async fn many_are_settled_in_order_and_in_bounded_batches() {
+    let transfers: Vec<Transfer> = (1..=600).map(internal).collect();
+    let mut mocks = Mocks::new();
+    let sizes = Arc::new(Mutex::new(vec![]));
+    let seen = Arc::clone(&sizes);
+    mocks
+        .store
+        .expect_commit()
+        .times(3)
+        .returning(move |batch| {
+            seen.lock().unwrap().push(batch.len());
+            Ok(batch.into_iter().map(made).collect())
+        });
+    let now = mocks.app().settle_all(transfers.clone()).await;
+    let expected: Vec<Transfer> = transfers.iter().map(settled).collect();
+    assert_eq!(now, expected);
+    assert_eq!(*sizes.lock().unwrap(), [256, 256, 88]);
+}
+
+/// What is final already stays; what cannot be settled now is told as it was.
+#[tokio::test]
+async fn many_that_cannot_be_settled_now_are_told_as_they_were() {
+    let transfers = vec![settled(&internal(1)), internal(2)];
+    let mut mocks = Mocks::new();
+    let batch = mocks.commits_together(|_| Err(unavailable()));
+    let now = mocks.app().settle_all(transfers.clone()).await;
+    assert_eq!(now, transfers);
+    assert_eq!(batch.all().len(), 1);
 }
 
 #[tokio::test]

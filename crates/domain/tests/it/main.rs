@@ -3,6 +3,7 @@
 
 mod acts;
 mod amounts;
+mod bulks;
 mod callbacks;
 mod exchange;
 mod keys;

@@ -1,7 +1,6 @@
 //! Amounts, numbers and the likes, read from their raw text.
 
 use bursar_domain::{DecimalAmount, ParseAmountError, TransferId};
-use serde_json::value::RawValue;
 
 use super::{Fields, Name};
 use crate::json::Text;
@@ -48,12 +47,23 @@ impl Fields<'_> {
 
     /// `true` or `false`.
     pub(crate) fn boolean(&mut self, name: &Name) -> Option<bool> {
-        match self.take(name).map(RawValue::get) {
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            Some(_) => self.invalid(name, "must be true or false"),
-            None => self.missed(name),
+        self.required(name, Self::optional_boolean)
+    }
+
+    /// `true` or `false`, if it is there.
+    pub(crate) fn optional_boolean(&mut self, name: &Name) -> Option<bool> {
+        match self.take(name)?.get() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => self.invalid(name, "must be true or false"),
         }
+    }
+
+    /// `true` or `false`; `false` when it is not there.
+    pub(crate) fn flag(&mut self, name: &Name) -> Option<bool> {
+        let before = self.errors.len();
+        let given = self.optional_boolean(name);
+        given.or_else(|| (self.errors.len() == before).then_some(false))
     }
 
     /// A whole number in a range that must be there.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::problem::literal;
 
 fn read<T>(
     body: &str,
@@ -10,7 +11,7 @@ fn read<T>(
     let unfinished: Vec<_> = fields
         .errors
         .iter()
-        .map(|error| (error.field.clone(), error.code))
+        .map(|error| (error.field.clone(), literal(&error.code)))
         .collect();
     fields.finish(made).map_err(|_| unfinished)
 }
@@ -191,4 +192,41 @@ fn permissions_are_known_and_named_once() {
         assert_eq!(list(value), Err("permissions.invalid"), "{value}");
     }
     assert_eq!(list("null"), Err("permissions.missed"));
+}
+
+#[test]
+fn a_list_is_counted_and_kept_as_it_was_sent() {
+    let list = |body: &'static str| {
+        let mut fields = Fields::parse(body.as_bytes(), Names::Exact).unwrap();
+        let items = fields.items(name!("list"), 2);
+        let sent = items.map(|items| items.iter().map(Item::sent).collect::<Vec<_>>());
+        fields
+            .outcome(sent)
+            .map_err(|errors| literal(&errors[0].code))
+    };
+    assert_eq!(
+        list(r#"{"list": [ {"a": 1.10} , [] ]}"#),
+        Ok(vec![r#"{"a": 1.10}"#, "[]"])
+    );
+    for (body, code) in [
+        (r"{}", "list.missed"),
+        (r#"{"list": {"0": 1}}"#, "list.invalid"),
+        (r#"{"list": 1}"#, "list.invalid"),
+        (r#"{"list": []}"#, "list.out_of_range"),
+        (r#"{"list": [1, 2, 3]}"#, "list.out_of_range"),
+    ] {
+        assert_eq!(list(body), Err(code), "{body}");
+    }
+}
+
+#[test]
+fn a_flag_that_is_not_there_is_not_set() {
+    let flag = |body: &str| read(body, Names::Exact, |fields| fields.flag(name!("flag")));
+    assert_eq!(flag(r#"{"flag":true}"#), Ok(true));
+    for body in ["{}", r#"{"flag":null}"#, r#"{"flag":false}"#] {
+        assert_eq!(flag(body), Ok(false));
+    }
+    for body in [r#"{"flag":0}"#, r#"{"flag":"true"}"#] {
+        assert_eq!(flag(body).unwrap_err()[0].1, "flag.invalid");
+    }
 }

@@ -1,13 +1,13 @@
 //! `POST /internal-transfer`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bursar_app::{InternalCall, InternalRequest, Options};
+use bursar_app::{CallbackUrlPolicy, InternalCall, InternalRequest, Options};
 
 use super::TransferBody;
 use crate::{
     answer::{self, Manner},
     call::Call,
-    fields::{Names, Prose, name},
+    fields::{Fields, Names, Prose, name},
     problem::Problem,
 };
 
@@ -29,25 +29,30 @@ pub(super) async fn create(
 
 fn read(call: &Call) -> Result<(InternalRequest, Options), Problem> {
     let mut fields = call.fields(Names::Exact)?;
+    let wanted = read_transfer(&mut fields, call.app().callback_urls());
+    let options = call.options(&mut fields);
+    fields.finish(wanted.zip(options))
+}
+
+/// The fields of one transfer: a body, or an item of a bulk.
+pub(super) fn read_transfer(
+    fields: &mut Fields<'_>,
+    callback_urls: &CallbackUrlPolicy,
+) -> Option<InternalRequest> {
     let currency = fields.asset_id(name!("currency_code"));
     let amount = fields.amount(name!("amount"));
     let recipient = fields.required_text(name!("recipient"), NAME_MAX);
-    let callback_url = fields.callback_url(name!("callback_url"), call.app().callback_urls());
+    let callback_url = fields.callback_url(name!("callback_url"), callback_urls);
     let custom_id = fields.text(name!("custom_id"), NAME_MAX, Prose::Line);
     let note = fields.text(name!("note"), NOTE_MAX, Prose::Lines);
     let address_book_code = fields.text(name!("address_book_code"), NAME_MAX, Prose::Line);
-    let options = call.options(&mut fields);
-    let read = || {
-        let wanted = InternalRequest {
-            currency: currency?,
-            amount: amount?,
-            recipient: recipient?,
-            address_book_code: address_book_code.filter(|code| !code.is_empty()),
-            callback_url,
-            custom_id,
-            note,
-        };
-        Some((wanted, options?))
-    };
-    fields.finish(read())
+    Some(InternalRequest {
+        currency: currency?,
+        amount: amount?,
+        recipient: recipient?,
+        address_book_code: address_book_code.filter(|code| !code.is_empty()),
+        callback_url,
+        custom_id,
+        note,
+    })
 }

@@ -8,14 +8,14 @@ use crate::request_id::RequestId;
 
 /// The members in the order in which they are written.
 #[derive(Serialize)]
-pub(super) struct Body<'a> {
+pub(crate) struct Body<'a> {
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: Kind<'a>,
     title: &'static str,
     status: u16,
     detail: &'a str,
     instance: &'a str,
-    code: &'static str,
+    code: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,22 +26,25 @@ pub(super) struct Body<'a> {
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<Name<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<Body<'a>>>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn of(parts: &'a Parts, request: &'a RequestId) -> Self {
         let mut body = Self {
-            kind: Kind(parts.code),
+            kind: Kind(&parts.code),
             title: title::of(parts.status),
             status: parts.status.as_u16(),
             detail: &parts.detail,
             instance: request.as_str(),
-            code: parts.code,
+            code: &parts.code,
             errors: parts.errors.iter().map(FieldBody::of).collect(),
             original: None,
             fields: None,
             outcome: None,
             transfer: None,
+            results: None,
         };
         match &parts.extension {
             Extension::None => {}
@@ -55,15 +58,19 @@ impl<'a> Body<'a> {
                 body.outcome = Some("unknown");
                 body.transfer = transfer.as_ref().map(Name::of);
             }
+            Extension::Results(results) => {
+                let results = results.iter().map(|problem| problem.body(request));
+                body.results = Some(results.collect());
+            }
         }
         body
     }
 }
 
 /// The stable URI of a code.
-struct Kind(&'static str);
+struct Kind<'a>(&'a str);
 
-impl Serialize for Kind {
+impl Serialize for Kind<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("urn:bursar:problem:{}", self.0))
     }
@@ -72,7 +79,7 @@ impl Serialize for Kind {
 #[derive(Serialize)]
 struct FieldBody<'a> {
     field: &'a str,
-    code: &'static str,
+    code: &'a str,
     detail: &'a str,
 }
 
@@ -80,18 +87,19 @@ impl<'a> FieldBody<'a> {
     fn of(error: &'a FieldError) -> Self {
         Self {
             field: &error.field,
-            code: error.code,
+            code: &error.code,
             detail: &error.detail,
         }
     }
 }
 
-/// A transfer by what its callers call it.
+/// A transfer, or those of a bulk, by what their callers call them.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Name<'a> {
     Id(i64),
     Code(&'a str),
+    Codes(&'a [String]),
 }
 
 impl<'a> Name<'a> {
@@ -99,6 +107,7 @@ impl<'a> Name<'a> {
         match transfer {
             Original::Id(id) => Self::Id(id.get()),
             Original::Code(code) => Self::Code(code),
+            Original::Codes(codes) => Self::Codes(codes),
         }
     }
 }

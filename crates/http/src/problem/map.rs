@@ -2,8 +2,8 @@
 //! forgotten here.
 
 use actix_web::http::StatusCode;
-use bursar_app::{AuthError, Conflict, Error, Missing, Original, RateLimited};
-use bursar_domain::Reason;
+use bursar_app::{AuthError, Conflict, Error, ItemError, Missing, Original, RateLimited};
+use bursar_domain::{ItemRefusal, Reason};
 use bursar_ports::{Permission, StoreError};
 
 use super::{Extension, Problem};
@@ -28,6 +28,7 @@ impl From<Error> for Problem {
             Error::Invalid(errors) => Self::invalid(errors),
             Error::Conflict(conflict) => conflicting(conflict),
             Error::Refused { reason, replayed } => refused(reason, replayed),
+            Error::BulkRefused { results, replayed } => bulk_refused(results, replayed),
             Error::KeyReused { original, fields } => key_reused(original, fields),
             Error::ScaleInUse => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -60,6 +61,22 @@ impl From<Error> for Problem {
                 tracing::error!(cause, "internal error");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<ItemError> for Problem {
+    fn from(error: ItemError) -> Self {
+        match error {
+            ItemError::Invalid(errors) => Self::invalid(errors),
+            error @ ItemError::AddressBookMismatch => Error::from(error).into(),
+            ItemError::NotFound(missing) => not_found(missing),
+            ItemError::Refused(reason) => refused(reason, false),
+            ItemError::NotExecuted => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                ItemRefusal::NOT_EXECUTED,
+                "This transfer was to be made with all others or not at all.",
+            ),
         }
     }
 }
@@ -110,6 +127,23 @@ fn conflicting(conflict: Conflict) -> Problem {
 fn refused(reason: Reason, replayed: bool) -> Problem {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     Problem::new(status, reason.code(), reason.message()).replayed(replayed)
+}
+
+fn bulk_refused(results: Vec<ItemError>, replayed: bool) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    // Where no money moves nobody learns whose recipient it was.
+    let all_stand = results
+        .iter()
+        .all(|result| *result == ItemError::NotExecuted);
+    let detail = if all_stand {
+        "Not every recipient can be paid, so nobody was."
+    } else {
+        "Not every transfer can be made, so none was."
+    };
+    let results = results.into_iter().map(Problem::from).collect();
+    Problem::new(status, "bulk.refused", detail)
+        .extended(Extension::Results(results))
+        .replayed(replayed)
 }
 
 fn key_reused(original: Option<Original>, fields: Vec<String>) -> Problem {

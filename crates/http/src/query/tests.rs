@@ -1,5 +1,5 @@
 use super::*;
-use crate::fields::name;
+use crate::{fields::name, problem::literal};
 
 fn read<T>(
     query: &str,
@@ -11,7 +11,7 @@ fn read<T>(
     let errors = query
         .errors
         .iter()
-        .map(|error| (error.field.clone(), error.code))
+        .map(|error| (error.field.clone(), literal(&error.code)))
         .collect();
     query.finish(Some(made)).map_err(|_| errors)
 }

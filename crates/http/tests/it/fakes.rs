@@ -41,15 +41,22 @@ impl Directory for FakeDirectory {
         Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
     }
 
-    async fn find_recipient(&self, name: RecipientName) -> Result<Option<User>, StoreError> {
-        let alias = match name {
-            RecipientName::Id(id) => return self.find_user(id).await,
-            RecipientName::Alias(alias) => alias,
+    async fn find_recipients(
+        &self,
+        names: Vec<RecipientName>,
+    ) -> Result<Vec<Option<User>>, StoreError> {
+        let users = locked(&self.users);
+        let find = |name: RecipientName| match name {
+            RecipientName::Id(id) => users.get(&id).cloned(),
+            RecipientName::Alias(alias) => {
+                let answers = |user: &&User| {
+                    user.email.eq_ignore_ascii_case(&alias)
+                        || user.username.eq_ignore_ascii_case(&alias)
+                };
+                users.values().find(answers).cloned()
+            }
         };
-        let answers = |user: &&User| {
-            user.email.eq_ignore_ascii_case(&alias) || user.username.eq_ignore_ascii_case(&alias)
-        };
-        Ok(locked(&self.users).values().find(answers).cloned())
+        Ok(names.into_iter().map(find).collect())
     }
 
     async fn list_users(
@@ -87,6 +94,14 @@ impl Directory for FakeDirectory {
 
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
         Ok(locked(&self.assets).get(&id).cloned())
+    }
+
+    async fn find_assets(&self, ids: Vec<AssetId>) -> Result<Vec<Asset>, StoreError> {
+        let assets = locked(&self.assets);
+        Ok(ids
+            .iter()
+            .filter_map(|id| assets.get(id).cloned())
+            .collect())
     }
 
     async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {

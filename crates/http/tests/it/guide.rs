@@ -1,7 +1,7 @@
 //! The guide speaks of every code.
 
 use bursar_app::{AuthError, Conflict, Limit, Missing};
-use bursar_domain::Reason;
+use bursar_domain::{ItemRefusal, Reason};
 use bursar_ports::Permission;
 
 const GUIDE: &str = include_str!("../../../../docs/HTTP.md");
@@ -23,16 +23,7 @@ fn every_code_of_the_application_is_explained() {
         AuthError::IpNotAllowed,
     ]
     .map(AuthError::code);
-    let missing = [
-        Missing::User,
-        Missing::Asset,
-        Missing::Currency,
-        Missing::Transfer,
-        Missing::Token,
-        Missing::AccessKey,
-        Missing::Rate,
-    ]
-    .map(Missing::code);
+    let missing = Missing::ALL.map(Missing::code);
     let conflicts = [
         Conflict::AlreadyCanceled,
         Conflict::AlreadyCompleted,
@@ -52,7 +43,8 @@ fn every_code_of_the_application_is_explained() {
         .chain(&limits)
         .chain(&credentials)
         .chain(&missing)
-        .chain(&conflicts);
+        .chain(&conflicts)
+        .chain(&[ItemRefusal::NOT_EXECUTED]);
     for code in codes {
         assert!(
             GUIDE.contains(&format!("`{code}`")),
@@ -68,6 +60,8 @@ fn every_code_of_the_adapter_is_explained() {
         include_str!("../../src/admin/access_keys.rs"),
         include_str!("../../src/body.rs"),
         include_str!("../../src/fields.rs"),
+        include_str!("../../src/fields/items.rs"),
+        include_str!("../../src/internal/bulk.rs"),
         include_str!("../../src/internal/create.rs"),
         include_str!("../../src/json.rs"),
         include_str!("../../src/options.rs"),

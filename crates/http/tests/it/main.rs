@@ -7,6 +7,7 @@ mod admin_transfers;
 mod amounts;
 mod backoffice;
 mod backoffice_lists;
+mod bulk;
 mod client;
 mod credentials;
 mod documented;

@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::http::Method;
 use async_trait::async_trait;
-use bursar_domain::{Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim};
-use bursar_ports::{CommitOutcome, StoreError, TransferStore};
+use bursar_domain::{
+    Bulk, Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim,
+};
+use bursar_ports::{BulkOutcome, CommitOutcome, StoreError, TransferStore};
 use bursar_testkit::InMemoryStore;
 
 use crate::{
@@ -32,6 +34,11 @@ impl TransferStore for Failing {
         self.inner.find(id).await
     }
 
+    async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
+        self.check()?;
+        self.inner.find_many(ids).await
+    }
+
     async fn find_key(
         &self,
         scope: KeyScope,
@@ -43,6 +50,11 @@ impl TransferStore for Failing {
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
         self.check()?;
         self.inner.commit(batch).await
+    }
+
+    async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+        self.check()?;
+        self.inner.commit_bulk(bulk).await
     }
 
     async fn list_unsettled(
@@ -124,6 +136,28 @@ async fn a_lost_answer_names_the_transfer_that_exists_if_it_landed() {
     let path = format!("{INTERNAL}/{}", code.as_str().expect("a code"));
     let shown = world.send(Sent::get(&path).bearer(ALICES)).await.ok();
     assert_eq!(shown.json()["code"], code);
+}
+
+#[actix_web::test]
+async fn a_bulk_whose_answer_is_lost_names_its_transfers_and_is_replayed() {
+    let world = World::new();
+    let item = r#"{"currency_code":"btc","amount":"1","recipient":"bob"}"#;
+    let send = async || {
+        let body = format!(r#"{{"transfers":[{item},{item}]}}"#);
+        let sent = Sent::post(&format!("{INTERNAL}/bulk"), &body).bearer(ALICES);
+        world.send(sent.header("Idempotency-Key", "k")).await
+    };
+    world.store.lose_answers(1);
+    let lost = send().await;
+    assert_eq!(lost.refusal(), (503, "outcome.unknown".into()));
+    let named = lost.json()["transfer"]["codes"].clone();
+    let told = send().await.ok();
+    assert_eq!(told.header("idempotent-replayed"), Some("true"));
+    let results = told.json()["results"].clone();
+    assert_eq!(
+        named,
+        serde_json::json!([results[0]["code"], results[1]["code"]])
+    );
 }
 
 #[actix_web::test]

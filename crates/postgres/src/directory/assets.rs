@@ -73,6 +73,20 @@ pub(super) async fn find(
     row.map(Asset::try_from).transpose()
 }
 
+pub(super) async fn find_many(
+    pool: &Pool<AsyncPgConnection>,
+    ids: Vec<AssetId>,
+) -> Result<Vec<Asset>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(AssetId::as_str).collect();
+    let rows: Vec<AssetRow> = assets::table
+        .filter(assets::id.eq_any(ids))
+        .select(AssetRow::as_select())
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    rows.into_iter().map(Asset::try_from).collect()
+}
+
 /// Sorted here, so that the order does not depend on the server's locale.
 pub(super) async fn list(pool: &Pool<AsyncPgConnection>) -> Result<Vec<Asset>, StoreError> {
     let rows: Vec<AssetRow> = assets::table

@@ -1,5 +1,7 @@
 //! Reading users.
 
+use std::collections::HashMap;
+
 use bursar_domain::{User, UserId, fold_name};
 use bursar_ports::{StoreError, UserPage};
 use diesel::prelude::*;
@@ -64,24 +66,36 @@ pub(super) async fn find_many(
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// The email counts before the username. `alias` is folded.
+/// Who answers to each of these names, which are folded. The email counts before the username.
 pub(super) async fn find_by_alias(
     database: &Database,
-    alias: String,
-) -> Result<Option<User>, StoreError> {
-    let is_email = users::email_fold.eq(alias.clone());
-    let user = users::table
-        // Only addresses that are not empty are in the unique index.
-        .filter((is_email.clone().and(users::email_fold.ne(""))).or(users::username_fold.eq(alias)))
-        .order(is_email.desc())
-        .select(UserRow::as_select());
-    let row = database
-        .read(async move |connection| {
-            let found = user.first(connection).await.optional();
-            found.map_err(unavailable)
-        })
+    aliases: Vec<String>,
+) -> Result<HashMap<String, User>, StoreError> {
+    // Only addresses that are not empty are in the unique index.
+    let has_email = users::email_fold
+        .eq_any(aliases.clone())
+        .and(users::email_fold.ne(""));
+    let named = users::table
+        .filter(has_email.or(users::username_fold.eq_any(aliases)))
+        .select((
+            users::email_fold,
+            users::username_fold,
+            UserRow::as_select(),
+        ));
+    let rows: Vec<(String, String, UserRow)> = database
+        .read(async move |connection| named.load(connection).await.map_err(unavailable))
         .await?;
-    row.map(User::try_from).transpose()
+    let mut by_email = HashMap::with_capacity(rows.len());
+    let mut by_name = HashMap::with_capacity(rows.len());
+    for (email, username, row) in rows {
+        let user = User::try_from(row)?;
+        if !email.is_empty() {
+            by_email.insert(email, user.clone());
+        }
+        by_name.insert(username, user);
+    }
+    by_name.extend(by_email);
+    Ok(by_name)
 }
 
 /// Walks the primary key: a part of a name is found in no index, so a search reads every user after

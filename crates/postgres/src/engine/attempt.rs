@@ -7,11 +7,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bursar_domain::{
-    AccountKey, Commit, Reason, Timestamp, Transfer,
-    ledger::{self, Verdict},
-};
-use bursar_ports::{CommitOutcome, StoreError};
+use bursar_domain::{AccountKey, Commit, Timestamp, Transfer, TransferId};
+use bursar_ports::StoreError;
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
     result::{Error as DieselError, QueryResult},
@@ -20,6 +17,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::task::unconstrained;
 
 use super::{
+    batch::Batch,
     round_trips::{Send, flatten, lock_and_read, within, write},
     writes::Writes,
 };
@@ -58,7 +56,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         let nothing = Attempt {
-            batch: &[],
+            batch: &[] as &[Commit],
             ids: &HashMap::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
@@ -81,9 +79,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn by(batch: &[Commit]) -> Self {
+    pub(super) fn by<B: Batch + ?Sized>(batch: &B) -> Self {
         let (mut needed, mut receiving) = (BTreeSet::new(), BTreeSet::new());
-        for change in batch.iter().map(|commit| &commit.change) {
+        for change in batch.changes() {
             let recipient = change.recipient_account();
             receiving.extend(recipient);
             let accounts = change.accounts().into_iter();
@@ -95,16 +93,16 @@ impl Wanted {
 }
 
 /// What a try came to.
-pub(super) enum Tried {
+pub(super) enum Tried<T> {
     /// It is committed.
-    Done(Vec<CommitOutcome>),
+    Done(T),
     /// Nothing was written, because these recipients' accounts are missing and nothing else.
     Missing(BTreeSet<AccountKey>),
 }
 
 /// One try at one batch.
-pub(super) struct Attempt<'a> {
-    pub(super) batch: &'a [Commit],
+pub(super) struct Attempt<'a, B: ?Sized> {
+    pub(super) batch: &'a B,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     pub(super) now: Timestamp,
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
@@ -113,21 +111,24 @@ pub(super) struct Attempt<'a> {
     pub(super) resolving: bool,
 }
 
-impl Attempt<'_> {
-    pub(super) async fn run(&self, connection: &AsyncPgConnection) -> Result<Tried, Failure> {
+impl<B: Batch + ?Sized> Attempt<'_, B> {
+    pub(super) async fn run(
+        &self,
+        connection: &AsyncPgConnection,
+    ) -> Result<Tried<B::Outcomes>, Failure> {
         let read = within(unconstrained(lock_and_read(connection, self, false)))
             .await
             .flatten()
             .map_err(Failure::NotCommitted)?;
         let claimed = read.claimed.clone();
         let (mut books, balances) = read.into_books(self.batch)?;
-        let verdicts = ledger::settle(&mut books, self.batch, self.now);
+        let verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
         if !missing.is_empty() {
             end_without_change(connection).await?;
             return Ok(Tried::Missing(missing));
         }
-        let landed = self.landed(connection, &verdicts).await?;
+        let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
         let writes = Writes::of(self.batch, &verdicts, &books, &balances, self.ids, &claimed);
         if writes.is_empty() {
             end_without_change(connection).await?;
@@ -153,27 +154,15 @@ impl Attempt<'_> {
                 }
             })?;
         }
-        Ok(Tried::Done(outcomes(verdicts, landed)))
+        Ok(Tried::Done(B::outcomes(verdicts, landed)))
     }
 
     /// The recipients' accounts that stand in the way only because they are missing.
-    fn missing(&self, verdicts: &[Verdict]) -> BTreeSet<AccountKey> {
-        let unpaid = self.batch.iter().zip(verdicts).filter(|(_, verdict)| {
-            let reason = match verdict {
-                Verdict::Applied(applied) => applied.next.reason(),
-                Verdict::Refused { reason } => Some(*reason),
-                Verdict::Landed
-                | Verdict::Replayed { .. }
-                | Verdict::RefusalReplayed { .. }
-                | Verdict::KeyReused { .. }
-                | Verdict::Stale { .. } => None,
-            };
-            reason == Some(Reason::RecipientUnavailable)
-        });
-        unpaid
-            .filter_map(|(commit, _)| commit.change.recipient_account())
-            .filter(|account| !self.ids.contains_key(account) && !self.looked_for.contains(account))
-            .collect()
+    fn missing(&self, verdicts: &B::Verdicts) -> BTreeSet<AccountKey> {
+        let can_be_made = |account: &AccountKey| {
+            !self.ids.contains_key(account) && !self.looked_for.contains(account)
+        };
+        self.batch.missing(verdicts, &can_be_made)
     }
 
     /// Sends every hot statement once, over empty arrays, one after the other.
@@ -187,62 +176,42 @@ impl Attempt<'_> {
         Rollback.execute(&mut &*connection).await?;
         Ok(())
     }
+}
 
-    /// The transfers of an earlier try of this batch, which must be the very same.
-    async fn landed(
-        &self,
-        connection: &AsyncPgConnection,
-        verdicts: &[Verdict],
-    ) -> Result<Vec<Transfer>, Failure> {
-        let mut landed = Vec::new();
-        for (commit, verdict) in self.batch.iter().zip(verdicts) {
-            if *verdict != Verdict::Landed {
-                continue;
-            }
-            let wanted = &commit.change.next;
-            let found = within(find(connection, wanted.id().get()))
-                .await
-                .map_err(Failure::NotCommitted)??;
-            if !found.is_same_request(wanted) {
-                let detail = format!("id {} was given to two transfers", wanted.id());
-                return Err(inconsistent("transfers", detail).into());
-            }
-            landed.push(found);
-        }
-        Ok(landed)
+/// The transfers of an earlier try of this batch, which must be the very same, in order.
+async fn landed(
+    connection: &AsyncPgConnection,
+    wanted: &[&Transfer],
+) -> Result<Vec<Transfer>, Failure> {
+    if wanted.is_empty() {
+        return Ok(vec![]);
     }
-}
-
-/// What each verdict means to the caller; `landed` holds the transfers of [`Verdict::Landed`], in
-/// order.
-fn outcomes(verdicts: Vec<Verdict>, landed: Vec<Transfer>) -> Vec<CommitOutcome> {
-    let mut landed = landed.into_iter();
-    verdicts
-        .into_iter()
-        .filter_map(|verdict| {
-            Some(match verdict {
-                Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(applied.next)),
-                Verdict::Landed => CommitOutcome::Committed(Box::new(landed.next()?)),
-                Verdict::Replayed { original } => CommitOutcome::Replayed { original },
-                Verdict::RefusalReplayed { reason } => CommitOutcome::RefusalReplayed { reason },
-                Verdict::KeyReused { original, fields } => {
-                    CommitOutcome::KeyReused { original, fields }
-                }
-                Verdict::Stale { current } => CommitOutcome::Stale { current },
-                Verdict::Refused { reason } => CommitOutcome::Refused { reason },
-            })
-        })
-        .collect()
-}
-
-async fn find(connection: &AsyncPgConnection, id: i64) -> Result<Transfer, Failure> {
-    let row: TransferRow = transfers::table
-        .filter(transfers::id.eq(id))
-        .select(TransferRow::as_select())
-        .first(&mut &*connection)
-        .await
-        .map_err(Failure::NotCommitted)?;
-    Ok(row.try_into()?)
+    let ids: Vec<i64> = wanted.iter().map(|transfer| transfer.id().get()).collect();
+    let rows: Vec<TransferRow> = within(
+        transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(TransferRow::as_select())
+            .load(&mut &*connection),
+    )
+    .await
+    .flatten()
+    .map_err(Failure::NotCommitted)?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let transfer = Transfer::try_from(row)?;
+        found.insert(transfer.id(), transfer);
+    }
+    let fault = |id: TransferId, what: &str| inconsistent("transfers", format!("id {id} {what}"));
+    let mut landed = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        let id = wanted.id();
+        let transfer = found.get(&id).ok_or_else(|| fault(id, "is gone"))?;
+        if !transfer.is_same_request(wanted) {
+            return Err(fault(id, "was given to two transfers").into());
+        }
+        landed.push(transfer.clone());
+    }
+    Ok(landed)
 }
 
 /// Nothing to write: what was claimed is given back with the transaction.

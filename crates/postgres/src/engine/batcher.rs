@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
-use bursar_ports::{Clock, CommitOutcome, StoreError};
+use bursar_ports::{Clock, StoreError};
 use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::{
-    Job, Queue,
+    BulkJob, ItemsJob, Job, Queue,
     attempt::{self, Attempt, Failure, Tried, Wanted},
+    batch::Batch,
 };
 use crate::{
     accounts::AccountIds,
@@ -40,7 +41,11 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn to_error(&self) -> StoreError {
+    /// What a caller is told; what only an operator can mend is told to the log too.
+    fn to_reported_error(&self) -> StoreError {
+        if let Self::Poison(cause) = self {
+            tracing::error!(cause, "the database keeps refusing a request");
+        }
         match self {
             Self::Unavailable(cause) | Self::Poison(cause) => {
                 StoreError::Unavailable(cause.clone().into())
@@ -95,30 +100,43 @@ impl Batcher {
             if taken == 0 {
                 return;
             }
-            // A vector of items is a batch by itself.
-            let (vectors, singles): (Vec<Job>, Vec<Job>) =
-                jobs.drain(..).partition(|job| job.commits.len() > 1);
+            let mut singles = Vec::with_capacity(taken);
+            let mut alone = Vec::new();
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Items(items) if items.commits.len() == 1 => singles.push(items),
+                    // A vector of items is a batch by itself, and so is a bulk.
+                    Job::Items(_) | Job::Bulk(_) => alone.push(job),
+                }
+            }
             if !singles.is_empty() {
                 self.process(singles).await;
             }
-            for vector in vectors {
-                self.process(vec![vector]).await;
+            for job in alone {
+                match job {
+                    Job::Items(items) => self.process(vec![items]).await,
+                    Job::Bulk(bulk) => self.process_bulk(bulk).await,
+                }
             }
         }
     }
 
+    /// Commits a bulk and answers it. It is never split: all of it is one transaction.
+    async fn process_bulk(&mut self, BulkJob { bulk, reply }: BulkJob) {
+        let outcome = self.measured(&bulk, bulk.changes.len()).await;
+        // A caller that has hung up needs no answer.
+        let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
+    }
+
     /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
     /// the one request that cannot be committed fails alone.
-    async fn process(&mut self, jobs: Vec<Job>) {
-        let started = Instant::now();
+    async fn process(&mut self, jobs: Vec<ItemsJob>) {
         let (replies, commits): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| ((job.reply, job.commits.len()), job.commits))
             .unzip();
         let batch: Vec<Commit> = commits.into_iter().flatten().collect();
-        metrics::histogram!("bursar_batch_items").record(u32::try_from(batch.len()).unwrap_or(0));
-        let result = self.execute(&batch).await;
-        metrics::histogram!("bursar_batch_seconds").record(started.elapsed());
+        let result = self.measured(batch.as_slice(), batch.len()).await;
         let mut batch = batch.into_iter();
         match result {
             Ok(outcomes) => {
@@ -135,9 +153,9 @@ impl Batcher {
                     "a batch keeps failing: split"
                 );
                 metrics::counter!("bursar_batch_splits_total").increment(1);
-                let mut first: Vec<Job> = replies
+                let mut first: Vec<ItemsJob> = replies
                     .into_iter()
-                    .map(|(reply, items)| Job {
+                    .map(|(reply, items)| ItemsJob {
                         commits: batch.by_ref().take(items).collect(),
                         reply,
                     })
@@ -147,18 +165,28 @@ impl Batcher {
                 Box::pin(self.process(second)).await;
             }
             Err(trouble) => {
-                if let Trouble::Poison(cause) = &trouble {
-                    tracing::error!(cause, "the database keeps refusing a request");
-                }
                 for (reply, _) in replies {
-                    let _gone = reply.send(Err(trouble.to_error()));
+                    let _gone = reply.send(Err(trouble.to_reported_error()));
                 }
             }
         }
     }
 
+    /// Executes a batch and keeps its figures.
+    async fn measured<B: Batch + ?Sized>(
+        &mut self,
+        batch: &B,
+        items: usize,
+    ) -> Result<B::Outcomes, Trouble> {
+        let started = Instant::now();
+        metrics::histogram!("bursar_batch_items").record(u32::try_from(items).unwrap_or(0));
+        let result = self.execute(batch).await;
+        metrics::histogram!("bursar_batch_seconds").record(started.elapsed());
+        result
+    }
+
     /// Tries a batch until it is committed, known to be refused, or out of reach.
-    async fn execute(&mut self, batch: &[Commit]) -> Result<Vec<CommitOutcome>, Trouble> {
+    async fn execute<B: Batch + ?Sized>(&mut self, batch: &B) -> Result<B::Outcomes, Trouble> {
         let mut failures = 0;
         let mut redos = 0;
         let mut unknown: Option<(String, Instant)> = None;
@@ -207,11 +235,11 @@ impl Batcher {
 
     /// One try. The connection is kept only after a success: after anything else it may be silent,
     /// inside a transaction, or hold plans that a migration has made worthless.
-    async fn try_once(
+    async fn try_once<B: Batch + ?Sized>(
         &mut self,
-        batch: &[Commit],
+        batch: &B,
         resolving: bool,
-    ) -> Result<Vec<CommitOutcome>, Failure> {
+    ) -> Result<B::Outcomes, Failure> {
         let wanted = Wanted::by(batch);
         let mut ids = self.accounts.resolve(&wanted.needed).await?;
         ids.extend(self.accounts.remembered(&wanted.receiving));

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use bursar_domain::{
-    AccountKey, Asset, AssetId, Balance, Commit, FieldValue, Fingerprint, IdempotencyClaim, Reason,
-    Scale, TransferId, Version,
+    AccountKey, Asset, AssetId, Balance, FieldValue, Fingerprint, IdempotencyClaim, ItemResult,
+    Reason, Scale, TransferId, Version,
     ledger::{Books, StoredClaim},
 };
 use bursar_ports::StoreError;
 use serde_json::{Map, Value};
 
+use super::{
+    batch::{Batch, Claim},
+    results,
+};
 use crate::{
     error::inconsistent,
     row::AccountRow,
@@ -19,7 +23,16 @@ use crate::{
 /// A key as its columns: principal, operation, key.
 pub(super) type KeyName = (String, String, String);
 /// A row of `idempotency_keys`.
-pub(crate) type KeyRow = (String, String, String, Vec<u8>, Value, i64, Option<String>);
+pub(crate) type KeyRow = (
+    String,
+    String,
+    String,
+    Vec<u8>,
+    Value,
+    i64,
+    Option<String>,
+    Option<Value>,
+);
 type AssetRow = (String, String, i16, bool, bool, bool);
 
 /// What the first round trip brought.
@@ -36,7 +49,10 @@ pub(super) struct Read {
 pub(super) type Balances = HashMap<AccountKey, Balance>;
 
 impl Read {
-    pub(super) fn into_books(self, batch: &[Commit]) -> Result<(Books, Balances), StoreError> {
+    pub(super) fn into_books<B: Batch + ?Sized>(
+        self,
+        batch: &B,
+    ) -> Result<(Books, Balances), StoreError> {
         let mut books = Books::default();
         for row in &self.accounts {
             books.accounts.insert(row.key()?, row.balance()?);
@@ -68,10 +84,7 @@ impl Read {
                 lost.insert(name, read_claim(row)?);
             }
         }
-        for claim in batch
-            .iter()
-            .filter_map(|commit| commit.idempotency.as_ref())
-        {
+        for Claim { claim, .. } in batch.claims() {
             if let Some(stored) = lost.get(&name_of(claim)) {
                 books
                     .keys
@@ -95,7 +108,7 @@ pub(super) fn name_of(claim: &IdempotencyClaim) -> KeyName {
 
 /// A key's row as what it is bound to.
 pub(crate) fn read_claim(row: KeyRow) -> Result<StoredClaim, StoreError> {
-    let (_, _, key, fingerprint, fields, transfer, refusal) = row;
+    let (_, _, key, fingerprint, fields, transfer, refusal, results) = row;
     let bad = |column: &str| inconsistent("idempotency_keys", format!("{key}: {column}"));
     let Value::Object(object) = fields else {
         return Err(bad("fields"));
@@ -115,11 +128,16 @@ pub(crate) fn read_claim(row: KeyRow) -> Result<StoredClaim, StoreError> {
         Some(code) => Some(Reason::from_code(&code).ok_or_else(|| bad("refusal"))?),
         None => None,
     };
+    let results = match results {
+        Some(stored) => Some(results::read(&stored).ok_or_else(|| bad("results"))?),
+        None => None,
+    };
     Ok(StoredClaim {
         fingerprint: Fingerprint(fingerprint.try_into().map_err(|_| bad("fingerprint"))?),
         fields,
         transfer: TransferId::try_new(transfer).map_err(|_| bad("transfer_id"))?,
         refusal,
+        results,
     })
 }
 
@@ -133,23 +151,25 @@ pub(super) struct KeyColumns<'a> {
     fields: Vec<String>,
     transfers: Vec<i64>,
     refusals: Vec<Option<&'a str>>,
+    results: Vec<Option<String>>,
 }
 
 impl<'a> KeyColumns<'a> {
-    pub(super) fn of(claims: impl Iterator<Item = (&'a IdempotencyClaim, TransferId)>) -> Self {
+    pub(super) fn of(claims: impl Iterator<Item = Claim<'a>>) -> Self {
         let mut columns = Self::default();
-        for (claim, transfer) in claims {
-            columns.push(claim, transfer, None);
+        for claim in claims {
+            columns.push(claim, None, claim.results);
         }
         columns
     }
 
     pub(super) fn push(
         &mut self,
-        claim: &'a IdempotencyClaim,
-        transfer: TransferId,
+        claim: Claim<'a>,
         refusal: Option<Reason>,
+        results: Option<&[ItemResult]>,
     ) {
+        let Claim { claim, id, .. } = claim;
         let fields: Map<String, Value> = claim
             .fields
             .iter()
@@ -160,8 +180,9 @@ impl<'a> KeyColumns<'a> {
         self.keys.push(claim.key.as_str());
         self.fingerprints.push(&claim.fingerprint.0);
         self.fields.push(Value::Object(fields).to_string());
-        self.transfers.push(transfer.get());
+        self.transfers.push(id.get());
         self.refusals.push(refusal.map(Reason::code));
+        self.results.push(results.map(results::write));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -176,6 +197,7 @@ impl<'a> KeyColumns<'a> {
             fingerprints: &self.fingerprints,
             fields: &self.fields,
             transfers: &self.transfers,
+            results: &self.results,
         }
     }
 
@@ -196,6 +218,7 @@ impl<'a> KeyColumns<'a> {
             fields: &self.fields,
             transfers: &self.transfers,
             refusals: &self.refusals,
+            results: &self.results,
         }
     }
 

@@ -6,13 +6,14 @@
 
 use std::{future::Future, time::Duration};
 
-use bursar_domain::{Change, Commit, Expected};
+use bursar_domain::{Change, Expected};
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::join;
 
 use super::{
     attempt::Attempt,
+    batch::Batch,
     books::{KeyColumns, KeyName, Read},
     writes::Writes,
 };
@@ -40,17 +41,12 @@ pub(super) enum Send {
 
 /// First round trip; all of its statements when `all` is set, else those with something in
 /// them.
-pub(super) async fn lock_and_read(
+pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     connection: &AsyncPgConnection,
-    attempt: &Attempt<'_>,
+    attempt: &Attempt<'_, B>,
     all: bool,
 ) -> QueryResult<Read> {
-    let keys = KeyColumns::of(attempt.batch.iter().filter_map(|commit| {
-        commit
-            .idempotency
-            .as_ref()
-            .map(|claim| (claim, commit.change.next.id()))
-    }));
+    let keys = KeyColumns::of(attempt.batch.claims());
     let (created, changed) = transfer_ids(attempt.batch);
     let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
     let asset_ids = asset_ids(attempt.batch);
@@ -102,10 +98,9 @@ pub(super) async fn lock_and_read(
 }
 
 /// The ids of transfers to be created, and of those to be changed.
-fn transfer_ids(batch: &[Commit]) -> (Vec<i64>, Vec<i64>) {
+fn transfer_ids<B: Batch + ?Sized>(batch: &B) -> (Vec<i64>, Vec<i64>) {
     let (created, changed): (Vec<_>, Vec<_>) = batch
-        .iter()
-        .map(|commit| &commit.change)
+        .changes()
         .partition(|change| change.expected == Expected::Absent);
     let ids = |changes: Vec<&Change>| {
         changes
@@ -116,10 +111,10 @@ fn transfer_ids(batch: &[Commit]) -> (Vec<i64>, Vec<i64>) {
     (ids(created), ids(changed))
 }
 
-fn asset_ids(batch: &[Commit]) -> Vec<&str> {
+fn asset_ids<B: Batch + ?Sized>(batch: &B) -> Vec<&str> {
     let mut ids: Vec<&str> = batch
-        .iter()
-        .map(|commit| commit.change.next.parts().asset.as_str())
+        .changes()
+        .map(|change| change.next.parts().asset.as_str())
         .collect();
     ids.sort_unstable();
     ids.dedup();

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, Commit, Entry, Expected,
-    ledger::{Applied, Books, Verdict},
+    AccountKey, Change, Entry, Expected,
+    ledger::{Applied, Books},
 };
 
 use super::{
+    batch::{Batch, Claim},
     books::{Balances, KeyColumns, KeyName, name_of},
     columns::{AccountColumns, CallbackColumns, EntryColumns},
     transfer_columns::TransferColumns,
@@ -28,19 +29,17 @@ pub(super) struct Writes<'a> {
 }
 
 impl<'a> Writes<'a> {
-    pub(super) fn of(
-        batch: &'a [Commit],
-        verdicts: &'a [Verdict],
+    pub(super) fn of<B: Batch + ?Sized>(
+        batch: &'a B,
+        verdicts: &'a B::Verdicts,
         books: &Books,
         before: &Balances,
         ids: &HashMap<AccountKey, i64>,
         claimed: &[KeyName],
     ) -> Self {
         let mut writes = Self::default();
-        for (commit, verdict) in batch.iter().zip(verdicts) {
-            if let Verdict::Applied(applied) = verdict {
-                writes.push(commit, applied, ids);
-            }
+        for (change, applied) in batch.applied(verdicts) {
+            writes.push(change, applied, ids);
         }
         for (key, balance) in &books.accounts {
             if let Some(id) = ids.get(key)
@@ -63,15 +62,13 @@ impl<'a> Writes<'a> {
             && !self.binds_key
     }
 
-    fn push(&mut self, commit: &'a Commit, applied: &'a Applied, ids: &HashMap<AccountKey, i64>) {
+    fn push(&mut self, change: &Change, applied: &'a Applied, ids: &HashMap<AccountKey, i64>) {
         let refs = entry_refs(&applied.entries, ids);
-        if commit.change.expected == Expected::Absent {
+        if change.expected == Expected::Absent {
             self.inserted.push(&applied.next, refs);
-        } else if commit.change.writes_transfer() {
+        } else if change.writes_transfer() {
             self.updated.push(&applied.next, refs);
         }
-        // An acknowledgement writes nothing else, but its key must be kept.
-        self.binds_key |= commit.idempotency.is_some();
         for entry in &applied.entries {
             self.entries.push(entry, ids);
         }
@@ -81,41 +78,37 @@ impl<'a> Writes<'a> {
     }
 
     /// Claimed keys: kept as claimed, bound to what came of them, or given back.
-    fn settle_keys(&mut self, batch: &'a [Commit], books: &Books, claimed: &[KeyName]) {
+    fn settle_keys<B: Batch + ?Sized>(&mut self, batch: &'a B, books: &Books, claimed: &[KeyName]) {
         let mut seen: HashSet<KeyName> = HashSet::new();
         let mut twice: HashSet<KeyName> = HashSet::new();
-        let claims = || {
-            batch
-                .iter()
-                .filter_map(|commit| Some((commit, commit.idempotency.as_ref()?)))
-        };
-        for (_, claim) in claims() {
+        for Claim { claim, .. } in batch.claims() {
             let name = name_of(claim);
             if !seen.insert(name.clone()) {
                 twice.insert(name);
             }
         }
-        for (commit, claim) in claims() {
-            let name = name_of(claim);
+        for claim in batch.claims() {
+            let name = name_of(claim.claim);
             if !claimed.contains(&name) {
                 continue;
             }
-            let id = commit.change.next.id();
-            match books.keys.get(&(claim.scope.clone(), claim.key.clone())) {
+            let key = (claim.claim.scope.clone(), claim.claim.key.clone());
+            let Some(stored) = books.keys.get(&key) else {
+                if seen.remove(&name) {
+                    self.deleted.push(claim, None, None);
+                }
+                continue;
+            };
+            if stored.transfer != claim.id || stored.fingerprint != claim.claim.fingerprint {
                 // Another item of this batch holds it: that item sees to it.
-                Some(stored)
-                    if stored.transfer != id || stored.fingerprint != claim.fingerprint => {}
-                Some(stored) if stored.refusal.is_some() || twice.contains(&name) => {
-                    if seen.remove(&name) {
-                        self.rewritten.push(claim, id, stored.refusal);
-                    }
-                }
-                Some(_) => {}
-                None => {
-                    if seen.remove(&name) {
-                        self.deleted.push(claim, id, None);
-                    }
-                }
+                continue;
+            }
+            // An acknowledgement writes nothing else, but its key must be kept.
+            self.binds_key = true;
+            let results = stored.results.as_deref();
+            let changed = stored.refusal.is_some() || results != claim.results;
+            if (changed || twice.contains(&name)) && seen.remove(&name) {
+                self.rewritten.push(claim, stored.refusal, results);
             }
         }
     }

@@ -1,22 +1,24 @@
 //! Idempotency keys.
 
-use diesel::sql_types::{BigInt, Bytea, Jsonb, Nullable, Text};
+use diesel::sql_types::{BigInt, Bytea, Json, Jsonb, Nullable, Text};
 
 statement! {
     /// Claims keys, in one order everywhere. A key that another transaction is claiming makes this
     /// wait, while nothing else is locked yet. Returns the keys that were free.
     ClaimKeys -> (Text, Text, Text) {
         "/* claim_keys */ INSERT INTO idempotency_keys \
-         (principal, operation, key, fingerprint, fields, transfer_id) \
-         SELECT n.principal, n.operation, n.key, n.fingerprint, n.fields::jsonb, n.transfer_id \
+         (principal, operation, key, fingerprint, fields, transfer_id, results) \
+         SELECT n.principal, n.operation, n.key, n.fingerprint, n.fields::jsonb, n.transfer_id, \
+         n.results::json \
          FROM unnest(" principals: &'a str => Text,
         ", " operations: &'a str => Text,
         ", " keys: &'a str => Text,
         ", " fingerprints: &'a [u8] => Bytea,
         ", " fields: String => Text,
         ", " transfers: i64 => BigInt,
+        ", " results: Option<String> => Nullable<Text>,
     }
-    ") AS n (principal, operation, key, fingerprint, fields, transfer_id) \
+    ") AS n (principal, operation, key, fingerprint, fields, transfer_id, results) \
      ORDER BY n.principal, n.operation, n.key \
      ON CONFLICT (principal, operation, key) DO NOTHING \
      RETURNING principal, operation, key"
@@ -24,9 +26,9 @@ statement! {
 
 statement! {
     /// What keys are bound to.
-    ReadKeys -> (Text, Text, Text, Bytea, Jsonb, BigInt, Nullable<Text>) {
+    ReadKeys -> (Text, Text, Text, Bytea, Jsonb, BigInt, Nullable<Text>, Nullable<Json>) {
         "/* read_keys */ SELECT k.principal, k.operation, k.key, k.fingerprint, k.fields, \
-         k.transfer_id, k.refusal \
+         k.transfer_id, k.refusal, k.results \
          FROM unnest(" principals: &'a str => Text,
         ", " operations: &'a str => Text,
         ", " keys: &'a str => Text,
@@ -40,7 +42,7 @@ statement! {
     RewriteKeys -> (BigInt) {
         "/* rewrite_keys */ WITH written AS (UPDATE idempotency_keys k \
          SET fingerprint = n.fingerprint, fields = n.fields::jsonb, \
-         transfer_id = n.transfer_id, refusal = n.refusal \
+         transfer_id = n.transfer_id, refusal = n.refusal, results = n.results::json \
          FROM unnest(" principals: &'a str => Text,
         ", " operations: &'a str => Text,
         ", " keys: &'a str => Text,
@@ -48,8 +50,9 @@ statement! {
         ", " fields: String => Text,
         ", " transfers: i64 => BigInt,
         ", " refusals: Option<&'a str> => Nullable<Text>,
+        ", " results: Option<String> => Nullable<Text>,
     }
-    ") AS n (principal, operation, key, fingerprint, fields, transfer_id, refusal) \
+    ") AS n (principal, operation, key, fingerprint, fields, transfer_id, refusal, results) \
      WHERE k.principal = n.principal AND k.operation = n.operation AND k.key = n.key \
      RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"

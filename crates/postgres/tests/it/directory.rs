@@ -27,6 +27,14 @@ fn asset(id: &str, scale: u8) -> Asset {
     }
 }
 
+/// Whom a sender means by this.
+async fn named(directory: &PgDirectory, typed: &str) -> Option<User> {
+    let found = directory.find_recipients(vec![RecipientName::parse(typed)]);
+    let mut found = found.await.unwrap();
+    assert_eq!(found.len(), 1, "one answer for one name");
+    found.remove(0)
+}
+
 async fn put(directory: &PgDirectory, user: &User) -> PutUser {
     directory.put_user(user.clone()).await.unwrap()
 }
@@ -72,16 +80,14 @@ async fn a_user_is_found_by_id_email_and_username_in_any_case() {
             let found = fresh.find_user(anna.id).await.unwrap();
             assert_eq!(found.as_ref(), Some(&anna));
             for alias in ["äNNA_1", "anna@EXAMPLE.com"] {
-                let name = RecipientName::parse(alias);
-                let found = fresh.find_recipient(name).await.unwrap();
+                let found = named(&fresh, alias).await;
                 assert_eq!(found.as_ref(), Some(&anna), "{alias}");
             }
         }
     }
     assert_eq!(directory.find_user(user_id(2)).await.unwrap(), None);
     for alias in ["", "anna", "a\0b", "änna%1"] {
-        let name = RecipientName::parse(alias);
-        let found = directory.find_recipient(name).await.unwrap();
+        let found = named(&directory, alias).await;
         assert_eq!(found, None, "{alias}");
     }
     let cold = self::directory(&fixture);
@@ -92,24 +98,78 @@ async fn a_user_is_found_by_id_email_and_username_in_any_case() {
     }
 }
 
+/// Each in its place, whether it is known, asked for twice, in memory or in no directory at all.
+#[tokio::test]
+async fn many_recipients_are_found_at_once() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let (anna, bert) = (user(1, "anna"), user(2, "bert"));
+    for user in [&anna, &bert] {
+        write(&directory, user).await;
+    }
+    let (known, unknown) = (anna.id.to_string(), user_id(9).to_string());
+    let expected = [
+        ("ANNA", Some(&anna)),
+        ("nobody", None),
+        (unknown.as_str(), None),
+        ("bert@example.com", Some(&bert)),
+        ("a\0b", None),
+        (known.as_str(), Some(&anna)),
+        ("anna", Some(&anna)),
+        ("", None),
+        (unknown.as_str(), None),
+    ];
+    for fresh in [directory.clone(), self::directory(&fixture)] {
+        for _ in 0..2 {
+            let names = expected
+                .map(|(typed, _)| RecipientName::parse(typed))
+                .to_vec();
+            let found = fresh.find_recipients(names).await.unwrap();
+            let found: Vec<Option<&User>> = found.iter().map(Option::as_ref).collect();
+            assert_eq!(found, expected.map(|(_, user)| user));
+        }
+    }
+    assert_eq!(directory.find_recipients(vec![]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn many_assets_are_found_at_once() {
+    let fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let (btc, eth) = (asset("btc", 8), asset("eth", 18));
+    for asset in [&btc, &eth] {
+        let put = directory.put_asset(asset.clone()).await.unwrap();
+        assert_eq!(put, PutAsset::Written);
+    }
+    let unknown = AssetId::parse("doge").unwrap();
+    for fresh in [directory.clone(), self::directory(&fixture)] {
+        for _ in 0..2 {
+            let ids = vec![btc.id, unknown, eth.id];
+            let mut found = fresh.find_assets(ids).await.unwrap();
+            found.sort_by_key(|asset| asset.id);
+            assert_eq!(found, [btc.clone(), eth.clone()]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_own_write_shows_at_once() {
     let fixture = Fixture::new().await;
     let directory = directory(&fixture);
     let before = user(1, "before");
     write(&directory, &before).await;
-    let alias = |name: &str| directory.find_recipient(RecipientName::parse(name));
-    assert!(alias("before").await.unwrap().is_some());
-    assert!(alias("before@example.com").await.unwrap().is_some());
+    let alias = async |name: &str| named(&directory, name).await;
+    assert!(alias("before").await.is_some());
+    assert!(alias("before@example.com").await.is_some());
     let after = user(1, "after");
     write(&directory, &after).await;
     assert_eq!(
         directory.find_user(after.id).await.unwrap(),
         Some(after.clone())
     );
-    assert_eq!(alias("before").await.unwrap(), None);
-    assert_eq!(alias("before@example.com").await.unwrap(), None);
-    assert_eq!(alias("after").await.unwrap(), Some(after));
+    assert_eq!(alias("before").await, None);
+    assert_eq!(alias("before@example.com").await, None);
+    assert_eq!(alias("after").await, Some(after));
 }
 
 /// Two replicas: who is paid is never what another replica knew some seconds ago.
@@ -121,8 +181,8 @@ async fn a_name_that_moves_is_followed_at_once_on_every_replica() {
     write(&here, &first).await;
     write(&here, &second).await;
     for name in ["anna", "anna@example.com"] {
-        let found = there.find_recipient(RecipientName::parse(name)).await;
-        assert_eq!(found.unwrap().map(|user| user.id), Some(first.id), "{name}");
+        let found = named(&there, name).await;
+        assert_eq!(found.map(|user| user.id), Some(first.id), "{name}");
     }
     let renamed = user(1, "other");
     write(&here, &renamed).await;
@@ -131,17 +191,13 @@ async fn a_name_that_moves_is_followed_at_once_on_every_replica() {
         ..user(1, "anna")
     };
     for name in ["anna", "anna@example.com"] {
-        let found = there.find_recipient(RecipientName::parse(name)).await;
-        assert_eq!(found.unwrap(), None, "{name}");
+        let found = named(&there, name).await;
+        assert_eq!(found, None, "{name}");
     }
     write(&here, &heir).await;
     for name in ["anna", "anna@example.com"] {
-        let found = there.find_recipient(RecipientName::parse(name)).await;
-        assert_eq!(
-            found.unwrap().map(|user| user.id),
-            Some(second.id),
-            "{name}"
-        );
+        let found = named(&there, name).await;
+        assert_eq!(found.map(|user| user.id), Some(second.id), "{name}");
     }
 }
 
@@ -150,19 +206,19 @@ async fn ids_of_nobody_are_remembered_and_an_own_write_shows_at_once() {
     let mut fixture = Fixture::new().await;
     let directory = directory(&fixture);
     let anna = user(1, "anna");
-    let name = RecipientName::Id(anna.id);
-    assert_eq!(directory.find_recipient(name.clone()).await.unwrap(), None);
+    let name = anna.id.to_string();
+    assert_eq!(named(&directory, &name).await, None);
     let insert = format!(
         "INSERT INTO directory.users VALUES ('{}', 'x', 'x', '', '', '{{}}', 'Active', now(), 0)",
         anna.id
     );
     fixture.run(&insert).await;
-    let seen = directory.find_recipient(name.clone()).await.unwrap();
+    let seen = named(&directory, &name).await;
     assert_eq!(seen, None, "looked up anew although it was known");
     // Whoever does not pay learns of a new user at once.
     assert!(directory.find_user(anna.id).await.unwrap().is_some());
     write(&directory, &anna).await;
-    assert_eq!(directory.find_recipient(name).await.unwrap(), Some(anna));
+    assert_eq!(named(&directory, &name).await, Some(anna));
 }
 
 #[tokio::test]

@@ -5,8 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use bursar_domain::{Commit, Status};
-use bursar_ports::{CommitOutcome, TransferStore};
+use bursar_domain::{
+    Asset, Bulk, BulkClaim, BulkMode, Change, Commit, ItemResult, NewTransfer, Reason, Status,
+    Transfer, TransferId, UserId,
+};
+use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
 use bursar_postgres::{Database, EngineConfig, PgStore, PoolConfig, testing::TestDatabase};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use tokio::{
@@ -92,63 +95,165 @@ async fn relay(
     }
 }
 
+/// A store behind the proxy, and two users, the first of whom has money.
+struct Stage {
+    store: PgStore,
+    proxy: AckEater,
+    admin: tokio_postgres::Client,
+    asset: Asset,
+    ids: SequentialIds,
+    sender: UserId,
+    recipient: UserId,
+    // Last: nothing may use it when it is dropped.
+    _database: TestDatabase,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let database = TestDatabase::create().await;
+        let proxy = AckEater::start(database.url()).await;
+        let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let asset = build::asset("usd", 2);
+        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+        admin.execute(insert, &[]).await.unwrap();
+
+        let clock = Arc::new(FixedClock::default());
+        let ids = SequentialIds::default();
+        let direct = Database::connect(PoolConfig::new(database.url()))
+            .await
+            .unwrap();
+        // One batcher, connected by the first deposit: what is eaten is the answer to money's
+        // COMMIT.
+        let config = EngineConfig {
+            batchers: 1,
+            ..EngineConfig::default()
+        };
+        let (store, _tasks) = PgStore::start(&PoolConfig::new(&proxy.url), direct, &config, clock);
+        let (sender, recipient) = (ids.user(), ids.user());
+        let stage = Self {
+            store,
+            proxy,
+            admin,
+            asset,
+            ids,
+            sender,
+            recipient,
+            _database: database,
+        };
+        let fund = build::deposit(stage.new(1_000), sender).settled_at_once();
+        committed(&stage.store, Commit::new(fund)).await;
+        // Both have an account before anything is eaten.
+        committed(&stage.store, Commit::new(stage.payment(1))).await;
+        stage
+    }
+
+    fn new(&self, units: i128) -> NewTransfer {
+        let id = self.ids.transfer();
+        build::new_transfer(id, &self.asset, units, FixedClock::START)
+    }
+
+    fn payment(&self, units: i128) -> Change {
+        build::internal(self.new(units), self.sender, self.recipient).settled_at_once()
+    }
+
+    /// Eats the answers to the next commits; asserts afterwards that it did.
+    async fn eating<T>(&self, answers: usize, work: impl Future<Output = T>) -> T {
+        let eaten = self.proxy.eaten.load(Ordering::SeqCst);
+        self.proxy.arm(answers);
+        let done = work.await;
+        let eaten = self.proxy.eaten.load(Ordering::SeqCst) - eaten;
+        assert_eq!(eaten, answers, "answers that were lost");
+        done
+    }
+
+    /// What the recipient has, the number of its entries, and of all transfers.
+    async fn outcome(&self) -> (String, i64, i64) {
+        let row = self
+            .admin
+            .query_one(
+                "SELECT a.available::text, a.seq, (SELECT count(*) FROM book_main.transfers) \
+                 FROM book_main.accounts a WHERE a.owner = $1::text::uuid",
+                &[&self.recipient.to_string()],
+            )
+            .await
+            .unwrap();
+        (row.get(0), row.get(1), row.get(2))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice() {
-    let database = TestDatabase::create().await;
-    let proxy = AckEater::start(database.url()).await;
-    let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let asset = build::asset("usd", 2);
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-    admin.execute(insert, &[]).await.unwrap();
-
-    let clock = Arc::new(FixedClock::default());
-    let ids = SequentialIds::default();
-    let direct = Database::connect(PoolConfig::new(database.url()))
-        .await
-        .unwrap();
-    // One batcher, connected by the first deposit: what is eaten is the answer to money's COMMIT.
-    let config = EngineConfig {
-        batchers: 1,
-        ..EngineConfig::default()
-    };
-    let (store, _tasks) = PgStore::start(&PoolConfig::new(&proxy.url), direct, &config, clock);
-    let (sender, recipient) = (ids.user(), ids.user());
-    let new = |units| build::new_transfer(ids.transfer(), &asset, units, FixedClock::START);
-    let fund = build::deposit(new(1_000), sender).settled_at_once();
-    committed(&store, Commit::new(fund)).await;
-
+    let stage = Stage::set().await;
     for round in 0..20 {
-        let payment = build::internal(new(1), sender, recipient).settled_at_once();
+        let payment = stage.payment(1);
         let commit = if round % 2 == 0 {
             Commit::new(payment)
         } else {
             let claim = build::claim("sender", "pay", &format!("key-{round}"), &[]);
             build::keyed(payment, claim)
         };
-        // Sometimes the answer to the second try gets lost as well.
-        proxy.arm(1 + round % 3 / 2);
-        committed(&store, commit).await;
-        assert_eq!(
-            proxy.armed.load(Ordering::SeqCst),
-            0,
-            "nothing was eaten in round {round}"
-        );
+        // Sometimes an answer to the second try gets lost as well.
+        let lost = committed(&stage.store, commit);
+        stage.eating(1 + round % 3 / 2, lost).await;
     }
+    assert_eq!(stage.outcome().await, ("21".to_owned(), 21, 22));
+}
 
-    let row = admin
-        .query_one(
-            "SELECT a.available::text, a.seq, (SELECT count(*) FROM book_main.transfers) \
-             FROM book_main.accounts a WHERE a.owner = $1::text::uuid",
-            &[&recipient.to_string()],
-        )
-        .await
-        .unwrap();
-    assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1)), ("20", 20));
-    assert_eq!(row.get::<_, i64>(2), 21);
-    assert!(proxy.eaten.load(Ordering::SeqCst) >= 20);
+/// Each way a bulk can come out, with its answer lost and nothing done twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice() {
+    let stage = Stage::set().await;
+    let mut paid = 1;
+    for round in 0..12 {
+        let mode = if round % 2 == 0 {
+            BulkMode::Independent
+        } else {
+            BulkMode::Atomic
+        };
+        let changes: Vec<Change> = (0..5).map(|_| stage.payment(2)).collect();
+        let has_key = round % 4 < 2;
+        let idempotency = has_key.then(|| claim_on(&format!("key-{round}"), &changes));
+        let bulk = Bulk {
+            changes,
+            mode,
+            idempotency,
+        };
+        let ids: Vec<TransferId> = bulk.changes.iter().map(|change| change.next.id()).collect();
+        let lost = stage.store.commit_bulk(bulk);
+        let outcome = stage.eating(1 + round % 3 / 2, lost).await;
+        let Ok(BulkOutcome::Committed(transfers)) = outcome else {
+            panic!("round {round}: {outcome:?}");
+        };
+        let made: Vec<TransferId> = transfers.iter().map(Transfer::id).collect();
+        assert_eq!(made, ids);
+        assert!(transfers.iter().all(|t| t.status() == Status::Success));
+        paid += 10;
+    }
+    // The refusal of an atomic bulk is committed with its key, and its answer lost too.
+    let changes = vec![stage.payment(1), stage.payment(1_000_000)];
+    let bulk = Bulk {
+        idempotency: Some(claim_on("refused", &changes)),
+        changes,
+        mode: BulkMode::Atomic,
+    };
+    let refused = stage.eating(1, stage.store.commit_bulk(bulk)).await;
+    let told = BulkOutcome::Refused {
+        reasons: vec![None, Some(Reason::BalanceInsufficient)],
+        recipients_unable: 0,
+    };
+    assert_eq!(refused.unwrap(), told);
+    assert_eq!(stage.outcome().await, (paid.to_string(), 61, 62));
+}
+
+fn claim_on(key: &str, changes: &[Change]) -> BulkClaim {
+    let made = changes.iter().map(|change| change.next.id());
+    BulkClaim {
+        claim: build::claim("sender", "bulk", key, &[]),
+        results: made.map(ItemResult::Made).collect(),
+    }
 }
 
 async fn committed(store: &PgStore, commit: Commit) {

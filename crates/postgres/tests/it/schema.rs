@@ -43,6 +43,7 @@ fn diesel_type(sql_type: &str, nullable: bool) -> String {
         "numeric" => "Numeric",
         "bool" => "Bool",
         "bytea" => "Bytea",
+        "json" => "Json",
         "jsonb" => "Jsonb",
         "timestamptz" => "Timestamptz",
         other => panic!("a type that nobody expected: {other}"),

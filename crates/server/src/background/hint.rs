@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim};
-use bursar_ports::{CommitOutcome, StoreError, TransferStore};
+use bursar_domain::{
+    Bulk, Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim,
+};
+use bursar_ports::{BulkOutcome, CommitOutcome, StoreError, TransferStore};
 use tokio::sync::Notify;
 
 /// A store that gives a hint after every commit that may have made callbacks due. Only a hint:
@@ -27,6 +29,10 @@ impl TransferStore for HintingStore {
         self.store.find(id).await
     }
 
+    async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
+        self.store.find_many(ids).await
+    }
+
     async fn find_key(
         &self,
         scope: KeyScope,
@@ -44,6 +50,18 @@ impl TransferStore for HintingStore {
             self.hint.notify_one();
         }
         Ok(outcomes)
+    }
+
+    async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+        let may_call = bulk
+            .changes
+            .iter()
+            .any(|change| !change.callbacks.is_empty());
+        let outcome = self.store.commit_bulk(bulk).await?;
+        if may_call {
+            self.hint.notify_one();
+        }
+        Ok(outcome)
     }
 
     async fn list_unsettled(

@@ -151,7 +151,7 @@ async fn a_user_is_written_unless_its_name_or_address_is_taken() {
 }
 
 /// The fields and codes that writing a user is refused for, with nothing written.
-async fn wrong_fields(user: User) -> Vec<(String, &'static str)> {
+async fn wrong_fields(user: User) -> Vec<(String, String)> {
     let answer = Mocks::new().app().put_user(&admin(), user).await;
     let Err(Error::Invalid(fields)) = answer else {
         panic!("{answer:?}");
@@ -159,7 +159,7 @@ async fn wrong_fields(user: User) -> Vec<(String, &'static str)> {
     assert!(fields.iter().all(|field| !field.detail.is_empty()));
     fields
         .into_iter()
-        .map(|field| (field.field, field.code))
+        .map(|field| (field.field, field.code.into_owned()))
         .collect()
 }
 
@@ -200,7 +200,10 @@ async fn a_user_s_wrong_field_is_named() {
             "roles.invalid",
         ),
     ] {
-        assert_eq!(wrong_fields(user).await, [(field.to_owned(), code)]);
+        assert_eq!(
+            wrong_fields(user).await,
+            [(field.to_owned(), code.to_owned())]
+        );
     }
 }
 

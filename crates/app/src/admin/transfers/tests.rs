@@ -45,12 +45,12 @@ fn amount(text: &str) -> Option<DecimalAmount> {
     DecimalAmount::parse(text).ok()
 }
 
-fn invalid(found: Result<FoundTransfers, Error>) -> (String, &'static str) {
+fn invalid(found: Result<FoundTransfers, Error>) -> (String, String) {
     match found {
         Err(Error::Invalid(mut errors)) => {
             assert_eq!(errors.len(), 1);
             let error = errors.remove(0);
-            (error.field, error.code)
+            (error.field, error.code.into_owned())
         }
         other => panic!("{other:?}"),
     }
@@ -142,7 +142,7 @@ async fn an_amount_needs_its_asset() {
             ..TransferSearch::default()
         };
         let found = Mocks::new().app().search_transfers(&reader(), wanted).await;
-        assert_eq!(invalid(found), ("asset".to_owned(), "asset.missed"));
+        assert_eq!(invalid(found), ("asset".to_owned(), "asset.missed".to_owned()));
     }
 }
 

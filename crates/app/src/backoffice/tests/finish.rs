@@ -287,6 +287,7 @@ fn bound(claimed: Fingerprint, refusal: Option<Reason>) -> StoredClaim {
         fields: vec![],
         transfer: build::transfer_id(1),
         refusal,
+        results: None,
     }
 }
 

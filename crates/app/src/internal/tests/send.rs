@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    AccountKey, Fingerprint, IdempotencyClaim, InternalState, Reason, Recipient, User, UserStatus,
-    ledger::StoredClaim,
+    AccountKey, Amount, Body, CodeSalt, Fingerprint, IdempotencyClaim, InternalState, Reason,
+    Recipient, RecipientName, User, UserStatus, ledger::StoredClaim,
 };
-use bursar_ports::{AddressBookEntry, MockIdSource, StoreError};
+use bursar_ports::{AddressBookEntry, MockIdSource, Permission, StoreError};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::super::*;
 use crate::{
-    FieldError,
+    Error, FieldError, Grant, Missing, Options,
     test_support::{
         ALICE, BOB, Mocks, NOW, alice, btc, committed, keyed, operator, other_grants, overloaded,
         plain, unavailable, usd, wait,
@@ -45,10 +45,10 @@ fn with_btc() -> Mocks {
 fn answers(mocks: &mut Mocks, typed: &str, user: Option<User>) {
     mocks
         .directory
-        .expect_find_recipient()
-        .with(eq(RecipientName::parse(typed)))
+        .expect_find_recipients()
+        .with(eq(vec![RecipientName::parse(typed)]))
         .times(1)
-        .return_once(move |_| Ok(user));
+        .return_once(move |_| Ok(vec![user]));
 }
 
 /// Alice's entry.
@@ -106,10 +106,10 @@ async fn an_unknown_currency_is_not_found() {
     let mut mocks = Mocks::new();
     mocks
         .directory
-        .expect_find_asset()
-        .with(eq(btc().id))
+        .expect_find_assets()
+        .with(eq(vec![btc().id]))
         .times(1)
-        .return_once(|_| Ok(None));
+        .return_once(|_| Ok(vec![]));
     let answer = mocks.app().send(&sender(), to("bob"), plain()).await;
     assert!(matches!(answer, Err(Error::NotFound(Missing::Currency))));
 }
@@ -300,6 +300,7 @@ async fn what_the_key_is_bound_to_replays_whoever_has_the_name_now() {
             fields: vec![],
             transfer: stored.id(),
             refusal: None,
+            results: None,
         };
         mocks
             .store
@@ -329,6 +330,7 @@ async fn a_key_that_is_free_or_another_request_s_does_not_hide_that_it_is_to_one
         fields: vec![],
         transfer: build::transfer_id(3),
         refusal: None,
+        results: None,
     };
     for bound in [None, Some(other)] {
         let mut mocks = with_btc();
@@ -354,13 +356,13 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     let mut no_asset = Mocks::new();
     no_asset
         .directory
-        .expect_find_asset()
+        .expect_find_assets()
         .times(1)
         .return_once(|_| Err(overloaded()));
     let mut no_user = with_btc();
     no_user
         .directory
-        .expect_find_recipient()
+        .expect_find_recipients()
         .times(1)
         .return_once(|_| Err(overloaded()));
     for mocks in [no_asset, no_user] {
@@ -395,8 +397,8 @@ async fn claim_of(request: InternalRequest, options: Options) -> Option<Idempote
     }
     mocks
         .directory
-        .expect_find_recipient()
-        .returning(|_| Ok(None));
+        .expect_find_recipients()
+        .returning(|_| Ok(vec![None]));
     if let Some(code) = &request.address_book_code {
         let entry = build_entry(code, &request.recipient);
         mocks

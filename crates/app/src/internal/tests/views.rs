@@ -1,13 +1,14 @@
 //! Who may see which internal transfer, and what of it.
 
-use bursar_domain::{AccountKey, Command, Reason, Transfer};
-use bursar_ports::{AccountBalance, StoreError};
+use bursar_domain::{AccountKey, CodeSalt, Command, Reason, Transfer, UserId};
+use bursar_ports::{AccountBalance, InternalFilter, Permission, StoreError};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::super::*;
-use crate::test_support::{
-    ALICE, BOB, Mocks, NOW, alice, btc, operator, other_grants, unavailable, usd,
+use crate::{
+    Error, Grant, Missing,
+    test_support::{ALICE, BOB, Mocks, NOW, alice, btc, operator, other_grants, unavailable, usd},
 };
 
 /// Number 1, pending.

@@ -9,6 +9,7 @@ pub(super) const WITHDRAW: &str = "/back-api/backoffice/transfers/withdraw";
 pub(super) const CONFIRM: &str = "/back-api/backoffice/transfers/withdraw-confirm";
 pub(super) const CANCEL: &str = "/back-api/backoffice/transfers/withdraw-cancel";
 pub(super) const INTERNAL: &str = "/internal-transfer";
+pub(super) const BULK: &str = "/internal-transfer/bulk";
 pub(super) const WAIT: (&str, &str) = ("prefer", "wait");
 
 /// An exchange that is open for business: `btc` (8), `eth` (18) and `usd` (2).

@@ -48,6 +48,8 @@ const MONEY: &str = r#"{"userId": "$alice", "assetId": "btc", "amount": "0.01"}"
 const CONFIRMED: &str = r#"{"userId": "$alice", "transferId": $confirmed}"#;
 const CANCELED: &str = r#"{"userId": "$alice", "transferId": $canceled}"#;
 const PAYMENT: &str = r#"{"currency_code": "btc", "amount": "0.01", "recipient": "$carol"}"#;
+const PAYMENTS: &str =
+    r#"{"transfers": [{"currency_code": "btc", "amount": "0.01", "recipient": "$carol"}]}"#;
 const ENTRY: &str = r#"{"code": "carol", "recipient": "$carol"}"#;
 const ASSET: &str = r#"{"name": "btc", "scale": 8, "can_deposit": true, "can_withdraw": true, "can_transfer": true}"#;
 const USER: &str =
@@ -65,6 +67,7 @@ const LINES: &[Line] = &[
     ("GET /back-api/backoffice/transfers/account/",           "-     -     -     -       200    200      -     200   -", ""),
     ("GET /back-api/api/v2/transfers",                        "-     -     -     -       200    200      -     200   -", ""),
     ("POST /internal-transfer",                               "200   -     200   200     -      -        -     user  200", PAYMENT),
+    ("POST /internal-transfer/bulk",                          "200   -     200   200     -      -        -     user  200", PAYMENTS),
     ("GET /internal-transfer",                                "200   -     200   200     -      -        -     user  200", ""),
     ("GET /internal-transfer/{code}",                         "200   -     200   404     -      -        -     user  200", ""),
     ("POST /address-book",                                    "200   -     200   200     -      -        -     user  200", ENTRY),

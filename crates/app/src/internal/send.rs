@@ -1,0 +1,73 @@
+//! Sending money to one other user.
+
+use bursar_ports::Permission;
+
+use super::{InternalRequest, InternalView, ItemError};
+use crate::{Answer, App, Error, Grant, Options, idempotency::RequestFields};
+
+impl App {
+    /// Sends money to another user.
+    ///
+    /// # Errors
+    /// See [`Error`]. An unknown recipient is no error: the transfer is rejected when it settles,
+    /// so that nobody learns who has an account.
+    pub async fn send(
+        &self,
+        grant: &Grant,
+        request: InternalRequest,
+        options: Options,
+    ) -> Result<Answer<InternalView>, Error> {
+        let sender = grant.require_user(Permission::AllowTransfer)?;
+        let claim = options.key.clone().map(|key| {
+            let fields = RequestFields::default().with_transfer("", &request);
+            fields.claim(grant.principal(), "internal-transfer", key)
+        });
+        // Kept until it is known what became of the recipient.
+        let turn = Some(self.require_recipient_tries(sender).await?);
+        let prepared = self.prepare(grant, sender, vec![request]).await?;
+        let prepared = prepared.into_iter().next();
+        let answer = match prepared.ok_or(Error::Internal("a request was lost"))? {
+            Ok(change) => self.create(change, claim, options.wait, turn).await?,
+            Err(error) if error.rests_on_names() => {
+                match self.answered_before(claim.as_ref()).await? {
+                    Some(transfer) => self.conclude(transfer, true, options.wait, turn).await,
+                    None => {
+                        if error == ItemError::AddressBookMismatch {
+                            self.note_failed_recipients(sender, 1).await;
+                        }
+                        return Err(error.into());
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Answer {
+            transfer,
+            replayed,
+            waited,
+        } = answer;
+        Ok(Answer {
+            transfer: self.view(transfer, sender)?,
+            replayed,
+            waited,
+        })
+    }
+}
+
+impl RequestFields {
+    /// The fields of a transfer, each with this in front of its name.
+    #[must_use]
+    pub(super) fn with_transfer(self, prefix: &str, request: &InternalRequest) -> Self {
+        let name = |name: &str| format!("{prefix}{name}");
+        self.with(&name("currency_code"), &request.currency)
+            .with(&name("amount"), &request.amount)
+            .with(&name("recipient"), &request.recipient)
+            .with_optional(
+                &name("address_book_code"),
+                request.address_book_code.as_ref(),
+            )
+            .with_optional(&name("callback_url"), request.callback_url.as_ref())
+            .with_optional(&name("custom_id"), request.custom_id.as_ref())
+            .with_optional(&name("note"), request.note.as_ref())
+    }
+}

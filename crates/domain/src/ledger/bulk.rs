@@ -1,0 +1,166 @@
+//! Deciding a bulk: several new transfers with one key.
+
+use super::{Applied, Books, StoredClaim, apply, judge, record_refusal};
+use crate::{
+    AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, ItemRefusal, ItemResult, Reason,
+    Timestamp, TransferId,
+};
+
+/// What becomes of a bulk. The vectors have an element for every change, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum BulkVerdict {
+    /// All of this is to be written.
+    Applied(Vec<Applied>),
+    /// An earlier try of this very bulk was written after all.
+    Landed,
+    /// All or nothing, and not all of it can be; nothing is written but the key's memory of it.
+    Refused {
+        /// Why, for each change that its sender's side refuses. Nothing of the recipients is here:
+        /// where no money moves, nobody may learn who can be paid.
+        reasons: Vec<Option<Reason>>,
+        /// The places of the changes whose recipients cannot be paid.
+        unable: Vec<usize>,
+    },
+    /// The same request was made with this key before.
+    Replayed {
+        /// What came of each item of that request.
+        results: Vec<ItemResult>,
+    },
+    /// The key belongs to another request.
+    KeyReused {
+        /// The first request's transfers.
+        originals: Vec<TransferId>,
+        /// The fields in which the two differ.
+        fields: Vec<String>,
+    },
+}
+
+/// Decides a bulk in order and changes the balances in `books` accordingly; an atomic bulk that is
+/// refused leaves them exactly as they were.
+///
+/// After a refusal the rest of an atomic bulk is judged as if the refused transfer had not been
+/// asked for, so that the caller learns of everything that stands in the way at once. After one
+/// whose recipient cannot be paid it is judged as if that were not so: what is told of the others
+/// must not depend on it.
+pub fn settle_bulk(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdict {
+    if let Some(verdict) = earlier_use_of_key(books, bulk) {
+        return verdict;
+    }
+    let exists = |change: &Change| books.versions.contains_key(&change.next.id());
+    if bulk.changes.iter().any(exists) {
+        return BulkVerdict::Landed;
+    }
+    let verdict = match bulk.mode {
+        BulkMode::Independent => BulkVerdict::Applied(each(books, &bulk.changes, now)),
+        BulkMode::Atomic => all_or_none(books, &bulk.changes, now),
+    };
+    remember_key(books, bulk, &verdict);
+    verdict
+}
+
+fn each(books: &mut Books, changes: &[Change], now: Timestamp) -> Vec<Applied> {
+    changes
+        .iter()
+        .map(|change| match judge(books, change) {
+            Ok(()) => apply(books, change, now),
+            Err(reason) => record_refusal(books, change, reason, now),
+        })
+        .collect()
+}
+
+fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVerdict {
+    let before = balances(books, changes);
+    let mut applied = Vec::with_capacity(changes.len());
+    let mut reasons = Vec::with_capacity(changes.len());
+    let mut unable = vec![];
+    for (place, change) in changes.iter().enumerate() {
+        let refusal = match judge(books, change) {
+            Ok(()) => None,
+            Err(Reason::RecipientUnavailable) => {
+                unable.push(place);
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        if refusal.is_none() {
+            applied.push(apply(books, change, now));
+        }
+        reasons.push(refusal);
+    }
+    if unable.is_empty() && reasons.iter().all(Option::is_none) {
+        return BulkVerdict::Applied(applied);
+    }
+    books.accounts.extend(before);
+    for change in changes {
+        books.versions.remove(&change.next.id());
+    }
+    BulkVerdict::Refused { reasons, unable }
+}
+
+/// Every account that the changes touch or name, as it is now.
+fn balances(books: &Books, changes: &[Change]) -> Vec<(AccountKey, Balance)> {
+    changes
+        .iter()
+        .flat_map(Change::accounts)
+        .filter_map(|account| Some((account, *books.accounts.get(&account)?)))
+        .collect()
+}
+
+/// What an earlier request with the same key means for this one.
+fn earlier_use_of_key(books: &Books, bulk: &Bulk) -> Option<BulkVerdict> {
+    let BulkClaim { claim, .. } = bulk.idempotency.as_ref()?;
+    let stored = books.keys.get(&(claim.scope.clone(), claim.key.clone()))?;
+    let results = stored.results.clone().unwrap_or_default();
+    if stored.fingerprint != claim.fingerprint {
+        return Some(BulkVerdict::KeyReused {
+            originals: results.iter().filter_map(ItemResult::made).collect(),
+            fields: claim.differing_fields(&stored.fields),
+        });
+    }
+    if Some(stored.transfer) != bulk.first_id() {
+        return Some(BulkVerdict::Replayed { results });
+    }
+    // Ids are made anew for every request, so this is this request's own earlier try.
+    Some(if results.iter().any(|result| result.made().is_some()) {
+        BulkVerdict::Landed
+    } else {
+        let reasons = results.iter().map(reason_of).collect();
+        let unable = vec![];
+        BulkVerdict::Refused { reasons, unable }
+    })
+}
+
+fn reason_of(result: &ItemResult) -> Option<Reason> {
+    match result {
+        ItemResult::Made(_) => None,
+        ItemResult::Refused(refusal) => Reason::from_code(&refusal.code),
+    }
+}
+
+fn remember_key(books: &mut Books, bulk: &Bulk, verdict: &BulkVerdict) {
+    let (Some(BulkClaim { claim, results }), Some(first)) = (&bulk.idempotency, bulk.first_id())
+    else {
+        return;
+    };
+    let results = match verdict {
+        BulkVerdict::Refused { reasons, .. } => reasons
+            .iter()
+            .map(|reason| ItemResult::Refused(ItemRefusal::in_atomic(*reason)))
+            .collect(),
+        BulkVerdict::Applied(_)
+        | BulkVerdict::Landed
+        | BulkVerdict::Replayed { .. }
+        | BulkVerdict::KeyReused { .. } => results.clone(),
+    };
+    let stored = StoredClaim {
+        fingerprint: claim.fingerprint,
+        fields: claim.fields.clone(),
+        transfer: first,
+        refusal: None,
+        results: Some(results),
+    };
+    books
+        .keys
+        .insert((claim.scope.clone(), claim.key.clone()), stored);
+}

@@ -1,0 +1,245 @@
+//! What is committed in one transaction: requests that came together, or one bulk.
+
+use std::collections::BTreeSet;
+
+use bursar_domain::{
+    AccountKey, Bulk, Change, Commit, IdempotencyClaim, ItemResult, Reason, Timestamp, Transfer,
+    TransferId,
+    ledger::{self, Applied, Books, BulkVerdict, Verdict},
+};
+use bursar_ports::{BulkOutcome, CommitOutcome};
+
+/// A claim on a key with what the key is bound to unless something else comes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    pub(super) claim: &'a IdempotencyClaim,
+    pub(super) id: TransferId,
+    pub(super) results: Option<&'a [ItemResult]>,
+}
+
+/// What is committed in one transaction.
+pub(super) trait Batch: Sync {
+    /// What `domain` says becomes of it.
+    type Verdicts: Send + Sync;
+    /// What its callers are told.
+    type Outcomes: Send;
+
+    /// Every change, in the order in which they are decided.
+    fn changes(&self) -> impl Iterator<Item = &Change>;
+
+    /// Every claim on a key.
+    fn claims(&self) -> impl Iterator<Item = Claim<'_>>;
+
+    /// Decides it.
+    fn settle(&self, books: &mut Books, now: Timestamp) -> Self::Verdicts;
+
+    /// What is to be written.
+    fn applied<'a>(
+        &'a self,
+        verdicts: &'a Self::Verdicts,
+    ) -> impl Iterator<Item = (&'a Change, &'a Applied)>;
+
+    /// The new transfers that an earlier try has left.
+    fn landed<'a>(&'a self, verdicts: &Self::Verdicts) -> Vec<&'a Transfer>;
+
+    /// The recipients' accounts that stand in the way only because they are missing, out of those
+    /// that can be made. An account is only made for money that will then be paid: were it made
+    /// for less, the time of the answer would tell whether there is such a recipient.
+    fn missing(
+        &self,
+        verdicts: &Self::Verdicts,
+        can_be_made: &dyn Fn(&AccountKey) -> bool,
+    ) -> BTreeSet<AccountKey>;
+
+    /// What the callers are told; `landed` holds what was found of [`Batch::landed`], in order.
+    fn outcomes(verdicts: Self::Verdicts, landed: Vec<Transfer>) -> Self::Outcomes;
+}
+
+impl Batch for [Commit] {
+    type Verdicts = Vec<Verdict>;
+    type Outcomes = Vec<CommitOutcome>;
+
+    fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.iter().map(|commit| &commit.change)
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
+        self.iter().filter_map(|commit| {
+            Some(Claim {
+                claim: commit.idempotency.as_ref()?,
+                id: commit.change.next.id(),
+                results: None,
+            })
+        })
+    }
+
+    fn settle(&self, books: &mut Books, now: Timestamp) -> Vec<Verdict> {
+        ledger::settle(books, self, now)
+    }
+
+    fn applied<'a>(
+        &'a self,
+        verdicts: &'a Vec<Verdict>,
+    ) -> impl Iterator<Item = (&'a Change, &'a Applied)> {
+        self.changes()
+            .zip(verdicts)
+            .filter_map(|(change, verdict)| match verdict {
+                Verdict::Applied(applied) => Some((change, &**applied)),
+                Verdict::Landed
+                | Verdict::Replayed { .. }
+                | Verdict::RefusalReplayed { .. }
+                | Verdict::KeyReused { .. }
+                | Verdict::Stale { .. }
+                | Verdict::Refused { .. } => None,
+            })
+    }
+
+    fn landed<'a>(&'a self, verdicts: &Vec<Verdict>) -> Vec<&'a Transfer> {
+        self.changes()
+            .zip(verdicts)
+            .filter(|(_, verdict)| **verdict == Verdict::Landed)
+            .map(|(change, _)| &change.next)
+            .collect()
+    }
+
+    fn missing(
+        &self,
+        verdicts: &Vec<Verdict>,
+        can_be_made: &dyn Fn(&AccountKey) -> bool,
+    ) -> BTreeSet<AccountKey> {
+        let unpaid = self.changes().zip(verdicts).filter(|(_, verdict)| {
+            let reason = match verdict {
+                Verdict::Applied(applied) => applied.next.reason(),
+                Verdict::Refused { reason } => Some(*reason),
+                Verdict::Landed
+                | Verdict::Replayed { .. }
+                | Verdict::RefusalReplayed { .. }
+                | Verdict::KeyReused { .. }
+                | Verdict::Stale { .. } => None,
+            };
+            reason == Some(Reason::RecipientUnavailable)
+        });
+        unpaid
+            .filter_map(|(change, _)| change.recipient_account())
+            .filter(can_be_made)
+            .collect()
+    }
+
+    fn outcomes(verdicts: Vec<Verdict>, landed: Vec<Transfer>) -> Vec<CommitOutcome> {
+        let mut landed = landed.into_iter();
+        verdicts
+            .into_iter()
+            .filter_map(|verdict| {
+                Some(match verdict {
+                    Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(applied.next)),
+                    Verdict::Landed => CommitOutcome::Committed(Box::new(landed.next()?)),
+                    Verdict::Replayed { original } => CommitOutcome::Replayed { original },
+                    Verdict::RefusalReplayed { reason } => {
+                        CommitOutcome::RefusalReplayed { reason }
+                    }
+                    Verdict::KeyReused { original, fields } => {
+                        CommitOutcome::KeyReused { original, fields }
+                    }
+                    Verdict::Stale { current } => CommitOutcome::Stale { current },
+                    Verdict::Refused { reason } => CommitOutcome::Refused { reason },
+                })
+            })
+            .collect()
+    }
+}
+
+impl Batch for Bulk {
+    type Verdicts = BulkVerdict;
+    type Outcomes = BulkOutcome;
+
+    fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter()
+    }
+
+    fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
+        let claim = self
+            .idempotency
+            .as_ref()
+            .zip(self.first_id())
+            .map(|(bulk, id)| Claim {
+                claim: &bulk.claim,
+                id,
+                results: Some(&bulk.results),
+            });
+        claim.into_iter()
+    }
+
+    fn settle(&self, books: &mut Books, now: Timestamp) -> BulkVerdict {
+        ledger::settle_bulk(books, self, now)
+    }
+
+    fn applied<'a>(
+        &'a self,
+        verdict: &'a BulkVerdict,
+    ) -> impl Iterator<Item = (&'a Change, &'a Applied)> {
+        let applied = match verdict {
+            BulkVerdict::Applied(applied) => applied.as_slice(),
+            BulkVerdict::Landed
+            | BulkVerdict::Refused { .. }
+            | BulkVerdict::Replayed { .. }
+            | BulkVerdict::KeyReused { .. } => &[],
+        };
+        self.changes.iter().zip(applied)
+    }
+
+    fn landed<'a>(&'a self, verdict: &BulkVerdict) -> Vec<&'a Transfer> {
+        if *verdict == BulkVerdict::Landed {
+            self.changes().map(|change| &change.next).collect()
+        } else {
+            vec![]
+        }
+    }
+
+    fn missing(
+        &self,
+        verdict: &BulkVerdict,
+        can_be_made: &dyn Fn(&AccountKey) -> bool,
+    ) -> BTreeSet<AccountKey> {
+        match verdict {
+            BulkVerdict::Applied(applied) => {
+                let unable = Some(Reason::RecipientUnavailable);
+                let applied = self.changes().zip(applied);
+                applied
+                    .filter(|(_, applied)| applied.next.reason() == unable)
+                    .filter_map(|(change, _)| change.recipient_account())
+                    .filter(can_be_made)
+                    .collect()
+            }
+            // Only if everything is paid then.
+            BulkVerdict::Refused { reasons, unable } if reasons.iter().all(Option::is_none) => {
+                let recipient = |place: &usize| {
+                    let account = self.changes.get(*place)?.recipient_account();
+                    account.filter(can_be_made)
+                };
+                let all: Option<_> = unable.iter().map(recipient).collect();
+                all.unwrap_or_default()
+            }
+            BulkVerdict::Refused { .. }
+            | BulkVerdict::Landed
+            | BulkVerdict::Replayed { .. }
+            | BulkVerdict::KeyReused { .. } => BTreeSet::new(),
+        }
+    }
+
+    fn outcomes(verdict: BulkVerdict, landed: Vec<Transfer>) -> BulkOutcome {
+        match verdict {
+            BulkVerdict::Applied(applied) => {
+                BulkOutcome::Committed(applied.into_iter().map(|applied| applied.next).collect())
+            }
+            BulkVerdict::Landed => BulkOutcome::Committed(landed),
+            BulkVerdict::Refused { reasons, unable } => BulkOutcome::Refused {
+                reasons,
+                recipients_unable: unable.len(),
+            },
+            BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
+            BulkVerdict::KeyReused { originals, fields } => {
+                BulkOutcome::KeyReused { originals, fields }
+            }
+        }
+    }
+}

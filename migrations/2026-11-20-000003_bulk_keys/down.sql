@@ -1,0 +1,1 @@
+ALTER TABLE book_main.idempotency_keys DROP COLUMN results;
