@@ -41,6 +41,7 @@ const IDLE_MAX: Duration = Duration::from_secs(3);
 
 /// The deployment that the environment names, or else the shared demo, which is started if nobody
 /// has done so. Until this process ends the demo runs.
+#[expect(clippy::zombie_processes, reason = "the guard outlives this process")]
 pub(super) fn find() -> Deployment {
     if Deployment::is_given() {
         return Deployment::from_environment()
@@ -120,7 +121,7 @@ pub(super) fn guard() -> ExitCode {
     let fresh = folder().join("demo.env.new");
     let mut text = fs::read_to_string(scratch.path().join("demo.env")).unwrap();
     for (name, value) in JWT {
-        text.push_str(&format!("{name}={value}\n"));
+        text.extend([name, "=", value, "\n"]);
     }
     fs::write(&fresh, text).unwrap();
     fs::rename(&fresh, &env).unwrap();
