@@ -146,15 +146,10 @@ impl Mocks {
 
     /// The directory has this user.
     pub(crate) fn has_user(&mut self, user: User) {
-        let (one, many) = (user.clone(), user.clone());
         self.directory
             .expect_find_user()
             .with(eq(user.id))
-            .returning(move |_| Ok(Some(one.clone())));
-        self.directory
-            .expect_find_users()
-            .with(eq(vec![user.id]))
-            .returning(move |_| Ok(vec![many.clone()]));
+            .returning(move |_| Ok(Some(user.clone())));
     }
 
     /// One task is started. It does not run before the test says so.

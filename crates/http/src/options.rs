@@ -48,7 +48,7 @@ mod tests {
         }
         read(&headers)
             .map(|options| options.key.map(|key| key.as_str().to_owned()))
-            .map_err(|error| literal(&error.code))
+            .map_err(|error| literal(error.code))
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Problem {
     /// The stable code.
     #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
-        literal(&self.0.code)
+        literal(self.0.code.clone())
     }
 
     /// Its JSON, for an item of a bulk.
@@ -197,7 +197,7 @@ impl Problem {
 
 /// A code that is a literal of the source.
 #[cfg(test)]
-pub(crate) fn literal(code: &Cow<'static, str>) -> &'static str {
+pub(crate) fn literal(code: Cow<'static, str>) -> &'static str {
     match code {
         Cow::Borrowed(code) => code,
         Cow::Owned(code) => panic!("{code} was made up"),

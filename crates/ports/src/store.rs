@@ -56,8 +56,8 @@ pub enum BulkOutcome {
         /// Why, for each change that its sender's side refuses, in the order of the changes. Whose
         /// recipient cannot be paid is not told, for no money moved.
         reasons: Vec<Option<Reason>>,
-        /// How many recipients cannot be paid, for limits on trying. Unknown, and 0, when this is
-        /// an earlier try's refusal.
+        /// How many recipients cannot be paid, for limits on trying; 0 when a sender's side refuses,
+        /// which is judged first. Unknown, and 0, when this is an earlier try's refusal.
         recipients_unable: usize,
     },
     /// The same request was made with this key before.

@@ -162,6 +162,7 @@ impl State {
     }
 
     fn bulk_outcome(&mut self, bulk: &Bulk, verdict: BulkVerdict) -> BulkOutcome {
+        let recipients_unable = verdict.recipients_unable();
         match verdict {
             BulkVerdict::Applied(applied) => {
                 let written = applied.into_iter().map(|applied| self.write(applied));
@@ -171,9 +172,9 @@ impl State {
                 let landed = bulk.changes.iter().map(|change| self.landed(change));
                 BulkOutcome::Committed(landed.collect())
             }
-            BulkVerdict::Refused { reasons, unable } => BulkOutcome::Refused {
+            BulkVerdict::Refused { reasons, .. } => BulkOutcome::Refused {
                 reasons,
-                recipients_unable: unable.len(),
+                recipients_unable,
             },
             BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
             BulkVerdict::KeyReused { originals, fields } => {

@@ -72,7 +72,7 @@ async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
 #[tokio::test]
 async fn one_that_somebody_else_settled_meanwhile_is_left_alone() {
     let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
-    mocks.commits_together(one_is_stale);
+    mocks.commits_together(|batch| Ok(one_is_stale(batch)));
     let ended = settled(&deposit(1));
     mocks
         .store
@@ -86,7 +86,7 @@ async fn one_that_somebody_else_settled_meanwhile_is_left_alone() {
 #[tokio::test]
 async fn one_that_is_gone_does_not_stop_the_rest() {
     let mut mocks = unsettled(vec![deposit(1), deposit(2)]);
-    mocks.commits_together(one_is_stale);
+    mocks.commits_together(|batch| Ok(one_is_stale(batch)));
     mocks
         .store
         .expect_find_many()
@@ -96,10 +96,10 @@ async fn one_that_is_gone_does_not_stop_the_rest() {
 }
 
 /// The first one was changed by somebody else.
-fn one_is_stale(batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+fn one_is_stale(batch: Vec<Commit>) -> Vec<CommitOutcome> {
     let mut outcomes: Vec<CommitOutcome> = batch.into_iter().map(made).collect();
     outcomes[0] = CommitOutcome::Stale { current: None };
-    Ok(outcomes)
+    outcomes
 }
 
 fn made(commit: Commit) -> CommitOutcome {

@@ -2,8 +2,8 @@
 
 use super::{Applied, Books, StoredClaim, apply, judge, record_refusal};
 use crate::{
-    AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, ItemRefusal, ItemResult, Reason,
-    Timestamp, TransferId,
+    AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, ItemRefusal, ItemResult, Premise,
+    Reason, Timestamp, TransferId,
 };
 
 /// What becomes of a bulk. The vectors have an element for every change, in order.
@@ -21,6 +21,9 @@ pub enum BulkVerdict {
         reasons: Vec<Option<Reason>>,
         /// The places of the changes whose recipients cannot be paid.
         unable: Vec<usize>,
+        /// The places of the changes whose recipients' accounts are not in the books, so that
+        /// nobody knows yet.
+        unseen: Vec<usize>,
     },
     /// The same request was made with this key before.
     Replayed {
@@ -34,6 +37,23 @@ pub enum BulkVerdict {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
+}
+
+impl BulkVerdict {
+    /// How many recipients of a refused bulk cannot be paid: none when its sender's side refuses
+    /// it, which is judged first.
+    pub fn recipients_unable(&self) -> usize {
+        match self {
+            Self::Refused {
+                reasons, unable, ..
+            } if reasons.iter().all(Option::is_none) => unable.len(),
+            Self::Refused { .. }
+            | Self::Applied(_)
+            | Self::Landed
+            | Self::Replayed { .. }
+            | Self::KeyReused { .. } => 0,
+        }
+    }
 }
 
 /// Decides a bulk in order and changes the balances in `books` accordingly; an atomic bulk that is
@@ -73,29 +93,49 @@ fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVer
     let before = balances(books, changes);
     let mut applied = Vec::with_capacity(changes.len());
     let mut reasons = Vec::with_capacity(changes.len());
-    let mut unable = vec![];
+    let (mut unable, mut unseen) = (vec![], vec![]);
     for (place, change) in changes.iter().enumerate() {
-        let refusal = match judge(books, change) {
-            Ok(()) => None,
+        reasons.push(match judge(books, change) {
+            Ok(()) => {
+                applied.push(apply(books, change, now));
+                None
+            }
             Err(Reason::RecipientUnavailable) => {
-                unable.push(place);
+                let account = change.recipient_account();
+                if account.is_some_and(|account| !books.accounts.contains_key(&account)) {
+                    unseen.push(place);
+                } else {
+                    unable.push(place);
+                }
+                spend(books, change);
                 None
             }
             Err(reason) => Some(reason),
-        };
-        if refusal.is_none() {
-            applied.push(apply(books, change, now));
-        }
-        reasons.push(refusal);
+        });
     }
-    if unable.is_empty() && reasons.iter().all(Option::is_none) {
+    if unable.is_empty() && unseen.is_empty() && reasons.iter().all(Option::is_none) {
         return BulkVerdict::Applied(applied);
     }
     books.accounts.extend(before);
     for change in changes {
         books.versions.remove(&change.next.id());
     }
-    BulkVerdict::Refused { reasons, unable }
+    BulkVerdict::Refused {
+        reasons,
+        unable,
+        unseen,
+    }
+}
+
+/// Takes what a change needs from its sender, as if its recipient could be paid.
+fn spend(books: &mut Books, change: &Change) {
+    for premise in &change.premises {
+        if let Premise::Funds { account, needed } = premise
+            && let Some(balance) = books.accounts.get_mut(account)
+        {
+            balance.available = balance.available.saturating_sub(needed.units());
+        }
+    }
 }
 
 /// Every account that the changes touch or name, as it is now.
@@ -125,9 +165,11 @@ fn earlier_use_of_key(books: &Books, bulk: &Bulk) -> Option<BulkVerdict> {
     Some(if results.iter().any(|result| result.made().is_some()) {
         BulkVerdict::Landed
     } else {
-        let reasons = results.iter().map(reason_of).collect();
-        let unable = vec![];
-        BulkVerdict::Refused { reasons, unable }
+        BulkVerdict::Refused {
+            reasons: results.iter().map(reason_of).collect(),
+            unable: vec![],
+            unseen: vec![],
+        }
     })
 }
 

@@ -72,9 +72,11 @@ fn assert_same(left: &Books, right: &Books) {
 fn one_by_one(books: &mut Books, changes: &[Change]) -> Vec<ledger::Applied> {
     ledger::settle(books, &commits(changes), NOW)
         .into_iter()
-        .map(|verdict| match verdict {
-            Verdict::Applied(applied) => *applied,
-            other => panic!("a payment is recorded, whatever becomes of it: {other:?}"),
+        .map(|verdict| {
+            let Verdict::Applied(applied) = verdict else {
+                panic!("a payment is recorded, whatever becomes of it: {verdict:?}");
+            };
+            *applied
         })
         .collect()
 }
@@ -123,10 +125,11 @@ proptest! {
             payments.iter().map(|(from, _, units, fee)| (*from, 3, *units, *fee)).collect();
         let told = |payments: &[Payment]| {
             let bulk = bulk(changes(10, payments), BulkMode::Atomic);
-            match ledger::settle_bulk(&mut funded(), &bulk, NOW) {
-                BulkVerdict::Refused { reasons, .. } => reasons,
-                other => panic!("somebody cannot be paid: {other:?}"),
-            }
+            let verdict = ledger::settle_bulk(&mut funded(), &bulk, NOW);
+            let BulkVerdict::Refused { reasons, .. } = verdict else {
+                panic!("somebody cannot be paid: {verdict:?}");
+            };
+            reasons
         };
         prop_assert_eq!(told(&payments), told(&nobodies));
     }
@@ -233,8 +236,11 @@ fn a_refusal_is_kept_and_told_as_ones_own_or_as_a_repetition() {
         .iter()
         .map(|reason| ItemResult::Refused(ItemRefusal::in_atomic(*reason)))
         .collect();
-    let unable = vec![];
-    let refused = BulkVerdict::Refused { reasons, unable };
+    let refused = BulkVerdict::Refused {
+        reasons,
+        unable: vec![],
+        unseen: vec![],
+    };
     assert_eq!(ledger::settle_bulk(&mut books, &bulk(10), NOW), refused);
     assert_eq!(ledger::settle_bulk(&mut books, &bulk(10), NOW), refused);
     let again = ledger::settle_bulk(&mut books, &bulk(20), NOW);

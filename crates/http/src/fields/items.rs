@@ -78,7 +78,7 @@ struct Elements {
 }
 
 impl Elements {
-    fn of<'a>(self, raw: &'a RawValue) -> Result<List<'a>, serde_json::Error> {
+    fn of(self, raw: &RawValue) -> Result<List<'_>, serde_json::Error> {
         serde_json::Deserializer::from_str(raw.get()).deserialize_seq(self)
     }
 }

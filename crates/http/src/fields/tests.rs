@@ -11,7 +11,7 @@ fn read<T>(
     let unfinished: Vec<_> = fields
         .errors
         .iter()
-        .map(|error| (error.field.clone(), literal(&error.code)))
+        .map(|error| (error.field.clone(), literal(error.code.clone())))
         .collect();
     fields.finish(made).map_err(|_| unfinished)
 }
@@ -202,7 +202,7 @@ fn a_list_is_counted_and_kept_as_it_was_sent() {
         let sent = items.map(|items| items.iter().map(Item::sent).collect::<Vec<_>>());
         fields
             .outcome(sent)
-            .map_err(|errors| literal(&errors[0].code))
+            .map_err(|errors| literal(errors[0].code.clone()))
     };
     assert_eq!(
         list(r#"{"list": [ {"a": 1.10} , [] ]}"#),

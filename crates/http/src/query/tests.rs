@@ -11,7 +11,7 @@ fn read<T>(
     let errors = query
         .errors
         .iter()
-        .map(|error| (error.field.clone(), literal(&error.code)))
+        .map(|error| (error.field.clone(), literal(error.code.clone())))
         .collect();
     query.finish(Some(made)).map_err(|_| errors)
 }

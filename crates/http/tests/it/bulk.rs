@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::world::{ALICE, ALICES, Answer, BOB, BOBS, INTERNAL, OPERATOR, Sent, World};
 
 const BULK: &str = "/internal-transfer/bulk";
+/// The largest body of a bulk, in bytes.
+const LIMIT: usize = 8 * 1024 * 1024;
 
 fn item(amount: &str) -> Value {
     json!({"currency_code": "btc", "amount": amount, "recipient": BOB.to_string()})
@@ -195,7 +197,6 @@ async fn a_bulk_may_be_larger_than_any_other_body() {
     assert!(body.len() > 1_000_000);
     post(&world, &body).await.ok();
     let padded = |bytes: usize| format!("{body}{}", " ".repeat(bytes - body.len()));
-    const LIMIT: usize = 8 * 1024 * 1024;
     post(&world, &padded(LIMIT)).await.ok();
     let answer = post(&world, &padded(LIMIT + 1)).await;
     assert_eq!(answer.refusal(), (413, "body.too_large".to_owned()));
@@ -222,11 +223,11 @@ async fn all_or_none_is_refused_with_what_is_to_be_said_of_each() {
     let world = World::new();
     world.fund(ALICE, "btc", "2").await;
     let unknown = {
-        let mut item = item("1");
+        let mut item = item("0.5");
         item["recipient"] = json!("nobody");
         item
     };
-    let body = bulk(&[item("1"), item("2"), unknown.clone(), item("1")], true);
+    let body = bulk(&[item("1"), item("2"), unknown.clone(), item("0.5")], true);
     let answer = post(&world, &body).await;
     assert_eq!(answer.refusal(), (422, "bulk.refused".to_owned()));
     let codes = [
@@ -238,7 +239,7 @@ async fn all_or_none_is_refused_with_what_is_to_be_said_of_each() {
     assert_eq!(each(&answer, "code"), codes);
     assert!(each(&answer, "status").iter().all(|status| *status == 422));
     // Whose recipient cannot be paid is not told, for no money moved.
-    let answer = post(&world, &bulk(&[item("1"), unknown, item("1")], true)).await;
+    let answer = post(&world, &bulk(&[item("1"), unknown, item("0.5")], true)).await;
     assert_eq!(answer.refusal(), (422, "bulk.refused".to_owned()));
     assert_eq!(
         answer.text("detail"),
@@ -327,7 +328,10 @@ async fn another_bulk_with_the_key_learns_the_first_ones_transfers_and_the_diffe
         let answer = keyed(&world, &other).await;
         assert_eq!(answer.refusal(), (422, "idempotency.key_reused".to_owned()));
         assert_eq!(answer.member("original"), json!({"codes": codes}));
-        assert_eq!(answer.member("fields"), fields);
+        let told = answer.member("fields");
+        let mut told = told.as_array().expect("a list").clone();
+        told.sort_by_key(Value::to_string);
+        assert_eq!(json!(told), fields);
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         let nothing = Attempt {
-            batch: &[] as &[Commit],
+            batch: <&[Commit]>::default(),
             ids: &HashMap::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,

@@ -211,12 +211,16 @@ impl Batch for Bulk {
                     .collect()
             }
             // Only if everything is paid then.
-            BulkVerdict::Refused { reasons, unable } if reasons.iter().all(Option::is_none) => {
+            BulkVerdict::Refused {
+                reasons,
+                unable,
+                unseen,
+            } if unable.is_empty() && reasons.iter().all(Option::is_none) => {
                 let recipient = |place: &usize| {
                     let account = self.changes.get(*place)?.recipient_account();
                     account.filter(can_be_made)
                 };
-                let all: Option<_> = unable.iter().map(recipient).collect();
+                let all: Option<_> = unseen.iter().map(recipient).collect();
                 all.unwrap_or_default()
             }
             BulkVerdict::Refused { .. }
@@ -227,14 +231,15 @@ impl Batch for Bulk {
     }
 
     fn outcomes(verdict: BulkVerdict, landed: Vec<Transfer>) -> BulkOutcome {
+        let recipients_unable = verdict.recipients_unable();
         match verdict {
             BulkVerdict::Applied(applied) => {
                 BulkOutcome::Committed(applied.into_iter().map(|applied| applied.next).collect())
             }
             BulkVerdict::Landed => BulkOutcome::Committed(landed),
-            BulkVerdict::Refused { reasons, unable } => BulkOutcome::Refused {
+            BulkVerdict::Refused { reasons, .. } => BulkOutcome::Refused {
                 reasons,
-                recipients_unable: unable.len(),
+                recipients_unable,
             },
             BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
             BulkVerdict::KeyReused { originals, fields } => {

@@ -143,20 +143,20 @@ impl Stage {
             recipient,
             _database: database,
         };
-        let fund = build::deposit(stage.new(1_000), sender).settled_at_once();
+        let fund = build::deposit(stage.transfer(1_000), sender).settled_at_once();
         committed(&stage.store, Commit::new(fund)).await;
         // Both have an account before anything is eaten.
         committed(&stage.store, Commit::new(stage.payment(1))).await;
         stage
     }
 
-    fn new(&self, units: i128) -> NewTransfer {
+    fn transfer(&self, units: i128) -> NewTransfer {
         let id = self.ids.transfer();
         build::new_transfer(id, &self.asset, units, FixedClock::START)
     }
 
     fn payment(&self, units: i128) -> Change {
-        build::internal(self.new(units), self.sender, self.recipient).settled_at_once()
+        build::internal(self.transfer(units), self.sender, self.recipient).settled_at_once()
     }
 
     /// Eats the answers to the next commits; asserts afterwards that it did.

@@ -22,15 +22,17 @@ use crate::{
 type Item = Result<InternalRequest, WrongItem>;
 
 fn to(recipient: &str, amount: &str) -> Item {
-    Ok(InternalRequest {
+    let parsed = DecimalAmount::parse(amount);
+    let request = parsed.map(|amount| InternalRequest {
         currency: btc().id,
-        amount: DecimalAmount::parse(amount).unwrap(),
+        amount,
         recipient: recipient.to_owned(),
         address_book_code: None,
         callback_url: None,
         custom_id: None,
         note: None,
-    })
+    });
+    request.map_err(|error| panic!("{amount}: {error}"))
 }
 
 fn wrong() -> Item {
@@ -85,9 +87,9 @@ fn answers(
     seen
 }
 
-fn made(bulk: Bulk) -> Result<BulkOutcome, StoreError> {
+fn made(bulk: Bulk) -> BulkOutcome {
     let transfers = bulk.changes.into_iter().map(|change| change.next);
-    Ok(BulkOutcome::Committed(transfers.collect()))
+    BulkOutcome::Committed(transfers.collect())
 }
 
 async fn sent(
@@ -120,7 +122,7 @@ async fn another_permission_is_refused_before_anything_is_looked_at() {
 #[tokio::test]
 async fn each_item_has_its_result_in_its_place_and_everything_is_looked_up_once() {
     let mut mocks = mocks();
-    let seen = answers(&mut mocks, made);
+    let seen = answers(&mut mocks, |bulk| Ok(made(bulk)));
     let spawned = mocks.one_task();
     let items = vec![
         wrong(),
@@ -163,7 +165,7 @@ async fn whoever_waits_or_wants_all_or_none_has_it_settled_in_the_same_commit() 
         (true, wait(), true),
     ] {
         let mut mocks = mocks();
-        let seen = answers(&mut mocks, made);
+        let seen = answers(&mut mocks, |bulk| Ok(made(bulk)));
         let items = vec![to("bob", "1"), to("bob", "2")];
         let answer = sent(mocks, request(items, atomic), options).await.unwrap();
         assert_eq!(statuses(&answer), [Some(Status::Success); 2]);
@@ -331,7 +333,7 @@ async fn claim_of(request: BulkRequest) -> IdempotencyClaim {
 #[tokio::test]
 async fn the_key_belongs_to_the_user_and_to_bulks_and_remembers_every_item() {
     let mut mocks = mocks();
-    let seen = answers(&mut mocks, made);
+    let seen = answers(&mut mocks, |bulk| Ok(made(bulk)));
     let _spawned = mocks.one_task();
     let mut noted = to("bob", "1.0");
     if let Ok(request) = &mut noted {
@@ -503,7 +505,7 @@ async fn the_address_book_is_asked_once_for_all_items() {
         .with(eq(ALICE))
         .times(1)
         .return_once(move |_| Ok(entries));
-    answers(&mut mocks, made);
+    answers(&mut mocks, |bulk| Ok(made(bulk)));
     let _spawned = mocks.one_task();
     let items = vec![
         coded("bob", "a"),

@@ -3,6 +3,7 @@
 use bursar_postgres::testing::TestDatabase;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::{
     books::Books,
@@ -145,76 +146,91 @@ async fn an_atomic_refusal_leaves_everything_as_it_was() {
     scene.end().await;
 }
 
-/// `kill -9` in the middle of bulks: each is there whole or not at all, and repeating it with its
-/// key makes it once.
-#[tokio::test]
-async fn a_bulk_survives_kill_9_whole_or_not_at_all() {
-    const CLIENTS: usize = 4;
-    const ITEMS: usize = 60;
-    let mut scene = Scene::set(5).await;
-    let mut cut_off = 0;
-    for round in 0..4 {
-        let sending = (0..CLIENTS).map(|client| {
-            let (alice, to) = (scene.alice(), scene.exchange.traders[client + 1].clone());
-            let mode = (round + client) % 2 == 0;
+/// How many clients send bulks until the service is killed, and how long the bulks are.
+const CLIENTS: usize = 4;
+const ITEMS: usize = 60;
+
+/// A bulk that was sent, and its answer if a whole one came.
+struct Sent {
+    key: String,
+    body: String,
+    answer: Option<Answer>,
+}
+
+impl Scene {
+    /// Each client sends bulks, by turns atomic, until it gets no answer.
+    fn send_bulks(&self, round: usize) -> Vec<JoinHandle<Vec<Sent>>> {
+        let send = |client: usize| {
+            let (alice, to) = (self.alice(), self.exchange.traders[client + 1].clone());
             tokio::spawn(async move {
                 let mut sent = Vec::new();
                 loop {
                     let key = format!("{round}-{client}-{}", sent.len());
-                    let body = bulk(&vec![item(&to, "0.0001", &key); ITEMS], mode);
+                    let items = vec![item(&to, "0.0001", &key); ITEMS];
+                    let body = bulk(&items, sent.len() % 2 == 0);
                     let headers = [("idempotency-key", key.as_str()), WAIT];
                     let answer = alice.try_post(BULK, body.clone(), &headers).await.ok();
                     let answered = answer.is_some();
-                    sent.push((key, body, answer));
+                    sent.push(Sent { key, body, answer });
                     if !answered {
                         return sent;
                     }
                 }
             })
-        });
-        let sending: Vec<_> = sending.collect();
+        };
+        (0..CLIENTS).map(send).collect()
+    }
+
+    /// How many bulks have been made.
+    async fn made(&self) -> i64 {
         let made = "SELECT count(*) FROM book_main.idempotency_keys WHERE results IS NOT NULL";
-        let before = scene.books.number(made).await;
+        self.books.number(made).await
+    }
+
+    /// The keys of the bulks of which something is there; all of them are there whole.
+    async fn whole_ones(&self, round: usize) -> Vec<String> {
+        let notes = format!(
+            "SELECT note, count(*) FROM book_main.transfers
+             WHERE note LIKE '{round}-%' GROUP BY note"
+        );
+        let rows = self.books.rows(&notes).await;
+        for row in &rows {
+            assert_eq!(row[1], ITEMS.to_string(), "{row:?}");
+        }
+        rows.into_iter().map(|mut row| row.remove(0)).collect()
+    }
+}
+
+/// `kill -9` in the middle of bulks: each is there whole or not at all, and repeating it with its
+/// key makes it once.
+#[tokio::test]
+async fn a_bulk_survives_kill_9_whole_or_not_at_all() {
+    let mut scene = Scene::set(CLIENTS + 1).await;
+    let mut cut_off = 0;
+    for round in 0..4 {
+        let before = scene.made().await;
+        let sending = scene.send_bulks(round);
         super::eventually("some bulks are made", async || {
-            (scene.books.number(made).await > before + 5).then_some(())
+            (scene.made().await > before + 5).then_some(())
         })
         .await;
         scene.service.killed().await;
-        let sent: Vec<_> = join_all(sending)
-            .await
-            .into_iter()
-            .flat_map(Result::unwrap)
-            .collect();
+        let sent = join_all(sending).await.into_iter().flat_map(Result::unwrap);
+        let sent: Vec<Sent> = sent.collect();
         scene.service = Service::start(scene.database.url()).await;
         scene.books.audit().await;
-        let there = scene
-            .books
-            .rows(&format!(
-                "SELECT note, count(*) FROM book_main.transfers \
-                 WHERE note LIKE '{round}-%' GROUP BY note"
-            ))
-            .await;
-        for row in &there {
-            assert_eq!(row[1], ITEMS.to_string(), "{row:?}");
-        }
-        for (key, body, answer) in &sent {
+        let landed = scene.whole_ones(round).await;
+        for Sent { key, body, answer } in &sent {
             let headers = [("idempotency-key", key.as_str()), WAIT];
-            let again = scene
-                .alice()
-                .post_with(BULK, body.clone(), &headers)
-                .await
-                .ok();
-            let landed = there.iter().any(|row| row[0] == *key);
-            assert_eq!(again.is_replayed(), landed, "{key}");
+            let alice = scene.alice();
+            let again = alice.post_with(BULK, body.clone(), &headers).await.ok();
+            assert_eq!(again.is_replayed(), landed.contains(key), "{key}");
             match answer {
                 Some(answer) => assert_eq!(answer.text, again.text, "{key}"),
                 None => cut_off += 1,
             }
         }
-        let transfers =
-            format!("SELECT count(*) FROM book_main.transfers WHERE note LIKE '{round}-%'");
-        let expected = i64::try_from(sent.len() * ITEMS).unwrap();
-        assert_eq!(scene.books.number(&transfers).await, expected);
+        assert_eq!(scene.whole_ones(round).await.len(), sent.len());
         scene.books.audit().await;
     }
     assert!(

@@ -86,8 +86,8 @@ async fn requests(exchange: &Exchange, client: &Client) -> Vec<Request> {
         user(
             BULK,
             json!({"transfers": [pay("0.1"), pay("0.2"), {"amount": 0}]}),
-            json!({"transfers": [pay("0.1"), pay("0.3"), {"amount": 0}], "atomic": true}),
-            json!(["transfers[1].amount", "atomic"]),
+            json!({"transfers": [pay("0.1"), pay("0.3"), {"amount": 0}]}),
+            json!(["transfers[1].amount"]),
         ),
     ]
 }
