@@ -6,7 +6,7 @@ use bursar_domain::{
 };
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, Original, recipient_tries::RecipientTurn};
+use crate::{App, Error, Original, RecipientTurn};
 
 /// How the caller wants a request to be treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl App {
         };
         match outcome {
             Some(CommitOutcome::Committed(transfer)) => {
-                self.note_made(&transfer).await;
+                self.note_made([&*transfer]).await;
                 Ok(Made::Now(transfer))
             }
             Some(CommitOutcome::Replayed { original }) => {

@@ -45,4 +45,5 @@ pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
 pub use principal::{Grant, Principal};
+pub(crate) use recipient_tries::RecipientTurn;
 pub use reseal::{ResealPass, Resealed};

@@ -10,7 +10,7 @@
 //! more of them wait for their turn, whoever the recipient.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -18,7 +18,7 @@ use async_lock::{Semaphore, SemaphoreGuardArc};
 use bursar_domain::{Kind, Reason, Transfer, UserId};
 use bursar_ports::Quota;
 
-use crate::{App, Error, Limit, RateLimited};
+use crate::{App, Error, ItemError, Limit, RateLimited};
 
 /// Failed recipients after which every create is refused.
 const FAILED: Quota = Quota {
@@ -101,22 +101,37 @@ impl App {
     pub(crate) async fn require_tries_for(
         &self,
         turn: &RecipientTurn,
-        failing: u32,
+        failing: usize,
     ) -> Result<(), Error> {
-        if failing <= turn.left {
+        let left = usize::try_from(turn.left).unwrap_or(usize::MAX);
+        if failing <= left {
             return Ok(());
         }
-        self.note_failed_recipients(turn.user, turn.left).await;
+        self.note_failed_recipients(turn.user, left).await;
         Err(RateLimited::new(Limit::FailedRecipients, FAILED.window_ms).into())
     }
 
-    /// Counts a transfer that has just become final, if it was rejected for its recipient. To be
-    /// called with what a commit made, so that each transfer counts once.
-    pub(crate) async fn note_made(&self, transfer: &Transfer) {
-        if transfer.kind() == Kind::Internal
-            && transfer.reason() == Some(Reason::RecipientUnavailable)
-        {
-            self.note_failed_recipients(transfer.owner(), 1).await;
+    /// Counts entries of the address book that did not fit their recipients.
+    pub(crate) async fn note_mismatches(&self, user: UserId, errors: &[&ItemError]) {
+        let mismatch = |error: &&&ItemError| ***error == ItemError::AddressBookMismatch;
+        let mismatches = errors.iter().filter(mismatch).count();
+        self.note_failed_recipients(user, mismatches).await;
+    }
+
+    /// Counts transfers that have just become final, if they were rejected for their recipients. To
+    /// be called with what a commit made, so that each transfer counts once.
+    pub(crate) async fn note_made<'a>(&self, made: impl IntoIterator<Item = &'a Transfer>) {
+        let mut failed: BTreeMap<UserId, usize> = BTreeMap::new();
+        for transfer in made {
+            if transfer.kind() == Kind::Internal
+                && transfer.reason() == Some(Reason::RecipientUnavailable)
+            {
+                let count = failed.entry(transfer.owner()).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        for (user, count) in failed {
+            self.note_failed_recipients(user, count).await;
         }
     }
 
@@ -133,8 +148,9 @@ impl App {
             .ok_or_else(refusal))
     }
 
-    /// Counts recipients who could not be paid, and entries of the address book that did not fit.
-    pub(crate) async fn note_failed_recipients(&self, user: UserId, count: u32) {
+    /// Counts recipients that could not be paid.
+    pub(crate) async fn note_failed_recipients(&self, user: UserId, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         if count == 0 {
             return;
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bursar_domain::{Command, Commit, Decision, Transfer, TransferId};
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, commit::Made, recipient_tries::RecipientTurn};
+use crate::{App, Error, RecipientTurn, commit::Made};
 
 /// How often a change that others got ahead of is tried again.
 pub(crate) const STALE_TRIES_MAX: u32 = 5;
@@ -77,7 +77,7 @@ impl App {
         settled
     }
 
-    /// Settles transfers together after the answer. The turn is kept until then.
+    /// Settles transfers together after the answer. The turn ends with that.
     pub(crate) fn settle_all_later(&self, transfers: Vec<Transfer>, turn: RecipientTurn) {
         let app = self.clone();
         self.ports.tasks.spawn(Box::pin(async move {
@@ -103,7 +103,6 @@ impl App {
         for (id, outcome) in ids.into_iter().zip(outcomes) {
             match outcome {
                 CommitOutcome::Committed(transfer) => {
-                    self.note_made(&transfer).await;
                     settled.insert(id, *transfer);
                 }
                 CommitOutcome::Stale { .. } => stale.push(id),
@@ -117,6 +116,7 @@ impl App {
                 }
             }
         }
+        self.note_made(settled.values()).await;
         if !stale.is_empty() {
             // Somebody else was faster; mostly that somebody has settled them.
             for transfer in self.ports.store.find_many(stale).await? {

@@ -12,8 +12,8 @@ use bursar_ports::{BulkOutcome, Permission, StoreError};
 
 use super::{InternalRequest, InternalView, ItemError, prepare::Prepared};
 use crate::{
-    Answer, App, Error, FieldError, Grant, Options, Original, idempotency::RequestFields,
-    recipient_tries::RecipientTurn,
+    Answer, App, Error, FieldError, Grant, Options, Original, RecipientTurn,
+    idempotency::RequestFields,
 };
 
 /// A request to send money to many users.
@@ -37,11 +37,12 @@ pub struct WrongItem {
 /// What came of each item, in order.
 type Results = Vec<Result<InternalView, ItemError>>;
 
-/// Who sends, and how.
+/// Who sends, and how. The turn is kept until it is known what became of the recipients.
 struct Sending {
     sender: UserId,
     mode: BulkMode,
     wait: bool,
+    turn: RecipientTurn,
 }
 
 impl App {
@@ -62,23 +63,33 @@ impl App {
             BulkMode::Independent
         };
         let wait = options.wait;
-        let sending = Sending { sender, mode, wait };
         let claim = options.key.map(|key| {
             let fields = fields_of(&request);
             fields.claim(grant.principal(), "internal-transfer-bulk", key)
         });
-        // Kept until it is known what became of the recipients.
-        let turn = self.require_recipient_tries(sender).await?;
+        let sending = Sending {
+            sender,
+            mode,
+            wait,
+            turn: self.require_recipient_tries(sender).await?,
+        };
         let prepared = self.prepare_items(grant, sender, request.items).await?;
-        self.require_tries(&turn, &prepared, claim.as_ref()).await?;
+        let failing = prepared.iter().filter(|item| names_nobody(item)).count();
+        if failing > 0 {
+            // What is bound to the key is answered whoever the names mean now.
+            if let Some(results) = self.results_before(claim.as_ref()).await? {
+                return self.replay(sending, results).await;
+            }
+            self.require_tries_for(&sending.turn, failing).await?;
+        }
         let stands = match mode {
             BulkMode::Independent => prepared.iter().any(Result::is_ok),
             BulkMode::Atomic => prepared.iter().all(Result::is_ok),
         };
         if stands {
-            self.commit_prepared(&sending, prepared, claim, turn).await
+            self.commit_prepared(sending, prepared, claim).await
         } else {
-            self.untried(&sending, prepared, claim, turn).await
+            self.untried(sending, prepared, claim).await
         }
     }
 
@@ -100,35 +111,18 @@ impl App {
             .collect()
     }
 
-    /// Refuses more recipients that look as if they could not be paid than the sender may still try.
-    /// A repetition tries nobody.
-    async fn require_tries(
-        &self,
-        turn: &RecipientTurn,
-        prepared: &[Prepared],
-        claim: Option<&IdempotencyClaim>,
-    ) -> Result<(), Error> {
-        let failing = prepared.iter().filter(|item| looks_failing(item)).count();
-        if failing == 0 || self.bound_before(claim).await?.is_some() {
-            return Ok(());
-        }
-        self.require_tries_for(turn, count(failing)).await
-    }
-
     /// Nothing of it reaches the money transaction, unless an earlier request with the same key did.
     async fn untried(
         &self,
-        sending: &Sending,
+        sending: Sending,
         prepared: Vec<Prepared>,
         claim: Option<IdempotencyClaim>,
-        turn: RecipientTurn,
     ) -> Result<Answer<Results>, Error> {
-        if let Some(bound) = self.bound_before(claim.as_ref()).await?
-            && let Some(results) = bound.results
-        {
-            return self.replay(sending, results, turn).await;
+        if let Some(results) = self.results_before(claim.as_ref()).await? {
+            return self.replay(sending, results).await;
         }
-        self.note_mismatches(sending.sender, &prepared).await;
+        let wrong: Vec<&ItemError> = prepared.iter().filter_map(|i| i.as_ref().err()).collect();
+        self.note_mismatches(sending.sender, &wrong).await;
         let errors = prepared.into_iter().map(|item| match item {
             Ok(_) => ItemError::NotExecuted,
             Err(error) => error,
@@ -146,12 +140,20 @@ impl App {
         }
     }
 
+    /// What an earlier request with the same key came to, item by item.
+    async fn results_before(
+        &self,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<Option<Vec<ItemResult>>, Error> {
+        let bound = self.bound_before(claim).await?;
+        Ok(bound.and_then(|bound| bound.results))
+    }
+
     async fn commit_prepared(
         &self,
-        sending: &Sending,
+        sending: Sending,
         prepared: Vec<Prepared>,
         claim: Option<IdempotencyClaim>,
-        turn: RecipientTurn,
     ) -> Result<Answer<Results>, Error> {
         let results = prepared.iter().map(remembered).collect();
         let at_once = sending.wait || sending.mode == BulkMode::Atomic;
@@ -175,20 +177,20 @@ impl App {
         };
         match self.ports.store.commit_bulk(bulk).await {
             Ok(BulkOutcome::Committed(transfers)) => {
-                self.committed(sending, prepared, transfers, turn).await
+                self.committed(sending, prepared, transfers).await
             }
             Ok(BulkOutcome::Refused {
                 reasons,
                 recipients_unable,
             }) => {
-                let failed = count(recipients_unable);
-                self.note_failed_recipients(sending.sender, failed).await;
+                self.note_failed_recipients(sending.sender, recipients_unable)
+                    .await;
                 Err(Error::BulkRefused {
                     results: reasons.into_iter().map(refusal).collect(),
                     replayed: false,
                 })
             }
-            Ok(BulkOutcome::Replayed { results }) => self.replay(sending, results, turn).await,
+            Ok(BulkOutcome::Replayed { results }) => self.replay(sending, results).await,
             Ok(BulkOutcome::KeyReused { originals, fields }) => {
                 let transfers = self.all_recorded(originals).await?;
                 let codes = self.codes_of(transfers.iter());
@@ -209,15 +211,13 @@ impl App {
 
     async fn committed(
         &self,
-        sending: &Sending,
+        sending: Sending,
         prepared: Vec<Prepared>,
         transfers: Vec<Transfer>,
-        turn: RecipientTurn,
     ) -> Result<Answer<Results>, Error> {
-        self.note_mismatches(sending.sender, &prepared).await;
-        for transfer in &transfers {
-            self.note_made(transfer).await;
-        }
+        self.note_made(&transfers).await;
+        let wrong: Vec<&ItemError> = prepared.iter().filter_map(|i| i.as_ref().err()).collect();
+        self.note_mismatches(sending.sender, &wrong).await;
         let mut transfers = transfers.into_iter();
         let items = prepared
             .into_iter()
@@ -229,15 +229,14 @@ impl App {
                 Err(error) => Ok(Err(error)),
             })
             .collect::<Result<_, _>>()?;
-        self.conclude_bulk(sending, items, false, turn).await
+        self.conclude_bulk(sending, items, false).await
     }
 
     /// What an earlier request with the same key came to, its transfers as they are now.
     async fn replay(
         &self,
-        sending: &Sending,
+        sending: Sending,
         results: Vec<ItemResult>,
-        turn: RecipientTurn,
     ) -> Result<Answer<Results>, Error> {
         let ids: Vec<TransferId> = results.iter().filter_map(ItemResult::made).collect();
         let recorded = self.all_recorded(ids).await?;
@@ -262,16 +261,15 @@ impl App {
                 replayed: true,
             });
         }
-        self.conclude_bulk(sending, items, true, turn).await
+        self.conclude_bulk(sending, items, true).await
     }
 
     /// Sees to the settlement of transfers that exist and answers as the caller wishes.
     async fn conclude_bulk(
         &self,
-        sending: &Sending,
+        sending: Sending,
         mut items: Vec<Result<Transfer, ItemError>>,
         replayed: bool,
-        turn: RecipientTurn,
     ) -> Result<Answer<Results>, Error> {
         let is_open = |transfer: &&Transfer| !transfer.status().is_final();
         let open: Vec<Transfer> = items.iter().flatten().filter(is_open).cloned().collect();
@@ -285,7 +283,7 @@ impl App {
                 }
             }
         } else if !open.is_empty() {
-            self.settle_all_later(open, turn);
+            self.settle_all_later(open, sending.turn);
         }
         let made = || items.iter().flatten();
         let waited = sending.wait && made().count() > 0 && !made().any(|one| is_open(&one));
@@ -317,12 +315,6 @@ impl App {
         }
     }
 
-    async fn note_mismatches(&self, sender: UserId, prepared: &[Prepared]) {
-        let is_mismatch = |item: &&Prepared| matches!(item, Err(ItemError::AddressBookMismatch));
-        let mismatches = prepared.iter().filter(is_mismatch).count();
-        self.note_failed_recipients(sender, count(mismatches)).await;
-    }
-
     fn codes_of<'a>(&self, transfers: impl Iterator<Item = &'a Transfer>) -> Vec<String> {
         transfers
             .filter_map(|transfer| self.code_of(transfer))
@@ -340,27 +332,22 @@ pub(super) fn fields_of(request: &BulkRequest) -> RequestFields {
     fields.with("atomic", &request.atomic).brief()
 }
 
-/// Whether an item is about somebody who cannot be paid, as far as that is known beforehand.
-fn looks_failing(item: &Prepared) -> bool {
+/// What a key remembers of an item.
+fn remembered(item: &Prepared) -> ItemResult {
+    match item {
+        Ok(change) => ItemResult::Made(change.next.id()),
+        Err(error) => ItemResult::Refused(error.remember()),
+    }
+}
+
+/// Whether an item names a recipient whom nobody has heard of, or an entry that does not fit.
+fn names_nobody(item: &Prepared) -> bool {
     match item {
         Ok(change) => match &change.next.parts().body {
             Body::Internal { recipient, .. } => recipient.user().is_none(),
             Body::Deposit { .. } | Body::Withdrawal { .. } => false,
         },
         Err(error) => *error == ItemError::AddressBookMismatch,
-    }
-}
-
-/// A bulk has at most a thousand items.
-fn count(items: usize) -> u32 {
-    u32::try_from(items).unwrap_or(u32::MAX)
-}
-
-/// What a key remembers of an item.
-fn remembered(item: &Prepared) -> ItemResult {
-    match item {
-        Ok(change) => ItemResult::Made(change.next.id()),
-        Err(error) => ItemResult::Refused(error.remember()),
     }
 }
 

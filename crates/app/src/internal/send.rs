@@ -2,7 +2,7 @@
 
 use bursar_ports::Permission;
 
-use super::{InternalRequest, InternalView, ItemError};
+use super::{InternalRequest, InternalView};
 use crate::{Answer, App, Error, Grant, Options, idempotency::RequestFields};
 
 impl App {
@@ -32,9 +32,7 @@ impl App {
                 match self.answered_before(claim.as_ref()).await? {
                     Some(transfer) => self.conclude(transfer, true, options.wait, turn).await,
                     None => {
-                        if error == ItemError::AddressBookMismatch {
-                            self.note_failed_recipients(sender, 1).await;
-                        }
+                        self.note_mismatches(sender, &[&error]).await;
                         return Err(error.into());
                     }
                 }

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::{
     BulkRequest, InternalCall, InternalRequest, InternalView, ItemError, Options, WrongItem,
 };
+use bursar_ports::Permission;
 use serde::Serialize;
 
 use super::{TransferBody, create::read_transfer};
@@ -24,12 +25,8 @@ pub(super) async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write_bulk(request, payload).await?;
-    // Read before it is admitted, for each item is one unit; told afterwards what is wrong with it.
-    let read = read(&call);
-    let items = read.as_ref().map_or(1, |(wanted, _)| wanted.items.len());
-    let units = u32::try_from(items).unwrap_or(u32::MAX);
-    let grant = call.admit(InternalCall::Create, units).await?;
-    let (wanted, options) = read?;
+    let grant = call.admit(InternalCall::Create, units(&call)).await?;
+    let (wanted, options) = read(&call)?;
     let answer = call.app().send_bulk(&grant, wanted, options).await?;
     let manner = Manner::of(&answer);
     let entries: Vec<Entry> = answer.transfer.into_iter().map(Entry::of).collect();
@@ -37,6 +34,20 @@ pub(super) async fn create(
     let results = entries.iter().map(|entry| entry.body(&request));
     let results = results.collect::<Result<_, _>>()?;
     answer::money(manner, &Results { results })
+}
+
+/// How many units of the limit a request takes: one for each item, and one for what is no list.
+/// Nothing is read for somebody who may not send.
+fn units(call: &Call) -> u32 {
+    let may_send = call.grant_user(Permission::AllowTransfer).is_ok();
+    let items = || {
+        let mut fields = call.fields(Names::Exact).ok()?;
+        fields.items(ITEMS, ITEMS_MAX).map(|items| items.len())
+    };
+    let items = may_send.then(items).flatten();
+    items
+        .and_then(|items| u32::try_from(items).ok())
+        .unwrap_or(1)
 }
 
 fn read(call: &Call) -> Result<(BulkRequest, Options), Problem> {

@@ -149,7 +149,7 @@ async fn what_is_wrong_with_an_item_is_a_problem_in_its_place() {
 
 #[actix_web::test]
 async fn the_whole_is_refused_when_it_is_no_list_of_1_to_1000() {
-    let world = World::new();
+    let world = World::allowing(10_000);
     let many = vec![item("1"); 1_001];
     for (body, code) in [
         ("{}".to_owned(), "transfers.missed"),
@@ -189,7 +189,7 @@ async fn the_whole_is_refused_when_it_is_no_list_of_1_to_1000() {
 
 #[actix_web::test]
 async fn a_bulk_may_be_larger_than_any_other_body() {
-    let world = World::new();
+    let world = World::allowing(10_000);
     let note = "n".repeat(1_000);
     let mut long = item("1");
     long["note"] = json!(note);
@@ -368,4 +368,63 @@ async fn both_paths_take_bulks_from_users_only() {
     let answer = world.send(Sent::get(BULK).bearer(BOBS)).await;
     assert_eq!(answer.refusal(), (405, "method.not_allowed".to_owned()));
     assert_eq!(answer.header("allow"), Some("POST"));
+}
+
+#[actix_web::test]
+async fn each_item_is_one_unit_of_the_limit() {
+    let world = World::allowing(10);
+    let standing = |answer: &Answer| answer.header("ratelimit").map(str::to_owned);
+    let answer = post(&world, &bulk(&vec![item("1"); 7], false)).await.ok();
+    assert_eq!(standing(&answer).as_deref(), Some("\"internal\";r=3;t=60"));
+    let answer = post(&world, &bulk(&vec![item("1"); 4], false)).await;
+    assert_eq!(answer.refusal(), (429, "rate_limit.exceeded".to_owned()));
+    let answer = post(&world, &bulk(&vec![item("1"); 11], false)).await;
+    let too_large = (429, "rate_limit.request_too_large".to_owned());
+    assert_eq!(answer.refusal(), too_large);
+    // What is no list takes one unit, as a single transfer does.
+    let answer = post(&world, "{}").await;
+    assert_eq!(answer.refusal(), (400, "transfers.missed".to_owned()));
+    assert_eq!(standing(&answer).as_deref(), Some("\"internal\";r=2;t=60"));
+    let single = Sent::post(INTERNAL, &item("1").to_string()).bearer(ALICES);
+    let single = world.send(single).await.ok();
+    assert_eq!(standing(&single).as_deref(), Some("\"internal\";r=1;t=60"));
+}
+
+#[actix_web::test]
+async fn recipients_who_cannot_be_paid_count_one_by_one() {
+    let nobody = |number: usize| {
+        let mut item = item("0.001");
+        item["recipient"] = json!(format!("nobody{number}"));
+        item
+    };
+    let many = |count: usize| (0..count).map(nobody).collect::<Vec<_>>();
+    for atomic in [false, true] {
+        let world = World::new();
+        world.fund(ALICE, "btc", "1").await;
+        let first = post_and_wait(&world, &bulk(&many(15), atomic)).await;
+        assert_eq!(first.status, if atomic { 422 } else { 200 });
+        // Five tries are left; a bulk that would go beyond them uses them up.
+        let answer = post(&world, &bulk(&many(6), atomic)).await;
+        let refused = (429, "rate_limit.failed_recipients".to_owned());
+        assert_eq!(answer.refusal(), refused);
+        let answer = post(&world, &bulk(&[item("0.1")], atomic)).await;
+        assert_eq!(answer.refusal(), refused, "whoever the recipient");
+    }
+}
+
+#[actix_web::test]
+async fn a_repetition_is_no_new_try() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let mut unknown = item("0.001");
+    unknown["recipient"] = json!("nobody");
+    let body = bulk(&vec![unknown; 12], false);
+    let made = keyed(&world, &body).await.ok();
+    world.tasks.run().await;
+    // Eight tries are left, and twelve were asked for: but they were had before.
+    let told = keyed(&world, &body).await.ok();
+    assert_eq!(told.header("idempotent-replayed"), Some("true"));
+    assert_eq!(each(&told, "code"), each(&made, "code"));
+    assert_eq!(each(&told, "status"), ["rejected"; 12]);
+    post(&world, &bulk(&[item("0.1")], false)).await.ok();
 }

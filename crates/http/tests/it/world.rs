@@ -60,8 +60,24 @@ impl World {
         Self::over(|store| store)
     }
 
+    /// A world in which a user may make this many transfers a minute.
+    pub(crate) fn allowing(transfers_per_minute: u32) -> Self {
+        let limits = Limits {
+            internal_per_minute: transfers_per_minute,
+            ..Limits::default()
+        };
+        Self::build(limits, |store| store)
+    }
+
     /// A world whose use cases see another store than the one that tests look into.
     pub(crate) fn over<S: TransferStore + 'static>(
+        wrap: impl FnOnce(Arc<InMemoryStore>) -> Arc<S>,
+    ) -> Self {
+        Self::build(Limits::default(), wrap)
+    }
+
+    fn build<S: TransferStore + 'static>(
+        limits: Limits,
         wrap: impl FnOnce(Arc<InMemoryStore>) -> Arc<S>,
     ) -> Self {
         let clock = Arc::new(FixedClock::new(NOW));
@@ -91,7 +107,7 @@ impl World {
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
-            limits: Limits::default(),
+            limits,
         };
         let app = App::new(ports, keyring.clone(), settings);
         let world = Self {

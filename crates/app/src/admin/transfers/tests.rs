@@ -142,7 +142,10 @@ async fn an_amount_needs_its_asset() {
             ..TransferSearch::default()
         };
         let found = Mocks::new().app().search_transfers(&reader(), wanted).await;
-        assert_eq!(invalid(found), ("asset".to_owned(), "asset.missed".to_owned()));
+        assert_eq!(
+            invalid(found),
+            ("asset".to_owned(), "asset.missed".to_owned())
+        );
     }
 }
 
