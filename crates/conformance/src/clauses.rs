@@ -6,6 +6,7 @@ mod access_keys;
 mod address_book;
 mod admin;
 mod admin_records;
+mod admin_transfers;
 mod amounts;
 mod backoffice_callbacks;
 mod balance;
@@ -59,6 +60,7 @@ const ALL: &[&[Clause]] = &[
     callback_urls::CLAUSES,
     admin::CLAUSES,
     admin_records::CLAUSES,
+    admin_transfers::CLAUSES,
     service::CLAUSES,
 ];
 
