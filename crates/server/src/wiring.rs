@@ -78,17 +78,6 @@ impl System {
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
         };
-        let http_hosts = config.callback.http_hosts.clone();
-        let notifier = HttpNotifier::try_new(NotifierConfig {
-            http_hosts: http_hosts.clone(),
-            ..NotifierConfig::default()
-        })
-        .context("callbacks cannot be set up")?;
-        let settings = Settings {
-            root_asset: config.root_asset,
-            callback_urls: CallbackUrlPolicy { http_hosts },
-            limits: limits::settings(&config.limits),
-        };
         let reseal = ResealPass {
             secrets: credentials,
             keyring: Arc::clone(&keyring),
@@ -96,7 +85,7 @@ impl System {
         };
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),
-            notifier: Arc::new(notifier),
+            notifier: Arc::new(notifier(config)?),
             clock,
             ids,
             keyring: Arc::clone(&keyring),
@@ -108,7 +97,7 @@ impl System {
             hint,
         };
         Ok(Self {
-            app: App::new(ports, Arc::clone(&keyring), settings),
+            app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
             reseal,
             keyring,
@@ -205,6 +194,24 @@ fn token_verifier(
     let (verifier, refresh) =
         JwtVerifier::try_new(config.clone(), Arc::clone(clock)).context("jwt")?;
     Ok((Some(Arc::new(verifier)), refresh))
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        root_asset: config.root_asset,
+        callback_urls: CallbackUrlPolicy {
+            http_hosts: config.callback.http_hosts.clone(),
+        },
+        limits: limits::settings(&config.limits),
+    }
+}
+
+fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {
+    HttpNotifier::try_new(NotifierConfig {
+        http_hosts: config.callback.http_hosts.clone(),
+        ..NotifierConfig::default()
+    })
+    .context("callbacks cannot be set up")
 }
 
 fn keyring(config: &Config) -> anyhow::Result<Keyring> {

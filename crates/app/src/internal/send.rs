@@ -29,13 +29,11 @@ impl App {
         let answer = match prepared.ok_or(Error::Internal("a request was lost"))? {
             Ok(change) => self.create(change, claim, options.wait, turn).await?,
             Err(error) if error.rests_on_names() => {
-                match self.answered_before(claim.as_ref()).await? {
-                    Some(transfer) => self.conclude(transfer, true, options.wait, turn).await,
-                    None => {
-                        self.note_mismatches(sender, &[&error]).await;
-                        return Err(error.into());
-                    }
-                }
+                let Some(transfer) = self.answered_before(claim.as_ref()).await? else {
+                    self.note_mismatches(sender, &[&error]).await;
+                    return Err(error.into());
+                };
+                self.conclude(transfer, true, options.wait, turn).await
             }
             Err(error) => return Err(error.into()),
         };
