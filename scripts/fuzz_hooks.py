@@ -117,8 +117,10 @@ def code_is_documented(ctx, response, case):
 
 
 # What depends on more than the schema of one request can say: the asset's decimals, how many users
-# a search finds, which parameters need each other, whether a permission fits the credential.
+# a search finds, which parameters need each other, whether a permission fits the credential, that
+# two names differ by case alone.
 ALONE = {
+    "json.duplicate_key",
     "amount.too_precise",
     "rate.too_precise",
     "min_amount.too_precise",
