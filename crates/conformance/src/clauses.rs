@@ -10,6 +10,7 @@ mod admin_transfers;
 mod amounts;
 mod backoffice_callbacks;
 mod balance;
+mod bulk;
 mod callback_urls;
 mod credentials;
 mod delivery;
@@ -56,6 +57,7 @@ const ALL: &[&[Clause]] = &[
     balance::CLAUSES,
     address_book::CLAUSES,
     rate_limit::CLAUSES,
+    bulk::CLAUSES,
     delivery::CLAUSES,
     callback_urls::CLAUSES,
     admin::CLAUSES,
