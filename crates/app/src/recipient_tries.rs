@@ -73,6 +73,13 @@ pub(crate) struct RecipientTurn {
     _turn: SemaphoreGuardArc,
 }
 
+impl RecipientTurn {
+    /// How many recipients may fail until none may be named any more.
+    pub(crate) fn left(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX)
+    }
+}
+
 impl App {
     /// Waits for a user's turn to name recipients.
     ///
@@ -92,23 +99,11 @@ impl App {
         })
     }
 
-    /// Lets a bulk go on that names this many recipients whom nobody has heard of (or entries of
-    /// the address book that do not fit). One that would go beyond the limit is refused as a whole,
-    /// and the tries that were left are used up: else a bulk could ask about many at no cost.
-    ///
-    /// # Errors
-    /// [`Error::RateLimited`] when it may not.
-    pub(crate) async fn require_tries_for(
-        &self,
-        turn: &RecipientTurn,
-        failing: usize,
-    ) -> Result<(), Error> {
-        let left = usize::try_from(turn.left).unwrap_or(usize::MAX);
-        if failing <= left {
-            return Ok(());
-        }
-        self.note_failed_recipients(turn.user, left).await;
-        Err(RateLimited::new(Limit::FailedRecipients, FAILED.window_ms).into())
+    /// Refuses a bulk in which more recipients would fail than the user has tries left. They are
+    /// used up: else a bulk could ask about many at no cost.
+    pub(crate) async fn beyond_the_limit(&self, turn: &RecipientTurn) -> Error {
+        self.note_failed_recipients(turn.user, turn.left()).await;
+        RateLimited::new(Limit::FailedRecipients, FAILED.window_ms).into()
     }
 
     /// Counts entries of the address book that did not fit their recipients.

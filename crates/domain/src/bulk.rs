@@ -12,6 +12,9 @@ pub struct Bulk {
     pub changes: Vec<Change>,
     /// What the refusal of one means for the others.
     pub mode: BulkMode,
+    /// With how many recipients who cannot be paid an independent bulk is still made. None does not
+    /// count them.
+    pub unable_max: Option<usize>,
     /// The key that must have no other effect.
     pub idempotency: Option<BulkClaim>,
 }

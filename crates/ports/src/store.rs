@@ -60,6 +60,9 @@ pub enum BulkOutcome {
         /// which is judged first. Unknown, and 0, when this is an earlier try's refusal.
         recipients_unable: usize,
     },
+    /// More recipients of an independent bulk than its limit cannot be paid. Nothing happened, the
+    /// key stays free.
+    TooManyUnable,
     /// The same request was made with this key before.
     Replayed {
         /// What came of each item of that request.

@@ -111,6 +111,7 @@ macro_rules! transfer_store_contract {
                 a_bulk_racing_itself_has_one_effect
                 bulks_racing_payments_are_covered_or_undone
                 a_poisoned_bulk_leaves_nothing
+                a_bulk_with_too_many_recipients_who_cannot_be_paid_leaves_nothing
             }
             keys {
                 the_same_request_is_replayed

@@ -176,6 +176,7 @@ impl State {
                 reasons,
                 recipients_unable,
             },
+            BulkVerdict::TooManyUnable { .. } => BulkOutcome::TooManyUnable,
             BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
             BulkVerdict::KeyReused { originals, fields } => {
                 BulkOutcome::KeyReused { originals, fields }

@@ -5,8 +5,8 @@ mod memory;
 use std::collections::HashMap;
 
 use bursar_domain::{
-    Body, Bulk, BulkClaim, BulkMode, Change, IdempotencyClaim, ItemResult, Reason, Transfer,
-    TransferId, UserId,
+    Bulk, BulkClaim, BulkMode, Change, IdempotencyClaim, ItemResult, Reason, Transfer, TransferId,
+    UserId,
 };
 use bursar_ports::{BulkOutcome, Permission, StoreError};
 
@@ -74,13 +74,15 @@ impl App {
             turn: self.require_recipient_tries(sender).await?,
         };
         let prepared = self.prepare_items(grant, sender, request.items).await?;
-        let failing = prepared.iter().filter(|item| names_nobody(item)).count();
-        if failing > 0 {
-            // What is bound to the key is answered whoever the names mean now.
+        let mismatches = prepared.iter().filter(|item| is_mismatch(item)).count();
+        if mismatches > 0 {
+            // What is bound to the key is answered whatever the address book says now.
             if let Some(results) = self.results_before(claim.as_ref()).await? {
                 return self.replay(sending, results).await;
             }
-            self.require_tries_for(&sending.turn, failing).await?;
+            if mismatches > sending.turn.left() {
+                return Err(self.beyond_the_limit(&sending.turn).await);
+            }
         }
         let stands = match mode {
             BulkMode::Independent => prepared.iter().any(Result::is_ok),
@@ -156,7 +158,8 @@ impl App {
         claim: Option<IdempotencyClaim>,
     ) -> Result<Answer<Results>, Error> {
         let results = prepared.iter().map(remembered).collect();
-        let at_once = sending.wait || sending.mode == BulkMode::Atomic;
+        let tries = tries(&sending, &prepared);
+        let at_once = sending.wait || sending.mode == BulkMode::Atomic || tries.is_some();
         let changes: Vec<Change> = prepared
             .iter()
             .flatten()
@@ -173,6 +176,7 @@ impl App {
         let bulk = Bulk {
             changes: changes.clone(),
             mode: sending.mode,
+            unable_max: tries,
             idempotency: claim.map(|claim| BulkClaim { claim, results }),
         };
         match self.ports.store.commit_bulk(bulk).await {
@@ -190,6 +194,7 @@ impl App {
                     replayed: false,
                 })
             }
+            Ok(BulkOutcome::TooManyUnable) => Err(self.beyond_the_limit(&sending.turn).await),
             Ok(BulkOutcome::Replayed { results }) => self.replay(sending, results).await,
             Ok(BulkOutcome::KeyReused { originals, fields }) => {
                 let transfers = self.all_recorded(originals).await?;
@@ -340,15 +345,18 @@ fn remembered(item: &Prepared) -> ItemResult {
     }
 }
 
-/// Whether an item names a recipient whom nobody has heard of, or an entry that does not fit.
-fn names_nobody(item: &Prepared) -> bool {
-    match item {
-        Ok(change) => match &change.next.parts().body {
-            Body::Internal { recipient, .. } => recipient.user().is_none(),
-            Body::Deposit { .. } | Body::Withdrawal { .. } => false,
-        },
-        Err(error) => *error == ItemError::AddressBookMismatch,
-    }
+/// How many recipients may fail, of an independent bulk that has more. It is settled where it is
+/// made, for nobody knows before who cannot be paid, and afterwards it is too late.
+fn tries(sending: &Sending, prepared: &[Prepared]) -> Option<usize> {
+    let mismatches = prepared.iter().filter(|item| is_mismatch(item)).count();
+    let left = sending.turn.left().saturating_sub(mismatches);
+    let more = prepared.iter().flatten().count() > left;
+    (more && sending.mode == BulkMode::Independent).then_some(left)
+}
+
+/// Whether an item's entry of the address book does not fit its recipient.
+fn is_mismatch(item: &Prepared) -> bool {
+    matches!(item, Err(ItemError::AddressBookMismatch))
 }
 
 fn refusal(reason: Option<Reason>) -> ItemError {

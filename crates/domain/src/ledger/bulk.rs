@@ -25,6 +25,14 @@ pub enum BulkVerdict {
         /// nobody knows yet.
         unseen: Vec<usize>,
     },
+    /// Too many recipients of an independent bulk cannot be paid; nothing is written.
+    TooManyUnable {
+        /// How many.
+        unable: usize,
+        /// The places of those among them whose accounts are not in the books, so that nobody
+        /// knows yet.
+        unseen: Vec<usize>,
+    },
     /// The same request was made with this key before.
     Replayed {
         /// What came of each item of that request.
@@ -48,6 +56,7 @@ impl BulkVerdict {
                 reasons, unable, ..
             } if reasons.iter().all(Option::is_none) => unable.len(),
             Self::Refused { .. }
+            | Self::TooManyUnable { .. }
             | Self::Applied(_)
             | Self::Landed
             | Self::Replayed { .. }
@@ -56,8 +65,8 @@ impl BulkVerdict {
     }
 }
 
-/// Decides a bulk in order and changes the balances in `books` accordingly; an atomic bulk that is
-/// refused leaves them exactly as they were.
+/// Decides a bulk in order and changes the balances in `books` accordingly; one that is refused as a
+/// whole leaves them exactly as they were.
 ///
 /// After a refusal the rest of an atomic bulk is judged as if the refused transfer had not been
 /// asked for, so that the caller learns of everything that stands in the way at once. After one
@@ -72,21 +81,34 @@ pub fn settle_bulk(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdic
         return BulkVerdict::Landed;
     }
     let verdict = match bulk.mode {
-        BulkMode::Independent => BulkVerdict::Applied(each(books, &bulk.changes, now)),
+        BulkMode::Independent => each(books, bulk, now),
         BulkMode::Atomic => all_or_none(books, &bulk.changes, now),
     };
     remember_key(books, bulk, &verdict);
     verdict
 }
 
-fn each(books: &mut Books, changes: &[Change], now: Timestamp) -> Vec<Applied> {
-    changes
-        .iter()
-        .map(|change| match judge(books, change) {
+fn each(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdict {
+    let before = bulk.unable_max.map(|_| balances(books, &bulk.changes));
+    let (mut unable, mut unseen) = (0_usize, vec![]);
+    let mut applied = Vec::with_capacity(bulk.changes.len());
+    for (place, change) in bulk.changes.iter().enumerate() {
+        applied.push(match judge(books, change) {
             Ok(()) => apply(books, change, now),
-            Err(reason) => record_refusal(books, change, reason, now),
-        })
-        .collect()
+            Err(reason) => {
+                if reason == Reason::RecipientUnavailable {
+                    unable = unable.saturating_add(1);
+                    unseen.extend(is_unseen(books, change).then_some(place));
+                }
+                record_refusal(books, change, reason, now)
+            }
+        });
+    }
+    let Some(before) = before.filter(|_| bulk.unable_max.is_some_and(|max| unable > max)) else {
+        return BulkVerdict::Applied(applied);
+    };
+    undo(books, before, &bulk.changes);
+    BulkVerdict::TooManyUnable { unable, unseen }
 }
 
 fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVerdict {
@@ -101,8 +123,7 @@ fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVer
                 None
             }
             Err(Reason::RecipientUnavailable) => {
-                let account = change.recipient_account();
-                if account.is_some_and(|account| !books.accounts.contains_key(&account)) {
+                if is_unseen(books, change) {
                     unseen.push(place);
                 } else {
                     unable.push(place);
@@ -116,14 +137,26 @@ fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVer
     if unable.is_empty() && unseen.is_empty() && reasons.iter().all(Option::is_none) {
         return BulkVerdict::Applied(applied);
     }
-    books.accounts.extend(before);
-    for change in changes {
-        books.versions.remove(&change.next.id());
-    }
+    undo(books, before, changes);
     BulkVerdict::Refused {
         reasons,
         unable,
         unseen,
+    }
+}
+
+/// Whether the books lack the account of a change's recipient, so that nobody knows yet whether it
+/// can be paid.
+fn is_unseen(books: &Books, change: &Change) -> bool {
+    let account = change.recipient_account();
+    account.is_some_and(|account| !books.accounts.contains_key(&account))
+}
+
+/// Makes the books as they were before any of these new transfers.
+fn undo(books: &mut Books, before: Vec<(AccountKey, Balance)>, changes: &[Change]) {
+    books.accounts.extend(before);
+    for change in changes {
+        books.versions.remove(&change.next.id());
     }
 }
 
@@ -185,6 +218,9 @@ fn remember_key(books: &mut Books, bulk: &Bulk, verdict: &BulkVerdict) {
     else {
         return;
     };
+    if matches!(verdict, BulkVerdict::TooManyUnable { .. }) {
+        return;
+    }
     let results = match verdict {
         BulkVerdict::Refused { reasons, .. } => reasons
             .iter()
@@ -192,6 +228,7 @@ fn remember_key(books: &mut Books, bulk: &Bulk, verdict: &BulkVerdict) {
             .collect(),
         BulkVerdict::Applied(_)
         | BulkVerdict::Landed
+        | BulkVerdict::TooManyUnable { .. }
         | BulkVerdict::Replayed { .. }
         | BulkVerdict::KeyReused { .. } => results.clone(),
     };

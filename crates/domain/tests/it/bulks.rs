@@ -53,6 +53,7 @@ fn bulk(changes: Vec<Change>, mode: BulkMode) -> Bulk {
     Bulk {
         changes,
         mode,
+        unable_max: None,
         idempotency: None,
     }
 }
@@ -110,6 +111,34 @@ proptest! {
         } else {
             let refused = matches!(verdict, BulkVerdict::Refused { .. });
             prop_assert!(refused);
+            assert_same(&together, &funded());
+        }
+    }
+
+    /// An independent bulk with too many recipients who cannot be paid leaves nothing; with fewer it
+    /// is as if nobody had counted.
+    #[test]
+    fn an_independent_bulk_is_made_unless_too_many_recipients_cannot_be_paid(
+        payments in payments(), max in 0..4_usize,
+    ) {
+        let changes = changes(10, &payments);
+        let (mut together, mut apart) = (funded(), funded());
+        let counted = Bulk {
+            unable_max: Some(max),
+            ..bulk(changes.clone(), BulkMode::Independent)
+        };
+        let verdict = ledger::settle_bulk(&mut together, &counted, NOW);
+        let applied = one_by_one(&mut apart, &changes);
+        let unable = applied
+            .iter()
+            .filter(|applied| applied.next.reason() == Some(Reason::RecipientUnavailable))
+            .count();
+        if unable <= max {
+            prop_assert_eq!(verdict, BulkVerdict::Applied(applied));
+            assert_same(&together, &apart);
+        } else {
+            // Nobody has no account at all, so none of them is unseen.
+            prop_assert_eq!(verdict, BulkVerdict::TooManyUnable { unable, unseen: vec![] });
             assert_same(&together, &funded());
         }
     }

@@ -406,9 +406,30 @@ async fn recipients_who_cannot_be_paid_count_one_by_one() {
         // Five tries are left; a bulk that would go beyond them uses them up.
         let answer = post(&world, &bulk(&many(6), atomic)).await;
         let refused = (429, "rate_limit.failed_recipients".to_owned());
-        assert_eq!(answer.refusal(), refused);
+        let beyond = match atomic {
+            false => refused.clone(),
+            true => (422, "bulk.refused".to_owned()),
+        };
+        assert_eq!(answer.refusal(), beyond);
         let answer = post(&world, &bulk(&[item("0.1")], atomic)).await;
         assert_eq!(answer.refusal(), refused, "whoever the recipient");
+    }
+}
+
+/// Without money nothing fails for its recipient, so nothing may tell who there is: not even that
+/// a limit is reached.
+#[actix_web::test]
+async fn a_bulk_without_money_says_the_same_of_anybody() {
+    for atomic in [false, true] {
+        for name in ["bob", "nobody"] {
+            let world = World::new();
+            let mut named = item("0.001");
+            named["recipient"] = json!(name);
+            let answer = post(&world, &bulk(&vec![named; 30], atomic)).await;
+            assert_eq!(answer.status, if atomic { 422 } else { 200 }, "{name}");
+            let answer = post(&world, &bulk(&[item("0.1")], false)).await;
+            assert_eq!(answer.status, 200, "no try was used up by {name}");
+        }
     }
 }
 

@@ -181,6 +181,7 @@ impl Batch for Bulk {
             BulkVerdict::Applied(applied) => applied.as_slice(),
             BulkVerdict::Landed
             | BulkVerdict::Refused { .. }
+            | BulkVerdict::TooManyUnable { .. }
             | BulkVerdict::Replayed { .. }
             | BulkVerdict::KeyReused { .. } => &[],
         };
@@ -209,6 +210,18 @@ impl Batch for Bulk {
                     .filter_map(|(change, _)| change.recipient_account())
                     .filter(can_be_made)
                     .collect()
+            }
+            // Only if few enough are left then.
+            BulkVerdict::TooManyUnable { unable, unseen } => {
+                let unseen = unseen.iter().filter_map(|place| self.changes.get(*place));
+                let accounts = unseen.filter_map(Change::recipient_account);
+                let made: Vec<AccountKey> = accounts.filter(can_be_made).collect();
+                let left = unable.saturating_sub(made.len());
+                if self.unable_max.is_some_and(|max| left <= max) {
+                    made.into_iter().collect()
+                } else {
+                    BTreeSet::new()
+                }
             }
             // Only if everything is paid then.
             BulkVerdict::Refused {
@@ -241,6 +254,7 @@ impl Batch for Bulk {
                 reasons,
                 recipients_unable,
             },
+            BulkVerdict::TooManyUnable { .. } => BulkOutcome::TooManyUnable,
             BulkVerdict::Replayed { results } => BulkOutcome::Replayed { results },
             BulkVerdict::KeyReused { originals, fields } => {
                 BulkOutcome::KeyReused { originals, fields }

@@ -219,6 +219,7 @@ async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice() {
         let bulk = Bulk {
             changes,
             mode,
+            unable_max: None,
             idempotency,
         };
         let ids: Vec<TransferId> = bulk.changes.iter().map(|change| change.next.id()).collect();
@@ -238,6 +239,7 @@ async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice() {
         idempotency: Some(claim_on("refused", &changes)),
         changes,
         mode: BulkMode::Atomic,
+        unable_max: None,
     };
     let refused = stage.eating(1, stage.store.commit_bulk(bulk)).await;
     let told = BulkOutcome::Refused {

@@ -19,6 +19,7 @@ const fn independent(changes: Vec<Change>) -> Bulk {
     Bulk {
         changes,
         mode: BulkMode::Independent,
+        unable_max: None,
         idempotency: None,
     }
 }
@@ -27,6 +28,7 @@ const fn atomic(changes: Vec<Change>) -> Bulk {
     Bulk {
         changes,
         mode: BulkMode::Atomic,
+        unable_max: None,
         idempotency: None,
     }
 }
@@ -200,6 +202,51 @@ pub async fn a_bulk_may_pay_a_thousand_times_from_one_account(harness: &dyn Harn
     let paid = transfers.iter().filter(|t| t.status() == Status::Success);
     assert_eq!((transfers.len(), paid.count()), (1_000, 999));
     assert_eq!(scene.balance(bob).await, (ITEMS_MAX - 1, 0));
+    scene.audit().await;
+}
+
+/// One in which more recipients cannot be paid than it may have leaves nothing, not even its key;
+/// how many cannot is counted only where their senders could pay.
+pub async fn a_bulk_with_too_many_recipients_who_cannot_be_paid_leaves_nothing(
+    harness: &dyn Harness,
+) {
+    let scene = Scene::new(harness).await;
+    let (rich, poor) = (scene.rich_user(100).await, scene.user().await);
+    // Neither has an account yet.
+    let (bob, carol) = (scene.user().await, scene.user().await);
+    let to = |sender: UserId, user: Option<UserId>| {
+        let typed = "nobody".to_owned();
+        let recipient = user.map_or(Recipient::Unknown { typed }, Recipient::Id);
+        build::internal_to(scene.new_transfer(1), sender, recipient).settled_at_once()
+    };
+    let four = |sender: UserId| {
+        let recipients = [Some(bob), None, Some(carol), None];
+        recipients.map(|user| to(sender, user)).to_vec()
+    };
+    let counted = |changes: Vec<Change>, max: usize| Bulk {
+        unable_max: Some(max),
+        ..keyed(independent(changes), "1")
+    };
+    let before = harness.balance(scene.account(rich)).await;
+
+    let refused = counted(four(rich), 1);
+    let ids = ids_of(&refused);
+    assert_eq!(commit(&scene, refused).await, BulkOutcome::TooManyUnable);
+    assert_none_exists(&scene, &ids).await;
+    assert_eq!(harness.balance(scene.account(rich)).await, before);
+
+    let made_now = made(&commit(&scene, counted(four(rich), 2)).await);
+    let paid = made_now.iter().filter(|t| t.status() == Status::Success);
+    assert_eq!(paid.count(), 2, "{made_now:?}");
+    assert_eq!(scene.balance(rich).await, (98, 0));
+
+    let without_money = Bulk {
+        unable_max: Some(0),
+        ..independent(four(poor))
+    };
+    let told = made(&commit(&scene, without_money).await);
+    let reason = Some(Reason::BalanceInsufficient);
+    assert!(told.iter().all(|t| t.reason() == reason), "{told:?}");
     scene.audit().await;
 }
 
@@ -394,8 +441,10 @@ pub async fn bulks_racing_payments_are_covered_or_undone(harness: &dyn Harness) 
                 assert!(transfers.iter().all(|t| t.status() == Status::Success));
             }
             BulkOutcome::Refused { .. } => assert_none_exists(&scene, &ids_of(bulk)).await,
-            BulkOutcome::Replayed { .. } | BulkOutcome::KeyReused { .. } => {
-                panic!("there is no key: {outcome:?}")
+            BulkOutcome::TooManyUnable
+            | BulkOutcome::Replayed { .. }
+            | BulkOutcome::KeyReused { .. } => {
+                panic!("there is neither a limit nor a key: {outcome:?}")
             }
         }
     }

@@ -175,6 +175,37 @@ async fn whoever_waits_or_wants_all_or_none_has_it_settled_in_the_same_commit() 
     }
 }
 
+/// Whether recipients can be paid is known only where the money moves, so a bulk that could fail
+/// more often than its sender may is settled there; whom it names must make no difference.
+#[tokio::test]
+async fn a_bulk_with_more_items_than_tries_is_settled_at_once_whoever_it_names() {
+    for (recipient, items, at_once) in [
+        ("bob", 20, false),
+        ("nobody", 20, false),
+        ("bob", 21, true),
+        ("nobody", 21, true),
+    ] {
+        let mut mocks = mocks();
+        let _spawned = (!at_once).then(|| mocks.one_task());
+        let seen = answers(&mut mocks, |bulk| Ok(made(bulk)));
+        let items = vec![to(recipient, "1"); items];
+        sent(mocks, request(items, false), plain()).await.unwrap();
+        let bulk = seen.lock().unwrap().remove(0);
+        assert_eq!(bulk.unable_max, at_once.then_some(20));
+        let settled = |change: &bursar_domain::Change| change.next.status().is_final();
+        assert!(bulk.changes.iter().all(|change| settled(change) == at_once));
+    }
+}
+
+#[tokio::test]
+async fn a_bulk_in_which_too_many_recipients_fail_is_refused_for_the_limit() {
+    let mut mocks = mocks();
+    answers(&mut mocks, |_| Ok(BulkOutcome::TooManyUnable));
+    let items = vec![to("nobody", "1"); 21];
+    let answer = sent(mocks, request(items, false), plain()).await;
+    assert!(matches!(answer, Err(Error::RateLimited(_))), "{answer:?}");
+}
+
 #[tokio::test]
 async fn all_or_none_with_a_wrong_item_never_reaches_the_store() {
     let items = vec![to("bob", "1"), wrong(), to("alice", "1")];

@@ -88,8 +88,8 @@ async fn a_thousand_transfers_are_one_request() {
         .post_with(BULK, body.clone(), &[key])
         .await
         .ok();
-    assert!(statuses(&made).iter().all(|status| status == "pending"));
-    scene.books.settled().await;
+    // More than may fail are settled where they are made.
+    assert!(statuses(&made).iter().all(|status| status == "success"));
     scene.books.delivered().await;
     for number in 0..ITEMS_MAX {
         let bodies = receiver.bodies(&format!("/{number}"));
