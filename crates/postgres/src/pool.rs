@@ -1,6 +1,6 @@
 //! Connections: how they are made and how long they may be kept waiting.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZero, sync::Arc, thread, time::Duration};
 
 use bursar_ports::StoreError;
 use diesel::ConnectionError;
@@ -12,7 +12,7 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt as _;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::connect::establish;
 
@@ -33,7 +33,11 @@ pub struct PoolConfig {
     pub url: String,
     /// Connections for everything but money transactions, which have their own.
     pub connections_max: usize,
-    /// How long to wait for a free connection.
+    /// How many lists are read at once; at least one, and fewer than there are connections. More
+    /// than there are processors for them only take the processors from each other, and whoever is
+    /// unlucky waits for all of them: with a place in a queue nobody waits long.
+    pub lists_at_once: usize,
+    /// How long to wait for a free connection, or for a list's turn.
     pub wait_ms: u64,
     /// How long one statement may run.
     pub statement_timeout_ms: u32,
@@ -47,6 +51,9 @@ impl PoolConfig {
         Self {
             url: url.into(),
             connections_max: 8,
+            lists_at_once: thread::available_parallelism()
+                .map_or(1, NonZero::get)
+                .saturating_add(1),
             wait_ms: 1_000,
             statement_timeout_ms: 3_000,
             lock_timeout_ms: 1_000,
@@ -123,6 +130,9 @@ impl PoolConfig {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    lists: Arc<Semaphore>,
+    /// How long to wait for a list's turn.
+    wait: Duration,
     /// How long a look-up may take, whether or not the server says anything.
     read_deadline: Duration,
 }
@@ -136,10 +146,28 @@ impl Database {
         let pool = config.pool()?;
         drop(checkout(&pool).await?);
         let statement = Duration::from_millis(config.statement_timeout_ms.into());
+        // What is not a list must always find a connection.
+        let lists = config
+            .lists_at_once
+            .clamp(1, config.connections_max.saturating_sub(1).max(1));
         Ok(Self {
             pool,
+            lists: Arc::new(Semaphore::new(lists)),
+            wait: Duration::from_millis(config.wait_ms),
             read_deadline: statement.saturating_add(READ_GRACE),
         })
+    }
+
+    /// Reads a list when its turn has come; see [`Self::read`].
+    pub(crate) async fn read_list<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let turn = tokio::time::timeout(self.wait, self.lists.acquire()).await;
+        let _turn = turn
+            .map_err(|_elapsed| StoreError::Overloaded)?
+            .map_err(|closed| StoreError::Unavailable(closed.into()))?;
+        self.read(ask).await
     }
 
     /// Runs a look-up on a connection of its own. When a server or the way to it has gone silent,
@@ -188,6 +216,36 @@ pub(crate) async fn checkout(
 mod tests {
     use super::*;
     use crate::testing::TestDatabase;
+
+    /// Lists that keep the database busy are turned away after a while, and nothing else waits.
+    #[tokio::test]
+    async fn lists_wait_for_their_turn_and_nothing_else_waits_for_lists() {
+        let database = TestDatabase::create().await;
+        let config = PoolConfig {
+            connections_max: 2,
+            lists_at_once: 5,
+            wait_ms: 100,
+            ..PoolConfig::new(database.url())
+        };
+        let database = Database::connect(config).await.unwrap();
+        let (busy, done) = tokio::sync::oneshot::channel::<()>();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let first = database.read_list(async move |_| {
+            begun.send(()).unwrap();
+            done.await.unwrap();
+            Ok(())
+        });
+        let meanwhile = async {
+            has_begun.await.unwrap();
+            let second = database.read_list(async |_| Ok(())).await;
+            assert!(matches!(second, Err(StoreError::Overloaded)), "{second:?}");
+            database.read(async |_| Ok(())).await.unwrap();
+            busy.send(()).unwrap();
+        };
+        let (first, ()) = tokio::join!(first, meanwhile);
+        first.unwrap();
+        database.read_list(async |_| Ok(())).await.unwrap();
+    }
 
     #[tokio::test]
     async fn a_connection_outlives_whoever_asked_for_it_first() {

@@ -97,6 +97,8 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// Connections for look-ups and lists.
     pub pool_size: usize,
+    /// How many lists are read at once; none leaves it to the number of processors.
+    pub lists_at_once: Option<usize>,
     /// How many batches of changes may be under way at once.
     pub batchers: usize,
     /// How many changes one batch takes.
@@ -232,6 +234,7 @@ impl DatabaseConfig {
     fn load(read: &mut Reader<'_>) -> Option<Self> {
         let url = read.value(&setting::DATABASE_URL, parse::database_url);
         let pool_size = read.value(&setting::DATABASE_POOL_SIZE, parse::count(1, 200));
+        let lists_at_once = read.optional(&setting::DATABASE_LISTS_AT_ONCE, parse::count(1, 200));
         let batchers = read.value(&setting::DATABASE_BATCHERS, parse::count(1, 8));
         let batch_items = read.value(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 64));
         let queue_items = read.value(&setting::DATABASE_QUEUE_ITEMS, parse::count(1, 1_000_000));
@@ -239,6 +242,7 @@ impl DatabaseConfig {
         Some(Self {
             url: url?,
             pool_size: pool_size?,
+            lists_at_once: lists_at_once?,
             batchers: batchers?,
             batch_items: batch_items?,
             queue_items: queue_items?,

@@ -178,6 +178,7 @@ pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()
 fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
     pool.connections_max = config.pool_size;
+    pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool
 }
 

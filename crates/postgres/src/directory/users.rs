@@ -131,7 +131,7 @@ pub(super) async fn list(
         );
     }
     let rows: Vec<UserRow> = database
-        .read(async move |connection| query.load(connection).await.map_err(unavailable))
+        .read_list(async move |connection| query.load(connection).await.map_err(unavailable))
         .await?;
     let more = rows.len() > limit;
     let users: Result<_, _> = rows.into_iter().take(limit).map(User::try_from).collect();

@@ -27,7 +27,7 @@ pub(super) async fn list_account_history(
 ) -> Result<Vec<Transfer>, StoreError> {
     let page = account_history(&filter);
     let rows = database
-        .read(async move |connection| page.load(connection).await.map_err(unavailable))
+        .read_list(async move |connection| page.load(connection).await.map_err(unavailable))
         .await?;
     read_all(rows)
 }
@@ -56,7 +56,7 @@ pub(super) async fn list_transfers(
         });
     }
     let (rows, total) = database
-        .read(async move |connection| {
+        .read_list(async move |connection| {
             let page = page(ranges.clone(), &filter);
             let rows: Vec<TransferRow> = page.load(connection).await.map_err(unavailable)?;
             let total = match total_of_last_page(&filter, rows.len()) {

@@ -23,7 +23,7 @@ pub(super) async fn list(
     }
     let page = visible(&filter);
     let rows = database
-        .read(async move |connection| page.load(connection).await.map_err(unavailable))
+        .read_list(async move |connection| page.load(connection).await.map_err(unavailable))
         .await?;
     read_all(rows)
 }

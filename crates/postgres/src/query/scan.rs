@@ -48,7 +48,7 @@ pub(super) async fn scan(
     }
     let limit = scan.limit;
     let (mut rows, end) = database
-        .read(async move |connection| slice(connection, plan, limit).await)
+        .read_list(async move |connection| slice(connection, plan, limit).await)
         .await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;

@@ -130,6 +130,17 @@ pub(super) const DATABASE_POOL_SIZE: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const DATABASE_LISTS_AT_ONCE: Setting = Setting {
+    key: "database.lists_at_once",
+    default: Default::Missing("one more than this machine has processors"),
+    form: "lists, 1 to 200",
+    example: "5",
+    help: "How many lists are read at once, the others wait for their turn. More than the database \
+           has processors for make all of them slow, and payments with them. At least one \
+           connection of the pool is never given to a list.",
+    ..PLAIN
+};
+
 pub(super) const DATABASE_BATCHERS: Setting = Setting {
     key: "database.batchers",
     default: Default::Value("2"),
@@ -349,6 +360,7 @@ pub(super) const ALL: &[&Setting] = &[
     &CODE_KEY,
     &DATABASE_URL,
     &DATABASE_POOL_SIZE,
+    &DATABASE_LISTS_AT_ONCE,
     &DATABASE_BATCHERS,
     &DATABASE_BATCH_ITEMS,
     &DATABASE_QUEUE_ITEMS,
