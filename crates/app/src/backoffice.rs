@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     Amount, AssetId, Change, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
-    Operation, Reason, Transfer, TransferId, UserId,
+    Reason, Status, Transfer, TransferId, UserId,
 };
 use bursar_ports::Permission;
 
@@ -83,8 +83,7 @@ impl App {
             by: grant.actor(),
             callback_url,
         };
-        self.finish(request, &command, Operation::Confirm, claim, options.wait)
-            .await
+        self.finish(request, &command, claim, options.wait).await
     }
 
     /// Gives a withdrawal's hold back.
@@ -104,8 +103,7 @@ impl App {
             by: grant.actor(),
             callback_url,
         };
-        self.finish(request, &command, Operation::Cancel, claim, options.wait)
-            .await
+        self.finish(request, &command, claim, options.wait).await
     }
 
     async fn open(
@@ -131,7 +129,6 @@ impl App {
         &self,
         request: FinishRequest,
         command: &Command,
-        operation: Operation,
         claim: Option<IdempotencyClaim>,
         wait: bool,
     ) -> Result<Answer<Transfer>, Error> {
@@ -145,21 +142,19 @@ impl App {
         };
         for _ in 0..STALE_TRIES_MAX {
             let current = self.withdrawal_of(&request).await?;
-            let url = request.callback_url.clone();
+            let tells = request.callback_url.is_some();
             let change = match current.decide(command, self.now()) {
                 Ok(Decision::Apply(change)) => *change,
                 // Nothing to tell and no key to bind.
-                Ok(Decision::AlreadyApplied) if url.is_none() && claim.is_none() => {
+                Ok(Decision::AlreadyApplied) if !tells && claim.is_none() => {
                     return answer(current, false);
                 }
-                Ok(Decision::AlreadyApplied) => current.acknowledge(operation, url, None),
+                Ok(Decision::AlreadyApplied) => current.acknowledge(command, None),
                 Err(illegal) => {
                     if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
                         return answer(transfer, true);
                     }
-                    return Err(self
-                        .refuse_finish(&current, illegal.status, operation, url)
-                        .await);
+                    return Err(self.refuse_finish(&current, illegal.status, command).await);
                 }
             };
             match self.commit_one(change, claim.clone()).await? {
@@ -172,21 +167,12 @@ impl App {
     }
 
     /// Tells the operation's own URL that it was refused; the transfer is untouched.
-    async fn refuse_finish(
-        &self,
-        current: &Transfer,
-        status: bursar_domain::Status,
-        operation: Operation,
-        url: Option<String>,
-    ) -> Error {
+    async fn refuse_finish(&self, current: &Transfer, status: Status, command: &Command) -> Error {
         let conflict = Conflict::of(status);
-        if url.is_some() {
-            let details = Some(conflict.message().to_owned());
+        let told = current.acknowledge(command, Some(conflict.message().to_owned()));
+        if !told.callbacks.is_empty() {
             // The status is final, so this can be refused no more than it can be stale.
-            if let Err(error) = self
-                .commit_one(current.acknowledge(operation, url, details), None)
-                .await
-            {
+            if let Err(error) = self.commit_one(told, None).await {
                 return error;
             }
         }

@@ -140,6 +140,7 @@ pub(crate) mod tests {
             id: Uuid::from_u128(1),
             lease: LeaseToken(Uuid::from_u128(2)),
             url: "https://example.com/callbacks".to_owned(),
+            subscriber: transfer.subscriber(),
             operation: Operation::Settle,
             status: transfer.status(),
             error: None,

@@ -78,6 +78,7 @@ impl CallbackPass {
                 webhook_id: callback.id.to_string(),
                 at: begun,
                 body: callback_body::render(&callback, &self.keyring),
+                secrets: vec![],
             })
             .await;
         let ended = self.clock.now();

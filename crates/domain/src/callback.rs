@@ -1,6 +1,10 @@
 //! Callbacks as they are decided: which URL hears of which state.
 
-use crate::Status;
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::{ActorId, Status, UserId};
 
 /// What made a callback due. One delivery per (transfer, operation, URL).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +50,38 @@ impl Operation {
     }
 }
 
+/// Who gave a callback's URL: whose secret signs it, and whose share of all deliveries it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subscriber {
+    /// A user, by whichever of its credentials.
+    User(UserId),
+    /// A client of the back office.
+    Client(ActorId),
+}
+
+impl Subscriber {
+    /// The subscriber with this name, as [`fmt::Display`] writes it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (kind, who) = name.split_once(':')?;
+        match kind {
+            "user" => Uuid::try_parse(who)
+                .ok()
+                .map(|id| Self::User(UserId::new(id))),
+            "client" if !who.is_empty() => Some(Self::Client(ActorId::new(who))),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user:{user}"),
+            Self::Client(client) => write!(f, "client:{}", client.as_str()),
+        }
+    }
+}
+
 /// A callback that becomes due with a change. Everything else in its body comes from the transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackDraft {
@@ -53,6 +89,8 @@ pub struct CallbackDraft {
     pub operation: Operation,
     /// Where it goes.
     pub url: String,
+    /// Who gave the URL.
+    pub subscriber: Subscriber,
     /// The status that its body tells.
     pub status: Status,
     /// What `ErrorDetails` says; none when all went well.

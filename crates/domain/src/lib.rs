@@ -35,7 +35,7 @@ pub use amount::{Amount, AmountOverflow, DecimalAmount, ExcessPrecision, ParseAm
 pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
 pub use bigdecimal::BigDecimal;
 pub use bulk::{Bulk, BulkClaim, BulkMode, ItemRefusal, ItemResult, RefusedField};
-pub use callback::{CallbackDraft, Operation};
+pub use callback::{CallbackDraft, Operation, Subscriber};
 pub use change::{Change, Commit, Decision, Expected, IllegalTransition, OnRefusal, Premise};
 pub use deposit::DepositState;
 pub use idempotency::{

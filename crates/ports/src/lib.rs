@@ -34,7 +34,7 @@ pub use credentials::{
 pub use directory::{Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use ids::IdSource;
-pub use notifier::{Delivered, Notification, Notifier, Undelivered};
+pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
 pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,

@@ -1,7 +1,19 @@
 //! Carrying a callback to its receiver.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use bursar_domain::Timestamp;
+
+/// A secret that signs callbacks (Standard Webhooks): 32 random bytes, never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackSecret(pub [u8; 32]);
+
+impl fmt::Debug for CallbackSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallbackSecret(..)")
+    }
+}
 
 /// One POST to a customer's URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +26,8 @@ pub struct Notification {
     pub at: Timestamp,
     /// The JSON body, to the byte.
     pub body: String,
+    /// What signs it: during a rotation the new secret and the old one.
+    pub secrets: Vec<CallbackSecret>,
 }
 
 /// The receiver took it: a 2xx answer.

@@ -1,7 +1,7 @@
 //! Callbacks that are due, written by the transaction that made them due.
 
 use async_trait::async_trait;
-use bursar_domain::{Operation, Status, Timestamp, Transfer};
+use bursar_domain::{Operation, Status, Subscriber, Timestamp, Transfer};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -20,6 +20,8 @@ pub struct ClaimedCallback {
     pub lease: LeaseToken,
     /// Where it goes.
     pub url: String,
+    /// Who gave the URL, and whose secret signs.
+    pub subscriber: Subscriber,
     /// What made it due.
     pub operation: Operation,
     /// The status that its body tells.

@@ -26,7 +26,7 @@ mod record;
 use std::{collections::HashMap, fmt};
 
 use async_trait::async_trait;
-use bursar_domain::{Operation, Status, Timestamp, Transfer};
+use bursar_domain::{Operation, Status, Subscriber, Timestamp, Transfer};
 use bursar_ports::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, StoreError};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -156,7 +156,11 @@ fn read_claim(
 ) -> Result<ClaimedCallback, StoreError> {
     let id = candidate.id;
     let fault = |column: &str| inconsistent("callbacks", format!("id {id}: {column}"));
-    let transfer = transfer.ok_or_else(|| fault("transfer_id"))?;
+    let transfer = Transfer::try_from(transfer.ok_or_else(|| fault("transfer_id"))?)?;
+    let subscriber = match candidate.subscriber.as_str() {
+        "" => transfer.subscriber(),
+        name => Subscriber::from_name(name).ok_or_else(|| fault("subscriber"))?,
+    };
     Ok(ClaimedCallback {
         id,
         lease,
@@ -164,7 +168,8 @@ fn read_claim(
         status: Status::from_name(&candidate.status).ok_or_else(|| fault("status"))?,
         attempts: u32::try_from(candidate.attempts).map_err(|_| fault("attempts"))?,
         url: candidate.url,
+        subscriber,
         error: candidate.error,
-        transfer: Transfer::try_from(transfer)?,
+        transfer,
     })
 }

@@ -168,6 +168,7 @@ diesel::table! {
         created_at -> Timestamptz,
         next_attempt_at -> Nullable<Timestamptz>,
         lease -> Nullable<Uuid>,
+        subscriber -> Text,
     }
 }
 

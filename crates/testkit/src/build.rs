@@ -102,6 +102,22 @@ pub fn confirm() -> Command {
     }
 }
 
+/// Confirms, and tells this URL.
+pub fn confirm_telling(url: &str) -> Command {
+    Command::Confirm {
+        by: ActorId::new("confirmer"),
+        callback_url: Some(url.to_owned()),
+    }
+}
+
+/// Cancels, and tells this URL.
+pub fn cancel_telling(url: &str) -> Command {
+    Command::Cancel {
+        by: ActorId::new("canceller"),
+        callback_url: Some(url.to_owned()),
+    }
+}
+
 /// Cancels, without a callback URL.
 pub fn cancel() -> Command {
     Command::Cancel {

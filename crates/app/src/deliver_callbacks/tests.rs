@@ -111,6 +111,7 @@ async fn the_notifier_gets_the_url_the_constant_id_the_time_and_the_body() {
             webhook_id: "00000000-0000-0000-0000-000000000001".to_owned(),
             at: at(1),
             body: callback_body::render(&claimed(3), &keyring()),
+            secrets: vec![],
         }))
         .times(1)
         .return_const(Ok(Delivered { http_status: 200 }));

@@ -32,6 +32,7 @@ fn notification(url: String) -> Notification {
         webhook_id: "0199a1c6-7f00-7000-8000-000000000001".to_owned(),
         at: Timestamp::parse("2023-01-15T14:30:15.999999Z").unwrap(),
         body: BODY.to_owned(),
+        secrets: vec![],
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     AccountKey, ActorId, Amount, Body, CallbackDraft, Change, Decision, Expected,
-    IllegalTransition, Kind, OnRefusal, Operation, Posting, Premise, Reason, Status, Timestamp,
-    Transfer,
+    IllegalTransition, Kind, OnRefusal, Operation, Posting, Premise, Reason, Status, Subscriber,
+    Timestamp, Transfer,
 };
 
 /// What somebody wants to happen to a transfer.
@@ -51,10 +51,11 @@ impl Command {
         }
     }
 
-    fn callback_url(&self) -> Option<&String> {
+    /// The operation's own URL, and who gave it.
+    fn callback(&self) -> Option<(&String, &ActorId)> {
         match self {
-            Self::Confirm { callback_url, .. } | Self::Cancel { callback_url, .. } => {
-                callback_url.as_ref()
+            Self::Confirm { callback_url, by } | Self::Cancel { callback_url, by } => {
+                callback_url.as_ref().map(|url| (url, by))
             }
             Self::Settle | Self::Fail { .. } => None,
         }
@@ -118,21 +119,18 @@ impl Transfer {
 
     /// Callbacks without a change: the result of a confirm or cancel that was repeated (no
     /// `error`) or refused, to a URL that has not heard it. Also what binds a key to a repetition.
-    pub fn acknowledge(
-        &self,
-        operation: Operation,
-        url: Option<String>,
-        error: Option<String>,
-    ) -> Change {
+    pub fn acknowledge(&self, command: &Command, error: Option<String>) -> Change {
         let status = if error.is_some() {
             Status::Failed
         } else {
             self.status()
         };
-        let callbacks = url
-            .map(|url| CallbackDraft {
-                operation,
-                url,
+        let callbacks = command
+            .callback()
+            .map(|(url, by)| CallbackDraft {
+                operation: command.operation(),
+                url: url.clone(),
+                subscriber: self.subscriber_of(url, by),
                 status,
                 error,
             })
@@ -155,7 +153,7 @@ impl Transfer {
         parts.body = body;
         let next = Self(parts);
         let (premises, postings, on_refusal) = self.consequences(next.status());
-        let callbacks = next.callbacks(command.operation(), command.callback_url());
+        let callbacks = next.callbacks(command.operation(), command.callback());
         Change {
             expected: Expected::At(self.0.version),
             next,
@@ -232,19 +230,42 @@ impl Transfer {
     pub(super) fn callbacks(
         &self,
         operation: Operation,
-        other: Option<&String>,
+        other: Option<(&String, &ActorId)>,
     ) -> Vec<CallbackDraft> {
         let own = self.0.callback_url.as_ref();
-        let second = other.filter(|url| Some(*url) != own);
+        let second = other.filter(|(url, _)| Some(*url) != own);
         let error = self.reason().map(|reason| reason.message().to_owned());
-        own.into_iter()
+        own.map(|url| (url, &self.0.created_by))
+            .into_iter()
             .chain(second)
-            .map(|url| CallbackDraft {
+            .map(|(url, by)| CallbackDraft {
                 operation,
                 url: url.clone(),
+                subscriber: self.subscriber_of(url, by),
                 status: self.status(),
                 error: error.clone(),
             })
             .collect()
+    }
+
+    /// Who gave the transfer's own URL.
+    pub fn subscriber(&self) -> Subscriber {
+        self.subscriber_by(&self.0.created_by)
+    }
+
+    /// Who gave a URL: the transfer's own its creator, another one whoever asked for the operation.
+    fn subscriber_of(&self, url: &String, by: &ActorId) -> Subscriber {
+        if self.0.callback_url.as_ref() == Some(url) {
+            self.subscriber()
+        } else {
+            self.subscriber_by(by)
+        }
+    }
+
+    fn subscriber_by(&self, actor: &ActorId) -> Subscriber {
+        match &self.0.body {
+            Body::Internal { sender, .. } => Subscriber::User(*sender),
+            Body::Deposit { .. } | Body::Withdrawal { .. } => Subscriber::Client(actor.clone()),
+        }
     }
 }

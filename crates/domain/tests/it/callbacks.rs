@@ -1,7 +1,8 @@
 //! Which URL hears of what.
 
 use bursar_domain::{
-    CallbackDraft, Change, Command, Expected, Operation, Reason, Recipient, Status, Transfer,
+    ActorId, CallbackDraft, Change, Command, Expected, Operation, Reason, Recipient, Status,
+    Subscriber, Transfer,
 };
 
 use crate::sample::{
@@ -16,10 +17,19 @@ fn paid(fee: i128) -> Change {
     payment_with_fee(new(1, 100, fee), ALICE, Recipient::Id(BOB))
 }
 
+/// What a URL hears: a sender's own, the back office's, or another one of an operation.
 fn draft(operation: Operation, url: &str, status: Status, error: Option<Reason>) -> CallbackDraft {
+    let client = |name: &str| Subscriber::Client(ActorId::new(name));
+    let subscriber = match (url, operation) {
+        _ if matches!(status, Status::Success | Status::Rejected) => Subscriber::User(ALICE),
+        (OTHER_HOOK, Operation::Confirm) => client("confirmer"),
+        (OTHER_HOOK, Operation::Cancel) => client("canceller"),
+        _ => client("operator"),
+    };
     CallbackDraft {
         operation,
         url: url.to_owned(),
+        subscriber,
         status,
         error: error.map(|reason| reason.message().to_owned()),
     }
@@ -110,18 +120,17 @@ fn an_operations_own_url_hears_of_it_too_and_equal_urls_hear_once() {
 #[test]
 fn an_acknowledgement_tells_and_changes_nothing() {
     let done = step(&withdrawal(1, 100, 0).next, &confirm(None)).next;
-    let url = Some(OTHER_HOOK.to_owned());
-    let repeated = done.acknowledge(Operation::Confirm, url.clone(), None);
+    let repeated = done.acknowledge(&confirm(Some(OTHER_HOOK)), None);
     let told = draft(Operation::Confirm, OTHER_HOOK, Status::Completed, None);
     assert_eq!(repeated.callbacks, [told]);
     let error = Some("It is completed.".to_owned());
-    let refused = done.acknowledge(Operation::Cancel, url, error.clone());
+    let refused = done.acknowledge(&cancel(Some(OTHER_HOOK)), error.clone());
     let told = CallbackDraft {
         error,
         ..draft(Operation::Cancel, OTHER_HOOK, Status::Failed, None)
     };
     assert_eq!(refused.callbacks, [told]);
-    let silent = done.acknowledge(Operation::Confirm, None, None);
+    let silent = done.acknowledge(&confirm(None), None);
     assert_eq!(silent.callbacks, []);
     for change in [repeated, refused, silent] {
         assert_eq!(change.next, done);

@@ -1,8 +1,6 @@
 //! Versions, entries, and changes that come twice.
 
-use bursar_domain::{
-    Entry, Expected, Operation, Recipient, Status, TransferId, Version, ledger::Verdict,
-};
+use bursar_domain::{Entry, Expected, Recipient, Status, TransferId, Version, ledger::Verdict};
 
 use crate::sample::{
     ALICE, BOB, NOW, account, applied, balance, books_with, cancel, confirm, deposit, fees, id,
@@ -79,11 +77,9 @@ fn one_batch_may_take_a_transfer_through_its_whole_life() {
     let mut books = books_with(100);
     let open = withdrawal(1, 40, 2);
     let done = step(&open.next, &confirm(None));
-    let told = done.next.acknowledge(
-        Operation::Confirm,
-        Some("https://example.com".to_owned()),
-        None,
-    );
+    let told = done
+        .next
+        .acknowledge(&confirm(Some("https://example.com")), None);
     let verdicts = settle_all(&mut books, vec![open, done, told]);
     let versions: Vec<i32> = verdicts
         .into_iter()
@@ -99,8 +95,8 @@ fn an_acknowledgement_writes_callbacks_and_nothing_else() {
     let open = applied(settle(&mut books, withdrawal(1, 40, 0))).next;
     let done = applied(settle(&mut books, step(&open, &confirm(None)))).next;
     let before = books.clone();
-    let url = Some("https://example.com/again".to_owned());
-    let repeated = done.acknowledge(Operation::Confirm, url.clone(), None);
+    let url = Some("https://example.com/again");
+    let repeated = done.acknowledge(&confirm(url), None);
     let written = applied(settle(&mut books, repeated.clone()));
     assert_eq!(written.next, done, "neither version nor time changes");
     assert_eq!(
@@ -110,7 +106,7 @@ fn an_acknowledgement_writes_callbacks_and_nothing_else() {
     assert_eq!(books.accounts, before.accounts);
     assert_eq!(books.versions, before.versions);
 
-    let late = open.acknowledge(Operation::Cancel, url, Some("no".to_owned()));
+    let late = open.acknowledge(&cancel(url), Some("no".to_owned()));
     let current = Some(done.version());
     assert_eq!(settle(&mut books, late), Verdict::Stale { current });
 }

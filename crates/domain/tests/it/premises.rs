@@ -1,8 +1,8 @@
 //! What the ledger refuses, in which order, and what a refusal leaves behind.
 
 use bursar_domain::{
-    Amount, CallbackDraft, Command, Operation, Reason, Recipient, Status, UserStatus, Version,
-    ledger::Verdict,
+    ActorId, Amount, CallbackDraft, Command, Operation, Reason, Recipient, Status, Subscriber,
+    UserStatus, Version, ledger::Verdict,
 };
 
 use crate::sample::{
@@ -105,13 +105,18 @@ fn a_recorded_refusal_ends_the_transfer_and_its_callbacks_say_so() {
         books.versions.get(&pending.id()),
         Some(&Version::FIRST.next())
     );
-    let told = |status, reason: Reason| CallbackDraft {
+    let told = |subscriber, status, reason: Reason| CallbackDraft {
         operation: Operation::Settle,
         url: HOOK.to_owned(),
+        subscriber,
         status,
         error: Some(reason.message().to_owned()),
     };
-    let expected = told(Status::Rejected, Reason::RecipientUnavailable);
+    let expected = told(
+        Subscriber::User(ALICE),
+        Status::Rejected,
+        Reason::RecipientUnavailable,
+    );
     assert_eq!(rejected.callbacks, [expected]);
     assert_eq!(balance(&books, ALICE), (100, 0));
 
@@ -119,7 +124,8 @@ fn a_recorded_refusal_ends_the_transfer_and_its_callbacks_say_so() {
     set_status(&mut books, ALICE, UserStatus::Terminated);
     let failed = applied(settle(&mut books, step(&pending, &Command::Settle)));
     assert_eq!(failed.next.reason(), Some(Reason::AccountTerminated));
-    let expected = told(Status::Failed, Reason::AccountTerminated);
+    let client = Subscriber::Client(ActorId::new("operator"));
+    let expected = told(client, Status::Failed, Reason::AccountTerminated);
     assert_eq!(failed.callbacks, [expected]);
     assert_eq!(failed.entries, []);
     assert_eq!(balance(&books, ALICE), (100, 0));

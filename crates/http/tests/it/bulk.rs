@@ -406,9 +406,10 @@ async fn recipients_who_cannot_be_paid_count_one_by_one() {
         // Five tries are left; a bulk that would go beyond them uses them up.
         let answer = post(&world, &bulk(&many(6), atomic)).await;
         let refused = (429, "rate_limit.failed_recipients".to_owned());
-        let beyond = match atomic {
-            false => refused.clone(),
-            true => (422, "bulk.refused".to_owned()),
+        let beyond = if atomic {
+            (422, "bulk.refused".to_owned())
+        } else {
+            refused.clone()
         };
         assert_eq!(answer.refusal(), beyond);
         let answer = post(&world, &bulk(&[item("0.1")], atomic)).await;

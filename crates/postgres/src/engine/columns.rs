@@ -89,6 +89,7 @@ pub(super) struct CallbackColumns<'a> {
     operations: Vec<&'a str>,
     urls: Vec<&'a str>,
     url_digests: Vec<Vec<u8>>,
+    subscribers: Vec<String>,
     statuses: Vec<&'a str>,
     errors: Vec<Option<&'a str>>,
     created: Vec<At>,
@@ -104,6 +105,7 @@ impl<'a> CallbackColumns<'a> {
         self.urls.push(&draft.url);
         self.url_digests
             .push(Sha256::digest(draft.url.as_bytes()).to_vec());
+        self.subscribers.push(draft.subscriber.to_string());
         self.statuses.push(draft.status.as_str());
         self.errors.push(draft.error.as_deref());
         self.created.push(At(at));
@@ -116,6 +118,7 @@ impl<'a> CallbackColumns<'a> {
             operations: &self.operations,
             urls: &self.urls,
             url_digests: &self.url_digests,
+            subscribers: &self.subscribers,
             statuses: &self.statuses,
             errors: &self.errors,
             created: &self.created,

@@ -73,7 +73,7 @@ impl QueryFragment<Pg> for LockFamilies {
                  AND m.state = 'pending' \
                GROUP BY m.transfer_id, m.url_digest, d.due_at \
              ) \
-             SELECT c.id, c.transfer_id, c.url_digest, c.url, c.operation, c.status, c.error, \
+             SELECT c.id, c.transfer_id, c.url_digest, c.url, c.subscriber, c.operation, c.status, c.error, \
                c.attempts, c.created_at, c.next_attempt_at, c.lease, f.due_at, f.members \
              FROM families AS f \
              JOIN book_main.callbacks AS c \
@@ -90,6 +90,7 @@ impl Query for LockFamilies {
         SqlUuid,
         BigInt,
         Bytea,
+        Text,
         Text,
         Text,
         Text,
@@ -112,6 +113,7 @@ pub(super) struct Candidate {
     pub(super) transfer_id: i64,
     url_digest: Vec<u8>,
     pub(super) url: String,
+    pub(super) subscriber: String,
     pub(super) operation: String,
     pub(super) status: String,
     pub(super) error: Option<String>,

@@ -103,7 +103,7 @@ async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
         let paid = committed(scene.commit(Commit::new(paid)).await);
         // What `App::refuse_finish` commits for a cancel that comes too late.
         let error = Some("The transfer is already completed.".to_owned());
-        let refused = paid.acknowledge(Operation::Cancel, Some(URL.to_owned()), error);
+        let refused = paid.acknowledge(&build::cancel_telling(URL), error);
         committed(scene.commit(Commit::new(refused)).await);
 
         let outbox = PgOutbox::new(scene.connections.clone());

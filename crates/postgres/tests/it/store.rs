@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Timestamp, TransferId, User,
-    UserId, UserStatus,
+    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Subscriber, Timestamp,
+    TransferId, User, UserId, UserStatus,
 };
 use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
 use bursar_postgres::{
@@ -155,7 +155,7 @@ impl Harness for PgHarness {
         let rows = self
             .client
             .query(
-                "SELECT operation, url, status, error FROM book_main.callbacks \
+                "SELECT operation, url, subscriber, status, error FROM book_main.callbacks \
                  WHERE transfer_id = $1",
                 &[&transfer.get()],
             )
@@ -165,6 +165,7 @@ impl Harness for PgHarness {
             .map(|row| CallbackDraft {
                 operation: Operation::from_name(row.get("operation")).unwrap(),
                 url: row.get("url"),
+                subscriber: Subscriber::from_name(row.get("subscriber")).unwrap(),
                 status: Status::from_name(row.get("status")).unwrap(),
                 error: row.get("error"),
             })

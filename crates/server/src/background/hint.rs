@@ -79,7 +79,7 @@ impl TransferStore for HintingStore {
 
 #[cfg(test)]
 mod tests {
-    use bursar_domain::{CallbackDraft, Operation, Status, Timestamp, UserId};
+    use bursar_domain::{ActorId, CallbackDraft, Operation, Status, Subscriber, Timestamp, UserId};
     use bursar_ports::MockTransferStore;
     use bursar_testkit::build;
     use futures_util::FutureExt;
@@ -98,6 +98,7 @@ mod tests {
         commit.change.callbacks.push(CallbackDraft {
             operation: Operation::Create,
             url: "https://example.com/".to_owned(),
+            subscriber: Subscriber::Client(ActorId::new("creator")),
             status: Status::Pending,
             error: None,
         });

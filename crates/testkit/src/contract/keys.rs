@@ -198,7 +198,7 @@ pub async fn a_repetition_without_change_binds_its_key(harness: &dyn Harness) {
     let open = scene.commit_one(Commit::new(change)).await;
     let done = scene.step(&open, &build::confirm()).await;
     let key = build::claim("op", "withdraw-confirm", "key-3", &[("transferId", "1")]);
-    let repeat = done.acknowledge(bursar_domain::Operation::Confirm, None, None);
+    let repeat = done.acknowledge(&build::confirm(), None);
     let bound = scene
         .commit_one(build::keyed(repeat.clone(), key.clone()))
         .await;

@@ -217,11 +217,11 @@ pub async fn a_callback_is_due_once_per_operation_and_url(harness: &dyn Harness)
         .await;
     let done = scene.step(&open, &build::confirm()).await;
     for url in [own, other, own, other] {
-        let change = done.acknowledge(Operation::Confirm, Some(url.to_owned()), None);
+        let change = done.acknowledge(&build::confirm_telling(url), None);
         assert_eq!(scene.commit_one(Commit::new(change)).await, done);
     }
     let error = Some("already completed".to_owned());
-    let refused = done.acknowledge(Operation::Cancel, Some(other.to_owned()), error.clone());
+    let refused = done.acknowledge(&build::cancel_telling(other), error.clone());
     let batch = vec![Commit::new(refused.clone()), Commit::new(refused)];
     scene.commit(batch).await;
 

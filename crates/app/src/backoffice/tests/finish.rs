@@ -1,8 +1,8 @@
 //! Confirming and cancelling: who may, what is found, and what the state forbids.
 
 use bursar_domain::{
-    ActorId, CallbackDraft, Change, Expected, Fingerprint, OnRefusal, Reason, Status,
-    ledger::StoredClaim,
+    ActorId, CallbackDraft, Change, Expected, Fingerprint, OnRefusal, Operation, Reason, Status,
+    Subscriber, ledger::StoredClaim,
 };
 use bursar_ports::StoreError;
 use bursar_testkit::build;
@@ -215,6 +215,7 @@ async fn the_refused_operation_s_own_url_hears_of_it_and_the_transfer_is_untouch
             let told = CallbackDraft {
                 operation: finish.operation(),
                 url: URL.to_owned(),
+                subscriber: Subscriber::Client(ActorId::new("credential-1")),
                 status: Status::Failed,
                 error: Some(conflict.message().to_owned()),
             };

@@ -1,6 +1,6 @@
 //! Confirming and cancelling: what is committed and every outcome of it.
 
-use bursar_domain::{CallbackDraft, Commit, Reason, Status};
+use bursar_domain::{ActorId, CallbackDraft, Commit, Reason, Status, Subscriber};
 use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
 
@@ -47,6 +47,7 @@ async fn the_operation_s_url_hears_of_its_result() {
         let told = CallbackDraft {
             operation: finish.operation(),
             url: URL.to_owned(),
+            subscriber: Subscriber::Client(ActorId::new("credential-1")),
             status: finish.ends_as(),
             error: None,
         };
@@ -93,7 +94,7 @@ async fn a_repetition_with_a_url_acknowledges_and_moves_nothing() {
             .unwrap();
         assert_eq!(answer.transfer, done);
         assert!(!answer.replayed);
-        let told = done.acknowledge(finish.operation(), Some(URL.to_owned()), None);
+        let told = done.acknowledge(&finish.command(Some(URL)), None);
         assert_eq!(told.callbacks[0].status, finish.ends_as());
         assert_eq!(commits.only(), Commit::new(told));
     }
@@ -109,10 +110,7 @@ async fn a_repetition_with_a_key_binds_it_and_moves_nothing() {
         assert_eq!(answer.transfer, done);
         let commit = commits.only();
         assert!(commit.idempotency.is_some());
-        assert_eq!(
-            commit.change,
-            done.acknowledge(finish.operation(), None, None)
-        );
+        assert_eq!(commit.change, done.acknowledge(&finish.command(None), None));
         assert_eq!(commit.change.callbacks, vec![]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a request claims of its idempotency key (contract §0).
 
-use bursar_domain::{FieldValue, Fingerprint};
+use bursar_domain::{FieldValue, Fingerprint, Operation};
 use bursar_testkit::build;
 
 use super::super::*;

@@ -224,7 +224,10 @@ async fn what_was_asked_is_what_is_committed() {
         Body::Withdrawal { user, state }
     );
     assert_eq!(withdrawal.callbacks.len(), 1);
-    assert_eq!(withdrawal.callbacks[0].operation, Operation::Create);
+    assert_eq!(
+        withdrawal.callbacks[0].operation,
+        bursar_domain::Operation::Create
+    );
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ fn callback(url: &'static str) -> ClaimedCallback {
         id: id(url),
         lease: LeaseToken(Uuid::from_u128(1)),
         url: url.to_owned(),
+        subscriber: change.next.subscriber(),
         operation: Operation::Settle,
         status: Status::Completed,
         error: None,

@@ -1,0 +1,1 @@
+ALTER TABLE book_main.callbacks DROP COLUMN subscriber;
