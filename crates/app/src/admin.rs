@@ -1,11 +1,13 @@
 //! Administration (contract §4): assets, users, rates, credentials, balances and the whole story
 //! of a transfer.
 
+mod callback_secrets;
 mod credentials;
 mod directory;
 mod story;
 mod transfers;
 
+pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
 pub use story::TransferStory;
 pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, Clock, CredentialStore, Directory, IdSource, RateLimiter, ReplayGuard, Tasks,
-    TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, CallbackSecrets, Clock, CredentialStore, Directory, IdSource, RateLimiter,
+    ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct Ports {
     pub address_book: Arc<dyn AddressBook>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
+    /// What signs callbacks.
+    pub callback_secrets: Arc<dyn CallbackSecrets>,
     /// Tokens of another issuer; none when they are not accepted.
     pub token_verifier: Option<Arc<dyn TokenVerifier>>,
     /// The time.

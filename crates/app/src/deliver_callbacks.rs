@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use bursar_domain::Timestamp;
 use bursar_ports::{
-    AttemptRecord, ClaimedCallback, Clock, Delivered, IdSource, Notification, Notifier, Outbox,
-    StoreError, Undelivered, Verdict,
+    AttemptRecord, CallbackSecrets, ClaimedCallback, Clock, Delivered, IdSource, Notification,
+    Notifier, Outbox, StoreError, Undelivered, Verdict,
 };
 
-use crate::{Keyring, callback_body};
+use crate::{Keyring, callback_body, callback_secret::signing_secrets};
 
 /// How long a claim holds: well above what an attempt may take.
 const LEASE_MS: i64 = 30_000;
@@ -44,11 +44,13 @@ pub struct CallbackPass {
     pub outbox: Arc<dyn Outbox>,
     /// Who carries them.
     pub notifier: Arc<dyn Notifier>,
+    /// What signs them.
+    pub secrets: Arc<dyn CallbackSecrets>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for the jitter.
     pub ids: Arc<dyn IdSource>,
-    /// Makes the codes of internal transfers.
+    /// Opens the secrets, and makes the codes of internal transfers.
     pub keyring: Arc<Keyring>,
 }
 
@@ -67,20 +69,11 @@ impl CallbackPass {
     /// Tries a claimed callback once and records what came of it.
     ///
     /// # Errors
-    /// [`StoreError`] when the attempt cannot be recorded; the callback is then tried again once
-    /// its claim has run out.
+    /// [`StoreError`] when the secrets cannot be read or the attempt not be recorded; the callback
+    /// is then tried again once its claim has run out.
     pub async fn deliver(&self, callback: ClaimedCallback) -> Result<(), StoreError> {
         let begun = self.clock.now();
-        let outcome = self
-            .notifier
-            .notify(Notification {
-                url: callback.url.clone(),
-                webhook_id: callback.id.to_string(),
-                at: begun,
-                body: callback_body::render(&callback, &self.keyring),
-                secrets: vec![],
-            })
-            .await;
+        let outcome = self.attempt(&callback, begun).await?;
         let ended = self.clock.now();
         let verdict = self.verdict(outcome, callback.attempts, ended);
         let (http_status, word) = match outcome {
@@ -109,6 +102,29 @@ impl CallbackPass {
         Ok(())
     }
 
+    /// POSTs a callback, unless there is nothing to sign it with: receivers who verify would take
+    /// it for somebody else's.
+    async fn attempt(
+        &self,
+        callback: &ClaimedCallback,
+        at: Timestamp,
+    ) -> Result<Result<Delivered, Undelivered>, StoreError> {
+        let (secrets, ids) = (&*self.secrets, &*self.ids);
+        let subscriber = &callback.subscriber;
+        let secrets = signing_secrets(secrets, &self.keyring, ids, subscriber, at).await?;
+        if secrets.is_empty() {
+            return Ok(Err(Undelivered::Unsigned));
+        }
+        let notification = Notification {
+            url: callback.url.clone(),
+            webhook_id: callback.id.to_string(),
+            at,
+            body: callback_body::render(callback, &self.keyring),
+            secrets,
+        };
+        Ok(self.notifier.notify(notification).await)
+    }
+
     fn verdict(
         &self,
         outcome: Result<Delivered, Undelivered>,
@@ -125,7 +141,8 @@ impl CallbackPass {
                 Undelivered::Timeout
                 | Undelivered::Connect
                 | Undelivered::Broken
-                | Undelivered::Forbidden,
+                | Undelivered::Forbidden
+                | Undelivered::Unsigned,
             ) => None,
         };
         match wait_ms(attempts_before, retry_after_ms, self.ids.random_bytes()) {
@@ -141,7 +158,8 @@ const fn status_of(undelivered: Undelivered) -> Option<u16> {
         Undelivered::Timeout
         | Undelivered::Connect
         | Undelivered::Broken
-        | Undelivered::Forbidden => None,
+        | Undelivered::Forbidden
+        | Undelivered::Unsigned => None,
     }
 }
 

@@ -115,6 +115,8 @@ pub enum Missing {
     Token,
     /// An access key.
     AccessKey,
+    /// A callback secret.
+    CallbackSecret,
     /// A rate.
     Rate,
     /// An entry of the caller's address book.
@@ -123,13 +125,14 @@ pub enum Missing {
 
 impl Missing {
     /// Everything that may be missing.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::User,
         Self::Asset,
         Self::Currency,
         Self::Transfer,
         Self::Token,
         Self::AccessKey,
+        Self::CallbackSecret,
         Self::Rate,
         Self::AddressBookEntry,
     ];
@@ -148,6 +151,7 @@ impl Missing {
             Self::Transfer => "transfer.unknown",
             Self::Token => "token.unknown",
             Self::AccessKey => "access_key.unknown",
+            Self::CallbackSecret => "callback_secret.unknown",
             Self::Rate => "rate.unknown",
             Self::AddressBookEntry => "address_book_code.unknown",
         }
@@ -162,6 +166,7 @@ impl Missing {
             Self::Transfer => "The transfer",
             Self::Token => "The token",
             Self::AccessKey => "The access key",
+            Self::CallbackSecret => "The callback secret",
             Self::Rate => "The rate",
             Self::AddressBookEntry => "The address-book entry",
         }

@@ -10,6 +10,7 @@ mod app;
 mod authenticate;
 mod backoffice;
 mod callback_body;
+mod callback_secret;
 mod callback_url;
 mod commit;
 mod credential_tries;
@@ -29,12 +30,13 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedToken, NewAccessKey, NewToken,
-    TransferSearch, TransferStory,
+    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
+    NewAccessKey, NewCallbackSecret, NewToken, TransferSearch, TransferStory,
 };
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};
 pub use backoffice::{FinishRequest, OpenRequest};
+pub use callback_secret::{callback_secret_text, read_callback_secret};
 pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use commit::{Answer, Options};
 pub use credential_tries::CredentialTry;

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bursar_ports::{IdSource, SealedRecord, SealedSecrets, StoreError};
+use bursar_ports::{IdSource, SealedRecord, SealedSecrets, SecretOwner, StoreError};
 
 use crate::{Keyring, SealError};
 
@@ -31,9 +31,8 @@ pub struct Resealed {
     pub resealed: u64,
     /// Somebody else changed or revoked them meanwhile.
     pub changed_meanwhile: u64,
-    /// The access keys whose secret cannot be decrypted, for want of its key or because it was
-    /// tampered with.
-    pub unreadable: Vec<String>,
+    /// Whose secret cannot be decrypted, for want of its key or because it was tampered with.
+    pub unreadable: Vec<SecretOwner>,
 }
 
 impl ResealPass {
@@ -59,10 +58,11 @@ impl ResealPass {
 
     async fn reseal(&self, record: SealedRecord, done: &mut Resealed) -> Result<(), StoreError> {
         let random = self.ids.random_bytes();
+        let belongs_to = record.belongs_to.to_string();
         let sealed = self
             .keyring
-            .open(&record.secret, &record.belongs_to)
-            .and_then(|secret| self.keyring.seal(&secret, &record.belongs_to, random));
+            .open(&record.secret, &belongs_to)
+            .and_then(|secret| self.keyring.seal(&secret, &belongs_to, random));
         match sealed {
             Ok(sealed) => {
                 let count = if self.secrets.replace_sealed(record, sealed).await? {

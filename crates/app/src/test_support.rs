@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CommitOutcome, IdSource, MockAddressBook, MockCredentialStore, MockDirectory, MockTasks,
-    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
-    StoreError, Task, TokenVerifier,
+    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackSecrets,
+    MockCredentialStore, MockDirectory, MockTasks, MockTokenVerifier, MockTransferQuery,
+    MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -27,6 +27,7 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) credentials: MockCredentialStore,
+    pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
     /// None: JWTs are not accepted.
     pub(crate) token_verifier: Option<MockTokenVerifier>,
     pub(crate) tasks: MockTasks,
@@ -48,6 +49,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             credentials: MockCredentialStore::new(),
+            callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,
             tasks: MockTasks::new(),
             limiter: limiter.clone(),
@@ -66,6 +68,7 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             credentials: Arc::new(self.credentials),
+            callback_secrets: self.callback_secrets,
             token_verifier: self
                 .token_verifier
                 .map(|mock| -> Arc<dyn TokenVerifier> { Arc::new(mock) }),

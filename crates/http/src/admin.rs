@@ -3,6 +3,7 @@
 mod access_keys;
 mod assets;
 mod balances;
+mod callback_secrets;
 mod money;
 mod page;
 mod rates;
@@ -46,6 +47,15 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         )
         .service(
             path("/admin/v1/access-keys/{key}", "DELETE").route(delete().to(access_keys::revoke)),
+        )
+        .service(
+            path("/admin/v1/callback-secrets", issue)
+                .route(get().to(callback_secrets::list))
+                .route(post().to(callback_secrets::issue)),
+        )
+        .service(
+            path("/admin/v1/callback-secrets/{id}", "DELETE")
+                .route(delete().to(callback_secrets::revoke)),
         )
         .service(path("/admin/v1/balances", read).route(get().to(balances::list)))
         .service(

@@ -23,6 +23,8 @@ pub struct HttpConfig {
     pub keep_alive: Duration,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpRange>,
+    /// From where callbacks are sent, as receivers are told.
+    pub callback_addresses: Vec<IpRange>,
     /// How long requests under way may take to finish after a stop, in whole seconds.
     pub shutdown_timeout: Duration,
 }
@@ -38,6 +40,7 @@ impl Default for HttpConfig {
             head_read_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),
             trusted_proxies: vec![],
+            callback_addresses: vec![],
             shutdown_timeout: Duration::from_secs(30),
         }
     }

@@ -83,6 +83,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether nothing was wrong so far.
+    pub(crate) fn is_well(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     pub(crate) fn error(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(field, code, detail));
     }

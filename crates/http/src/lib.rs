@@ -20,6 +20,7 @@ mod backoffice;
 mod balance;
 mod body;
 mod call;
+mod callback_addresses;
 mod client_address;
 mod config;
 mod credentials;

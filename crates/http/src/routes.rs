@@ -9,8 +9,8 @@ use actix_web::{
 };
 
 use crate::{
-    HttpConfig, HttpState, address_book, admin, backoffice, balance, health, internal,
-    observe::Observe, openapi, problem::Problem, state::Shared,
+    HttpConfig, HttpState, address_book, admin, backoffice, balance, callback_addresses, health,
+    internal, observe::Observe, openapi, problem::Problem, state::Shared,
 };
 
 /// The pattern that a path matched, for the log and the figures.
@@ -31,6 +31,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(backoffice::mount)
         .configure(balance::mount)
         .configure(admin::mount)
+        .configure(callback_addresses::mount)
         .configure(health::mount)
         .configure(openapi::mount)
         .default_service(web::to(unknown))
@@ -81,8 +82,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource,
-        MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
+        MockAddressBook, MockCallbackSecrets, MockClock, MockCredentialStore, MockDirectory,
+        MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery,
+        MockTransferStore,
     };
     use serde_json::Value;
 
@@ -103,6 +105,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             credentials: Arc::new(MockCredentialStore::new()),
+            callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),

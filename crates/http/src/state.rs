@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) bulk_body_bytes_max: usize,
     pub(crate) body_read_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpRange>,
+    pub(crate) callback_addresses: Vec<IpRange>,
 }
 
 impl Shared {
@@ -59,6 +60,7 @@ impl Shared {
             bulk_body_bytes_max: config.bulk_body_bytes_max,
             body_read_timeout: config.body_read_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
+            callback_addresses: config.callback_addresses.clone(),
         }
     }
 

@@ -148,6 +148,18 @@ impl IpRange {
     }
 }
 
+impl IpRange {
+    /// The text without a prefix that says nothing: of a single address, the address alone.
+    pub fn to_shortest(&self) -> String {
+        let longest = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.prefix == longest {
+            self.address.to_string()
+        } else {
+            self.to_string()
+        }
+    }
+}
+
 impl fmt::Display for IpRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
@@ -299,6 +311,18 @@ mod tests {
                 inside,
                 "{range} {address}"
             );
+        }
+    }
+
+    #[test]
+    fn a_single_address_needs_no_prefix() {
+        for (range, shortest) in [
+            ("203.0.113.7/32", "203.0.113.7"),
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(range.parse::<IpRange>().unwrap().to_shortest(), shortest);
         }
     }
 

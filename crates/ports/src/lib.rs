@@ -10,6 +10,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod address_book;
+mod callback_secrets;
 mod clock;
 mod credentials;
 mod directory;
@@ -26,6 +27,7 @@ mod tasks;
 mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
+pub use callback_secrets::{CallbackSecrets, StoredCallbackSecret};
 pub use clock::Clock;
 pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
@@ -42,16 +44,17 @@ pub use query::{
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
-pub use sealed_secrets::{SealedRecord, SealedSecrets};
+pub use sealed_secrets::{SealedRecord, SealedSecrets, SecretOwner};
 pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
-    address_book::MockAddressBook, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    address_book::MockAddressBook, callback_secrets::MockCallbackSecrets, clock::MockClock,
+    credentials::MockCredentialStore, directory::MockDirectory, ids::MockIdSource,
+    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
+    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
     token_verifier::MockTokenVerifier,
 };

@@ -60,6 +60,9 @@ pub enum Undelivered {
     /// The URL may not be called.
     #[error("the address is not allowed")]
     Forbidden,
+    /// It was not sent: no secret could be had to sign it with.
+    #[error("there is no secret to sign it with")]
+    Unsigned,
 }
 
 impl Undelivered {
@@ -71,6 +74,7 @@ impl Undelivered {
             Self::Connect => "connect",
             Self::Broken => "broken",
             Self::Forbidden => "forbidden",
+            Self::Unsigned => "unsigned",
         }
     }
 }

@@ -1,23 +1,45 @@
 //! Secrets at rest, as whoever changes the key that encrypts them sees them.
 
+use std::fmt;
+
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::{SealedSecret, StoreError};
 
-/// A secret with what it belongs to, which is bound into its encryption.
+/// What a secret belongs to. Its text, which no two have in common, is bound into the encryption: a
+/// secret opens nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretOwner {
+    /// An access key, by its public half.
+    AccessKey(String),
+    /// A callback secret, by its id.
+    CallbackSecret(Uuid),
+}
+
+impl fmt::Display for SecretOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessKey(access_key) => f.write_str(access_key),
+            Self::CallbackSecret(id) => write!(f, "callback-secret:{id}"),
+        }
+    }
+}
+
+/// A secret with what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedRecord {
-    /// What it belongs to, such as an access key; unique.
-    pub belongs_to: String,
+    /// What it belongs to.
+    pub belongs_to: SecretOwner,
     /// The secret.
     pub secret: SealedSecret,
 }
 
-/// All secrets that are in use: not those of what was revoked.
+/// All secrets that are in use: not those of what was revoked or has ended.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SealedSecrets: Send + Sync {
-    /// Secrets that are not under this key, after `after` in order of what they belong to, at most
+    /// Secrets that are not under this key, after `after` in an order that stays the same, at most
     /// `limit`.
     ///
     /// # Errors
@@ -25,7 +47,7 @@ pub trait SealedSecrets: Send + Sync {
     async fn list_sealed(
         &self,
         not_under: String,
-        after: Option<String>,
+        after: Option<SecretOwner>,
         limit: u32,
     ) -> Result<Vec<SealedRecord>, StoreError>;
 

@@ -9,8 +9,8 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bursar_domain::Timestamp;
 use bursar_ports::{
-    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, StoreError,
-    Token, TokenHash,
+    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, SecretOwner,
+    StoreError, Token, TokenHash,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
@@ -133,7 +133,7 @@ impl SealedSecrets for PgCredentials {
     async fn list_sealed(
         &self,
         not_under: String,
-        after: Option<String>,
+        after: Option<SecretOwner>,
         limit: u32,
     ) -> Result<Vec<SealedRecord>, StoreError> {
         sealed::list(self.database.pool(), not_under, after, limit).await
@@ -146,7 +146,10 @@ impl SealedSecrets for PgCredentials {
     ) -> Result<bool, StoreError> {
         let owner = old.belongs_to.clone();
         let replaced = sealed::replace(self.database.pool(), old, new).await;
-        self.access_keys.forget(&owner);
+        // A callback secret is read anew soon enough: both keys are configured meanwhile.
+        if let SecretOwner::AccessKey(access_key) = owner {
+            self.access_keys.forget(&access_key);
+        }
         replaced
     }
 

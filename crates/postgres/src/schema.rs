@@ -57,6 +57,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory.callback_secrets (id) {
+        id -> Uuid,
+        subscriber -> Text,
+        secret_key_id -> Text,
+        secret -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     directory.address_book (user_id, code) {
         user_id -> Uuid,
         code -> Text,

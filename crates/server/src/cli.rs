@@ -73,8 +73,8 @@ pub(crate) struct ResealArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
-    /// Revoke the access keys whose secret cannot be decrypted: their master key is lost, so they
-    /// are of no use to anybody.
+    /// Revoke the access keys and callback secrets that cannot be decrypted: their master key is
+    /// lost, so they are of no use to anybody.
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
 }

@@ -133,6 +133,8 @@ pub struct CallbackConfig {
     pub concurrency: usize,
     /// How often to look for callbacks that became due without a hint.
     pub poll: Duration,
+    /// From where they are sent, as receivers are told.
+    pub sending_addresses: Vec<IpRange>,
 }
 
 /// Settings of log lines.
@@ -273,6 +275,7 @@ impl CallbackConfig {
         let http_hosts = read.list(&setting::CALLBACK_HTTP_HOSTS, parse::host);
         let concurrency = read.value(&setting::CALLBACK_CONCURRENCY, parse::count(1, 1_024));
         let poll = read.value(&setting::CALLBACK_POLL, parse::millis(10, 60_000));
+        let sending_addresses = read.list(&setting::CALLBACK_SENDING_ADDRESSES, parse::ip_range);
         let given = http_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
         if profile == Some(Profile::Production) && given {
             read.refuse(
@@ -284,6 +287,7 @@ impl CallbackConfig {
             http_hosts: http_hosts?,
             concurrency: concurrency?,
             poll: poll?,
+            sending_addresses: sending_addresses?,
         })
     }
 }

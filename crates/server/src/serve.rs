@@ -107,6 +107,7 @@ fn http_config(config: &Config) -> HttpConfig {
         body_read_timeout: config.http.body_timeout,
         keep_alive: config.http.keep_alive,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        callback_addresses: config.callback.sending_addresses.clone(),
         // Whole seconds, and never none: what is under way must have a chance.
         shutdown_timeout: config.shutdown_grace.max(Duration::from_secs(1)),
         ..defaults

@@ -11,8 +11,8 @@ use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCredentials, PgDirectory,
-    PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackSecrets,
+    PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -62,6 +62,7 @@ impl System {
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
+        let callback_secrets = Arc::new(PgCallbackSecrets::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
@@ -70,6 +71,7 @@ impl System {
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             credentials: credentials.clone(),
+            callback_secrets: callback_secrets.clone(),
             token_verifier,
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
@@ -86,6 +88,7 @@ impl System {
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),
             notifier: Arc::new(notifier(config)?),
+            secrets: callback_secrets,
             clock,
             ids,
             keyring: Arc::clone(&keyring),

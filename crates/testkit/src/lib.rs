@@ -6,12 +6,15 @@
 //! * [`build`]: users, assets, new transfers, claims and commits with sensible contents.
 //! * [`InMemoryStore`]: a complete transfer store that runs the same `ledger::settle` as the real
 //!   one, so tests of use cases see real refusals, replays and balances.
+//! * [`InMemoryCallbackSecrets`] with [`callback_secrets_contract!`]: callback secrets, and what
+//!   every store of them must do.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
 //!   that each store runs.
 
 pub mod build;
+pub mod callback_secrets;
 mod clock;
 pub mod contract;
 mod ids;
@@ -19,6 +22,7 @@ mod limiter;
 mod memory;
 mod redis;
 
+pub use callback_secrets::InMemoryCallbackSecrets;
 pub use clock::FixedClock;
 pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;

@@ -3,10 +3,11 @@
 use bursar_domain::UserId;
 use bursar_ports::{AccessKey, IpRange, Permission, Token};
 use data_encoding::BASE32_NOPAD;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::{
     App, Error, FieldError, Grant, Missing,
+    callback_secret::time_ordered_id,
     keyring::{TOKEN_PREFIX, hash_token, random_text},
 };
 
@@ -70,7 +71,7 @@ impl App {
         let created_at = self.now();
         let lifetime_us = i64::from(new.ttl_seconds).saturating_mul(1_000_000);
         let token = Token {
-            id: self.time_ordered_id(),
+            id: time_ordered_id(created_at, &*self.ports.ids),
             hash: hash_token(&secret),
             subject: new.subject,
             user: new.user,
@@ -185,24 +186,12 @@ impl App {
         }
     }
 
-    async fn require_user_exists(&self, user: Option<UserId>) -> Result<(), Error> {
+    pub(super) async fn require_user_exists(&self, user: Option<UserId>) -> Result<(), Error> {
         if let Some(user) = user {
             let found = self.ports.directory.find_user(user).await?;
             found.ok_or(Error::NotFound(Missing::User))?;
         }
         Ok(())
-    }
-
-    /// A UUID of version 7 from the ports' clock and randomness.
-    fn time_ordered_id(&self) -> Uuid {
-        let millis = self.now().as_micros().div_euclid(1_000);
-        let random = self.ports.ids.random_bytes();
-        let mut bytes = [0; 10];
-        for (to, from) in bytes.iter_mut().zip(random) {
-            *to = from;
-        }
-        Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &bytes)
-            .into_uuid()
     }
 }
 

@@ -1,5 +1,8 @@
 use bursar_domain::DepositState;
-use bursar_ports::{MockClock, MockIdSource, MockNotifier, MockOutbox};
+use bursar_ports::{
+    CallbackSecret, MockCallbackSecrets, MockClock, MockIdSource, MockNotifier, MockOutbox,
+    SealedSecret, StoredCallbackSecret,
+};
 use mockall::{Sequence, predicate::eq};
 
 use super::*;
@@ -32,10 +35,34 @@ fn pass(outbox: MockOutbox, notifier: MockNotifier, clock: MockClock) -> Callbac
     CallbackPass {
         outbox: Arc::new(outbox),
         notifier: Arc::new(notifier),
+        secrets: Arc::new(secrets(&[3])),
         clock: Arc::new(clock),
         ids: Arc::new(ids),
         keyring: Arc::new(keyring()),
     }
+}
+
+/// Everybody's secrets are those of these bytes.
+fn secrets(bytes: &[u8]) -> MockCallbackSecrets {
+    let of_bytes = |byte: &u8| {
+        let (id, keyring) = (uuid::Uuid::from_u128((*byte).into()), keyring());
+        let owner = bursar_ports::SecretOwner::CallbackSecret(id).to_string();
+        StoredCallbackSecret {
+            id,
+            subscriber: claimed(0).subscriber,
+            secret: keyring.seal(&[*byte; 32], &owner, LOW).unwrap(),
+            created_at: at(0),
+            expires_at: None,
+            revoked_at: None,
+        }
+    };
+    let active: Vec<_> = bytes.iter().map(of_bytes).collect();
+    let mut secrets = MockCallbackSecrets::new();
+    secrets
+        .expect_find_active()
+        .withf(|subscriber, _| *subscriber == claimed(0).subscriber)
+        .returning(move |_, _| Ok(active.clone()));
+    secrets
 }
 
 fn claimed(attempts: u32) -> ClaimedCallback {
@@ -102,7 +129,7 @@ async fn an_outbox_that_cannot_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_notifier_gets_the_url_the_constant_id_the_time_and_the_body() {
+async fn the_notifier_gets_the_url_the_constant_id_the_time_the_body_and_the_secrets() {
     let mut notifier = MockNotifier::new();
     notifier
         .expect_notify()
@@ -111,14 +138,58 @@ async fn the_notifier_gets_the_url_the_constant_id_the_time_and_the_body() {
             webhook_id: "00000000-0000-0000-0000-000000000001".to_owned(),
             at: at(1),
             body: callback_body::render(&claimed(3), &keyring()),
-            secrets: vec![],
+            secrets: vec![CallbackSecret([5; 32]), CallbackSecret([4; 32])],
         }))
         .times(1)
         .return_const(Ok(Delivered { http_status: 200 }));
     let mut outbox = MockOutbox::new();
     outbox.expect_record_attempt().returning(|_| Ok(true));
-    let pass = pass(outbox, notifier, clock(&[1, 2]));
+    let mut pass = pass(outbox, notifier, clock(&[1, 2]));
+    pass.secrets = Arc::new(secrets(&[5, 4]));
     pass.deliver(claimed(3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_nothing_can_sign_is_not_sent_but_tried_again() {
+    let mut secrets = MockCallbackSecrets::new();
+    secrets.expect_find_active().returning(|subscriber, _| {
+        let secret = SealedSecret {
+            key_id: "gone".to_owned(),
+            bytes: vec![],
+        };
+        Ok(vec![StoredCallbackSecret {
+            id: uuid::Uuid::nil(),
+            subscriber,
+            secret,
+            created_at: at(0),
+            expires_at: None,
+            revoked_at: None,
+        }])
+    });
+    let mut outbox = MockOutbox::new();
+    outbox
+        .expect_record_attempt()
+        .withf(|attempt| {
+            let retried = Verdict::RetryAt(at(2 + 4_000_000));
+            (attempt.outcome, attempt.http_status) == ("unsigned", None)
+                && attempt.verdict == retried
+        })
+        .times(1)
+        .returning(|_| Ok(true));
+    let mut pass = pass(outbox, MockNotifier::new(), clock(&[1, 2]));
+    pass.secrets = Arc::new(secrets);
+    pass.deliver(claimed(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn secrets_that_cannot_be_read_leave_the_claim_to_run_out() {
+    let mut secrets = MockCallbackSecrets::new();
+    secrets
+        .expect_find_active()
+        .returning(|_, _| Err(StoreError::Overloaded));
+    let mut pass = pass(MockOutbox::new(), MockNotifier::new(), clock(&[1]));
+    pass.secrets = Arc::new(secrets);
+    assert!(pass.deliver(claimed(0)).await.is_err());
 }
 
 #[tokio::test]

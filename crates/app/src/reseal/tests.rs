@@ -13,11 +13,15 @@ fn keyring() -> Keyring {
     Keyring::try_new([7; 32], keys.to_vec()).unwrap()
 }
 
+fn owner(access_key: &str) -> SecretOwner {
+    SecretOwner::AccessKey(access_key.to_owned())
+}
+
 fn under(key: &str, number: u8, belongs_to: &str) -> SealedRecord {
     let keyring = Keyring::try_new([7; 32], vec![(key.to_owned(), [number; 32])]).unwrap();
     let secret = keyring.seal(belongs_to.as_bytes(), belongs_to, [9; 32]);
     SealedRecord {
-        belongs_to: belongs_to.to_owned(),
+        belongs_to: owner(belongs_to),
         secret: secret.unwrap(),
     }
 }
@@ -61,19 +65,20 @@ async fn every_secret_is_readable_under_the_first_key_alone_afterwards() {
         });
     let done = pass(secrets).run().await.unwrap();
     assert_eq!(done.resealed, 2);
-    assert_eq!(done.unreadable, Vec::<String>::new());
+    assert_eq!(done.unreadable, []);
     let only_new = Keyring::try_new([7; 32], vec![("new".to_owned(), [2; 32])]).unwrap();
     for (old, new) in replaced.lock().unwrap().iter() {
         assert_eq!(new.key_id, "new");
-        let secret = only_new.open(new, &old.belongs_to).unwrap();
-        assert_eq!(secret, old.belongs_to.as_bytes());
+        let belongs_to = old.belongs_to.to_string();
+        let secret = only_new.open(new, &belongs_to).unwrap();
+        assert_eq!(secret, belongs_to.as_bytes());
     }
 }
 
 #[tokio::test]
 async fn what_changed_meanwhile_and_what_cannot_be_read_is_counted_and_left() {
     let moved = SealedRecord {
-        belongs_to: "c".to_owned(),
+        belongs_to: owner("c"),
         ..under("old", 1, "b")
     };
     let records = vec![under("old", 1, "a"), moved, under("gone", 3, "d")];
@@ -86,7 +91,7 @@ async fn what_changed_meanwhile_and_what_cannot_be_read_is_counted_and_left() {
     let expected = Resealed {
         resealed: 0,
         changed_meanwhile: 1,
-        unreadable: vec!["c".to_owned(), "d".to_owned()],
+        unreadable: vec![owner("c"), owner("d")],
     };
     assert_eq!(done, expected);
 }

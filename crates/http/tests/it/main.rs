@@ -8,6 +8,7 @@ mod amounts;
 mod backoffice;
 mod backoffice_lists;
 mod bulk;
+mod callback_secrets;
 mod client;
 mod credentials;
 mod documented;

@@ -6,7 +6,7 @@ use bursar_testkit::build;
 
 use crate::{
     fakes::locked,
-    world::{ALICE, ALICES, BOB, INTERNAL, NOW, Sent, World},
+    world::{ALICE, ALICES, BOB, INTERNAL, NOW, OPERATOR, Sent, World},
 };
 
 /// Brings about what the examples speak of.
@@ -59,6 +59,11 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);
+            world.send(sent).await.ok();
+        }
+        "listCallbackSecrets" | "revokeCallbackSecret" => {
+            let body = r#"{"subject":"settlement-robot"}"#;
+            let sent = Sent::post("/admin/v1/callback-secrets", body).bearer(OPERATOR);
             world.send(sent).await.ok();
         }
         "searchTransfers" => {

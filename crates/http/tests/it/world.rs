@@ -9,7 +9,9 @@ use bursar_domain::{
 };
 use bursar_http::{HttpConfig, HttpState, configure};
 use bursar_ports::{AccessKey, Permission, Token, TokenHash, TransferStore};
-use bursar_testkit::{FixedClock, FixedLimiter, InMemoryStore, SequentialIds, build};
+use bursar_testkit::{
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
+};
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
 
@@ -96,6 +98,7 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             credentials: credentials.clone(),
+            callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),

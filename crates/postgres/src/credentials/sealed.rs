@@ -1,22 +1,60 @@
-//! The secrets of access keys as what has to be encrypted anew when the key changes. Revoked keys
-//! are left alone: nobody opens their secrets any more.
+//! Every secret at rest as what has to be encrypted anew when the key changes: those of access keys,
+//! then those that sign callbacks. What was revoked or has ended is left alone: nobody opens it any
+//! more.
 
-use bursar_ports::{SealedRecord, SealedSecret, StoreError};
-use diesel::{dsl::count_star, prelude::*};
+use std::collections::BTreeMap;
+
+use bursar_ports::{SealedRecord, SealedSecret, SecretOwner, StoreError};
+use diesel::{
+    dsl::{count_star, now},
+    prelude::*,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use uuid::Uuid;
 
-use crate::{error::unavailable, pool::checkout, schema::access_keys};
+use crate::{
+    error::unavailable,
+    pool::checkout,
+    schema::{access_keys, callback_secrets},
+};
+
+type Page = Result<Vec<SealedRecord>, StoreError>;
+
+fn record(belongs_to: SecretOwner, key_id: String, bytes: Vec<u8>) -> SealedRecord {
+    let secret = SealedSecret { key_id, bytes };
+    SealedRecord { belongs_to, secret }
+}
 
 pub(super) async fn list(
     pool: &Pool<AsyncPgConnection>,
     not_under: String,
-    after: Option<String>,
+    after: Option<SecretOwner>,
     limit: u32,
-) -> Result<Vec<SealedRecord>, StoreError> {
+) -> Page {
+    let access_key = match after {
+        Some(SecretOwner::CallbackSecret(id)) => {
+            return list_callback_secrets(pool, not_under, id, limit).await;
+        }
+        Some(SecretOwner::AccessKey(access_key)) => access_key,
+        None => String::new(),
+    };
+    let page = list_access_keys(pool, not_under.clone(), access_key, limit).await?;
+    if page.is_empty() {
+        return list_callback_secrets(pool, not_under, Uuid::nil(), limit).await;
+    }
+    Ok(page)
+}
+
+async fn list_access_keys(
+    pool: &Pool<AsyncPgConnection>,
+    not_under: String,
+    after: String,
+    limit: u32,
+) -> Page {
     let rows: Vec<(String, String, Vec<u8>)> = access_keys::table
         .filter(access_keys::revoked_at.is_null())
         .filter(access_keys::secret_key_id.ne(not_under))
-        .filter(access_keys::access_key.gt(after.unwrap_or_default()))
+        .filter(access_keys::access_key.gt(after))
         .select((
             access_keys::access_key,
             access_keys::secret_key_id,
@@ -27,11 +65,36 @@ pub(super) async fn list(
         .load(&mut checkout(pool).await?)
         .await
         .map_err(unavailable)?;
-    let record = |(belongs_to, key_id, bytes)| SealedRecord {
-        belongs_to,
-        secret: SealedSecret { key_id, bytes },
-    };
-    Ok(rows.into_iter().map(record).collect())
+    let of_row = |(key, id, bytes)| record(SecretOwner::AccessKey(key), id, bytes);
+    Ok(rows.into_iter().map(of_row).collect())
+}
+
+async fn list_callback_secrets(
+    pool: &Pool<AsyncPgConnection>,
+    not_under: String,
+    after: Uuid,
+    limit: u32,
+) -> Page {
+    let open = callback_secrets::expires_at
+        .is_null()
+        .or(callback_secrets::expires_at.gt(now));
+    let rows: Vec<(Uuid, String, Vec<u8>)> = callback_secrets::table
+        .filter(callback_secrets::revoked_at.is_null())
+        .filter(open)
+        .filter(callback_secrets::secret_key_id.ne(not_under))
+        .filter(callback_secrets::id.gt(after))
+        .select((
+            callback_secrets::id,
+            callback_secrets::secret_key_id,
+            callback_secrets::secret,
+        ))
+        .order(callback_secrets::id)
+        .limit(i64::from(limit))
+        .load(&mut checkout(pool).await?)
+        .await
+        .map_err(unavailable)?;
+    let of_row = |(id, key_id, bytes)| record(SecretOwner::CallbackSecret(id), key_id, bytes);
+    Ok(rows.into_iter().map(of_row).collect())
 }
 
 /// Whether the secret was still the old one; it is the new one now.
@@ -40,32 +103,66 @@ pub(super) async fn replace(
     old: SealedRecord,
     new: SealedSecret,
 ) -> Result<bool, StoreError> {
-    let unchanged = access_keys::table
-        .find(old.belongs_to)
-        .filter(access_keys::secret_key_id.eq(old.secret.key_id))
-        .filter(access_keys::secret.eq(old.secret.bytes));
-    let replaced = diesel::update(unchanged)
-        .set((
-            access_keys::secret_key_id.eq(new.key_id),
-            access_keys::secret.eq(new.bytes),
-        ))
-        .execute(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
-    Ok(replaced > 0)
+    let mut connection = checkout(pool).await?;
+    let SealedRecord { belongs_to, secret } = old;
+    let replaced = match belongs_to {
+        SecretOwner::AccessKey(access_key) => {
+            let unchanged = access_keys::table
+                .find(access_key)
+                .filter(access_keys::secret_key_id.eq(secret.key_id))
+                .filter(access_keys::secret.eq(secret.bytes));
+            diesel::update(unchanged)
+                .set((
+                    access_keys::secret_key_id.eq(new.key_id),
+                    access_keys::secret.eq(new.bytes),
+                ))
+                .execute(&mut connection)
+                .await
+        }
+        SecretOwner::CallbackSecret(id) => {
+            let unchanged = callback_secrets::table
+                .find(id)
+                .filter(callback_secrets::secret_key_id.eq(secret.key_id))
+                .filter(callback_secrets::secret.eq(secret.bytes));
+            diesel::update(unchanged)
+                .set((
+                    callback_secrets::secret_key_id.eq(new.key_id),
+                    callback_secrets::secret.eq(new.bytes),
+                ))
+                .execute(&mut connection)
+                .await
+        }
+    };
+    Ok(replaced.map_err(unavailable)? > 0)
 }
 
+/// How many there are under each key, in order of the keys' names.
 pub(super) async fn count(
     pool: &Pool<AsyncPgConnection>,
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    let rows: Vec<(String, i64)> = access_keys::table
+    let mut connection = checkout(pool).await?;
+    let keys: Vec<(String, i64)> = access_keys::table
         .filter(access_keys::revoked_at.is_null())
         .group_by(access_keys::secret_key_id)
         .select((access_keys::secret_key_id, count_star()))
-        .order(access_keys::secret_key_id)
-        .load(&mut checkout(pool).await?)
+        .load(&mut connection)
         .await
         .map_err(unavailable)?;
-    let counted = |(key_id, count)| (key_id, u64::try_from(count).unwrap_or_default());
-    Ok(rows.into_iter().map(counted).collect())
+    let open = callback_secrets::expires_at
+        .is_null()
+        .or(callback_secrets::expires_at.gt(now));
+    let secrets: Vec<(String, i64)> = callback_secrets::table
+        .filter(callback_secrets::revoked_at.is_null())
+        .filter(open)
+        .group_by(callback_secrets::secret_key_id)
+        .select((callback_secrets::secret_key_id, count_star()))
+        .load(&mut connection)
+        .await
+        .map_err(unavailable)?;
+    let mut counted = BTreeMap::<String, u64>::new();
+    for (key_id, count) in keys.into_iter().chain(secrets) {
+        let sum = counted.entry(key_id).or_default();
+        *sum = sum.saturating_add(u64::try_from(count).unwrap_or_default());
+    }
+    Ok(counted.into_iter().collect())
 }

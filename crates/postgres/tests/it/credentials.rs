@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bursar_ports::{
-    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, Token,
-    TokenHash,
+    AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, SecretOwner,
+    Token, TokenHash,
 };
 use bursar_postgres::PgCredentials;
 use uuid::Uuid;
@@ -200,11 +200,11 @@ async fn secrets_in_use_are_listed_counted_and_replaced_where_unchanged() {
     let revoked = "BAK4".to_owned();
     store.revoke_access_key(revoked, at(5)).await.unwrap();
     let record = |number: u128| SealedRecord {
-        belongs_to: format!("BAK{number}"),
+        belongs_to: SecretOwner::AccessKey(format!("BAK{number}")),
         secret: access_key(number).secret,
     };
     let list = async |after: Option<&str>, limit| {
-        let after = after.map(str::to_owned);
+        let after = after.map(|key| SecretOwner::AccessKey(key.to_owned()));
         store
             .list_sealed("k2".to_owned(), after, limit)
             .await

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod address_book;
 #[cfg(test)]
+mod callback_secrets;
 mod credentials;
 #[cfg(test)]
 mod directory;

@@ -38,9 +38,9 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
-        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource,
-        MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
-        StoreError,
+        MockAddressBook, MockCallbackSecrets, MockClock, MockCredentialStore, MockDirectory,
+        MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery,
+        MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -54,6 +54,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             credentials: Arc::new(MockCredentialStore::new()),
+            callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,
             clock: Arc::new(MockClock::new()),
             ids: Arc::new(MockIdSource::new()),

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use bursar_app::Principal;
-use bursar_ports::Permission;
+use bursar_ports::{Permission, SecretOwner};
 
 use super::say;
 use crate::{
@@ -34,13 +34,23 @@ async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
         format!("changed meanwhile: {}", done.changed_meanwhile),
         format!("unreadable: {}", done.unreadable.len()),
     ];
-    let unreadable = |access_key: &String| format!("unreadable access key: {access_key}");
+    let unreadable = |owner: &SecretOwner| match owner {
+        SecretOwner::AccessKey(access_key) => format!("unreadable access key: {access_key}"),
+        SecretOwner::CallbackSecret(id) => format!("unreadable callback secret: {id}"),
+    };
     report.extend(done.unreadable.iter().map(unreadable));
     if revoke_unreadable {
         let revoked = done.unreadable.len();
         let grant = Principal::local_operator().grant(Permission::Admin)?;
-        for access_key in done.unreadable {
-            system.app.revoke_access_key(&grant, access_key).await?;
+        for owner in done.unreadable {
+            match owner {
+                SecretOwner::AccessKey(access_key) => {
+                    system.app.revoke_access_key(&grant, access_key).await?;
+                }
+                SecretOwner::CallbackSecret(id) => {
+                    system.app.revoke_callback_secret(&grant, id).await?;
+                }
+            }
         }
         report.push(format!("revoked: {revoked}"));
     }

@@ -261,6 +261,18 @@ pub(super) const CALLBACK_POLL: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const CALLBACK_SENDING_ADDRESSES: Setting = Setting {
+    key: "callback.sending_addresses",
+    default: Default::Missing("none are told"),
+    form: "IP addresses and CIDR ranges",
+    example: "203.0.113.7",
+    list: true,
+    help: "From which addresses callbacks leave, as `GET /callback-addresses` tells receivers for \
+           their firewalls: those of the NAT gateway or of the replicas themselves. It changes \
+           nothing about how callbacks are sent.",
+    ..PLAIN
+};
+
 pub(super) const LIMITS_REDIS_URL: Setting = Setting {
     key: "limits.redis_url",
     default: Default::Missing("none: this replica counts in memory, by itself"),
@@ -382,6 +394,7 @@ pub(super) const ALL: &[&Setting] = &[
     &CALLBACK_HTTP_HOSTS,
     &CALLBACK_CONCURRENCY,
     &CALLBACK_POLL,
+    &CALLBACK_SENDING_ADDRESSES,
     &LIMITS_REDIS_URL,
     &LIMITS_REDIS_TIMEOUT,
     &LIMITS_REPLICAS,

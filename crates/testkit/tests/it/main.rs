@@ -1,3 +1,4 @@
 //! The in-memory store passes the contract of every transfer store.
 
+mod callback_secrets;
 mod memory_store;

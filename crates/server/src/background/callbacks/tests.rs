@@ -10,9 +10,10 @@ use bursar_domain::{
     TransferId, UserId,
 };
 use bursar_ports::{
-    AttemptRecord, ClaimedCallback, Delivered, LeaseToken, MockIdSource, Notification, Notifier,
-    Outbox, Undelivered,
+    AttemptRecord, ClaimedCallback, Delivered, LeaseToken, Notification, Notifier, Outbox,
+    Undelivered,
 };
+use bursar_testkit::{InMemoryCallbackSecrets, SequentialIds};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
@@ -122,7 +123,8 @@ impl Running {
                 outbox: outbox.clone(),
                 notifier: Arc::new(FakeNotifier(Mutex::new(receivers))),
                 clock: Arc::new(SystemClock),
-                ids: Arc::new(MockIdSource::new()),
+                secrets: Arc::new(InMemoryCallbackSecrets::default()),
+                ids: Arc::new(SequentialIds::default()),
                 keyring: Arc::new(keyring),
             },
             concurrency: 2,

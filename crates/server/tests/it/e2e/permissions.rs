@@ -55,6 +55,7 @@ const ASSET: &str = r#"{"name": "btc", "scale": 8, "can_deposit": true, "can_wit
 const USER: &str =
     r#"{"username": "trader0", "email": "trader0@example.com", "roles": [], "status": "Active"}"#;
 const TOKEN: &str = r#"{"subject": "x", "permissions": ["backoffice_read"], "ttl_seconds": 60}"#;
+const SIGNER: &str = r#"{"subject": "x"}"#;
 const KEY: &str = r#"{"user_id": "$alice", "permissions": ["allow_balance"]}"#;
 
 #[rustfmt::skip]
@@ -86,11 +87,15 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/access-keys",                             "-     -     -     -       -      -        200   200   -", ""),
     ("POST /admin/v1/access-keys",                            "-     -     -     -       -      -        200   200   -", KEY),
     ("DELETE /admin/v1/access-keys/{key}",                    "-     -     -     -       -      -        204   204   -", ""),
+    ("GET /admin/v1/callback-secrets",                        "-     -     -     -       -      -        200   200   -", ""),
+    ("POST /admin/v1/callback-secrets",                       "-     -     -     -       -      -        200   200   -", SIGNER),
+    ("DELETE /admin/v1/callback-secrets/{id}",                "-     -     -     -       -      -        204   204   -", ""),
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
     ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
+    ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
     ("GET /health/ready",                                     "open", ""),
     ("GET /metrics",                                          "open", ""),
@@ -170,6 +175,8 @@ impl Scene {
         let code = paying.post(INTERNAL, payment.to_string()).await.ok().name();
         let key = json!({"user_id": alice.id, "permissions": ["allow_balance"]});
         let key = admin.post("/admin/v1/access-keys", key.to_string()).await;
+        let signer = r#"{"subject": "ended"}"#.to_owned();
+        let signer = admin.post("/admin/v1/callback-secrets", signer).await;
         let revoked = issue(&admin, "revoked", None, &["admin"], 600).await;
         let expired = issue(&admin, "expired", None, &["admin"], 1).await;
         let mut scene = Self {
@@ -178,6 +185,7 @@ impl Scene {
                 ("canceled", open().await),
                 ("code", code),
                 ("key", key.ok().text_of("access_key")),
+                ("signer", signer.ok().text_of("id")),
                 ("token", revoked.text_of("id")),
                 ("alice", alice.id.clone()),
                 ("carol", carol.id.clone()),
@@ -289,6 +297,7 @@ impl Scene {
                 .replace("assets/{id}", "assets/btc")
                 .replace("users/{id}", "users/$alice")
                 .replace("tokens/{id}", "tokens/$token")
+                .replace("callback-secrets/{id}", "callback-secrets/$signer")
                 .replace("transfers/{id}", "transfers/$confirmed")
                 .replace("address-book/{code}", "address-book/none")
                 .replace("{asset}", "btc")

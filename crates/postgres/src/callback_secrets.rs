@@ -1,0 +1,280 @@
+//! The secrets that sign callbacks, with what was read lately kept in memory.
+//!
+//! That a subscriber has one current secret at most is kept by a unique index. A rotation first
+//! locks those that are left, so that rotations of one subscriber come one after the other; only
+//! where there was none yet can two of them meet at the index, and then the loser tries again.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bursar_domain::{Subscriber, Timestamp};
+use bursar_ports::{CallbackSecrets, SealedSecret, StoreError, StoredCallbackSecret};
+use diesel::{dsl::exists, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use crate::{
+    cache::ReadCache,
+    error::{inconsistent, unavailable},
+    pool::{Database, checkout},
+    schema::callback_secrets,
+    tx::run_tx,
+    value::At,
+};
+
+/// How long another replica's rotation or revocation may go unnoticed here.
+const TIME_TO_LIVE: Duration = Duration::from_secs(10);
+const SUBSCRIBERS_MAX: u64 = 10_000;
+/// How often a rotation begins again because somebody else's was faster; once is enough, unless
+/// there are also revocations in between.
+const TRIES_MAX: u32 = 5;
+
+/// The callback secrets, with what was read lately kept in memory.
+#[derive(Clone)]
+pub struct PgCallbackSecrets {
+    database: Database,
+    active: Arc<ReadCache<Subscriber, Vec<StoredCallbackSecret>>>,
+}
+
+impl PgCallbackSecrets {
+    /// Callback secrets on these connections.
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            active: Arc::new(ReadCache::new(SUBSCRIBERS_MAX, TIME_TO_LIVE)),
+        }
+    }
+}
+
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = callback_secrets)]
+struct SecretRow {
+    id: Uuid,
+    subscriber: String,
+    secret_key_id: String,
+    secret: Vec<u8>,
+    created_at: At,
+    expires_at: Option<At>,
+    revoked_at: Option<At>,
+}
+
+impl From<StoredCallbackSecret> for SecretRow {
+    fn from(secret: StoredCallbackSecret) -> Self {
+        Self {
+            id: secret.id,
+            subscriber: secret.subscriber.to_string(),
+            secret_key_id: secret.secret.key_id,
+            secret: secret.secret.bytes,
+            created_at: At(secret.created_at),
+            expires_at: secret.expires_at.map(At),
+            revoked_at: secret.revoked_at.map(At),
+        }
+    }
+}
+
+impl TryFrom<SecretRow> for StoredCallbackSecret {
+    type Error = StoreError;
+
+    fn try_from(row: SecretRow) -> Result<Self, StoreError> {
+        let fault = || inconsistent("callback_secrets", format!("id {}: subscriber", row.id));
+        Ok(Self {
+            subscriber: Subscriber::from_name(&row.subscriber).ok_or_else(fault)?,
+            id: row.id,
+            secret: SealedSecret {
+                key_id: row.secret_key_id,
+                bytes: row.secret,
+            },
+            created_at: row.created_at.0,
+            expires_at: row.expires_at.map(Timestamp::from),
+            revoked_at: row.revoked_at.map(Timestamp::from),
+        })
+    }
+}
+
+fn read(rows: Vec<SecretRow>) -> Result<Vec<StoredCallbackSecret>, StoreError> {
+    rows.into_iter()
+        .map(StoredCallbackSecret::try_from)
+        .collect()
+}
+
+#[async_trait]
+impl CallbackSecrets for PgCallbackSecrets {
+    async fn find_active(
+        &self,
+        subscriber: Subscriber,
+        at: Timestamp,
+    ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
+        let load = async || {
+            let active = self.load_active(&subscriber, at).await?;
+            Ok(Some(active).filter(|active| !active.is_empty()))
+        };
+        let found = self.active.get_or_load(subscriber.clone(), load).await?;
+        let mut active = found.map(Arc::unwrap_or_clone).unwrap_or_default();
+        // Since it was read one may have come to its end.
+        active.retain(|secret| secret.is_active(at));
+        Ok(active)
+    }
+
+    async fn add_first(
+        &self,
+        secret: StoredCallbackSecret,
+    ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
+        let (subscriber, at) = (secret.subscriber.clone(), secret.created_at);
+        let mut connection = checkout(self.database.pool()).await?;
+        let added = add_current(&mut connection, &SecretRow::from(secret)).await;
+        // Given back before the next one is asked for: whoever holds two can wait for ever.
+        drop(connection);
+        self.active.forget(&subscriber);
+        added.map_err(unavailable)?;
+        self.load_active(&subscriber, at).await
+    }
+
+    async fn rotate(
+        &self,
+        secret: StoredCallbackSecret,
+        overlap_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let subscriber = secret.subscriber.clone();
+        let row = SecretRow::from(secret);
+        let mut rotated = Ok(false);
+        for _ in 0..TRIES_MAX {
+            let row = row.clone();
+            rotated = run_tx(self.database.pool(), "rotate callback secret", move |c| {
+                let row = row.clone();
+                async move { rotate(c, row, At(overlap_until)).await }.boxed()
+            })
+            .await;
+            if !matches!(rotated, Ok(false)) {
+                break;
+            }
+        }
+        self.active.forget(&subscriber);
+        if rotated? {
+            Ok(())
+        } else {
+            let cause = "others kept adding callback secrets of the same subscriber";
+            Err(StoreError::Unavailable(cause.into()))
+        }
+    }
+
+    async fn list(
+        &self,
+        subscriber: Option<Subscriber>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
+        let mut query = callback_secrets::table
+            .select(SecretRow::as_select())
+            .order(callback_secrets::id)
+            .limit(i64::from(limit))
+            .into_boxed();
+        if let Some(subscriber) = subscriber {
+            query = query.filter(callback_secrets::subscriber.eq(subscriber.to_string()));
+        }
+        if let Some(after) = after {
+            query = query.filter(callback_secrets::id.gt(after));
+        }
+        let rows = query
+            .load(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        read(rows)
+    }
+
+    async fn revoke(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let named = callback_secrets::table.find(id);
+        // The first revocation is the one that counts.
+        let unrevoked = named.filter(callback_secrets::revoked_at.is_null());
+        let revoked: Option<String> = diesel::update(unrevoked)
+            .set(callback_secrets::revoked_at.eq(At(at)))
+            .returning(callback_secrets::subscriber)
+            .get_result(&mut connection)
+            .await
+            .optional()
+            .map_err(unavailable)?;
+        if let Some(subscriber) = revoked.as_deref().and_then(Subscriber::from_name) {
+            self.active.forget(&subscriber);
+            return Ok(true);
+        }
+        diesel::select(exists(named))
+            .get_result(&mut connection)
+            .await
+            .map_err(unavailable)
+    }
+}
+
+impl PgCallbackSecrets {
+    async fn load_active(
+        &self,
+        subscriber: &Subscriber,
+        at: Timestamp,
+    ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
+        let open = callback_secrets::expires_at
+            .is_null()
+            .or(callback_secrets::expires_at.gt(At(at)));
+        let rows: Vec<SecretRow> = callback_secrets::table
+            .filter(callback_secrets::subscriber.eq(subscriber.to_string()))
+            .filter(callback_secrets::revoked_at.is_null())
+            .filter(open)
+            .select(SecretRow::as_select())
+            .order((
+                callback_secrets::expires_at.is_null().desc(),
+                callback_secrets::id.desc(),
+            ))
+            .load(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        read(rows)
+    }
+}
+
+/// Whether this is the current secret now; not when there is one already.
+async fn add_current(connection: &mut AsyncPgConnection, row: &SecretRow) -> QueryResult<bool> {
+    let added = diesel::insert_into(callback_secrets::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    Ok(added > 0)
+}
+
+async fn rotate(
+    connection: &mut AsyncPgConnection,
+    row: SecretRow,
+    overlap_until: At,
+) -> QueryResult<bool> {
+    let theirs = callback_secrets::subscriber.eq(row.subscriber.clone());
+    let left = callback_secrets::table
+        .filter(theirs.clone())
+        .filter(callback_secrets::revoked_at.is_null());
+    let _locked: Vec<Uuid> = left
+        .clone()
+        .select(callback_secrets::id)
+        .order(callback_secrets::id)
+        .for_no_key_update()
+        .load(connection)
+        .await?;
+    // What has an end ends now, unless it is over already.
+    diesel::update(
+        left.clone()
+            .filter(callback_secrets::expires_at.gt(row.created_at)),
+    )
+    .set(callback_secrets::revoked_at.eq(row.created_at))
+    .execute(connection)
+    .await?;
+    diesel::update(left.filter(callback_secrets::expires_at.is_null()))
+        .set(callback_secrets::expires_at.eq(overlap_until))
+        .execute(connection)
+        .await?;
+    add_current(connection, &row).await
+}
+
+impl fmt::Debug for PgCallbackSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgCallbackSecrets")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
