@@ -10,7 +10,6 @@ mod app;
 mod authenticate;
 mod backoffice;
 mod callback_body;
-mod callback_url;
 mod commit;
 mod credential_tries;
 mod deliver_callbacks;
@@ -35,7 +34,7 @@ pub use admin::{
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};
 pub use backoffice::{FinishRequest, OpenRequest};
-pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
+pub use bursar_ports::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use commit::{Answer, Options};
 pub use credential_tries::CredentialTry;
 pub use deliver_callbacks::CallbackPass;

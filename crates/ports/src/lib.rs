@@ -10,6 +10,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod address_book;
+mod callback_url;
 mod clock;
 mod credentials;
 mod directory;
@@ -26,6 +27,7 @@ mod tasks;
 mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
+pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use clock::Clock;
 pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
