@@ -78,7 +78,7 @@ impl CallbackPass {
         let verdict = self.verdict(outcome, callback.attempts, ended);
         let (http_status, word) = match outcome {
             Ok(Delivered { http_status }) => (Some(http_status), "delivered"),
-            Err(undelivered) => (status_of(undelivered), undelivered.word()),
+            Err(undelivered) => (undelivered.http_status(), undelivered.word()),
         };
         let micros = ended.as_micros().saturating_sub(begun.as_micros());
         let attempt = AttemptRecord {
@@ -136,30 +136,12 @@ impl CallbackPass {
             Err(Undelivered::Answered {
                 http_status: GONE, ..
             }) => return Verdict::Dead,
-            Err(Undelivered::Answered { retry_after_ms, .. }) => retry_after_ms,
-            Err(
-                Undelivered::Timeout
-                | Undelivered::Connect
-                | Undelivered::Broken
-                | Undelivered::Forbidden
-                | Undelivered::Unsigned,
-            ) => None,
+            Err(undelivered) => undelivered.retry_after_ms(),
         };
         match wait_ms(attempts_before, retry_after_ms, self.ids.random_bytes()) {
             Some(wait) => Verdict::RetryAt(now.plus_micros(wait.saturating_mul(1_000))),
             None => Verdict::Dead,
         }
-    }
-}
-
-const fn status_of(undelivered: Undelivered) -> Option<u16> {
-    match undelivered {
-        Undelivered::Answered { http_status, .. } => Some(http_status),
-        Undelivered::Timeout
-        | Undelivered::Connect
-        | Undelivered::Broken
-        | Undelivered::Forbidden
-        | Undelivered::Unsigned => None,
     }
 }
 

@@ -11,7 +11,6 @@ mod authenticate;
 mod backoffice;
 mod callback_body;
 mod callback_secret;
-mod callback_url;
 mod commit;
 mod credential_tries;
 mod deliver_callbacks;
@@ -36,8 +35,8 @@ pub use admin::{
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};
 pub use backoffice::{FinishRequest, OpenRequest};
+pub use bursar_ports::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use callback_secret::{callback_secret_text, read_callback_secret};
-pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use commit::{Answer, Options};
 pub use credential_tries::CredentialTry;
 pub use deliver_callbacks::CallbackPass;

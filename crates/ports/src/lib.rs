@@ -11,6 +11,7 @@
 
 mod address_book;
 mod callback_secrets;
+mod callback_url;
 mod clock;
 mod credentials;
 mod directory;
@@ -28,6 +29,7 @@ mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
 pub use callback_secrets::{CallbackSecrets, StoredCallbackSecret};
+pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use clock::Clock;
 pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,

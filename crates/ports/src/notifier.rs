@@ -48,17 +48,29 @@ pub enum Undelivered {
         /// What `Retry-After` asked for, in milliseconds from now.
         retry_after_ms: Option<i64>,
     },
-    /// It did not answer in time.
+    /// It was connected, and did not answer in time.
     #[error("the receiver did not answer in time")]
     Timeout,
-    /// No connection could be made.
+    /// The name of the host is unknown, or nobody could tell its addresses in time.
+    #[error("the receiver's name has no address")]
+    Dns,
+    /// The name of the host leads to an address that callbacks may not go to.
+    #[error("the receiver's address is not allowed")]
+    Denied,
+    /// No connection could be made: refused, unreachable or not in time.
     #[error("no connection to the receiver")]
     Connect,
+    /// No certificate that verifies, or no TLS that is good enough.
+    #[error("the receiver could not prove who it is")]
+    Tls,
     /// The connection broke off or spoke no HTTP.
     #[error("the receiver broke off")]
     Broken,
-    /// The URL may not be called.
-    #[error("the address is not allowed")]
+    /// The head of the answer has no end within its bounds.
+    #[error("the receiver's answer is too large")]
+    TooLarge,
+    /// The form of the URL is none that may be called.
+    #[error("the URL is not allowed")]
     Forbidden,
     /// It was not sent: no secret could be had to sign it with.
     #[error("there is no secret to sign it with")]
@@ -71,10 +83,46 @@ impl Undelivered {
         match self {
             Self::Answered { .. } => "answered",
             Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Denied => "denied",
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Broken => "broken",
+            Self::TooLarge => "too_large",
             Self::Forbidden => "forbidden",
             Self::Unsigned => "unsigned",
+        }
+    }
+
+    /// The receiver's status, if it answered.
+    pub const fn http_status(self) -> Option<u16> {
+        match self {
+            Self::Answered { http_status, .. } => Some(http_status),
+            Self::Timeout
+            | Self::Dns
+            | Self::Denied
+            | Self::Connect
+            | Self::Tls
+            | Self::Broken
+            | Self::TooLarge
+            | Self::Forbidden
+            | Self::Unsigned => None,
+        }
+    }
+
+    /// How long the receiver asked to be left alone, in milliseconds.
+    pub const fn retry_after_ms(self) -> Option<i64> {
+        match self {
+            Self::Answered { retry_after_ms, .. } => retry_after_ms,
+            Self::Timeout
+            | Self::Dns
+            | Self::Denied
+            | Self::Connect
+            | Self::Tls
+            | Self::Broken
+            | Self::TooLarge
+            | Self::Forbidden
+            | Self::Unsigned => None,
         }
     }
 }

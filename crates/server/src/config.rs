@@ -21,7 +21,7 @@ use std::{
 
 use bursar_domain::AssetId;
 use bursar_jwt::JwtConfig;
-use bursar_ports::IpRange;
+use bursar_ports::{CallbackUrlPolicy, IpRange};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -127,8 +127,10 @@ pub struct HttpConfig {
 /// Settings of callbacks.
 #[derive(Clone, Debug)]
 pub struct CallbackConfig {
-    /// Hosts that may be called over plain http.
-    pub http_hosts: Vec<String>,
+    /// Which URLs may be called.
+    pub urls: CallbackUrlPolicy,
+    /// Public addresses of this exchange.
+    pub own_addresses: Vec<IpRange>,
     /// How many may be under way at once.
     pub concurrency: usize,
     /// How often to look for callbacks that became due without a hint.
@@ -272,24 +274,43 @@ impl HttpConfig {
 
 impl CallbackConfig {
     fn load(read: &mut Reader<'_>, profile: Option<Profile>) -> Option<Self> {
-        let http_hosts = read.list(&setting::CALLBACK_HTTP_HOSTS, parse::host);
+        let http_hosts = read.list(&setting::CALLBACK_HTTP_HOSTS, parse::host_name);
+        let allow_cidrs = read.list(&setting::CALLBACK_ALLOW_CIDRS, parse::ip_range);
+        let extra_ports = read.list(&setting::CALLBACK_EXTRA_PORTS, parse::port);
+        let own_addresses = read.list(&setting::CALLBACK_OWN_ADDRESSES, parse::ip_range);
         let concurrency = read.value(&setting::CALLBACK_CONCURRENCY, parse::count(1, 1_024));
         let poll = read.value(&setting::CALLBACK_POLL, parse::millis(10, 60_000));
         let sending_addresses = read.list(&setting::CALLBACK_SENDING_ADDRESSES, parse::ip_range);
-        let given = http_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
-        if profile == Some(Profile::Production) && given {
-            read.refuse(
-                &setting::CALLBACK_HTTP_HOSTS,
-                "is for development only: leave it out, or set profile to development",
-            );
+        for (setting, given) in [
+            (&setting::CALLBACK_HTTP_HOSTS, is_given(http_hosts.as_ref())),
+            (
+                &setting::CALLBACK_ALLOW_CIDRS,
+                is_given(allow_cidrs.as_ref()),
+            ),
+        ] {
+            if profile == Some(Profile::Production) && given {
+                read.refuse(
+                    setting,
+                    "is for development only: leave it out, or set profile to development",
+                );
+            }
         }
         Some(Self {
-            http_hosts: http_hosts?,
+            urls: CallbackUrlPolicy {
+                http_hosts: http_hosts?,
+                allow_cidrs: allow_cidrs?,
+                extra_ports: extra_ports?,
+            },
+            own_addresses: own_addresses?,
             concurrency: concurrency?,
             poll: poll?,
             sending_addresses: sending_addresses?,
         })
     }
+}
+
+fn is_given<T>(list: Option<&Vec<T>>) -> bool {
+    list.is_some_and(|list| !list.is_empty())
 }
 
 impl LogConfig {

@@ -5,7 +5,7 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, CallbackUrlPolicy, Keyring, Ports, ResealPass, Settings};
+use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
@@ -203,16 +203,21 @@ fn token_verifier(
 fn settings(config: &Config) -> Settings {
     Settings {
         root_asset: config.root_asset,
-        callback_urls: CallbackUrlPolicy {
-            http_hosts: config.callback.http_hosts.clone(),
-        },
+        callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
     }
 }
 
 fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {
+    let urls = config.callback.urls.clone();
+    if !urls.allow_cidrs.is_empty() {
+        let allowed: Vec<String> = urls.allow_cidrs.iter().map(ToString::to_string).collect();
+        tracing::info!(allowed = %allowed.join(","), "callbacks may go to private addresses");
+    }
     HttpNotifier::try_new(NotifierConfig {
-        http_hosts: config.callback.http_hosts.clone(),
+        urls,
+        own_addresses: config.callback.own_addresses.clone(),
+        own_listeners: vec![config.listen],
         ..NotifierConfig::default()
     })
     .context("callbacks cannot be set up")

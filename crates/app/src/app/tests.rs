@@ -31,10 +31,7 @@ async fn it_is_ready_when_its_store_is() {
 fn its_settings_are_the_ones_it_was_given() {
     let app = Mocks::new().app();
     assert_eq!(app.root_asset(), build::asset_id("usd"));
-    assert_eq!(
-        app.callback_urls().http_hosts,
-        CallbackUrlPolicy::default().http_hosts
-    );
+    assert_eq!(*app.callback_urls(), CallbackUrlPolicy::default());
 }
 
 #[test]

@@ -216,8 +216,12 @@ async fn every_failure_is_recorded_in_one_word_and_tried_again() {
         (answered(500, None), Some(500), "answered"),
         (answered(301, None), Some(301), "answered"),
         (Err(Undelivered::Timeout), None, "timeout"),
+        (Err(Undelivered::Dns), None, "dns"),
+        (Err(Undelivered::Denied), None, "denied"),
         (Err(Undelivered::Connect), None, "connect"),
+        (Err(Undelivered::Tls), None, "tls"),
         (Err(Undelivered::Broken), None, "broken"),
+        (Err(Undelivered::TooLarge), None, "too_large"),
         (Err(Undelivered::Forbidden), None, "forbidden"),
     ] {
         let record = recorded(0, outcome).await;

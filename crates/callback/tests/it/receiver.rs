@@ -1,24 +1,31 @@
 //! A receiver of callbacks that answers to the byte what a test tells it.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
     sync::mpsc,
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// What the receiver does with each request.
 #[derive(Clone)]
 pub(crate) struct Script {
     answer: Vec<u8>,
+    /// How long it waits before each of its writes, and whether it writes byte by byte.
+    pause: Duration,
+    drips: bool,
     then: Then,
 }
 
@@ -28,6 +35,7 @@ enum Then {
     KeepOpen,
     WriteOn,
     NextRequest,
+    Reset,
 }
 
 impl Script {
@@ -35,6 +43,8 @@ impl Script {
     pub(crate) fn raw(bytes: &str) -> Self {
         Self {
             answer: bytes.as_bytes().to_vec(),
+            pause: Duration::ZERO,
+            drips: false,
             then: Then::Close,
         }
     }
@@ -68,6 +78,34 @@ impl Script {
         }
     }
 
+    /// The same, with these bytes behind.
+    pub(crate) fn with(mut self, bytes: &[u8]) -> Self {
+        self.answer.extend_from_slice(bytes);
+        self
+    }
+
+    /// The same, after a while.
+    pub(crate) fn after(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// The same, a byte at a time.
+    pub(crate) fn dripping(self, pause: Duration) -> Self {
+        Self {
+            pause,
+            drips: true,
+            ..self
+        }
+    }
+
+    /// The same, but the connection is reset afterwards.
+    pub(crate) fn reset(self) -> Self {
+        Self {
+            then: Then::Reset,
+            ..self
+        }
+    }
+
     /// The same for every request of a connection.
     pub(crate) fn repeated(self) -> Self {
         Self {
@@ -88,22 +126,46 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start(script: Script) -> Self {
+        Self::start_with(script, None).await
+    }
+
+    /// A receiver that speaks TLS, or tries to.
+    pub(crate) async fn start_tls(script: Script, tls: ServerConfig) -> Self {
+        Self::start_with(script, Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn start_with(script: Script, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (written_in, written) = mpsc::unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
+        let told = Told {
+            requests: requests_in,
+            written: written_in,
+        };
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let talk = talk(
-                    stream,
-                    script.clone(),
-                    requests_in.clone(),
-                    written_in.clone(),
-                );
-                tokio::spawn(talk);
+                if matches!(script.then, Then::Reset) {
+                    stream.set_zero_linger().unwrap();
+                }
+                let (script, told, tls) = (script.clone(), told.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => talk(stream, script, told).await,
+                        Some(tls) => {
+                            // Whoever does not trust this receiver breaks off.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                let (_, session) = stream.get_ref();
+                                let name = session.server_name().unwrap_or_default().to_owned();
+                                told.requests.send(name).unwrap();
+                                talk(stream, script, told).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
@@ -119,17 +181,25 @@ impl Receiver {
         self.address
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/callbacks?x=1", self.address)
     }
 
-    /// The next request, head and body.
+    /// The next request, head and body; over TLS the name that was asked for comes before it.
     pub(crate) async fn request(&mut self) -> String {
         self.requests.recv().await.unwrap()
     }
 
+    pub(crate) fn try_request(&mut self) -> Option<String> {
+        self.requests.try_recv().ok()
+    }
+
     pub(crate) fn requests_so_far(&mut self) -> usize {
-        std::iter::from_fn(|| self.requests.try_recv().ok()).count()
+        std::iter::from_fn(|| self.try_request()).count()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -149,19 +219,33 @@ impl Receiver {
     }
 }
 
-async fn talk(
-    mut stream: TcpStream,
-    script: Script,
+/// Where a receiver tells what it sees.
+#[derive(Clone)]
+struct Told {
     requests: mpsc::UnboundedSender<String>,
     written: mpsc::UnboundedSender<usize>,
-) {
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+async fn talk(mut stream: impl Stream, script: Script, told: Told) {
     while let Some(request) = read_request(&mut stream).await {
-        if requests.send(request).is_err() || stream.write_all(&script.answer).await.is_err() {
+        if told.requests.send(request).is_err() || answer(&mut stream, &script).await.is_err() {
             return;
         }
         match script.then {
             Then::NextRequest => {}
-            Then::Close => return,
+            Then::Close => {
+                // Whoever has enough of it hangs up first.
+                let _gone = stream.shutdown().await;
+                return;
+            }
+            Then::Reset => {
+                // A reset that overtakes what was written takes it back: the caller reads first.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                return;
+            }
             Then::KeepOpen => {
                 // Until the caller hangs up.
                 let mut rest = Vec::new();
@@ -175,7 +259,7 @@ async fn talk(
                 while stream.write_all(&chunk).await.is_ok() {
                     total += chunk.len();
                 }
-                if written.send(total).is_err() {
+                if told.written.send(total).is_err() {
                     return;
                 }
             }
@@ -183,8 +267,22 @@ async fn talk(
     }
 }
 
+async fn answer(stream: &mut impl Stream, script: &Script) -> io::Result<()> {
+    let size = if script.drips {
+        1
+    } else {
+        script.answer.len().max(1)
+    };
+    for part in script.answer.chunks(size) {
+        tokio::time::sleep(script.pause).await;
+        stream.write_all(part).await?;
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
 /// Head and body by its `content-length`; none when the connection ends before.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut impl Stream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -122,16 +122,19 @@ pub(super) fn named_key(text: &str) -> Parsed<(String, Key)> {
     Ok((name.to_owned(), key(digits)?))
 }
 
-/// A host as URLs spell it, so that it can be compared with theirs.
-pub(super) fn host(text: &str) -> Parsed<String> {
-    let wrong = || "is neither a host name nor an IP address (without scheme or port)".to_owned();
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Ok(address.to_string());
-    }
+pub(super) fn port(text: &str) -> Parsed<u16> {
+    whole(text, &(1..=u16::MAX))
+}
+
+/// A name as URLs spell it, so that it can be compared with theirs.
+pub(super) fn host_name(text: &str) -> Parsed<String> {
+    let address = text.parse::<std::net::IpAddr>().is_ok();
     match Host::parse(text) {
         Ok(Host::Domain(name)) => Ok(name),
-        Ok(Host::Ipv4(address)) => Ok(address.to_string()),
-        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
-        Err(_) => Err(wrong()),
+        Ok(Host::Ipv4(_) | Host::Ipv6(_)) => Err(IS_AN_ADDRESS.to_owned()),
+        Err(_) if address => Err(IS_AN_ADDRESS.to_owned()),
+        Err(_) => Err("is not a host name (without scheme or port)".to_owned()),
     }
 }
+
+const IS_AN_ADDRESS: &str = "is an address, not a name: give it as callback.allow_cidrs";

@@ -232,13 +232,51 @@ pub(super) const CALLBACK_HTTP_HOSTS: Setting = Setting {
     key: "callback.http_hosts",
     default: Default::ByProfile {
         production: "",
-        development: "localhost,127.0.0.1,::1",
+        development: "localhost",
     },
-    form: "host names and IP addresses",
+    form: "host names",
     example: "localhost",
     list: true,
-    help: "Hosts that callbacks may go to over plain http, on any port. For development only; \
-           everywhere else callbacks go over https.",
+    help: "Names that callbacks may go to over plain http too, and on any port. For development \
+           only; everywhere else callbacks go over https. Private addresses of these names must be \
+           in `callback.allow_cidrs`.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_ALLOW_CIDRS: Setting = Setting {
+    key: "callback.allow_cidrs",
+    default: Default::ByProfile {
+        production: "",
+        development: "127.0.0.0/8,::1/128",
+    },
+    form: "IP addresses and CIDR ranges",
+    example: "127.0.0.0/8",
+    list: true,
+    help: "Private addresses that callbacks may go to, by name or as they are, over plain http too, \
+           and on any port. For development only; everywhere else callbacks go to public addresses \
+           and nowhere else.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_EXTRA_PORTS: Setting = Setting {
+    key: "callback.extra_ports",
+    default: Default::Missing("callbacks go to 443 and 8443 only"),
+    form: "ports, 1 to 65,535",
+    example: "9443",
+    list: true,
+    help: "Ports that callbacks may go to, beside 443 and 8443. Each is one more that a customer \
+           can make Bursar knock at, on any public host.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_OWN_ADDRESSES: Setting = Setting {
+    key: "callback.own_addresses",
+    default: Default::Missing("only this machine's own addresses are known as such"),
+    form: "IP addresses and CIDR ranges",
+    example: "203.0.113.0/28",
+    list: true,
+    help: "Public addresses of this exchange (load balancers, gateways, the addresses that \
+           callbacks come from): no callback goes there.",
     ..PLAIN
 };
 
@@ -392,6 +430,9 @@ pub(super) const ALL: &[&Setting] = &[
     &jwt::USER_CLAIM,
     &jwt::REFRESH,
     &CALLBACK_HTTP_HOSTS,
+    &CALLBACK_ALLOW_CIDRS,
+    &CALLBACK_EXTRA_PORTS,
+    &CALLBACK_OWN_ADDRESSES,
     &CALLBACK_CONCURRENCY,
     &CALLBACK_POLL,
     &CALLBACK_SENDING_ADDRESSES,

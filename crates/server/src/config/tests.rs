@@ -1,3 +1,4 @@
+use bursar_ports::CallbackUrlPolicy;
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -62,7 +63,8 @@ fn what_is_required_is_enough() {
     assert_eq!(config.limits.replicas, 1);
     assert_eq!(config.limits.internal_per_minute, 600);
     assert_eq!(config.limits.failed_credentials_per_minute, 600);
-    assert_eq!(config.callback.http_hosts, Vec::<String>::new());
+    assert_eq!(config.callback.urls, CallbackUrlPolicy::default());
+    assert_eq!(config.callback.own_addresses, []);
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.shutdown_grace, Duration::from_secs(30));
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -177,35 +179,67 @@ fn keys_keep_their_order_and_need_names_of_their_own() {
 }
 
 #[test]
-fn production_refuses_callbacks_over_http() {
-    let hosts = [("BURSAR_CALLBACK_HTTP_HOSTS", "localhost")];
+fn production_refuses_what_lets_callbacks_into_private_networks() {
+    let lists = [
+        ("BURSAR_CALLBACK_HTTP_HOSTS", "localhost"),
+        ("BURSAR_CALLBACK_ALLOW_CIDRS", "10.0.0.0/8"),
+    ];
     assert_eq!(
-        complaints(&hosts, ""),
+        complaints(&lists, ""),
         [
-            "callback.http_hosts: is for development only: leave it out, or set profile to development (from the environment, BURSAR_CALLBACK_HTTP_HOSTS)"
+            "callback.http_hosts: is for development only: leave it out, or set profile to development (from the environment, BURSAR_CALLBACK_HTTP_HOSTS)",
+            "callback.allow_cidrs: is for development only: leave it out, or set profile to development (from the environment, BURSAR_CALLBACK_ALLOW_CIDRS)",
         ]
     );
-    assert!(with(&[], "[callback]\nhttp_hosts = []\n").is_ok());
+    assert!(with(&[], "[callback]\nhttp_hosts = []\nallow_cidrs = []\n").is_ok());
 }
 
 #[test]
 fn development_lets_callbacks_come_home_and_logs_for_people() {
     let config = with(&[("BURSAR_PROFILE", "development")], "").unwrap();
-    assert_eq!(
-        config.callback.http_hosts,
-        ["localhost", "127.0.0.1", "::1"]
-    );
+    let urls = &config.callback.urls;
+    assert_eq!(urls.http_hosts, ["localhost"]);
+    let shown: Vec<String> = urls.allow_cidrs.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["127.0.0.0/8", "::1/128"]);
+    for url in [
+        "http://127.0.0.1:9099/",
+        "http://localhost:1/",
+        "http://[::1]:65535/",
+    ] {
+        assert!(urls.parse(url).is_ok(), "{url}");
+    }
     assert_eq!(config.log.format, LogFormat::Human);
 
-    let text =
-        "profile = \"development\"\n[callback]\nhttp_hosts = [\"Receiver.Test\", \"[::1]\"]\n";
+    let text = "profile = \"development\"\n[callback]\nhttp_hosts = [\"Receiver.Test\"]\n";
     let config = with(&[], text).unwrap();
-    assert_eq!(config.callback.http_hosts, ["receiver.test", "::1"]);
-    let complaints = complaints(&[], &text.replace("[::1]", "http://a"));
-    assert!(
-        complaints[0].contains("is neither a host name"),
-        "{complaints:?}"
+    assert_eq!(config.callback.urls.http_hosts, ["receiver.test"]);
+    for (host, wrong) in [
+        ("http://a", "is not a host name (without scheme or port)"),
+        ("127.1", "is an address, not a name"),
+        ("::1", "is an address, not a name"),
+        ("[::1]", "is an address, not a name"),
+    ] {
+        let complaints = complaints(&[], &text.replace("Receiver.Test", host));
+        assert!(complaints[0].contains(wrong), "{complaints:?}");
+    }
+}
+
+#[test]
+fn callbacks_keep_to_the_ports_of_receivers_and_away_from_our_own_addresses() {
+    let text = "[callback]\nextra_ports = [9443, 10443]\nown_addresses = [\"203.0.113.0/28\"]\n";
+    let config = with(&[], &text.replace("9443, 10443", "\"9443\", \"10443\"")).unwrap();
+    assert_eq!(config.callback.urls.extra_ports, [9_443, 10_443]);
+    assert_eq!(
+        config.callback.own_addresses[0].to_string(),
+        "203.0.113.0/28"
     );
+    for wrong in ["0", "65536", "https"] {
+        let complaints = complaints(&[("BURSAR_CALLBACK_EXTRA_PORTS", wrong)], "");
+        assert!(
+            complaints[0].contains("is not a whole number from 1 to 65535"),
+            "{complaints:?}"
+        );
+    }
 }
 
 #[test]
