@@ -85,16 +85,53 @@ need_schemathesis() {
     # shellcheck disable=SC2034 # Whoever calls this uses it.
     schemathesis=$made/bin/schemathesis python=$made/bin/python
     [ ! -f "$made/complete" ] || return 0
-    command -v python3 >/dev/null || ! command -v apt-get >/dev/null || apt_install python3
-    if ! python3 -c 'import ensurepip' 2>/dev/null && command -v apt-get >/dev/null; then
-        say "Python cannot make virtual environments here; installing what it needs."
-        apt_install python3-venv
-    fi
+    need_python
     rm -rf "$made"
     python3 -m venv "$made" || die "Python 3.11 or newer with its venv module is missing."
     "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
         --requirement scripts/fuzz-requirements.txt || die "schemathesis could not be installed."
     : >"$made/complete"
+}
+
+# Sees to it that Python can make virtual environments.
+need_python() {
+    command -v python3 >/dev/null || ! command -v apt-get >/dev/null || apt_install python3
+    if ! python3 -c 'import ensurepip' 2>/dev/null && command -v apt-get >/dev/null; then
+        say "Python cannot make virtual environments here; installing what it needs."
+        apt_install python3-venv
+    fi
+}
+
+# --- Reference implementations of Standard Webhooks ---------------------------------------------
+
+# Sets `verifiers` to a folder below cargo's with a virtual environment `python` and `node_modules`,
+# made with exactly what crates/server/tests/verifiers pins if it is not there.
+need_verifiers() {
+    local pinned=crates/server/tests/verifiers made
+    verifiers=$(target_directory)/verifiers-$(cat $pinned/requirements.txt \
+        $pinned/package-lock.json | cksum | cut -d ' ' -f 1)
+    [ ! -f "$verifiers/complete" ] || return 0
+    need_python
+    if ! command -v npm >/dev/null; then
+        say "Node.js was not found; installing it."
+        ! command -v apt-get >/dev/null || apt_install nodejs npm
+        command -v npm >/dev/null || die "Node.js (18 or newer) with npm is missing."
+    fi
+    # Made aside: several may be at it at once, and whoever is last changes nothing.
+    mkdir -p "${verifiers%/*}"
+    made=$(mktemp -d "$verifiers.XXXXXX")
+    python3 -m venv "$made/python" || die "Python 3.9 or newer with its venv module is missing."
+    "$made/python/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --only-binary :all: --requirement $pinned/requirements.txt ||
+        die "the verifier for Python could not be installed."
+    cp $pinned/package.json $pinned/package-lock.json "$made"
+    npm ci --prefix "$made" --silent --no-audit --no-fund --ignore-scripts ||
+        die "the verifier for JavaScript could not be installed."
+    : >"$made/complete"
+    if ! python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$made" "$verifiers" 2>/dev/null; then
+        rm -rf "$made"
+        [ -f "$verifiers/complete" ] || die "$verifiers cannot be made."
+    fi
 }
 
 # --- PostgreSQL's server programs ---------------------------------------------------------------

@@ -11,6 +11,7 @@ mod amounts;
 mod backoffice_callbacks;
 mod balance;
 mod bulk;
+mod callback_secrets;
 mod callback_urls;
 mod credentials;
 mod delivery;
@@ -60,6 +61,7 @@ const ALL: &[&[Clause]] = &[
     bulk::CLAUSES,
     delivery::CLAUSES,
     callback_urls::CLAUSES,
+    callback_secrets::CLAUSES,
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -31,9 +31,21 @@ impl AccessKey {
     }
 }
 
+/// The signature of a callback under a secret, `whsec_…` (Standard Webhooks).
+pub(crate) fn webhook_signature(secret: &str, id: &str, timestamp: &str, body: &str) -> String {
+    let text = secret.trim_start_matches("whsec_");
+    let key = BASE64.decode(text.as_bytes()).expect("a secret is base64");
+    let mac = hmac_of_bytes(&key, &format!("{id}.{timestamp}.{body}"));
+    format!("v1,{}", BASE64.encode(&mac))
+}
+
 /// HMAC-SHA256.
 pub(crate) fn hmac(secret: &str, message: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key will do");
+    hmac_of_bytes(secret.as_bytes(), message)
+}
+
+fn hmac_of_bytes(key: &[u8], message: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }

@@ -27,6 +27,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
 
 /// Receivers ask, so no credentials are needed.
 fn list(shared: web::Data<Shared>) -> Ready<Result<HttpResponse, Problem>> {
+    let shared = shared.into_inner();
     let addresses = shared.callback_addresses.iter();
     let data = addresses.map(IpRange::to_shortest).collect();
     ready(answer::json(&Addresses { data }))

@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use actix_web::http::StatusCode;
+use bursar_app::read_callback_secret;
 use bursar_domain::UserId;
-use bursar_ports::{IpRange, Permission};
+use bursar_ports::{CallbackSecret, IpRange, Permission};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
@@ -55,6 +57,10 @@ Examples:
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
 
+    /// Receive callbacks on this machine.
+    #[command(subcommand)]
+    Callback(CallbackCommand),
+
     /// Encrypt every secret at rest under the first master key, so that the others can go.
     #[command(after_help = "\
 It may run while Bursar serves, and as often as you like. It prints how many secrets it encrypted
@@ -65,6 +71,43 @@ Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
   bursar reseal --revoke-unreadable     # when the old key is lost")]
     Reseal(ResealArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum CallbackCommand {
+    /// Print and verify the callbacks that arrive on a port of this machine.
+    #[command(after_help = "\
+Each callback is printed with the headers that matter and its body as it arrived, whether its
+signature is good, and whether the same webhook-id has come before. Nothing is configured and no
+database is needed.
+
+Examples:
+  bursar callback listen --secret whsec_…
+  set -a; . .bursar/demo.env; set +a; bursar callback listen     # of the demo's back office
+  bursar callback listen --port 9001 --status 503                # see how it is tried again")]
+    Listen(ListenArgs),
+}
+
+/// What listens for callbacks, and what it answers.
+#[derive(Debug, Args)]
+pub(crate) struct ListenArgs {
+    /// The port; 0 takes any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 9000)]
+    pub(crate) port: u16,
+
+    /// The secret that callbacks are signed with; may be given several times, and any of them will
+    /// do. When it is not given, the environment variable BURSAR_CALLBACK_SECRET counts.
+    #[arg(long = "secret", value_name = "SECRET", value_parser = callback_secret)]
+    pub(crate) secrets: Vec<CallbackSecret>,
+
+    /// The status that is answered: 2xx takes a callback, 410 refuses it for good, anything else
+    /// asks for another try.
+    #[arg(long, value_name = "STATUS", default_value = "200", value_parser = answer)]
+    pub(crate) status: StatusCode,
+
+    /// End after so many callbacks.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
 }
 
 /// What is done with secrets that cannot be encrypted anew.
@@ -190,6 +233,19 @@ fn permission(text: &str) -> Result<Permission, String> {
     })
 }
 
+pub(crate) fn callback_secret(text: &str) -> Result<CallbackSecret, String> {
+    let form = "a callback secret is whsec_ and 44 characters of base64";
+    read_callback_secret(text).ok_or_else(|| form.to_owned())
+}
+
+fn answer(text: &str) -> Result<StatusCode, String> {
+    let number: Option<u16> = text.parse().ok();
+    number
+        .filter(|number| (200..600).contains(number))
+        .and_then(|number| StatusCode::from_u16(number).ok())
+        .ok_or_else(|| "an answer's status is a number from 200 to 599".to_owned())
+}
+
 fn user(text: &str) -> Result<UserId, String> {
     Uuid::parse_str(text)
         .map(UserId::new)
@@ -208,6 +264,7 @@ pub fn run() -> ExitCode {
             Command::AccessKey(AccessKeyCommand::Create(args)) => {
                 commands::create_access_key(args).await
             }
+            Command::Callback(CallbackCommand::Listen(args)) => commands::listen(args).await,
             Command::Reseal(args) => commands::reseal(args).await,
         }
     })
@@ -248,6 +305,11 @@ mod tests {
                 "bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 --allowed-ip x",
                 "not an IP address or CIDR range",
             ),
+            (
+                "bursar callback listen --secret whsec_AAAA",
+                "44 characters of base64",
+            ),
+            ("bursar callback listen --status 100", "from 200 to 599"),
         ] {
             let error = Cli::try_parse_from(line.split(' '))
                 .unwrap_err()

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod callback_listen;
 mod credentials;
 mod demo;
 mod migrate;
@@ -13,6 +14,7 @@ use std::{
 
 use anyhow::Context;
 
+pub(crate) use callback_listen::listen;
 pub(crate) use credentials::{create_access_key, create_token};
 pub(crate) use demo::demo;
 pub(crate) use migrate::migrate;

@@ -1,5 +1,6 @@
 //! The demo exchange: its secrets, its users and money, and the file that tells of them.
 
+mod callback_secrets;
 pub(crate) mod env_file;
 pub(crate) mod exchange;
 mod secrets;

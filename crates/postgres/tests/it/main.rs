@@ -7,6 +7,7 @@
 mod address_book;
 #[cfg(test)]
 mod callback_secrets;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod directory;

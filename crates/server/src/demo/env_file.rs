@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use super::{
     Secrets,
-    exchange::{OPERATORS, USERS},
+    exchange::{CALLBACK_SECRET, OPERATORS, USERS},
     secrets::{remove as remove_file, to_lines, write_private},
 };
 
@@ -26,11 +26,13 @@ pub(crate) fn write(
     for operator in &OPERATORS {
         lines.push((format!("BURSAR_{}", operator.token), secret(operator.token)));
     }
+    let name = format!("BURSAR_{CALLBACK_SECRET}");
+    lines.push((name, secret(CALLBACK_SECRET)));
     for user in &USERS {
         let name = user.name.to_ascii_uppercase();
         lines.push((format!("BURSAR_{name}_ID"), user.id.to_owned()));
         lines.push((format!("BURSAR_{name}_EMAIL"), user.email()));
-        for what in ["TOKEN", "ACCESS_KEY", "SECRET_KEY"] {
+        for what in ["TOKEN", "ACCESS_KEY", "SECRET_KEY", CALLBACK_SECRET] {
             let name = format!("{name}_{what}");
             lines.push((format!("BURSAR_{name}"), secret(&name)));
         }

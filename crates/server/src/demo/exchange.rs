@@ -4,12 +4,13 @@
 use anyhow::{Context, anyhow};
 use bursar_app::{App, Grant, NewAccessKey, NewToken, OpenRequest, Options, Principal};
 use bursar_domain::{
-    Asset, AssetId, BigDecimal, DecimalAmount, IdempotencyKey, Scale, User, UserId, UserStatus,
+    ActorId, Asset, AssetId, BigDecimal, DecimalAmount, IdempotencyKey, Scale, Subscriber, User,
+    UserId, UserStatus,
 };
 use bursar_ports::Permission;
 use uuid::Uuid;
 
-use super::Secrets;
+use super::{Secrets, callback_secrets::share};
 
 /// Ten years: a demo is found again after a long time.
 const TTL_SECONDS: u32 = 10 * 365 * 86_400;
@@ -79,6 +80,10 @@ pub(super) const OPERATORS: [Operator; 3] = [
     },
 ];
 
+/// What signs callbacks, among the secrets: as it is for the back office, behind a user's name for
+/// that user.
+pub(super) const CALLBACK_SECRET: &str = "CALLBACK_SECRET";
+
 /// A user of the demo.
 pub(super) struct DemoUser {
     pub(super) name: &'static str,
@@ -136,6 +141,8 @@ pub(crate) async fn load(app: &App, secrets: &mut Secrets) -> anyhow::Result<()>
         let new = token(operator.subject, None, permissions);
         keep_token(app, &admin, secrets, operator.token, new).await?;
     }
+    let office = ["backoffice", "admin"].map(|subject| Subscriber::Client(ActorId::new(subject)));
+    share(app, &admin, secrets, CALLBACK_SECRET, office.to_vec()).await?;
     let writer = operator.grant(Permission::BackofficeWrite)?;
     for user in &USERS {
         let id = UserId::new(Uuid::parse_str(user.id)?);
@@ -144,6 +151,9 @@ pub(crate) async fn load(app: &App, secrets: &mut Secrets) -> anyhow::Result<()>
         let new = token(user.name, Some(id), USER_PERMISSIONS.to_vec());
         keep_token(app, &admin, secrets, &format!("{name}_TOKEN"), new).await?;
         keep_access_key(app, &admin, secrets, &name, id).await?;
+        let signer = format!("{name}_{CALLBACK_SECRET}");
+        let own = vec![Subscriber::User(id)];
+        share(app, &admin, secrets, &signer, own).await?;
         for (asset, amount) in user.money {
             fund(app, &writer, user, id, asset, amount).await?;
         }

@@ -3,7 +3,7 @@
 //! * `process` starts the binary and ends it whatever becomes of the test; `service` and
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
-//!   audits it, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `load` keeps
+//!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `load` keeps
 //!   it busy.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
@@ -12,6 +12,12 @@
 mod books;
 mod client;
 mod demo_process;
+#[expect(
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "it is written for other people's programs"
+)]
+mod documented_verify;
 mod exchange;
 mod issuer;
 mod load;
@@ -19,11 +25,14 @@ mod process;
 mod receiver;
 mod relay;
 mod service;
+mod verifiers;
 
 mod address_book;
 mod amounts;
 mod audit;
 mod bulk;
+mod callback_listen;
+mod callback_secrets;
 mod callbacks;
 mod configuration;
 mod crash;
@@ -41,6 +50,7 @@ mod refusals;
 mod replicas;
 mod reseal;
 mod shutdown;
+mod signatures;
 mod tour;
 
 use std::time::{Duration, Instant};

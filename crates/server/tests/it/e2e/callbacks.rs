@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bursar_postgres::testing::TestDatabase;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
@@ -14,18 +14,18 @@ use super::{
 };
 
 /// Everything that a test of callbacks needs; two users, the first of whom has 10 btc.
-struct Scene {
-    service: Service,
-    exchange: Exchange,
-    receiver: Receiver,
-    books: Books,
-    backoffice: Client,
+pub(super) struct Scene {
+    pub(super) service: Service,
+    pub(super) exchange: Exchange,
+    pub(super) receiver: Receiver,
+    pub(super) books: Books,
+    pub(super) backoffice: Client,
     // Last: nothing may use it when it is dropped.
     _database: TestDatabase,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         let database = TestDatabase::create().await;
         let service = Service::start(database.url()).await;
         let client = service.client();
@@ -44,7 +44,7 @@ impl Scene {
     }
 
     /// A deposit or withdrawal of the first user.
-    async fn open(&self, path: &str, amount: &str, callbacks: &str) -> Answer {
+    pub(super) async fn open(&self, path: &str, amount: &str, callbacks: &str) -> Answer {
         let body = json!({
             "userId": self.exchange.traders[0].id, "assetId": "btc", "amount": amount,
             "callbackUrl": self.receiver.url(callbacks),
@@ -53,7 +53,7 @@ impl Scene {
     }
 
     /// Confirms or cancels a withdrawal of the first user.
-    async fn finish(&self, path: &str, id: &str, callbacks: &str) -> Answer {
+    pub(super) async fn finish(&self, path: &str, id: &str, callbacks: &str) -> Answer {
         let body = json!({
             "userId": self.exchange.traders[0].id, "transferId": id,
             "callbackUrl": self.receiver.url(callbacks),
@@ -62,7 +62,7 @@ impl Scene {
     }
 
     /// Sends money from the first to the second user.
-    async fn send(&self, amount: &str, callbacks: &str) -> Answer {
+    pub(super) async fn send(&self, amount: &str, callbacks: &str) -> Answer {
         let [sender, recipient] = &self.exchange.traders[..] else {
             panic!("two users");
         };
@@ -79,14 +79,14 @@ impl Scene {
     }
 
     /// Once nothing is left to deliver, a path has received exactly these bodies.
-    async fn expect(&self, path: &str, bodies: &[String]) {
+    pub(super) async fn expect(&self, path: &str, bodies: &[String]) {
         self.books.delivered().await;
         assert_eq!(self.receiver.bodies(path), bodies, "{path}");
     }
 }
 
 /// The body of a back-office callback about `answer`'s transfer.
-fn told(answer: &Answer, amount: &str, status: &str, error: Option<&str>) -> String {
+pub(super) fn told(answer: &Answer, amount: &str, status: &str, error: Option<&str>) -> String {
     let (id, created) = (answer.name(), answer.text_of("createdAt"));
     let kind = answer.text_of("type");
     let id_key = if kind == "Deposit" {
@@ -97,6 +97,18 @@ fn told(answer: &Answer, amount: &str, status: &str, error: Option<&str>) -> Str
     let error = error.map_or("null".to_owned(), |error| format!("\"{error}\""));
     format!(
         r#"{{"Amount":{amount},"Status":"{status}","Asset":"btc","Type":"{kind}","{id_key}":{id},"CreatedAt":"{created}","Fee":0.0,"ErrorDetails":{error}}}"#
+    )
+}
+
+/// The body of a callback about an internal transfer, of this amount, as [`Scene::send`] makes it.
+pub(super) fn told_internal(sent: &Answer, amount: &str) -> String {
+    let (code, shown) = (sent.name(), sent.json());
+    let told = |key: &str| shown[key].to_string();
+    let (created, updated, done) = (told("created_at"), told("updated_at"), told("done_at"));
+    let (status, reason, message) = (told("status"), told("reason_code"), told("reason_message"));
+    let (sender, recipient) = (told("sender"), told("recipient"));
+    format!(
+        r#"{{"code":"{code}","custom_id":"a \"quoted\" id","created_at":{created},"updated_at":{updated},"done_at":{done},"status":{status},"reason_code":{reason},"reason_message":{message},"currency_code":"BTC","amount":"{amount}","fee_amount":"0.00000000","sender":{sender},"recipient":{recipient},"note":"naïve 💰"}}"#
     )
 }
 
@@ -115,6 +127,9 @@ async fn a_deposit_is_told_once_when_it_is_final() {
     );
     assert_eq!(headers["webhook-id"].len(), 36);
     assert!(headers["webhook-timestamp"].parse::<u64>().unwrap() > 1_700_000_000);
+    // One secret, so one signature: 32 bytes of base64.
+    let signature = headers["webhook-signature"].strip_prefix("v1,").unwrap();
+    assert_eq!(signature.len(), 44, "{signature}");
 }
 
 #[tokio::test]
@@ -175,24 +190,21 @@ async fn a_refused_confirm_is_told_to_its_own_url_only() {
 async fn an_internal_transfer_is_told_with_its_fourteen_keys() {
     let scene = Scene::set().await;
     for (amount, path, status, reason) in [
-        ("0.25000000", "/success", "success", "null"),
+        ("0.25000000", "/success", "success", Value::Null),
         (
             "1000.00000000",
             "/rejected",
             "rejected",
-            "\"balance.insufficient\"",
+            json!("balance.insufficient"),
         ),
     ] {
         let sent = scene.send(amount, path).await;
         let shown = sent.json();
-        let [sender, recipient] = [&shown["sender"], &shown["recipient"]];
-        let (code, message) = (sent.name(), &shown["reason_message"]);
-        let (created, updated) = (&shown["created_at"], &shown["updated_at"]);
-        let done = &shown["done_at"];
-        assert_eq!(shown["status"], status);
-        let expected = format!(
-            r#"{{"code":"{code}","custom_id":"a \"quoted\" id","created_at":{created},"updated_at":{updated},"done_at":{done},"status":"{status}","reason_code":{reason},"reason_message":{message},"currency_code":"BTC","amount":"{amount}","fee_amount":"0.00000000","sender":{sender},"recipient":{recipient},"note":"naïve 💰"}}"#
+        assert_eq!(
+            (&shown["status"], &shown["reason_code"]),
+            (&json!(status), &reason)
         );
+        let expected = told_internal(&sent, amount);
         scene.expect(path, &[expected]).await;
     }
 }

@@ -20,14 +20,22 @@ use super::{
 };
 
 /// Every name that `demo.env` is documented to have, without the prefix.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "URL",
     "DATABASE_URL",
     "ADMIN_TOKEN",
     "BACKOFFICE_TOKEN",
     "READONLY_TOKEN",
+    "CALLBACK_SECRET",
 ];
-const OF_EACH_USER: [&str; 5] = ["ID", "EMAIL", "TOKEN", "ACCESS_KEY", "SECRET_KEY"];
+const OF_EACH_USER: [&str; 6] = [
+    "ID",
+    "EMAIL",
+    "TOKEN",
+    "ACCESS_KEY",
+    "SECRET_KEY",
+    "CALLBACK_SECRET",
+];
 
 /// Alice sends Bob a tenth of a bitcoin.
 async fn send(demo: &Demo) -> String {
@@ -129,7 +137,12 @@ async fn ctrl_c_stops_everything_and_the_next_start_finds_all_money() {
     let first = folder.start(&[]).await;
     let code = send(&first).await;
     let (alice, bob) = (money(&first, "ALICE").await, money(&first, "BOB").await);
-    let known = credentials(&first);
+    // A secret that somebody rotates is told at the next start.
+    let rotating = r#"{"subject":"backoffice"}"#;
+    let admin = first.as_("ADMIN");
+    let rotated = admin.post("/admin/v1/callback-secrets", rotating).await;
+    let rotated = rotated.ok().text_of("secret");
+    let mut known = credentials(&first);
     assert!(postmaster(&folder).is_some());
     let ended = first.interrupted().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -148,16 +161,24 @@ async fn ctrl_c_stops_everything_and_the_next_start_finds_all_money() {
     }
 
     let second = folder.start(&[]).await;
+    for (name, value) in &mut known {
+        if name == "BURSAR_CALLBACK_SECRET" {
+            assert_ne!(*value, rotated);
+            value.clone_from(&rotated);
+        }
+    }
     assert_eq!(credentials(&second), known);
     assert_eq!(money(&second, "ALICE").await, alice);
     assert_eq!(money(&second, "BOB").await, bob);
     let path = format!("{INTERNAL}/{code}");
     let found = second.as_("ALICE").get(&path).await.ok();
     assert_eq!(found.text_of("amount"), "0.10000000");
+    let second_token = second.env("ALICE_TOKEN").to_owned();
     second.interrupted().await;
 
     let fresh = folder.start(&["--fresh"]).await;
-    assert_ne!(fresh.env("ALICE_TOKEN"), known[3].1);
+    assert_ne!(fresh.env("ALICE_TOKEN"), second_token);
+    assert_ne!(fresh.env("CALLBACK_SECRET"), rotated);
     assert!(money(&fresh, "ALICE").await.contains("10.00000000"));
     assert_ne!(money(&fresh, "ALICE").await, alice);
     let gone = fresh.as_("ALICE").get(&path).await;
