@@ -64,7 +64,11 @@ impl Connector {
             .into_iter()
             .map(|address| SocketAddr::new(address, port))
             .collect();
-        if !targets.iter().all(|target| self.addresses.permits(*target)) {
+        if let Some(denied) = targets
+            .iter()
+            .find(|target| !self.addresses.permits(**target))
+        {
+            tracing::debug!(%host, address = %denied.ip(), "callbacks may not go to this address");
             return Err(self.deny());
         }
         let stream = self.open(&targets).await?;

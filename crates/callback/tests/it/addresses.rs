@@ -1,5 +1,6 @@
 //! The judge of addresses against another one, which was written for it and shares nothing: it
-//! compares decimal bounds read from CIDR texts, where the judge compares bits.
+//! compares decimal bounds read from CIDR texts, where the judge compares bits. The standard library
+//! is asked too, about the kinds that it knows.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -86,6 +87,31 @@ impl Oracle {
     }
 }
 
+/// What the standard library knows to be no place for a stranger's receiver.
+fn is_inner_by_std(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_unspecified()
+                || v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unspecified()
+                || v6.is_loopback()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6
+                    .to_ipv4()
+                    .is_some_and(|inner| is_inner_by_std(inner.into()))
+        }
+    }
+}
+
 fn threads() -> u64 {
     u64::try_from(thread::available_parallelism().unwrap().get()).unwrap()
 }
@@ -105,6 +131,7 @@ fn every_slash_24_of_ipv4_is_judged_alike_at_its_ends_and_in_its_middle() {
                             let address = Ipv4Addr::from(u32::try_from(number).unwrap());
                             let public = is_public(address.into());
                             assert_eq!(public, oracle.public4(number), "{address}");
+                            assert!(!(public && is_inner_by_std(address.into())), "{address}");
                             judged += 1;
                         }
                     }
@@ -187,6 +214,7 @@ fn ten_million_addresses_of_ipv6_are_judged_alike() {
                         let address = IpAddr::from(Ipv6Addr::from(bits));
                         let public = is_public(address);
                         assert_eq!(public, oracle.public6(bits), "{address}");
+                        assert!(!(public && is_inner_by_std(address)), "{address}");
                         counts[usize::from(!public)] += 1;
                     }
                     counts

@@ -13,6 +13,8 @@ clauses! { "3.2 Callback URLs",
         = "An `http` URL to a host that the configuration does not allow is 400 `callback_url.invalid`.",
     "Decision: form": a_malformed_url_is_refused
         = "Other schemes, relative URLs, blanks, userinfo and texts that are no URL are 400 `callback_url.invalid`.",
+    "Decision: public hosts only": an_inner_host_is_refused
+        = "An address in any spelling, a name that no stranger can have, a fragment and a port that receivers do not use are 400 `callback_url.invalid`.",
     "Decision: at most 2,048 characters": a_long_url_is_refused
         = "A URL of 2,048 characters is taken, a longer one is 400 `callback_url.invalid`.",
     "Decision: one code in both APIs": every_operation_checks_its_url
@@ -72,6 +74,24 @@ async fn a_malformed_url_is_refused(scene: Scene) {
         refused(&scene, json!(url)).await;
     }
     refused(&scene, json!(7)).await;
+}
+
+async fn an_inner_host_is_refused(scene: Scene) {
+    for url in [
+        "https://192.0.2.1/",
+        "https://3221225985/",
+        "https://0xc0.0.2.1/",
+        "https://[2001:db8::1]/",
+        "https://printer.local/",
+        "https://metadata.google.internal/",
+        "https://localhost.localdomain./",
+        "https://receiver/",
+        "https://example.com:22/",
+        "https://example.com/#x",
+        "https:\\\\example.com/",
+    ] {
+        refused(&scene, json!(url)).await;
+    }
 }
 
 async fn a_long_url_is_refused(scene: Scene) {

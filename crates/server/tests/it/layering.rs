@@ -33,11 +33,12 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// The inner crates, and what they must never name: it belongs to an adapter or to the binary.
 const INNER: [&str; 3] = ["domain", "ports", "app"];
-const OUTER_LIBRARIES: [&str; 9] = [
+const OUTER_LIBRARIES: [&str; 10] = [
     "diesel",
     "diesel-async",
     "diesel_migrations",
     "actix-web",
+    "hyper",
     "jsonwebtoken",
     "redis",
     "reqwest",

@@ -85,6 +85,36 @@ impl Scene {
     }
 }
 
+#[tokio::test]
+async fn production_takes_no_url_that_leads_inwards_and_development_says_what_it_allows() {
+    let said = "callbacks may go to private addresses";
+    let database = TestDatabase::create().await;
+    let development = Service::start(database.url()).await;
+    assert!(development.log().contains(said));
+    development.stopped().await;
+
+    let settings = [("BURSAR_PROFILE", "production")];
+    let production = Service::start_with(database.url(), &settings).await;
+    assert!(!production.log().contains(said));
+    let exchange = Exchange::open(database.url(), &production.client(), 1).await;
+    let client = production.client().with(&exchange.backoffice);
+    for (url, status) in [
+        ("http://127.0.0.1:9099/", 400),
+        ("http://localhost:9099/", 400),
+        ("https://127.0.0.1/", 400),
+        ("https://localhost/", 400),
+        ("https://callbacks.example.com/", 200),
+    ] {
+        let body = json!({
+            "userId": exchange.traders[0].id, "assetId": "btc", "amount": "1",
+            "callbackUrl": url,
+        });
+        let answer = client.post(DEPOSIT, body.to_string()).await;
+        assert_eq!(answer.status, status, "{url}: {}", answer.text);
+    }
+    production.stopped().await;
+}
+
 /// The body of a back-office callback about `answer`'s transfer.
 pub(super) fn told(answer: &Answer, amount: &str, status: &str, error: Option<&str>) -> String {
     let (id, created) = (answer.name(), answer.text_of("createdAt"));

@@ -28,6 +28,7 @@ async fn everything_wrong_is_told_at_once_and_secrets_are_not_repeated() {
         ("BURSAR_DATABASE_POOL_SIZE", "0"),
         ("BURSAR_LOG_FORMAT", "xml"),
         ("BURSAR_CALLBACK_HTTP_HOSTS", "localhost"),
+        ("BURSAR_CALLBACK_ALLOW_CIDRS", "10.0.0.0/8"),
         ("BURSAR_SHUTDOWN_GRACE_SECONDS", "1h"),
     ];
     let ended = run(&["serve"], &wrong).await;
@@ -43,6 +44,7 @@ async fn everything_wrong_is_told_at_once_and_secrets_are_not_repeated() {
         &[
             "log.format:",
             "callback.http_hosts:",
+            "callback.allow_cidrs:",
             "shutdown.grace_seconds:",
         ],
     );
