@@ -1,6 +1,7 @@
 //! Administration (contract §4): assets, users, rates, credentials, balances and the whole story
 //! of a transfer.
 
+mod callbacks;
 mod credentials;
 mod directory;
 mod story;

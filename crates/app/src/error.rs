@@ -119,11 +119,13 @@ pub enum Missing {
     Rate,
     /// An entry of the caller's address book.
     AddressBookEntry,
+    /// A callback.
+    Callback,
 }
 
 impl Missing {
     /// Everything that may be missing.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::User,
         Self::Asset,
         Self::Currency,
@@ -132,6 +134,7 @@ impl Missing {
         Self::AccessKey,
         Self::Rate,
         Self::AddressBookEntry,
+        Self::Callback,
     ];
 
     /// What has this code.
@@ -150,6 +153,7 @@ impl Missing {
             Self::AccessKey => "access_key.unknown",
             Self::Rate => "rate.unknown",
             Self::AddressBookEntry => "address_book_code.unknown",
+            Self::Callback => "callback.unknown",
         }
     }
 
@@ -164,11 +168,12 @@ impl Missing {
             Self::AccessKey => "The access key",
             Self::Rate => "The rate",
             Self::AddressBookEntry => "The address-book entry",
+            Self::Callback => "The callback",
         }
     }
 }
 
-/// Why a withdrawal can be neither confirmed nor cancelled any more.
+/// Why something cannot be done to a withdrawal or callback any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// It was cancelled.
@@ -179,6 +184,8 @@ pub enum Conflict {
     AlreadyFailed,
     /// Other changes to it kept getting in first.
     Busy,
+    /// A newer state of the callback's transfer is due or was delivered.
+    CallbackOvertaken,
 }
 
 impl Conflict {
@@ -199,6 +206,7 @@ impl Conflict {
             Self::AlreadyCompleted => "transfer.already_completed",
             Self::AlreadyFailed => "transfer.already_failed",
             Self::Busy => "transfer.busy",
+            Self::CallbackOvertaken => "callback.overtaken",
         }
     }
 
@@ -209,6 +217,9 @@ impl Conflict {
             Self::AlreadyCompleted => "The transfer is already completed.",
             Self::AlreadyFailed => "The transfer has already failed.",
             Self::Busy => "The transfer is being changed by somebody else.",
+            Self::CallbackOvertaken => {
+                "A newer state of the transfer is due or was delivered to the same URL."
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CommitOutcome, IdSource, MockAddressBook, MockCredentialStore, MockDirectory, MockTasks,
-    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
-    StoreError, Task, TokenVerifier,
+    CommitOutcome, IdSource, MockAddressBook, MockCallbackLog, MockCredentialStore, MockDirectory,
+    MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter,
+    ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -26,6 +26,7 @@ pub(crate) struct Mocks {
     pub(crate) query: MockTransferQuery,
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
+    pub(crate) callback_log: MockCallbackLog,
     pub(crate) credentials: MockCredentialStore,
     /// None: JWTs are not accepted.
     pub(crate) token_verifier: Option<MockTokenVerifier>,
@@ -47,6 +48,7 @@ impl Mocks {
             query: MockTransferQuery::new(),
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
+            callback_log: MockCallbackLog::new(),
             credentials: MockCredentialStore::new(),
             token_verifier: None,
             tasks: MockTasks::new(),
@@ -65,6 +67,7 @@ impl Mocks {
             query: Arc::new(self.query),
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
+            callback_log: Arc::new(self.callback_log),
             credentials: Arc::new(self.credentials),
             token_verifier: self
                 .token_verifier

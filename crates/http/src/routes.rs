@@ -81,8 +81,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockClock, MockCredentialStore, MockDirectory, MockIdSource,
-        MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
+        MockAddressBook, MockCallbackLog, MockClock, MockCredentialStore, MockDirectory,
+        MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery,
+        MockTransferStore,
     };
     use serde_json::Value;
 
@@ -102,6 +103,7 @@ mod tests {
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
+            callback_log: Arc::new(MockCallbackLog::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             token_verifier: None,
             clock: Arc::new(MockClock::new()),

@@ -3,6 +3,7 @@
 mod accounts;
 mod address_book;
 mod cache;
+mod callback_log;
 mod connect;
 mod credentials;
 mod directory;
@@ -25,6 +26,7 @@ mod tx;
 mod value;
 
 pub use crate::address_book::PgAddressBook;
+pub use crate::callback_log::PgCallbackLog;
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
 pub use crate::engine::{EngineConfig, EngineTasks};

@@ -11,8 +11,8 @@ use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCredentials, PgDirectory,
-    PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
+    PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -69,6 +69,7 @@ impl System {
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
+            callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             credentials: credentials.clone(),
             token_verifier,
             clock: Arc::clone(&clock),

@@ -8,6 +8,7 @@ mod amounts;
 mod backoffice;
 mod backoffice_lists;
 mod bulk;
+mod callbacks;
 mod client;
 mod credentials;
 mod documented;
