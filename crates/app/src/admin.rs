@@ -2,6 +2,7 @@
 //! of a transfer.
 
 mod callback_secrets;
+mod callbacks;
 mod credentials;
 mod directory;
 mod story;

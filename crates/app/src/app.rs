@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, CallbackSecrets, Clock, CredentialStore, Directory, IdSource, RateLimiter,
-    ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
+    RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -24,6 +24,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// Whom users pay again and again.
     pub address_book: Arc<dyn AddressBook>,
+    /// Callbacks, as operators see them.
+    pub callback_log: Arc<dyn CallbackLog>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
     /// What signs callbacks.

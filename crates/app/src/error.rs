@@ -121,6 +121,8 @@ pub enum Missing {
     Rate,
     /// An entry of the caller's address book.
     AddressBookEntry,
+    /// A callback.
+    Callback,
 }
 
 impl Missing {
@@ -135,6 +137,7 @@ impl Missing {
         Self::CallbackSecret,
         Self::Rate,
         Self::AddressBookEntry,
+        Self::Callback,
     ];
 
     /// What has this code.
@@ -154,6 +157,7 @@ impl Missing {
             Self::CallbackSecret => "callback_secret.unknown",
             Self::Rate => "rate.unknown",
             Self::AddressBookEntry => "address_book_code.unknown",
+            Self::Callback => "callback.unknown",
         }
     }
 
@@ -169,11 +173,12 @@ impl Missing {
             Self::CallbackSecret => "The callback secret",
             Self::Rate => "The rate",
             Self::AddressBookEntry => "The address-book entry",
+            Self::Callback => "The callback",
         }
     }
 }
 
-/// Why a withdrawal can be neither confirmed nor cancelled any more.
+/// Why something cannot be done to a withdrawal or callback any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// It was cancelled.
@@ -184,6 +189,8 @@ pub enum Conflict {
     AlreadyFailed,
     /// Other changes to it kept getting in first.
     Busy,
+    /// A newer state of the callback's transfer is due or was delivered.
+    CallbackOvertaken,
 }
 
 impl Conflict {
@@ -204,6 +211,7 @@ impl Conflict {
             Self::AlreadyCompleted => "transfer.already_completed",
             Self::AlreadyFailed => "transfer.already_failed",
             Self::Busy => "transfer.busy",
+            Self::CallbackOvertaken => "callback.overtaken",
         }
     }
 
@@ -214,6 +222,9 @@ impl Conflict {
             Self::AlreadyCompleted => "The transfer is already completed.",
             Self::AlreadyFailed => "The transfer has already failed.",
             Self::Busy => "The transfer is being changed by somebody else.",
+            Self::CallbackOvertaken => {
+                "A newer state of the transfer is due or was delivered to the same URL."
+            }
         }
     }
 }

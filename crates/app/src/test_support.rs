@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackSecrets,
-    MockCredentialStore, MockDirectory, MockTasks, MockTokenVerifier, MockTransferQuery,
-    MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
+    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
+    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockTasks, MockTokenVerifier,
+    MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task,
+    TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -26,6 +27,7 @@ pub(crate) struct Mocks {
     pub(crate) query: MockTransferQuery,
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
+    pub(crate) callback_log: MockCallbackLog,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
     /// None: JWTs are not accepted.
@@ -48,6 +50,7 @@ impl Mocks {
             query: MockTransferQuery::new(),
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
+            callback_log: MockCallbackLog::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,
@@ -67,6 +70,7 @@ impl Mocks {
             query: Arc::new(self.query),
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
+            callback_log: Arc::new(self.callback_log),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,
             token_verifier: self

@@ -4,6 +4,7 @@ mod access_keys;
 mod assets;
 mod balances;
 mod callback_secrets;
+mod callbacks;
 mod money;
 mod page;
 mod rates;
@@ -62,6 +63,14 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
             path("/admin/v1/rates/{asset}", replace)
                 .route(get().to(rates::show))
                 .route(put().to(rates::replace)),
+        )
+        .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
+        .service(
+            path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
+        )
+        .service(path("/admin/v1/callbacks/{id}", read).route(get().to(callbacks::show)))
+        .service(
+            path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
         )
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)));

@@ -82,9 +82,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockCallbackSecrets, MockClock, MockCredentialStore, MockDirectory,
-        MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery,
-        MockTransferStore,
+        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
+        MockDirectory, MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks,
+        MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -104,6 +104,7 @@ mod tests {
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
+            callback_log: Arc::new(MockCallbackLog::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,

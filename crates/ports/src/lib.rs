@@ -10,6 +10,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod address_book;
+mod callback_log;
 mod callback_secrets;
 mod callback_url;
 mod clock;
@@ -28,6 +29,10 @@ mod tasks;
 mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
+pub use callback_log::{
+    CallbackAttempt, CallbackFilter, CallbackLog, CallbackPlace, CallbackRecord, CallbackState,
+    Replay, Replayable,
+};
 pub use callback_secrets::{CallbackSecrets, StoredCallbackSecret};
 pub use callback_url::{CallbackUrlPolicy, InvalidCallbackUrl};
 pub use clock::Clock;
@@ -41,8 +46,8 @@ pub use ids::IdSource;
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
 pub use query::{
-    AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
-    ListPlace, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
+    AccountBalance, AccountHistory, InternalFilter, LedgerLine, ListPlace, TransferFilter,
+    TransferPage, TransferQuery, TransferScan, TransferSlice,
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
@@ -53,10 +58,10 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
-    address_book::MockAddressBook, callback_secrets::MockCallbackSecrets, clock::MockClock,
-    credentials::MockCredentialStore, directory::MockDirectory, ids::MockIdSource,
-    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    address_book::MockAddressBook, callback_log::MockCallbackLog,
+    callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
+    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
+    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
     token_verifier::MockTokenVerifier,
 };

@@ -1,12 +1,10 @@
 //! The read side: lists, balances and the whole story of one transfer.
 
+use crate::StoreError;
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Amount, AssetId, Kind, Operation, Status, Timestamp, Transfer, TransferId, UserId,
+    AccountKey, Amount, AssetId, Kind, Status, Timestamp, Transfer, TransferId, UserId,
 };
-use uuid::Uuid;
-
-use crate::StoreError;
 
 /// Which deposits and withdrawals of one user to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,40 +137,6 @@ pub struct AccountBalance {
 /// A ledger line of one transfer.
 pub type LedgerLine = bursar_domain::Entry;
 
-/// A callback of one transfer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallbackRecord {
-    /// Its id.
-    pub id: Uuid,
-    /// What made it due.
-    pub operation: Operation,
-    /// Where it goes.
-    pub url: String,
-    /// The status that its body tells.
-    pub status: Status,
-    /// `pending`, `delivering`, `succeeded`, `dead` or `skipped`.
-    pub state: String,
-    /// When it became due first.
-    pub created_at: Timestamp,
-    /// When the next attempt is due.
-    pub next_attempt_at: Option<Timestamp>,
-    /// What was tried.
-    pub attempts: Vec<CallbackAttempt>,
-}
-
-/// One try to deliver a callback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallbackAttempt {
-    /// When it began.
-    pub at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub duration_ms: i64,
-    /// The receiver's HTTP status, if it answered.
-    pub http_status: Option<i32>,
-    /// One fixed word for what happened.
-    pub outcome: String,
-}
-
 /// Lists and look-ups that change nothing.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -222,11 +186,4 @@ pub trait TransferQuery: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn list_entries(&self, transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError>;
-
-    /// The callbacks of one transfer with their attempts, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot answer.
-    async fn list_callbacks(&self, transfer: TransferId)
-    -> Result<Vec<CallbackRecord>, StoreError>;
 }

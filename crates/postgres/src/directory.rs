@@ -130,14 +130,16 @@ impl PgDirectory {
             return Ok(known);
         }
         let asked = missing.keys().copied().collect();
-        for user in users::find_many(&shared.database, asked).await? {
-            if let Some((if_found, _)) = missing.remove(&user.id) {
-                shared.users.keep(user.id, if_found, Arc::new(user.clone()));
+        for (id, user) in users::find_named(&shared.database, asked).await? {
+            let Some((if_found, if_not)) = missing.remove(&id) else {
+                continue;
+            };
+            if let Some(user) = user {
+                shared.users.keep(id, if_found, Arc::new(user.clone()));
+                known.insert(id, user);
+            } else {
+                shared.strangers.keep(id, if_not, Arc::new(()));
             }
-            known.insert(user.id, user);
-        }
-        for (id, (_, if_not)) in missing {
-            shared.strangers.keep(id, if_not, Arc::new(()));
         }
         Ok(known)
     }
@@ -222,7 +224,7 @@ impl Directory for PgDirectory {
         };
         let found = asked.iter().map(|one| match one {
             Asked::Id(id) => by_id.get(id).cloned(),
-            Asked::Alias(alias) => by_alias.get(alias).cloned(),
+            Asked::Alias(alias) => by_alias.get(alias).cloned().flatten(),
             Asked::Nothing => None,
         });
         Ok(found.collect())

@@ -3,6 +3,7 @@
 mod accounts;
 mod address_book;
 mod cache;
+mod callback_log;
 mod callback_secrets;
 mod connect;
 mod credentials;
@@ -26,6 +27,7 @@ mod tx;
 mod value;
 
 pub use crate::address_book::PgAddressBook;
+pub use crate::callback_log::PgCallbackLog;
 pub use crate::callback_secrets::PgCallbackSecrets;
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;

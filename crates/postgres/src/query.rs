@@ -16,8 +16,8 @@ use std::fmt;
 use async_trait::async_trait;
 use bursar_domain::{Transfer, TransferId, UserId};
 use bursar_ports::{
-    AccountBalance, AccountHistory, CallbackRecord, InternalFilter, LedgerLine, StoreError,
-    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
+    AccountBalance, AccountHistory, InternalFilter, LedgerLine, StoreError, TransferFilter,
+    TransferPage, TransferQuery, TransferScan, TransferSlice,
 };
 use uuid::Uuid;
 
@@ -68,15 +68,6 @@ impl TransferQuery for PgQuery {
     async fn list_entries(&self, transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
         self.database
             .read(async |connection| story::list_entries(connection, transfer).await)
-            .await
-    }
-
-    async fn list_callbacks(
-        &self,
-        transfer: TransferId,
-    ) -> Result<Vec<CallbackRecord>, StoreError> {
-        self.database
-            .read(async |connection| story::list_callbacks(connection, transfer).await)
             .await
     }
 }

@@ -181,6 +181,8 @@ diesel::table! {
         next_attempt_at -> Nullable<Timestamptz>,
         lease -> Nullable<Uuid>,
         subscriber -> Text,
+        attempts_before_replay -> Integer,
+        replayed_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -51,6 +51,7 @@ macro_rules! statement {
 
 mod accounts;
 mod batch;
+mod directory;
 mod keys;
 mod transfers;
 
@@ -59,5 +60,6 @@ pub(crate) use accounts::{
     TakeAccountIds, UpdateAccounts,
 };
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
+pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -11,8 +11,8 @@ use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackSecrets,
-    PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -70,6 +70,7 @@ impl System {
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
+            callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
             token_verifier,

@@ -1,10 +1,13 @@
 //! The whole story of one transfer.
 
 use bursar_domain::{Transfer, TransferId};
-use bursar_ports::{CallbackRecord, LedgerLine};
+use bursar_ports::{CallbackFilter, CallbackRecord, LedgerLine};
 
 use super::READERS;
 use crate::{App, Error, Grant, Missing};
+
+/// How many callbacks a story tells of: each confirm and cancel may bring a URL of its own.
+const CALLBACKS_MAX: u32 = 1_000;
 
 /// Everything there is to know about a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub struct TransferStory {
     pub code: Option<String>,
     /// Its ledger lines.
     pub entries: Vec<LedgerLine>,
-    /// Its callbacks with their attempts.
+    /// Its latest callbacks with their attempts, oldest first.
     pub callbacks: Vec<CallbackRecord>,
 }
 
@@ -32,10 +35,17 @@ impl App {
         grant.require_any(&READERS)?;
         let found = self.ports.store.find(id).await?;
         let transfer = found.ok_or(Error::NotFound(Missing::Transfer))?;
+        let filter = CallbackFilter {
+            transfer: Some(id),
+            limit: CALLBACKS_MAX,
+            ..CallbackFilter::default()
+        };
+        let mut callbacks = self.ports.callback_log.list(filter).await?;
+        callbacks.reverse();
         Ok(TransferStory {
             code: self.code_of(&transfer),
             entries: self.ports.query.list_entries(id).await?,
-            callbacks: self.ports.query.list_callbacks(id).await?,
+            callbacks,
             transfer,
         })
     }

@@ -1,12 +1,15 @@
 //! §3, callback delivery.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
+    answer::text,
     clause::clauses,
     receiver::Receiver,
-    scene::{DEPOSIT, Scene, and, open},
+    scene::{DEPOSIT, Scene, and, eventually, open},
 };
+
+const CALLBACKS: &str = "/admin/v1/callbacks";
 
 clauses! { "3.1 Delivery of callbacks", needs Callbacks,
     "Decision: Standard Webhooks": a_delivery_has_its_headers
@@ -18,6 +21,10 @@ clauses! { "3.1 Delivery of callbacks", needs Callbacks,
     "Decision: 410 stops": gone_stops_the_delivery = "After 410 nothing is tried again.",
     "Decision: visible": a_delivery_is_in_the_transfers_story
         = "The transfer's story shows each callback with its state and attempts.",
+    "Decision: dead letters are replayable one by one": a_dead_letter_is_replayed
+        = "`POST /admin/v1/callbacks/{id}/replay` delivers a dead letter again, with the same `webhook-id`; `GET /admin/v1/callbacks?state=dead` lists it until then.",
+    "Decision: or all since a time": dead_letters_are_replayed_since_a_time
+        = "`POST /admin/v1/callbacks/replay` with `since` and `state` delivers again what is dead since then.",
 }
 
 async fn told(scene: &Scene, receiver: &Receiver, path: &str) -> i64 {
@@ -65,20 +72,56 @@ async fn a_redirect_is_not_followed(scene: Scene) {
     receiver.exactly("/b", 0).await;
 }
 
+/// A dead letter of this path, whose receiver takes it the next time.
+async fn dead(scene: &Scene, receiver: &Receiver, path: &str) -> Value {
+    receiver.answer_next(path, "410 Gone");
+    let id = told(scene, receiver, path).await;
+    receiver.expect(path, 1).await;
+    let story = format!("/admin/v1/transfers/{id}");
+    eventually("it is given up", async || {
+        let story = scene.admin().get(&story).await.ok().json();
+        let callback = story["callbacks"].get(0)?.clone();
+        (callback["state"] == "dead").then_some(callback)
+    })
+    .await
+}
+
 async fn gone_stops_the_delivery(scene: Scene) {
     let receiver = Receiver::start().await;
-    receiver.answer_next("/a", "410 Gone");
-    let id = told(&scene, &receiver, "/a").await;
-    receiver.expect("/a", 1).await;
-    let path = format!("/admin/v1/transfers/{id}");
-    let callback = crate::scene::eventually("it is given up", async || {
-        let story = scene.admin().get(&path).await.ok().json();
-        let callback = story["callbacks"].get(0)?.clone();
-        (callback["state"] != "pending").then_some(callback)
-    })
-    .await;
+    let callback = dead(&scene, &receiver, "/a").await;
     assert_eq!(callback["next_attempt_at"], json!(null), "{callback}");
     receiver.exactly("/a", 1).await;
+}
+
+async fn a_dead_letter_is_replayed(scene: Scene) {
+    let receiver = Receiver::start().await;
+    let callback = dead(&scene, &receiver, "/a").await;
+    let id = text(&callback, "id").to_owned();
+    let is_listed = async || {
+        let path = format!("{CALLBACKS}?state=dead&limit=200");
+        let reader = scene.reader();
+        let list = reader.get(&path).await.ok().json();
+        let rows = list["data"].as_array().expect("a list").clone();
+        rows.iter().any(|row| row["id"] == id.as_str())
+    };
+    assert!(is_listed().await, "{id}");
+    let replay = format!("{CALLBACKS}/{id}/replay");
+    scene.admin().post(&replay, json!({})).await.ok();
+    let received = receiver.expect("/a", 2).await;
+    for one in &received {
+        assert_eq!(one.headers.get("webhook-id"), Some(&id));
+    }
+    assert!(!is_listed().await, "{id}");
+}
+
+async fn dead_letters_are_replayed_since_a_time(scene: Scene) {
+    let receiver = Receiver::start().await;
+    let callback = dead(&scene, &receiver, "/a").await;
+    let wanted = json!({"since": callback["created_at"], "state": "dead"});
+    let path = format!("{CALLBACKS}/replay");
+    let answer = scene.admin().post(&path, wanted).await.ok().json();
+    assert!(answer["replayed"].as_u64() >= Some(1), "{answer}");
+    receiver.expect("/a", 2).await;
 }
 
 async fn a_delivery_is_in_the_transfers_story(scene: Scene) {
@@ -86,7 +129,7 @@ async fn a_delivery_is_in_the_transfers_story(scene: Scene) {
     let id = told(&scene, &receiver, "/a").await;
     receiver.expect("/a", 1).await;
     let path = format!("/admin/v1/transfers/{id}");
-    let callback = crate::scene::eventually("the attempt is written", async || {
+    let callback = eventually("the attempt is written", async || {
         let story = scene.reader().get(&path).await.ok().json();
         let callback = story["callbacks"].get(0)?.clone();
         callback["attempts"].get(0).is_some().then_some(callback)

@@ -2,11 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use bursar_app::{Error, Missing, TransferStory};
-use bursar_domain::{ActorId, Body, Kind, Reason, Recipient, Scale, Status, Timestamp, Transfer};
-use bursar_ports::{CallbackAttempt, CallbackRecord, LedgerLine};
+use bursar_domain::{ActorId, Body, Kind, Reason, Recipient, Scale, Status, Transfer};
+use bursar_ports::LedgerLine;
 use serde::Serialize;
 
-use super::{balances::owner, money::plain};
+use super::{balances::owner, callbacks::CallbackBody, money::plain};
 use crate::{answer, call::Call, internal, problem::Problem};
 
 /// A transfer of any kind, as all of the admin API shows it.
@@ -61,26 +61,6 @@ struct EntryBody {
     at: String,
 }
 
-#[derive(Serialize)]
-struct CallbackBody<'a> {
-    id: String,
-    operation: &'static str,
-    url: &'a str,
-    status: &'static str,
-    state: &'a str,
-    created_at: String,
-    next_attempt_at: Option<String>,
-    attempts: Vec<AttemptBody<'a>>,
-}
-
-#[derive(Serialize)]
-struct AttemptBody<'a> {
-    at: String,
-    duration_ms: i64,
-    http_status: Option<i32>,
-    outcome: &'a str,
-}
-
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
@@ -131,7 +111,6 @@ impl<'a> StoryBody<'a> {
     fn of(story: &'a TransferStory) -> Result<Self, Problem> {
         let transfer = &story.transfer;
         let scale = transfer.parts().scale;
-        let kind = transfer.kind();
         let entries = story.entries.iter();
         Ok(Self {
             transfer: TransferBody::of(transfer, story.code.as_deref()),
@@ -139,11 +118,7 @@ impl<'a> StoryBody<'a> {
             entries: entries
                 .map(|line| EntryBody::of(line, scale))
                 .collect::<Result<_, _>>()?,
-            callbacks: story
-                .callbacks
-                .iter()
-                .map(|callback| CallbackBody::of(callback, kind))
-                .collect(),
+            callbacks: story.callbacks.iter().map(CallbackBody::of).collect(),
         })
     }
 }
@@ -173,7 +148,7 @@ fn timeline(transfer: &Transfer) -> Vec<Step> {
 }
 
 /// Each kind's status is spelled as its own API spells it.
-const fn status(kind: Kind, status: Status) -> &'static str {
+pub(super) const fn status(kind: Kind, status: Status) -> &'static str {
     match kind {
         Kind::Deposit | Kind::Withdrawal => status.as_str(),
         Kind::Internal => internal::status(status),
@@ -193,31 +168,5 @@ impl EntryBody {
             held_after: plain(line.held_after, scale)?,
             at: line.at.to_micros_text(),
         })
-    }
-}
-
-impl<'a> CallbackBody<'a> {
-    fn of(callback: &'a CallbackRecord, kind: Kind) -> Self {
-        Self {
-            id: callback.id.to_string(),
-            operation: callback.operation.as_str(),
-            url: &callback.url,
-            status: status(kind, callback.status),
-            state: &callback.state,
-            created_at: callback.created_at.to_micros_text(),
-            next_attempt_at: callback.next_attempt_at.map(Timestamp::to_micros_text),
-            attempts: callback.attempts.iter().map(AttemptBody::of).collect(),
-        }
-    }
-}
-
-impl<'a> AttemptBody<'a> {
-    fn of(attempt: &'a CallbackAttempt) -> Self {
-        Self {
-            at: attempt.at.to_micros_text(),
-            duration_ms: attempt.duration_ms,
-            http_status: attempt.http_status,
-            outcome: &attempt.outcome,
-        }
     }
 }

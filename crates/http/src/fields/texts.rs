@@ -1,7 +1,7 @@
 //! Texts, ids and lists of them.
 
 use bursar_app::CallbackUrlPolicy;
-use bursar_domain::{AssetId, UserId};
+use bursar_domain::{AssetId, Timestamp, UserId};
 use bursar_ports::Permission;
 use uuid::Uuid;
 
@@ -70,6 +70,26 @@ impl Fields<'_> {
     pub(crate) fn optional_user_id(&mut self, name: &Name) -> Option<UserId> {
         let text = self.string(name)?;
         self.guid(name, &text)
+    }
+
+    /// A point in time that must be there.
+    pub(crate) fn time(&mut self, name: &Name) -> Option<Timestamp> {
+        let text = self.required_string(name)?;
+        match Timestamp::parse(&text) {
+            Ok(at) => Some(at),
+            Err(_) => self.invalid(name, "must be an RFC 3339 date-time or date"),
+        }
+    }
+
+    /// What a text that must be there means, or an error that says what it may be.
+    pub(crate) fn one_of<T>(
+        &mut self,
+        name: &Name,
+        read: impl FnOnce(&str) -> Option<T>,
+        choice: &str,
+    ) -> Option<T> {
+        let text = self.required_string(name)?;
+        read(&text).or_else(|| self.invalid(name, format!("must be one of {choice}")))
     }
 
     fn guid(&mut self, name: &Name, text: &str) -> Option<UserId> {

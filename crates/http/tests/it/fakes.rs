@@ -11,9 +11,10 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
-    CallbackRecord, CredentialStore, Directory, InternalFilter, LedgerLine, ListPlace, PutAsset,
-    PutUser, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, UserPage,
+    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Directory,
+    InternalFilter, LedgerLine, ListPlace, PutAsset, PutUser, Replay, Replayable, StoreError, Task,
+    Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
+    TransferSlice, UserPage,
 };
 use uuid::Uuid;
 
@@ -213,7 +214,6 @@ pub(crate) struct FakeQuery {
     pub(crate) user_balances: Mutex<Vec<AccountBalance>>,
     pub(crate) system_balances: Mutex<Vec<AccountBalance>>,
     pub(crate) entries: Mutex<Vec<LedgerLine>>,
-    pub(crate) callbacks: Mutex<Vec<CallbackRecord>>,
     pub(crate) asked_history: Mutex<Option<AccountHistory>>,
     pub(crate) asked_transfers: Mutex<Option<TransferFilter>>,
     pub(crate) asked_internal: Mutex<Option<InternalFilter>>,
@@ -267,12 +267,51 @@ impl TransferQuery for FakeQuery {
     async fn list_entries(&self, _transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
         Ok(locked(&self.entries).clone())
     }
+}
 
-    async fn list_callbacks(
+/// Callbacks that a test wrote down, newest first; remembers what was asked for.
+#[derive(Default)]
+pub(crate) struct FakeCallbackLog {
+    pub(crate) callbacks: Mutex<Vec<CallbackRecord>>,
+    pub(crate) asked: Mutex<Option<CallbackFilter>>,
+    pub(crate) replayed: Mutex<Option<(Replayable, Timestamp)>>,
+}
+
+#[async_trait]
+impl CallbackLog for FakeCallbackLog {
+    async fn list(&self, filter: CallbackFilter) -> Result<Vec<CallbackRecord>, StoreError> {
+        let limit = usize::try_from(filter.limit).expect("it fits");
+        *locked(&self.asked) = Some(filter);
+        let callbacks = locked(&self.callbacks);
+        Ok(callbacks.iter().take(limit).cloned().collect())
+    }
+
+    async fn find(&self, id: Uuid) -> Result<Option<CallbackRecord>, StoreError> {
+        let callbacks = locked(&self.callbacks);
+        Ok(callbacks.iter().find(|callback| callback.id == id).cloned())
+    }
+
+    async fn replay(&self, id: Uuid, now: Timestamp) -> Result<Replay, StoreError> {
+        Ok(match self.find(id).await? {
+            None => Replay::Unknown,
+            Some(callback) if callback.state == CallbackState::Cancelled => Replay::Overtaken,
+            Some(callback) => Replay::Due(CallbackRecord {
+                state: CallbackState::Pending,
+                next_attempt_at: Some(now),
+                ..callback
+            }),
+        })
+    }
+
+    async fn replay_since(
         &self,
-        _transfer: TransferId,
-    ) -> Result<Vec<CallbackRecord>, StoreError> {
-        Ok(locked(&self.callbacks).clone())
+        which: Replayable,
+        since: Timestamp,
+        _now: Timestamp,
+        _limit: u32,
+    ) -> Result<u64, StoreError> {
+        *locked(&self.replayed) = Some((which, since));
+        Ok(3)
     }
 }
 

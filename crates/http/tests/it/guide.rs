@@ -29,6 +29,7 @@ fn every_code_of_the_application_is_explained() {
         Conflict::AlreadyCompleted,
         Conflict::AlreadyFailed,
         Conflict::Busy,
+        Conflict::CallbackOvertaken,
     ]
     .map(Conflict::code);
     let limits = [

@@ -9,6 +9,7 @@ mod backoffice;
 mod backoffice_lists;
 mod bulk;
 mod callback_secrets;
+mod callbacks;
 mod client;
 mod credentials;
 mod documented;

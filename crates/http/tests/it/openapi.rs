@@ -212,7 +212,7 @@ fn every_operation_says_how_it_refuses() {
         } else {
             vec!["400", "401", "403", "429", "500", "503"]
         };
-        if method == Method::POST || method == Method::PUT {
+        if operation["requestBody"].is_object() {
             statuses.extend(["413", "415"]);
         }
         if operation["requestBody"].is_object() && !path.starts_with("/admin") {

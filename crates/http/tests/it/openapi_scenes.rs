@@ -1,8 +1,9 @@
 //! What must have happened before the examples of the document can be answers.
 
-use bursar_domain::{AccountKey, Command, Entry};
-use bursar_ports::AccountBalance;
+use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status};
+use bursar_ports::{AccountBalance, CallbackAttempt, CallbackRecord, CallbackState};
 use bursar_testkit::build;
+use uuid::Uuid;
 
 use crate::{
     fakes::locked,
@@ -71,9 +72,31 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             let made = world.transfer(1).await.expect("it was just made");
             *locked(&world.query.transfers) = vec![made];
         }
+        "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
         "showTransfer" => tell(world).await,
         _ => {}
     }
+}
+
+/// A dead letter.
+fn give_up(world: &World) {
+    *locked(&world.callback_log.callbacks) = vec![CallbackRecord {
+        id: Uuid::from_u128(0x019d_4e1c_7f00_7000_8000_0000_0000_0001),
+        transfer: build::transfer_id(1),
+        kind: Kind::Deposit,
+        operation: Operation::Settle,
+        url: "https://example.com/callbacks".to_owned(),
+        status: Status::Completed,
+        state: CallbackState::Dead,
+        created_at: NOW,
+        next_attempt_at: None,
+        attempts: vec![CallbackAttempt {
+            at: NOW.plus_micros(4_000),
+            duration_ms: 41,
+            http_status: Some(410),
+            outcome: "answered".to_owned(),
+        }],
+    }];
 }
 
 /// A deposit with its two ledger lines.

@@ -1,7 +1,7 @@
 //! `/admin/v1/transfers/{id}`, to the byte.
 
-use bursar_domain::{AccountKey, Entry, Operation, Status};
-use bursar_ports::{CallbackAttempt, CallbackRecord};
+use bursar_domain::{AccountKey, Entry, Kind, Operation, Status};
+use bursar_ports::{CallbackAttempt, CallbackRecord, CallbackState};
 use bursar_testkit::build;
 use uuid::Uuid;
 
@@ -36,12 +36,14 @@ async fn a_deposit_tells_everything_about_itself() {
         line(AccountKey::user(ALICE, btc), 150_000_000, 150_000_000),
         line(AccountKey::world(btc), -150_000_000, -150_000_000),
     ];
-    *locked(&world.query.callbacks) = vec![CallbackRecord {
+    *locked(&world.callback_log.callbacks) = vec![CallbackRecord {
         id: Uuid::from_u128(5),
+        transfer: build::transfer_id(1),
+        kind: Kind::Deposit,
         operation: Operation::Settle,
         url: "https://example.com/".to_owned(),
         status: Status::Completed,
-        state: "pending".to_owned(),
+        state: CallbackState::Pending,
         created_at: NOW,
         next_attempt_at: Some(NOW),
         attempts: vec![CallbackAttempt {
@@ -52,7 +54,7 @@ async fn a_deposit_tells_everything_about_itself() {
         }],
     }];
     let expected = format!(
-        r#"{{"id":1,"code":null,"kind":"deposit","status":"Completed","reason_code":null,"reason_message":null,"user_id":"{ALICE}","recipient_id":null,"recipient":null,"asset":"btc","amount":"1.5","fee":"0","comment":null,"custom_id":null,"callback_url":null,"created_by":"operator","created_at":"{STAMP}","updated_at":"{STAMP}","timeline":[{{"status":"Pending","at":"{STAMP}","by":"operator"}},{{"status":"Completed","at":"{STAMP}","by":"bursar"}}],"entries":[{{"owner":"user","user_id":"{ALICE}","asset":"btc","seq":1,"available":"1.5","held":"0","available_after":"1.5","held_after":"0","at":"{STAMP}"}},{{"owner":"world","user_id":null,"asset":"btc","seq":1,"available":"-1.5","held":"0","available_after":"-1.5","held_after":"0","at":"{STAMP}"}}],"callbacks":[{{"id":"00000000-0000-0000-0000-000000000005","operation":"settle","url":"https://example.com/","status":"Completed","state":"pending","created_at":"{STAMP}","next_attempt_at":"{STAMP}","attempts":[{{"at":"{STAMP}","duration_ms":12,"http_status":500,"outcome":"answered"}}]}}]}}"#
+        r#"{{"id":1,"code":null,"kind":"deposit","status":"Completed","reason_code":null,"reason_message":null,"user_id":"{ALICE}","recipient_id":null,"recipient":null,"asset":"btc","amount":"1.5","fee":"0","comment":null,"custom_id":null,"callback_url":null,"created_by":"operator","created_at":"{STAMP}","updated_at":"{STAMP}","timeline":[{{"status":"Pending","at":"{STAMP}","by":"operator"}},{{"status":"Completed","at":"{STAMP}","by":"bursar"}}],"entries":[{{"owner":"user","user_id":"{ALICE}","asset":"btc","seq":1,"available":"1.5","held":"0","available_after":"1.5","held_after":"0","at":"{STAMP}"}},{{"owner":"world","user_id":null,"asset":"btc","seq":1,"available":"-1.5","held":"0","available_after":"-1.5","held_after":"0","at":"{STAMP}"}}],"callbacks":[{{"id":"00000000-0000-0000-0000-000000000005","transfer_id":1,"operation":"settle","url":"https://example.com/","status":"Completed","state":"pending","created_at":"{STAMP}","next_attempt_at":"{STAMP}","attempts":[{{"at":"{STAMP}","duration_ms":12,"http_status":500,"outcome":"answered"}}]}}]}}"#
     );
     assert_eq!(story(&world, "1").await.ok().body, expected);
 }

@@ -18,7 +18,10 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
-    fakes::{FakeAddressBook, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks, locked},
+    fakes::{
+        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks,
+        locked,
+    },
 };
 
 /// The user of the seeds.
@@ -52,6 +55,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<FakeDirectory>,
     pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) query: Arc<FakeQuery>,
+    pub(crate) callback_log: Arc<FakeCallbackLog>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -90,6 +94,7 @@ impl World {
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
+        let callback_log = Arc::new(FakeCallbackLog::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -97,6 +102,7 @@ impl World {
             query: query.clone(),
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
+            callback_log: callback_log.clone(),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,
@@ -120,6 +126,7 @@ impl World {
             directory,
             credentials,
             query,
+            callback_log,
             tasks,
             clock,
             keyring,

@@ -13,6 +13,7 @@ use crate::{
     error::{inconsistent, unavailable},
     pool::Database,
     schema::users,
+    statement::{FindAliases, FindNamed},
 };
 
 /// A row of `users`, as far as a [`User`] needs it.
@@ -66,36 +67,52 @@ pub(super) async fn find_many(
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// Who answers to each of these names, which are folded. The email counts before the username.
+/// What was asked for, whether there is such a user, and the user or nobody.
+type NamedRow<K> = (K, bool, Uuid, String, String, Vec<String>, String);
+
+/// Each of these ids with whose it is.
+pub(super) async fn find_named(
+    database: &Database,
+    ids: Vec<UserId>,
+) -> Result<Vec<(UserId, Option<User>)>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(UserId::as_uuid).collect();
+    let rows: Vec<NamedRow<Uuid>> = database
+        .read(async move |connection| {
+            let find = FindNamed { ids: &ids };
+            find.load(connection).await.map_err(unavailable)
+        })
+        .await?;
+    let named = rows.into_iter().map(named);
+    named
+        .map(|one| one.map(|(id, user)| (UserId::new(id), user)))
+        .collect()
+}
+
+/// Each of these names, which are folded, with who answers to it. The email counts before the
+/// username.
 pub(super) async fn find_by_alias(
     database: &Database,
     aliases: Vec<String>,
-) -> Result<HashMap<String, User>, StoreError> {
-    // Only addresses that are not empty are in the unique index.
-    let has_email = users::email_fold
-        .eq_any(aliases.clone())
-        .and(users::email_fold.ne(""));
-    let named = users::table
-        .filter(has_email.or(users::username_fold.eq_any(aliases)))
-        .select((
-            users::email_fold,
-            users::username_fold,
-            UserRow::as_select(),
-        ));
-    let rows: Vec<(String, String, UserRow)> = database
-        .read(async move |connection| named.load(connection).await.map_err(unavailable))
+) -> Result<HashMap<String, Option<User>>, StoreError> {
+    let rows: Vec<NamedRow<String>> = database
+        .read(async move |connection| {
+            let find = FindAliases { aliases: &aliases };
+            find.load(connection).await.map_err(unavailable)
+        })
         .await?;
-    let mut by_email = HashMap::with_capacity(rows.len());
-    let mut by_name = HashMap::with_capacity(rows.len());
-    for (email, username, row) in rows {
-        let user = User::try_from(row)?;
-        if !email.is_empty() {
-            by_email.insert(email, user.clone());
-        }
-        by_name.insert(username, user);
-    }
-    by_name.extend(by_email);
-    Ok(by_name)
+    rows.into_iter().map(named).collect()
+}
+
+fn named<K>(row: NamedRow<K>) -> Result<(K, Option<User>), StoreError> {
+    let (asked, answers, id, username, email, roles, status) = row;
+    let user = User::try_from(UserRow {
+        id,
+        username,
+        email,
+        roles,
+        status,
+    })?;
+    Ok((asked, answers.then_some(user)))
 }
 
 /// Walks the primary key: a part of a name is found in no index, so a search reads every user after

@@ -74,7 +74,7 @@ impl QueryFragment<Pg> for LockFamilies {
                GROUP BY m.transfer_id, m.url_digest, d.due_at \
              ) \
              SELECT c.id, c.transfer_id, c.url_digest, c.url, c.subscriber, c.operation, c.status, c.error, \
-               c.attempts, c.created_at, c.next_attempt_at, c.lease, f.due_at, f.members \
+               c.attempts - c.attempts_before_replay, c.created_at, c.next_attempt_at, c.lease, f.due_at, f.members \
              FROM families AS f \
              JOIN book_main.callbacks AS c \
                ON c.transfer_id = f.transfer_id AND c.url_digest = f.url_digest \

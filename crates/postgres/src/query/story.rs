@@ -1,11 +1,8 @@
 //! The whole story of one transfer.
 
-use std::collections::HashMap;
-
-use bursar_domain::{Operation, Status, TransferId};
-use bursar_ports::{CallbackAttempt, CallbackRecord, LedgerLine, StoreError};
+use bursar_domain::TransferId;
+use bursar_ports::{LedgerLine, StoreError};
 use diesel::{
-    dsl::now,
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
@@ -17,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     error::{inconsistent, unavailable},
     row::read_account_key,
-    schema::{callback_attempts, callbacks, transfers},
+    schema::transfers,
     value::{At, Units},
 };
 
@@ -134,101 +131,5 @@ fn read(row: &EntryRow) -> Result<LedgerLine, StoreError> {
         available_after: row.available_after.0,
         held_after: row.held_after.0,
         at: row.created_at.0,
-    })
-}
-
-#[derive(Queryable)]
-struct CallbackRow {
-    id: Uuid,
-    operation: String,
-    url: String,
-    status: String,
-    state: String,
-    created_at: At,
-    next_attempt_at: Option<At>,
-    is_leased: Option<bool>,
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = callback_attempts)]
-struct AttemptRow {
-    callback_id: Uuid,
-    at: At,
-    duration_ms: i64,
-    http_status: Option<i32>,
-    outcome: String,
-}
-
-pub(super) async fn list_callbacks(
-    connection: &mut AsyncPgConnection,
-    transfer: TransferId,
-) -> Result<Vec<CallbackRecord>, StoreError> {
-    let is_leased = callbacks::lease
-        .is_not_null()
-        .and(callbacks::next_attempt_at.gt(now));
-    let rows: Vec<CallbackRow> = callbacks::table
-        .filter(callbacks::transfer_id.eq(transfer.get()))
-        .order((callbacks::created_at, callbacks::id))
-        .select((
-            callbacks::id,
-            callbacks::operation,
-            callbacks::url,
-            callbacks::status,
-            callbacks::state,
-            callbacks::created_at,
-            callbacks::next_attempt_at,
-            is_leased,
-        ))
-        .load(connection)
-        .await
-        .map_err(unavailable)?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let attempts: Vec<AttemptRow> = callback_attempts::table
-        .filter(callback_attempts::callback_id.eq_any(ids))
-        .order((callback_attempts::callback_id, callback_attempts::attempt))
-        .select(AttemptRow::as_select())
-        .load(connection)
-        .await
-        .map_err(unavailable)?;
-    let mut tried: HashMap<Uuid, Vec<CallbackAttempt>> = HashMap::new();
-    for row in attempts {
-        tried
-            .entry(row.callback_id)
-            .or_default()
-            .push(CallbackAttempt {
-                at: row.at.0,
-                duration_ms: row.duration_ms,
-                http_status: row.http_status,
-                outcome: row.outcome,
-            });
-    }
-    rows.into_iter()
-        .map(|row| {
-            let attempts = tried.remove(&row.id).unwrap_or_default();
-            read_callback(row, attempts)
-        })
-        .collect()
-}
-
-/// While it is tried, when the next attempt is due is not known yet.
-fn read_callback(
-    row: CallbackRow,
-    attempts: Vec<CallbackAttempt>,
-) -> Result<CallbackRecord, StoreError> {
-    let fault = |column| inconsistent("callbacks", format!("id {}: {column}", row.id));
-    let delivering = row.is_leased == Some(true);
-    Ok(CallbackRecord {
-        id: row.id,
-        operation: Operation::from_name(&row.operation).ok_or_else(|| fault("operation"))?,
-        status: Status::from_name(&row.status).ok_or_else(|| fault("status"))?,
-        url: row.url,
-        state: if delivering {
-            "delivering".to_owned()
-        } else {
-            row.state
-        },
-        created_at: row.created_at.0,
-        next_attempt_at: row.next_attempt_at.filter(|_| !delivering).map(|at| at.0),
-        attempts,
     })
 }

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod address_book;
+mod callback_log;
 #[cfg(test)]
 mod callback_secrets;
 #[cfg(test)]

@@ -38,9 +38,9 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
-        MockAddressBook, MockCallbackSecrets, MockClock, MockCredentialStore, MockDirectory,
-        MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks, MockTransferQuery,
-        MockTransferStore, StoreError,
+        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
+        MockDirectory, MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks,
+        MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -53,6 +53,7 @@ mod tests {
             query: Arc::new(MockTransferQuery::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
+            callback_log: Arc::new(MockCallbackLog::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,

@@ -32,13 +32,15 @@ fn line() -> LedgerLine {
     }
 }
 
-fn callback() -> CallbackRecord {
+fn callback(number: u128) -> CallbackRecord {
     CallbackRecord {
-        id: Uuid::from_u128(1),
+        id: Uuid::from_u128(number),
+        transfer: id(),
+        kind: bursar_domain::Kind::Withdrawal,
         operation: Operation::Create,
         url: "https://example.com/a".to_owned(),
         status: Status::AwaitingConfirmation,
-        state: "pending".to_owned(),
+        state: bursar_ports::CallbackState::Pending,
         created_at: NOW,
         next_attempt_at: Some(NOW),
         attempts: vec![],
@@ -65,19 +67,25 @@ async fn a_story_has_the_transfer_its_lines_and_its_callbacks() {
                 .with(eq(id()))
                 .times(1)
                 .return_once(|_| Ok(vec![line()]));
+            let of_it = CallbackFilter {
+                transfer: Some(id()),
+                limit: CALLBACKS_MAX,
+                ..CallbackFilter::default()
+            };
+            let newest_first = vec![callback(2), callback(1)];
             mocks
-                .query
-                .expect_list_callbacks()
-                .with(eq(id()))
+                .callback_log
+                .expect_list()
+                .with(eq(of_it))
                 .times(1)
-                .return_once(|_| Ok(vec![callback()]));
+                .return_once(|_| Ok(newest_first));
             let app = mocks.app();
             let story = app.transfer_story(&operator(permission), id()).await;
             let expected = TransferStory {
                 code: app.code_of(&transfer),
                 transfer,
                 entries: vec![line()],
-                callbacks: vec![callback()],
+                callbacks: vec![callback(1), callback(2)],
             };
             assert_eq!(story.unwrap(), expected);
         }
@@ -122,15 +130,15 @@ async fn a_story_with_a_part_missing_is_an_error() {
         .expect_list_entries()
         .times(1)
         .return_once(|_| Err(unavailable()));
+    no_entries
+        .callback_log
+        .expect_list()
+        .return_once(|_| Ok(vec![]));
     let mut no_callbacks = Mocks::new();
     no_callbacks.finds(&withdrawal(), 1);
     no_callbacks
-        .query
-        .expect_list_entries()
-        .return_once(|_| Ok(vec![]));
-    no_callbacks
-        .query
-        .expect_list_callbacks()
+        .callback_log
+        .expect_list()
         .times(1)
         .return_once(|_| Err(unavailable()));
     for mocks in [no_transfer, no_entries, no_callbacks] {

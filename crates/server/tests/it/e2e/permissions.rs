@@ -56,6 +56,7 @@ const USER: &str =
     r#"{"username": "trader0", "email": "trader0@example.com", "roles": [], "status": "Active"}"#;
 const TOKEN: &str = r#"{"subject": "x", "permissions": ["backoffice_read"], "ttl_seconds": 60}"#;
 const SIGNER: &str = r#"{"subject": "x"}"#;
+const REPLAY: &str = r#"{"since": "2021-04-09", "state": "dead"}"#;
 const KEY: &str = r#"{"user_id": "$alice", "permissions": ["allow_balance"]}"#;
 
 #[rustfmt::skip]
@@ -93,6 +94,10 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
+    ("GET /admin/v1/callbacks",                               "-     -     -     -       200    200      200   200   -", ""),
+    ("GET /admin/v1/callbacks/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
+    ("POST /admin/v1/callbacks/{id}/replay",                  "-     -     -     -       -      -        200   200   -", ""),
+    ("POST /admin/v1/callbacks/replay",                       "-     -     -     -       -      -        200   200   -", REPLAY),
     ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
     ("GET /callback-addresses",                               "open", ""),
@@ -173,6 +178,11 @@ impl Scene {
         let payment = json!({"currency_code": "btc", "amount": "1", "recipient": carol.id});
         let paying = client.with(&alice.token);
         let code = paying.post(INTERNAL, payment.to_string()).await.ok().name();
+        let mut told = withdrawal.clone();
+        told.insert_str(1, r#""callbackUrl":"https://callbacks.example/","#);
+        let told = backoffice.post(WITHDRAW, told).await.ok().name();
+        let told = admin.get(&format!("/admin/v1/transfers/{told}")).await.ok();
+        let callback = told.json()["callbacks"][0]["id"].clone();
         let key = json!({"user_id": alice.id, "permissions": ["allow_balance"]});
         let key = admin.post("/admin/v1/access-keys", key.to_string()).await;
         let signer = r#"{"subject": "ended"}"#.to_owned();
@@ -184,6 +194,7 @@ impl Scene {
                 ("confirmed", open().await),
                 ("canceled", open().await),
                 ("code", code),
+                ("callback", callback.as_str().unwrap().to_owned()),
                 ("key", key.ok().text_of("access_key")),
                 ("signer", signer.ok().text_of("id")),
                 ("token", revoked.text_of("id")),
@@ -299,6 +310,7 @@ impl Scene {
                 .replace("tokens/{id}", "tokens/$token")
                 .replace("callback-secrets/{id}", "callback-secrets/$signer")
                 .replace("transfers/{id}", "transfers/$confirmed")
+                .replace("callbacks/{id}", "callbacks/$callback")
                 .replace("address-book/{code}", "address-book/none")
                 .replace("{asset}", "btc")
                 .replace("{code}", "$code")

@@ -24,8 +24,8 @@ use super::{
 const TRIES: usize = 5_000;
 /// Tries of each experiment that are not counted.
 const WARM_UP: usize = 200;
-/// Senders of each experiment: each may fail twenty times an hour.
-const SENDERS: usize = 700;
+/// Senders of each experiment: each may fail twenty times an hour, and is asked for fewer tries.
+const SENDERS: usize = 1_000;
 /// The probability that the test fails by chance.
 const LEVEL: f64 = 0.01;
 const MEDIANS_APART_MAX: f64 = 0.05;
