@@ -33,7 +33,7 @@ pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// How often a connection was tried, refused and made, since the start.
+/// What became of attempts before a byte was sent, counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
     /// Connects that were begun; all of them to addresses that callbacks may go to.

@@ -84,7 +84,7 @@ impl HttpNotifier {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(NotifierError)?
             .with_no_client_auth();
-        Ok(Self::with(config, Arc::new(SystemResolver), tls))
+        Ok(Self::with(config, Arc::new(SystemResolver::default()), tls))
     }
 
     /// A notifier that asks this resolver for addresses, and trusts whom `tls` trusts.
