@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
     AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
-    RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -24,6 +24,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// Whom users pay again and again.
     pub address_book: Arc<dyn AddressBook>,
+    /// Who carries test callbacks.
+    pub notifier: Arc<dyn Notifier>,
     /// Callbacks, as operators see them.
     pub callback_log: Arc<dyn CallbackLog>,
     /// Issued credentials.

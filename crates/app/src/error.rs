@@ -127,7 +127,7 @@ pub enum Missing {
 
 impl Missing {
     /// Everything that may be missing.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::User,
         Self::Asset,
         Self::Currency,

@@ -58,6 +58,8 @@ pub enum Limit {
     FailedRecipients,
     /// Credentials that were not accepted.
     FailedCredentials,
+    /// Test callbacks.
+    CallbackTests,
 }
 
 impl Limit {
@@ -68,6 +70,7 @@ impl Limit {
             Self::RequestTooLarge => "rate_limit.request_too_large",
             Self::FailedRecipients => "rate_limit.failed_recipients",
             Self::FailedCredentials => "rate_limit.failed_credentials",
+            Self::CallbackTests => "rate_limit.callback_tests",
         }
     }
 
@@ -84,6 +87,7 @@ impl Limit {
             Self::FailedCredentials => {
                 "There were too many failed credentials from this address in the last 60 seconds."
             }
+            Self::CallbackTests => "There were too many test callbacks in the last 60 seconds.",
         }
     }
 }

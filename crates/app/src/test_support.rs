@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
     CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
-    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockTasks, MockTokenVerifier,
-    MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task,
-    TokenVerifier,
+    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockTasks,
+    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
+    StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -28,6 +28,7 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
     /// None: JWTs are not accepted.
@@ -51,6 +52,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,
@@ -71,6 +73,7 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,
             token_verifier: self

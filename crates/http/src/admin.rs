@@ -68,6 +68,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         .service(
             path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
         )
+        .service(path("/admin/v1/callbacks/test", "POST").route(post().to(callbacks::test)))
         .service(path("/admin/v1/callbacks/{id}", read).route(get().to(callbacks::show)))
         .service(
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),

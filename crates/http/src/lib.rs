@@ -21,6 +21,7 @@ mod balance;
 mod body;
 mod call;
 mod callback_addresses;
+mod callback_tests;
 mod client_address;
 mod config;
 mod credentials;

@@ -9,8 +9,8 @@ use actix_web::{
 };
 
 use crate::{
-    HttpConfig, HttpState, address_book, admin, backoffice, balance, callback_addresses, health,
-    internal, observe::Observe, openapi, problem::Problem, state::Shared,
+    HttpConfig, HttpState, address_book, admin, backoffice, balance, callback_addresses,
+    callback_tests, health, internal, observe::Observe, openapi, problem::Problem, state::Shared,
 };
 
 /// The pattern that a path matched, for the log and the figures.
@@ -32,6 +32,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(balance::mount)
         .configure(admin::mount)
         .configure(callback_addresses::mount)
+        .configure(callback_tests::mount)
         .configure(health::mount)
         .configure(openapi::mount)
         .default_service(web::to(unknown))
@@ -83,7 +84,7 @@ mod tests {
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockRateLimiter, MockReplayGuard, MockTasks,
+        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
         MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
@@ -105,6 +106,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
             token_verifier: None,

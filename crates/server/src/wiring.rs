@@ -65,12 +65,14 @@ impl System {
         let callback_secrets = Arc::new(PgCallbackSecrets::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
+        let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
+            notifier: notifier.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
             token_verifier,
@@ -88,7 +90,7 @@ impl System {
         };
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),
-            notifier: Arc::new(notifier(config)?),
+            notifier,
             secrets: callback_secrets,
             clock,
             ids,

@@ -186,7 +186,7 @@ impl App {
         }
     }
 
-    pub(super) async fn require_user_exists(&self, user: Option<UserId>) -> Result<(), Error> {
+    pub(crate) async fn require_user_exists(&self, user: Option<UserId>) -> Result<(), Error> {
         if let Some(user) = user {
             let found = self.ports.directory.find_user(user).await?;
             found.ok_or(Error::NotFound(Missing::User))?;

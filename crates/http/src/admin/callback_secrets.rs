@@ -11,7 +11,7 @@ use super::page::{List, Page};
 use crate::{
     answer,
     call::Call,
-    fields::{Names, Prose, name},
+    fields::{Fields, Names, Prose, name},
     problem::Problem,
 };
 
@@ -69,8 +69,8 @@ pub(super) async fn issue(
     })
 }
 
-fn read(call: &Call) -> Result<NewCallbackSecret, Problem> {
-    let mut fields = call.fields(Names::Strict)?;
+/// Whom `user_id` or `subject` names; exactly one of them must be there.
+pub(super) fn read_subscriber(fields: &mut Fields<'_>) -> Option<Subscriber> {
     let (user_id, subject) = (name!("user_id"), name!("subject"));
     let user = fields.optional_user_id(user_id);
     let client = fields.text(subject, SUBJECT_MAX, Prose::Line);
@@ -83,6 +83,12 @@ fn read(call: &Call) -> Result<NewCallbackSecret, Problem> {
         let detail = "is required, unless there is a subject";
         fields.error(user_id.name, user_id.missed, detail);
     }
+    subscriber
+}
+
+fn read(call: &Call) -> Result<NewCallbackSecret, Problem> {
+    let mut fields = call.fields(Names::Strict)?;
+    let subscriber = read_subscriber(&mut fields);
     let new = subscriber.map(|subscriber| NewCallbackSecret {
         subscriber,
         secret: None,

@@ -10,12 +10,14 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
+    callback_secrets::read_subscriber,
     page::{List, Page},
     transfer::status,
 };
 use crate::{
     answer,
     call::Call,
+    callback_tests::TestBody,
     fields::{Names, name},
     problem::Problem,
 };
@@ -120,6 +122,20 @@ pub(super) async fn replay_since(
     let (since, which) = fields.finish(since.zip(which))?;
     let replayed = call.app().replay_callbacks(&grant, which, since).await?;
     answer::json(&Replayed { replayed })
+}
+
+pub(super) async fn test(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = Call::write(request, payload).await?;
+    let grant = call.grant(Permission::Admin)?;
+    let mut fields = call.fields(Names::Strict)?;
+    let subscriber = read_subscriber(&mut fields);
+    let url = fields.required_callback_url(name!("callback_url"), call.app().callback_urls());
+    let (subscriber, url) = fields.finish(subscriber.zip(url))?;
+    let tested = call.app().test_callback(&grant, subscriber, url).await?;
+    answer::json(&TestBody::of(&tested))
 }
 
 fn replayable(name: &str) -> Option<Replayable> {

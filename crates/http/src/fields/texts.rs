@@ -129,6 +129,15 @@ impl Fields<'_> {
         }
     }
 
+    /// A callback URL that must be there.
+    pub(crate) fn required_callback_url(
+        &mut self,
+        name: &Name,
+        policy: &CallbackUrlPolicy,
+    ) -> Option<String> {
+        self.required(name, |fields, name| fields.callback_url(name, policy))
+    }
+
     /// A list of strings that may be missing.
     pub(crate) fn strings(&mut self, name: &Name) -> Option<Vec<String>> {
         let raw = self.take(name)?;

@@ -11,10 +11,10 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
-    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Directory,
-    InternalFilter, LedgerLine, ListPlace, PutAsset, PutUser, Replay, Replayable, StoreError, Task,
-    Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
-    TransferSlice, UserPage,
+    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
+    Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
+    Replay, Replayable, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
+    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
 };
 use uuid::Uuid;
 
@@ -266,6 +266,16 @@ impl TransferQuery for FakeQuery {
 
     async fn list_entries(&self, _transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
         Ok(locked(&self.entries).clone())
+    }
+}
+
+/// Receivers who take everything at once.
+pub(crate) struct Taken;
+
+#[async_trait]
+impl Notifier for Taken {
+    async fn notify(&self, _notification: Notification) -> Result<Delivered, Undelivered> {
+        Ok(Delivered { http_status: 200 })
     }
 }
 

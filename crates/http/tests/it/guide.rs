@@ -37,6 +37,7 @@ fn every_code_of_the_application_is_explained() {
         Limit::RequestTooLarge,
         Limit::FailedRecipients,
         Limit::FailedCredentials,
+        Limit::CallbackTests,
     ]
     .map(Limit::code);
     let codes = reasons

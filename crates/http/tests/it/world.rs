@@ -20,7 +20,7 @@ use crate::{
     documented,
     fakes::{
         FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks,
-        locked,
+        Taken, locked,
     },
 };
 
@@ -103,6 +103,7 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,

@@ -56,6 +56,8 @@ const USER: &str =
     r#"{"username": "trader0", "email": "trader0@example.com", "roles": [], "status": "Active"}"#;
 const TOKEN: &str = r#"{"subject": "x", "permissions": ["backoffice_read"], "ttl_seconds": 60}"#;
 const SIGNER: &str = r#"{"subject": "x"}"#;
+const TRIED: &str = r#"{"callback_url": "https://callbacks.example/"}"#;
+const TRIED_AS: &str = r#"{"callback_url": "https://callbacks.example/", "subject": "x"}"#;
 const REPLAY: &str = r#"{"since": "2021-04-09", "state": "dead"}"#;
 const KEY: &str = r#"{"user_id": "$alice", "permissions": ["allow_balance"]}"#;
 
@@ -94,6 +96,8 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
+    ("POST /callback-tests",                                  "200   -     200   200     -      -        -     user  200", TRIED),
+    ("POST /admin/v1/callbacks/test",                         "-     -     -     -       -      -        200   200   -", TRIED_AS),
     ("GET /admin/v1/callbacks",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/callbacks/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
     ("POST /admin/v1/callbacks/{id}/replay",                  "-     -     -     -       -      -        200   200   -", ""),

@@ -1,0 +1,114 @@
+//! A callback on demand, so that a receiver can be tried before any money moves.
+
+use bursar_domain::{Subscriber, Timestamp};
+use bursar_ports::{Delivered, Notification, Permission, Quota, Undelivered};
+use uuid::Uuid;
+
+use crate::{
+    App, Error, Grant, Limit, RateLimited,
+    callback_secret::{signing_secrets, time_ordered_id},
+};
+
+/// How many test callbacks a subscriber may ask for.
+const TESTS: Quota = Quota {
+    units: 10,
+    window_ms: 60_000,
+};
+/// No transfer has such a body, so no receiver takes it for one.
+const BODY: &str = r#"{"test":true}"#;
+
+/// What came of a test callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackTest {
+    /// Its `webhook-id`.
+    pub id: Uuid,
+    /// One fixed word for what happened, as in the log of attempts.
+    pub outcome: &'static str,
+    /// The receiver's HTTP status, if it answered.
+    pub http_status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+impl App {
+    /// POSTs a signed test callback to a user's receiver, once and now, and tells what came of it.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] after ten in a minute; see [`Error`] for the rest. What the receiver
+    /// does is no error.
+    pub async fn test_own_callback(
+        &self,
+        grant: &Grant,
+        url: String,
+    ) -> Result<CallbackTest, Error> {
+        let user = grant.require_user(Permission::AllowTransfer)?;
+        self.test(Subscriber::User(user), url).await
+    }
+
+    /// The same for any subscriber.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is a user that does not exist; see
+    /// [`App::test_own_callback`] for the rest.
+    pub async fn test_callback(
+        &self,
+        grant: &Grant,
+        subscriber: Subscriber,
+        url: String,
+    ) -> Result<CallbackTest, Error> {
+        grant.require(Permission::Admin)?;
+        if let Subscriber::User(user) = &subscriber {
+            self.require_user_exists(Some(*user)).await?;
+        }
+        self.test(subscriber, url).await
+    }
+
+    async fn test(&self, subscriber: Subscriber, url: String) -> Result<CallbackTest, Error> {
+        let key = format!("callback_tests:{subscriber}");
+        let taken = self.ports.limiter.take(key, 1, TESTS).await?;
+        if !taken.allowed {
+            let limit = RateLimited::new(Limit::CallbackTests, taken.retry_after_ms);
+            return Err(limit.into());
+        }
+        let at = self.now();
+        let ids = &*self.ports.ids;
+        let secrets = &*self.ports.callback_secrets;
+        let secrets = signing_secrets(secrets, &self.keyring, ids, &subscriber, at).await?;
+        let id = time_ordered_id(at, ids);
+        let outcome = if secrets.is_empty() {
+            Err(Undelivered::Unsigned)
+        } else {
+            let notification = Notification {
+                url,
+                webhook_id: id.to_string(),
+                at,
+                body: BODY.to_owned(),
+                secrets,
+            };
+            self.ports.notifier.notify(notification).await
+        };
+        Ok(told(id, outcome, at, self.now()))
+    }
+}
+
+fn told(
+    id: Uuid,
+    outcome: Result<Delivered, Undelivered>,
+    begun: Timestamp,
+    ended: Timestamp,
+) -> CallbackTest {
+    let (http_status, outcome) = match outcome {
+        Ok(Delivered { http_status }) => (Some(http_status), "delivered"),
+        Err(undelivered) => (undelivered.http_status(), undelivered.word()),
+    };
+    let micros = ended.as_micros().saturating_sub(begun.as_micros());
+    CallbackTest {
+        id,
+        outcome,
+        http_status,
+        duration_ms: micros.max(0).div_euclid(1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests;
