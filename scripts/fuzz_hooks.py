@@ -129,6 +129,7 @@ ALONE = {
     "user_id.missed",
     "asset.missed",
     "owner.invalid",
+    "subject.invalid",
     "permissions.invalid",
     "username.is_id",
     "address_book_code.mismatch",

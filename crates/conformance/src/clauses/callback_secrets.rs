@@ -13,7 +13,7 @@ use crate::{
 
 const SECRETS: &str = "/admin/v1/callback-secrets";
 
-clauses! { "3.4 Signatures of callbacks", needs Callbacks,
+clauses! { "3.3 Signatures of callbacks", needs Callbacks,
     "Decision: `v1,` base64 HMAC-SHA256 of `id.timestamp.body`": a_user_s_callbacks_are_signed_with_its_secret
         = "A callback of an internal transfer carries `webhook-signature`, `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body` under the user's secret.",
     "Decision: a secret per principal": the_office_s_callbacks_are_signed_with_its_client_s_secret

@@ -25,6 +25,8 @@ clauses! { "3.1 Delivery of callbacks", needs Callbacks,
         = "`POST /admin/v1/callbacks/{id}/replay` delivers a dead letter again, with the same `webhook-id`; `GET /admin/v1/callbacks?state=dead` lists it until then.",
     "Decision: or all since a time": dead_letters_are_replayed_since_a_time
         = "`POST /admin/v1/callbacks/replay` with `since` and `state` delivers again what is dead since then.",
+    "Decision: a test callback on demand": a_test_callback_is_sent_on_demand
+        = "`POST /callback-tests` sends one signed callback with the body `{\"test\":true}` and tells what came of it.",
 }
 
 async fn told(scene: &Scene, receiver: &Receiver, path: &str) -> i64 {
@@ -138,4 +140,30 @@ async fn a_delivery_is_in_the_transfers_story(scene: Scene) {
     assert_eq!(callback["url"], receiver.url("/a"));
     assert_eq!(callback["status"], "Completed");
     assert_eq!(callback["attempts"][0]["http_status"], 200);
+}
+
+async fn a_test_callback_is_sent_on_demand(scene: Scene) {
+    let receiver = Receiver::start().await;
+    let user = scene.user().await;
+    let wanted = json!({"callback_url": receiver.url("/a")});
+    let told = user.own.post("/callback-tests", wanted.clone()).await.ok();
+    let told = told.json();
+    assert_eq!(
+        (&told["outcome"], &told["http_status"]),
+        (&json!("delivered"), &json!(200))
+    );
+    let received = receiver.expect("/a", 1).await;
+    assert_eq!(received[0].body, r#"{"test":true}"#);
+    assert_eq!(
+        received[0].headers.get("webhook-id").map(String::as_str),
+        told["id"].as_str()
+    );
+    assert!(received[0].headers.contains_key("webhook-signature"));
+    receiver.answer_next("/a", "503 Later");
+    let told = user.own.post("/callback-tests", wanted).await.ok().json();
+    assert_eq!(
+        (&told["outcome"], &told["http_status"]),
+        (&json!("answered"), &json!(503))
+    );
+    receiver.exactly("/a", 2).await;
 }

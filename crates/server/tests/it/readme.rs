@@ -15,6 +15,8 @@ use self::{demo::Demo, mask::mask};
 
 /// The port of the README's receiver; the test takes a free one instead.
 const RECEIVER_PORT: &str = "9099";
+/// Where `scripts/run` puts the binary; the test takes the one that was built with it.
+const BINARY: &str = "target/release/bursar";
 const WRITES_IT: &str = "\nthe tour prints something else than the README says; if that is right: \
     BURSAR_WRITE_DOCS=1 cargo test -p bursar-server --test it readme";
 const LINES_MAX: usize = 150;
@@ -36,6 +38,7 @@ fn the_tour_prints_what_it_says() {
     let commands: Vec<String> = steps
         .iter()
         .map(|step| step.commands.replace(RECEIVER_PORT, &port))
+        .map(|commands| commands.replace(BINARY, env!("CARGO_BIN_EXE_bursar")))
         .collect();
     let printed: Vec<String> = demo
         .run(&commands)
