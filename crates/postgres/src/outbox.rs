@@ -218,7 +218,9 @@ async fn claim(
     let locked = LockFamilies::new(now, shares).load(connection).await?;
     let chosen = claim::choose(locked, now);
     if !chosen.overtaken.is_empty() {
-        MarkSkipped(chosen.overtaken).execute(connection).await?;
+        MarkSkipped::new(chosen.overtaken, now)
+            .execute(connection)
+            .await?;
     }
     if chosen.claimed.is_empty() {
         return Ok((vec![], vec![]));

@@ -257,9 +257,19 @@ impl QueryFragment<Pg> for MarkLeased {
 
 impl<Conn> diesel::RunQueryDsl<Conn> for MarkLeased {}
 
-/// Ends the overtaken ones; the lease of one that ran out becomes worthless.
+/// Ends the overtaken ones, and says so where their attempts are; the lease of one that ran out
+/// becomes worthless.
 #[derive(Clone, Debug)]
-pub(super) struct MarkSkipped(pub(super) Vec<Uuid>);
+pub(super) struct MarkSkipped {
+    ids: Vec<Uuid>,
+    at: At,
+}
+
+impl MarkSkipped {
+    pub(super) const fn new(ids: Vec<Uuid>, at: Timestamp) -> Self {
+        Self { ids, at: At(at) }
+    }
+}
 
 impl QueryId for MarkSkipped {
     type QueryId = Self;
@@ -269,11 +279,22 @@ impl QueryId for MarkSkipped {
 impl QueryFragment<Pg> for MarkSkipped {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "UPDATE book_main.callbacks \
-             SET state = 'skipped', next_attempt_at = NULL, lease = NULL WHERE id = ANY(",
+            "WITH ended AS ( \
+               UPDATE book_main.callbacks \
+               SET state = 'skipped', next_attempt_at = NULL, lease = NULL, queued = false, \
+                 attempts = attempts + 1 \
+               WHERE id = ANY(",
         );
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.0)?;
-        out.push_sql(")");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
+        out.push_sql(
+            ") RETURNING id, attempts \
+             ) \
+             INSERT INTO book_main.callback_attempts \
+               (callback_id, attempt, at, duration_ms, http_status, outcome) \
+             SELECT id, attempts, ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.at)?;
+        out.push_sql(", 0, NULL, 'overtaken' FROM ended");
         Ok(())
     }
 }

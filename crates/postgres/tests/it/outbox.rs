@@ -180,6 +180,10 @@ async fn a_newer_one_overtakes_what_is_older_of_the_same_transfer_and_url() {
         states,
         ["skipped", "skipped", "pending", "pending", "pending"]
     );
+    let told = "SELECT callback_id || ' ' || attempt || ' ' || outcome \
+                FROM book_main.callback_attempts ORDER BY 1";
+    let overtaken = |id: u128| format!("{} 1 overtaken", Uuid::from_u128(id));
+    assert_eq!(fixture.texts(told).await, [overtaken(1), overtaken(2)]);
 }
 
 #[tokio::test]
