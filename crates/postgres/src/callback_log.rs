@@ -130,6 +130,7 @@ async fn make_due(
         .filter(callbacks::id.eq_any(ids).and(ended))
         .set((
             callbacks::state.eq("pending"),
+            callbacks::queued.eq(true),
             callbacks::next_attempt_at.eq(Some(At(now))),
             callbacks::replayed_at.eq(Some(At(now))),
             callbacks::attempts_before_replay.eq(callbacks::attempts),

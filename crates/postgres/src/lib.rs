@@ -3,6 +3,7 @@
 mod accounts;
 mod address_book;
 mod cache;
+mod callback_host;
 mod callback_log;
 mod callback_secrets;
 mod connect;

@@ -181,6 +181,9 @@ diesel::table! {
         next_attempt_at -> Nullable<Timestamptz>,
         lease -> Nullable<Uuid>,
         subscriber -> Text,
+        host -> Text,
+        is_final -> Bool,
+        queued -> Bool,
         attempts_before_replay -> Integer,
         replayed_at -> Nullable<Timestamptz>,
     }

@@ -19,6 +19,7 @@ use std::{
     collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration,
 };
 
+use bursar_app::DispatchLimits;
 use bursar_domain::AssetId;
 use bursar_jwt::JwtConfig;
 use bursar_ports::{CallbackUrlPolicy, IpRange};
@@ -132,7 +133,7 @@ pub struct CallbackConfig {
     /// Public addresses of this exchange.
     pub own_addresses: Vec<IpRange>,
     /// How many may be under way at once.
-    pub concurrency: usize,
+    pub limits: DispatchLimits,
     /// How often to look for callbacks that became due without a hint.
     pub poll: Duration,
     /// From where they are sent, as receivers are told.
@@ -278,7 +279,10 @@ impl CallbackConfig {
         let allow_cidrs = read.list(&setting::CALLBACK_ALLOW_CIDRS, parse::ip_range);
         let extra_ports = read.list(&setting::CALLBACK_EXTRA_PORTS, parse::port);
         let own_addresses = read.list(&setting::CALLBACK_OWN_ADDRESSES, parse::ip_range);
-        let concurrency = read.value(&setting::CALLBACK_CONCURRENCY, parse::count(1, 1_024));
+        let mut at_once = |setting| read.value(setting, parse::number(1, 1_024));
+        let overall = at_once(&setting::CALLBACK_CONCURRENCY);
+        let per_subscriber = at_once(&setting::CALLBACK_PER_SUBSCRIBER);
+        let per_host = at_once(&setting::CALLBACK_PER_HOST);
         let poll = read.value(&setting::CALLBACK_POLL, parse::millis(10, 60_000));
         let sending_addresses = read.list(&setting::CALLBACK_SENDING_ADDRESSES, parse::ip_range);
         for (setting, given) in [
@@ -302,7 +306,11 @@ impl CallbackConfig {
                 extra_ports: extra_ports?,
             },
             own_addresses: own_addresses?,
-            concurrency: concurrency?,
+            limits: DispatchLimits {
+                overall: overall?,
+                per_subscriber: per_subscriber?,
+                per_host: per_host?,
+            },
             poll: poll?,
             sending_addresses: sending_addresses?,
         })

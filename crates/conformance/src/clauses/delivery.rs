@@ -98,7 +98,7 @@ async fn gone_stops_the_delivery(scene: Scene) {
 async fn a_dead_letter_is_replayed(scene: Scene) {
     let receiver = Receiver::start().await;
     let callback = dead(&scene, &receiver, "/a").await;
-    let id = text(&callback, "id").to_owned();
+    let id = text(&callback, "id").clone();
     let is_listed = async || {
         let path = format!("{CALLBACKS}?state=dead&limit=200");
         let reader = scene.reader();

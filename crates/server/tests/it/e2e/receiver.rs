@@ -76,6 +76,12 @@ impl Receiver {
         kept.received.get(path).cloned().unwrap_or_default()
     }
 
+    /// Everything that any path has received so far.
+    pub(super) fn all(&self) -> Vec<Received> {
+        let kept = self.kept.lock().unwrap();
+        kept.received.values().flatten().cloned().collect()
+    }
+
     /// Waits until a path has received this many.
     pub(super) async fn expect(&self, path: &str, count: usize) -> Vec<Received> {
         eventually(&format!("{count} callbacks to {path}"), async || {
