@@ -203,7 +203,7 @@ impl fmt::Debug for PgOutbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgOutbox")
             .field("database", &self.database)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

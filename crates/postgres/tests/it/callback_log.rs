@@ -8,7 +8,10 @@ use bursar_ports::{
 use bursar_postgres::{PgCallbackLog, PgOutbox};
 use uuid::Uuid;
 
-use crate::support::{Fixture, Row, at, insert};
+use crate::{
+    outbox::claim,
+    support::{Fixture, Row, at, insert},
+};
 
 const STATES: [&str; 4] = ["pending", "succeeded", "dead", "skipped"];
 
@@ -151,7 +154,7 @@ async fn what_has_come_to_an_end_is_due_again_with_the_whole_schedule_before_it(
         let again = log.replay(Uuid::from_u128(id), at(60)).await.unwrap();
         assert_eq!(replayed(again), callback);
     }
-    let claims = outbox.claim_due(at(50), 30_000, 10).await.unwrap();
+    let claims = claim(&outbox, 50, 10).await;
     let replays: Vec<_> = claims.iter().filter(|one| one.id.as_u128() > 1).collect();
     assert_eq!(replays.len(), 2);
     for claim in replays {
@@ -194,7 +197,7 @@ async fn nothing_is_told_after_a_newer_state() {
     assert_eq!(states(&mut fixture).await, expected);
     // Both are due: the newer one is told, the older one never.
     let outbox = PgOutbox::new(fixture.database.clone());
-    let claims = outbox.claim_due(at(9), 30_000, 10).await.unwrap();
+    let claims = claim(&outbox, 9, 10).await;
     assert_eq!(claims.len(), 1);
     assert_eq!(claims[0].id.as_u128(), 4);
 }

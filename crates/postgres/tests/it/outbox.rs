@@ -37,7 +37,7 @@ async fn fixture(transfers: i64, callbacks: &[String]) -> (Fixture, PgOutbox) {
 }
 
 /// Claims so many in every lane. What nobody named a lane for is in one.
-async fn claim(outbox: &PgOutbox, now: i64, places: u32) -> Vec<ClaimedCallback> {
+pub(crate) async fn claim(outbox: &PgOutbox, now: i64, places: u32) -> Vec<ClaimedCallback> {
     outbox.enqueue_due(at(now), 100).await.unwrap();
     let due = outbox.due_lanes(at(now), None, vec![]).await.unwrap();
     let share = |lane| LaneShare { lane, places };
