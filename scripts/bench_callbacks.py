@@ -46,7 +46,7 @@ def receiver(hangs, begun):
                     again += 1
                 arrived.setdefault(headers["webhook-id"], (now, hangs))
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()

@@ -16,21 +16,25 @@ ALTER TABLE book_main.callbacks
 -- What is on its way finds its lane. Hosts are read more exactly by the program, which only means
 -- that a host with an odd spelling has a lane of its own until these are delivered.
 UPDATE book_main.callbacks AS c
-SET subscriber = CASE t.kind
-        WHEN 'internal' THEN 'user:' || t.user_id
-        ELSE 'client:' || t.created_by
-    END,
-    host = coalesce(left(a.authority, 255) || CASE
-        WHEN a.authority ~ ':[0-9]+$' THEN ''
+SET subscriber = o.subscriber,
+    host = coalesce(left(o.authority, 255) || CASE
+        WHEN o.authority ~ ':[0-9]+$' THEN ''
         WHEN c.url ~* '^http:' THEN ':80'
         ELSE ':443'
     END, ''),
     is_final = c.status NOT IN ('Pending', 'AwaitingConfirmation'),
     queued = c.next_attempt_at <= c.created_at
-FROM book_main.transfers AS t, LATERAL (
-    SELECT lower(substring(c.url FROM '^[^:/]+://([^/?#]+)')) AS authority
-) AS a
-WHERE t.id = c.transfer_id AND c.state = 'pending';
+FROM (
+    SELECT p.id, lower(substring(p.url FROM '^[^:/]+://([^/?#]+)')) AS authority,
+        CASE t.kind
+            WHEN 'internal' THEN 'user:' || t.user_id
+            ELSE 'client:' || t.created_by
+        END AS subscriber
+    FROM book_main.callbacks AS p
+    JOIN book_main.transfers AS t ON t.id = p.transfer_id
+    WHERE p.state = 'pending'
+) AS o
+WHERE c.id = o.id;
 
 -- What each index serves is told in docs/DATABASE.md.
 CREATE INDEX callbacks_queue_idx

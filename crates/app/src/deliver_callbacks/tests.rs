@@ -317,7 +317,7 @@ async fn secrets_that_cannot_be_read_leave_the_claim_to_run_out() {
     secrets
         .expect_find_active()
         .returning(|_, _| Err(StoreError::Overloaded));
-    let mut pass = pass(MockOutbox::new(), MockNotifier::new(), clock(&[1]));
+    let mut pass = pass(MockOutbox::new(), MockNotifier::new(), clock(&[1, 2]));
     pass.secrets = Arc::new(secrets);
     let delivery = pass.deliver(attempt(claimed(0))).await;
     assert!(delivery.recorded.is_err());

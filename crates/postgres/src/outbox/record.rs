@@ -145,14 +145,13 @@ impl QueryFragment<Pg> for GiveUp {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH head AS MATERIALIZED ( \
-               SELECT id, greatest(created_at, replayed_at) AS begun_at FROM book_main.callbacks \
+               SELECT id, greatest(created_at, replayed_at) AS begun_at, next_attempt_at \
+               FROM book_main.callbacks \
                WHERE state = 'pending' AND queued AND subscriber = ",
         );
         out.push_bind_param::<Text, _>(&self.lane.subscriber)?;
         out.push_sql(" AND host = ");
         out.push_bind_param::<Text, _>(&self.lane.host)?;
-        out.push_sql(" AND next_attempt_at <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" ORDER BY is_final DESC, next_attempt_at LIMIT ");
         out.push_bind_param::<BigInt, _>(&GIVEN_UP_MAX)?;
         out.push_sql(
@@ -164,6 +163,8 @@ impl QueryFragment<Pg> for GiveUp {
                WHERE id = ANY(ARRAY(SELECT id FROM head WHERE begun_at < ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.created_before)?;
+        out.push_sql(" AND next_attempt_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(
             ")) RETURNING id, attempts \
              ) \

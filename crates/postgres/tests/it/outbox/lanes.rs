@@ -11,7 +11,7 @@ const DOWN: &str =
 
 fn lane(subscriber: &str, host: &str) -> Lane {
     Lane {
-        subscriber: subscriber.to_owned(),
+        subscriber: format!("client:{subscriber}"),
         host: host.to_owned(),
     }
 }
@@ -66,7 +66,7 @@ async fn each_lane_is_found_once_by_what_comes_first_in_it() {
         (
             10,
             None,
-            vec!["a".to_owned()],
+            vec!["client:a".to_owned()],
             &[all[0].clone(), all[2].clone()],
         ),
         (3, None, vec![], &all[2..]),

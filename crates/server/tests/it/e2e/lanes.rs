@@ -70,6 +70,29 @@ async fn metric(client: &Client, name: &str) -> Option<f64> {
     line.rsplit(' ').next().unwrap().parse().ok()
 }
 
+/// The metrics of a replica show what waits and what is being done.
+async fn assert_measured(client: &Client) {
+    eventually("the metrics show what waits", async || {
+        let due = metric(client, "bursar_callbacks_due").await?;
+        let oldest = metric(client, "bursar_callbacks_oldest_due_seconds").await?;
+        (due >= 4_900.0 && oldest > 1.0).then_some(())
+    })
+    .await;
+    for (name, least) in [
+        ("bursar_callbacks_in_flight", 1.0),
+        ("bursar_callback_breakers_open", 0.0),
+        ("bursar_callback_attempts_total", 1.0),
+        ("bursar_callbacks_dead_total", 0.0),
+        ("bursar_callback_lag_seconds_count", 1.0),
+    ] {
+        let shown = metric(client, name).await;
+        assert!(
+            shown.is_some_and(|shown| shown >= least),
+            "{name}: {shown:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_hangs_with_thousands_waiting_delays_nobody_else() {
     let database = TestDatabase::create().await;
@@ -122,26 +145,7 @@ async fn a_receiver_that_hangs_with_thousands_waiting_delays_nobody_else() {
     let tried = hanging.taken.load(Ordering::SeqCst);
     assert!((2..=2 * REPLICAS).contains(&tried), "{tried}");
 
-    let client = services[0].client();
-    eventually("the metrics show what waits", async || {
-        let due = metric(&client, "bursar_callbacks_due").await?;
-        let oldest = metric(&client, "bursar_callbacks_oldest_due_seconds").await?;
-        (due >= 4_900.0 && oldest > 1.0).then_some(())
-    })
-    .await;
-    for (name, least) in [
-        ("bursar_callbacks_in_flight", 1.0),
-        ("bursar_callback_breakers_open", 0.0),
-        ("bursar_callback_attempts_total", 1.0),
-        ("bursar_callbacks_dead_total", 0.0),
-        ("bursar_callback_lag_seconds_count", 1.0),
-    ] {
-        let shown = metric(&client, name).await;
-        assert!(
-            shown.is_some_and(|shown| shown >= least),
-            "{name}: {shown:?}"
-        );
-    }
+    assert_measured(&services[0].client()).await;
     let dead = "SELECT count(*) FROM book_main.callbacks WHERE state <> 'pending'";
     assert_eq!(books.number(dead).await, i64::try_from(number).unwrap());
     for service in services {
