@@ -104,7 +104,7 @@ pub(crate) mod tests {
         ActorId, Amount, AssetId, CodeSalt, DepositState, InternalState, Operation, Scale,
         TransferId, TransferParts, UserId, Version, WithdrawalState,
     };
-    use bursar_ports::LeaseToken;
+    use bursar_ports::{Lane, LeaseToken};
     use uuid::Uuid;
 
     use super::*;
@@ -141,6 +141,11 @@ pub(crate) mod tests {
             lease: LeaseToken(Uuid::from_u128(2)),
             url: "https://example.com/callbacks".to_owned(),
             subscriber: transfer.subscriber(),
+            lane: Lane {
+                subscriber: transfer.subscriber().to_string(),
+                host: "example.com:443".to_owned(),
+            },
+            created_at: transfer.parts().updated_at,
             operation: Operation::Settle,
             status: transfer.status(),
             error: None,

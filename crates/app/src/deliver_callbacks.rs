@@ -3,16 +3,21 @@
 //!
 //! Claims and deliveries are apart so that whoever drives this can start a claimed delivery at once
 //! and claim more while slow ones are still under way: a slow receiver then delays nobody else.
+//! Which lanes get the next places is decided by [`Dispatch`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bursar_domain::Timestamp;
 use bursar_ports::{
-    AttemptRecord, ClaimedCallback, Clock, Delivered, IdSource, Notification, Notifier, Outbox,
-    StoreError, Undelivered, Verdict,
+    AttemptRecord, ClaimedCallback, Clock, Delivered, IdSource, LeaseToken, Notification, Notifier,
+    Outbox, QueueFigures, StoreError, Undelivered, Verdict,
 };
+use uuid::Uuid;
 
-use crate::{Keyring, callback_body};
+use crate::{
+    Keyring, callback_body,
+    dispatch::{Dispatch, Reception, Ticket},
+};
 
 /// How long a claim holds: well above what an attempt may take.
 const LEASE_MS: i64 = 30_000;
@@ -34,6 +39,24 @@ const RETRY_STEPS_MS: [i64; 9] = [
     24 * HOUR_MS,
 ];
 
+/// The whole schedule with the longest jitter: nothing is tried for longer. In milliseconds.
+const SCHEDULE_MS: i64 = {
+    let (mut sum, mut step) = (0, 0);
+    while step < RETRY_STEPS_MS.len() {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the compiler runs this, and checks it"
+        )]
+        let wait: i64 = RETRY_STEPS_MS[step];
+        sum += wait + wait / 5;
+        step += 1;
+    }
+    sum
+};
+
+/// How many callbacks come back into the queue at once.
+const ENQUEUED_MAX: u32 = 500;
+
 /// The receiver says that it is gone for good.
 const GONE: u16 = 410;
 
@@ -52,24 +75,139 @@ pub struct CallbackPass {
     pub keyring: Arc<Keyring>,
 }
 
+/// A claimed callback that is to be tried.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The callback.
+    pub callback: ClaimedCallback,
+    /// The place that it takes.
+    pub ticket: Ticket,
+    /// Whether it probes a host that has not answered for long.
+    is_last_call: bool,
+}
+
+/// What a look found.
+#[derive(Debug)]
+pub struct Look {
+    /// What was claimed.
+    pub attempts: Vec<Attempt>,
+    /// When to look again at the latest, for what could not be claimed now.
+    pub again_in: Option<Duration>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What it told of the receiver.
+    pub reception: Reception,
+    /// What it was in a word, as it is recorded.
+    pub outcome: &'static str,
+    /// What follows.
+    pub verdict: Verdict,
+    /// From what the callback tells to the end of the attempt, in milliseconds.
+    pub lag_ms: i64,
+    /// How many others were given up with it, which had waited for the same receiver.
+    pub given_up: u32,
+    /// Whether it was recorded; when it cannot be, the callback is tried again once its claim has
+    /// run out.
+    pub recorded: Result<(), StoreError>,
+}
+
 impl CallbackPass {
-    /// Claims at most `limit` callbacks that are due. Each must be given to
-    /// [`CallbackPass::deliver`] at once: the claims run out.
+    /// Puts callbacks into the queue whose time has come; whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`] when the outbox cannot answer.
-    pub async fn claim(&self, limit: u32) -> Result<Vec<ClaimedCallback>, StoreError> {
-        self.outbox
-            .claim_due(self.clock.now(), LEASE_MS, limit)
-            .await
+    pub async fn enqueue(&self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let enqueued = self.outbox.enqueue_due(now, ENQUEUED_MAX).await?;
+        Ok(enqueued >= ENQUEUED_MAX)
+    }
+
+    /// Claims what is due and may be tried now. Each must be given to [`CallbackPass::deliver`] at
+    /// once, since the claims run out, or else to [`CallbackPass::release`]; and its ticket to
+    /// [`CallbackPass::end`] or [`Dispatch::lose`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    pub async fn claim(&self, dispatch: &mut Dispatch) -> Result<Look, StoreError> {
+        let now = self.clock.now();
+        let (after, full) = (dispatch.next_after(), dispatch.full_subscribers());
+        let due = self.outbox.due_lanes(now, after, full).await?;
+        let allotment = dispatch.allot(&due.lanes, now);
+        let again_at = if due.next.is_some() {
+            Some(now)
+        } else {
+            allotment.again_at
+        };
+        dispatch.go_on_after(due.next);
+        let claimed = if allotment.shares.is_empty() {
+            vec![]
+        } else {
+            let claim = self.outbox.claim_due(now, LEASE_MS, allotment.shares);
+            claim.await?
+        };
+        let attempts = claimed.into_iter().map(|callback| {
+            let (ticket, is_last_call) = dispatch.begin(&callback, now);
+            Attempt {
+                callback,
+                ticket,
+                is_last_call,
+            }
+        });
+        let wait = |at: Timestamp| at.as_micros().saturating_sub(now.as_micros());
+        Ok(Look {
+            attempts: attempts.collect(),
+            again_in: again_at
+                .map(|at| Duration::from_micros(u64::try_from(wait(at)).unwrap_or_default())),
+        })
+    }
+
+    /// Gives back what was claimed and will not be tried.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer; others take it up once the claims have run
+    /// out.
+    pub async fn release(&self, attempts: Vec<Attempt>) -> Result<(), StoreError> {
+        let claims: Vec<(Uuid, LeaseToken)> = attempts
+            .into_iter()
+            .map(|attempt| (attempt.callback.id, attempt.callback.lease))
+            .collect();
+        self.outbox.release(claims).await
+    }
+
+    /// Tells what a delivery has shown of its receiver, and frees its place.
+    pub fn end(&self, dispatch: &mut Dispatch, ticket: Ticket, delivery: &Delivery) {
+        let now = self.clock.now();
+        dispatch.end(ticket, delivery.reception, delivery.lag_ms, now);
+    }
+
+    /// Frees the place of a delivery that broke off.
+    pub fn lose(&self, dispatch: &mut Dispatch, ticket: Ticket) {
+        dispatch.lose(ticket, self.clock.now());
+    }
+
+    /// How much waits, and for how long the oldest has.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    pub async fn figures(&self) -> Result<(QueueFigures, Duration), StoreError> {
+        let now = self.clock.now();
+        let figures = self.outbox.figures(now).await?;
+        let waited = figures.oldest_due_at.map_or(0, |oldest| {
+            now.as_micros().saturating_sub(oldest.as_micros())
+        });
+        let waited = Duration::from_micros(u64::try_from(waited).unwrap_or_default());
+        Ok((figures, waited))
     }
 
     /// Tries a claimed callback once and records what came of it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the attempt cannot be recorded; the callback is then tried again once
-    /// its claim has run out.
-    pub async fn deliver(&self, callback: ClaimedCallback) -> Result<(), StoreError> {
+    pub async fn deliver(&self, attempt: Attempt) -> Delivery {
+        let Attempt {
+            callback,
+            is_last_call,
+            ..
+        } = attempt;
         let begun = self.clock.now();
         let outcome = self
             .notifier
@@ -82,7 +220,13 @@ impl CallbackPass {
             })
             .await;
         let ended = self.clock.now();
-        let verdict = self.verdict(outcome, callback.attempts, ended);
+        let reception = Reception::of(outcome);
+        let mut verdict = self.verdict(outcome, callback.attempts, ended);
+        let has_waited_in_vain =
+            is_last_call && reception == Reception::Away && is_over(&callback, begun);
+        if has_waited_in_vain {
+            verdict = Verdict::Dead;
+        }
         let (http_status, word) = match outcome {
             Ok(Delivered { http_status }) => (Some(http_status), "delivered"),
             Err(undelivered) => (status_of(undelivered), undelivered.word()),
@@ -97,6 +241,31 @@ impl CallbackPass {
             outcome: word,
             verdict,
         };
+        let recorded = self.record(&callback, attempt).await;
+        let given_up = if has_waited_in_vain {
+            self.give_up_with(&callback, begun).await
+        } else {
+            0
+        };
+        let lag = ended
+            .as_micros()
+            .saturating_sub(callback.created_at.as_micros());
+        Delivery {
+            reception,
+            outcome: word,
+            verdict,
+            lag_ms: lag.max(0).div_euclid(1_000),
+            given_up,
+            recorded,
+        }
+    }
+
+    async fn record(
+        &self,
+        callback: &ClaimedCallback,
+        attempt: AttemptRecord,
+    ) -> Result<(), StoreError> {
+        let (word, http_status, verdict) = (attempt.outcome, attempt.http_status, attempt.verdict);
         let recorded = self.outbox.record_attempt(attempt).await?;
         let transfer = callback.transfer.id();
         if !recorded {
@@ -107,6 +276,29 @@ impl CallbackPass {
             tracing::debug!(transfer.id = %transfer, callback.id = %callback.id, callback.outcome = word, http_status, "tried a callback");
         }
         Ok(())
+    }
+
+    /// Gives up what has waited behind a callback for the same receiver, for longer than anything
+    /// is tried: it would have been tried in vain. How many there were.
+    async fn give_up_with(&self, callback: &ClaimedCallback, now: Timestamp) -> u32 {
+        let created_before = now.plus_micros(SCHEDULE_MS.saturating_mul(-1_000));
+        let lane = callback.lane.clone();
+        match self.outbox.give_up(lane, created_before, now).await {
+            Ok(0) => 0,
+            Ok(given_up) => {
+                tracing::warn!(
+                    host = callback.lane.host,
+                    given_up,
+                    "callbacks are given up that waited for a receiver that is gone"
+                );
+                given_up
+            }
+            // They still wait, and the next probe asks again.
+            Err(error) => {
+                tracing::warn!(%error, "callbacks could not be given up");
+                0
+            }
+        }
     }
 
     fn verdict(
@@ -133,6 +325,14 @@ impl CallbackPass {
             None => Verdict::Dead,
         }
     }
+}
+
+/// Whether a callback's time is up, however seldom it was tried.
+fn is_over(callback: &ClaimedCallback, now: Timestamp) -> bool {
+    let ends_at = callback
+        .created_at
+        .plus_micros(SCHEDULE_MS.saturating_mul(1_000));
+    ends_at <= now
 }
 
 const fn status_of(undelivered: Undelivered) -> Option<u16> {

@@ -35,7 +35,10 @@ pub use directory::{Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use ids::IdSource;
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
-pub use outbox::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, Verdict};
+pub use outbox::{
+    AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
+    QueueFigures, Verdict,
+};
 pub use query::{
     AccountBalance, AccountHistory, CallbackAttempt, CallbackRecord, InternalFilter, LedgerLine,
     ListPlace, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,

@@ -11,6 +11,55 @@ use crate::StoreError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseToken(pub Uuid);
 
+/// What deliveries are shared out between: the callbacks that one subscriber has on one host.
+///
+/// Callbacks that the release before wrote are all in the lane without subscriber and host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    /// The name of who gave the URLs.
+    pub subscriber: String,
+    /// Their host in lower case, with its port: `example.com:443`.
+    pub host: String,
+}
+
+/// A lane that something waits in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueLane {
+    /// The lane.
+    pub lane: Lane,
+    /// Whether what comes first in it tells a final state.
+    pub is_final: bool,
+    /// Since when that has been due.
+    pub due_at: Timestamp,
+}
+
+/// Lanes that something waits in, in the order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DueLanes {
+    /// The lanes.
+    pub lanes: Vec<DueLane>,
+    /// Where to go on, if there may be more.
+    pub next: Option<Lane>,
+}
+
+/// How many callbacks of a lane to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneShare {
+    /// The lane.
+    pub lane: Lane,
+    /// At most so many.
+    pub places: u32,
+}
+
+/// How much waits in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueFigures {
+    /// How many callbacks are due and not being tried; counted up to 10,000.
+    pub due: u32,
+    /// Since when the oldest of them has been due.
+    pub oldest_due_at: Option<Timestamp>,
+}
+
 /// A callback claimed for one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedCallback {
@@ -22,6 +71,8 @@ pub struct ClaimedCallback {
     pub url: String,
     /// Who gave the URL, and whose secret signs.
     pub subscriber: Subscriber,
+    /// The lane it is in.
+    pub lane: Lane,
     /// What made it due.
     pub operation: Operation,
     /// The status that its body tells.
@@ -30,6 +81,8 @@ pub struct ClaimedCallback {
     pub error: Option<String>,
     /// How many attempts there were before.
     pub attempts: u32,
+    /// When what it tells happened.
+    pub created_at: Timestamp,
     /// The transfer it is about.
     pub transfer: Transfer,
 }
@@ -68,11 +121,32 @@ pub enum Verdict {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Claims at most `limit` callbacks that are due at `now`, oldest first, for `lease_ms`.
+    /// Puts at most `limit` callbacks into the queue whose time has come by `now`: a retry's, or a
+    /// lease's that ran out. Tells how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    async fn enqueue_due(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError>;
+
+    /// The lanes that something waits in, behind `after` in the order of their names, and at most
+    /// one of each subscriber in `full`. What it costs depends on the number of lanes, never on how
+    /// much waits in them; it ends after some hundreds.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    async fn due_lanes(
+        &self,
+        now: Timestamp,
+        after: Option<Lane>,
+        full: Vec<String>,
+    ) -> Result<DueLanes, StoreError>;
+
+    /// Claims for `lease_ms` what waits in these lanes at `now`, in each at most as many as it has
+    /// places: final states first, and what has been due for longest before the rest.
     ///
     /// Several callers never hold the same one, and never two of one transfer and URL: order holds.
     /// When a newer callback of the same transfer and URL is due, older ones are skipped. A claim
-    /// whose lease ran out is claimed again.
+    /// whose lease ran out can be claimed again.
     ///
     /// # Errors
     /// [`StoreError`] when the outbox cannot answer.
@@ -80,7 +154,7 @@ pub trait Outbox: Send + Sync {
         &self,
         now: Timestamp,
         lease_ms: i64,
-        limit: u32,
+        shares: Vec<LaneShare>,
     ) -> Result<Vec<ClaimedCallback>, StoreError>;
 
     /// Records an attempt and what follows; `false` when the lease was lost meanwhile, and then
@@ -95,4 +169,22 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the outbox cannot answer.
     async fn release(&self, claims: Vec<(Uuid, LeaseToken)>) -> Result<(), StoreError>;
+
+    /// Gives up what waits at the head of a lane and was created before a time, with an attempt
+    /// that says `breaker`. Tells how many there were; there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    async fn give_up(
+        &self,
+        lane: Lane,
+        created_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u32, StoreError>;
+
+    /// How much waits, at a bounded cost.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the outbox cannot answer.
+    async fn figures(&self, now: Timestamp) -> Result<QueueFigures, StoreError>;
 }

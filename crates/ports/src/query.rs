@@ -150,7 +150,7 @@ pub struct CallbackRecord {
     pub url: String,
     /// The status that its body tells.
     pub status: Status,
-    /// `pending`, `delivering`, `succeeded`, `dead` or `skipped`.
+    /// `pending`, `delivering`, `succeeded`, `dead` or `cancelled`.
     pub state: String,
     /// When it became due first.
     pub created_at: Timestamp,

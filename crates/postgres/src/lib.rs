@@ -3,6 +3,7 @@
 mod accounts;
 mod address_book;
 mod cache;
+mod callback_host;
 mod connect;
 mod credentials;
 mod directory;

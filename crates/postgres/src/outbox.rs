@@ -17,25 +17,39 @@
 //!    added meanwhile.
 //! 4. What is recorded of an attempt counts only under the lease it was made under.
 //!
+//! # The queue
+//!
+//! `queued` says that a callback is due and nobody is at it, and keeps retries that wait for their
+//! time out of the index that lanes are found by. It decides only what is *looked at*: whether a
+//! family is taken is decided by state, lease and time alone, on the locked rows, so nothing above
+//! rests on it. A claim and a retry take a callback out of the queue, and [`queue::Enqueue`] puts it
+//! back once its time has come, which is also how the claims of a dead claimer come back.
+//!
 //! Claimers' clocks are compared with each other: a lease must be longer than an attempt by more
 //! than the clocks of two replicas differ.
 
 mod claim;
+mod queue;
 mod record;
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{Operation, Status, Subscriber, Timestamp, Transfer};
-use bursar_ports::{AttemptRecord, ClaimedCallback, LeaseToken, Outbox, StoreError};
+use bursar_ports::{
+    AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
+    QueueFigures, StoreError,
+};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
     claim::{Candidate, LockFamilies, MarkLeased, MarkSkipped},
-    record::{RecordAttempt, Release},
+    queue::{CountDue, Enqueue, Head},
+    record::{GiveUp, RecordAttempt, Release},
 };
 use crate::{
     error::{inconsistent, unavailable},
@@ -43,33 +57,81 @@ use crate::{
     row::TransferRow,
     schema::transfers,
     tx::run_tx,
+    value::At,
 };
+
+/// How many lanes one look finds.
+const LANES_MAX: u32 = 512;
+/// How many attempts are recorded at once. Hundreds may end in the same moment: they wait here, for
+/// as long as it takes, and neither run out of time in the pool nor keep everybody else out of it.
+const RECORDED_AT_ONCE: usize = 3;
 
 /// The callbacks of the main book.
 #[derive(Clone)]
 pub struct PgOutbox {
     database: Database,
+    recording: Arc<Semaphore>,
 }
 
 impl PgOutbox {
     /// An outbox on these connections.
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            recording: Arc::new(Semaphore::new(RECORDED_AT_ONCE)),
+        }
     }
 }
 
 #[async_trait]
 impl Outbox for PgOutbox {
+    async fn enqueue_due(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        let enqueued = Enqueue::new(now, limit)
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(u32::try_from(enqueued).unwrap_or(u32::MAX))
+    }
+
+    async fn due_lanes(
+        &self,
+        now: Timestamp,
+        after: Option<Lane>,
+        full: Vec<String>,
+    ) -> Result<DueLanes, StoreError> {
+        let heads: Vec<Head> = queue::DueLanes::new(after, full, LANES_MAX)
+            .load(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        let may_be_more = u32::try_from(heads.len()).is_ok_and(|found| found >= LANES_MAX);
+        let lane_of = |head: &Head| Lane {
+            subscriber: head.subscriber.clone(),
+            host: head.host.clone(),
+        };
+        let next = heads.last().filter(|_| may_be_more).map(lane_of);
+        // A replica of the release before leaves what it has claimed in the queue.
+        let due = heads.iter().filter(|head| head.due_at.0 <= now);
+        let lanes = due.map(|head| DueLane {
+            lane: lane_of(head),
+            is_final: head.is_final,
+            due_at: head.due_at.0,
+        });
+        Ok(DueLanes {
+            lanes: lanes.collect(),
+            next,
+        })
+    }
+
     async fn claim_due(
         &self,
         now: Timestamp,
         lease_ms: i64,
-        limit: u32,
+        shares: Vec<LaneShare>,
     ) -> Result<Vec<ClaimedCallback>, StoreError> {
         let token = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let until = now.plus_micros(lease_ms.saturating_mul(1_000));
         let work = run_tx(self.database.pool(), "claim callbacks", move |connection| {
-            claim(connection, now, token, until, limit).boxed()
+            claim(connection, now, token, until, shares.clone()).boxed()
         });
         let (claimed, transfers) = work.await?;
         let transfers: HashMap<i64, TransferRow> =
@@ -92,6 +154,7 @@ impl Outbox for PgOutbox {
     }
 
     async fn record_attempt(&self, attempt: AttemptRecord) -> Result<bool, StoreError> {
+        let _turn = self.recording.acquire().await;
         let recorded = RecordAttempt::from(attempt)
             .execute(&mut checkout(self.database.pool()).await?)
             .await
@@ -110,13 +173,37 @@ impl Outbox for PgOutbox {
             .map_err(unavailable)?;
         Ok(())
     }
+
+    async fn give_up(
+        &self,
+        lane: Lane,
+        created_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u32, StoreError> {
+        let given_up = GiveUp::new(lane, created_before, now)
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(u32::try_from(given_up).unwrap_or(u32::MAX))
+    }
+
+    async fn figures(&self, now: Timestamp) -> Result<QueueFigures, StoreError> {
+        let (due, oldest): (i64, Option<At>) = CountDue::new(now)
+            .get_result(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(QueueFigures {
+            due: u32::try_from(due).unwrap_or(u32::MAX),
+            oldest_due_at: oldest.map(|at| at.0),
+        })
+    }
 }
 
 impl fmt::Debug for PgOutbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgOutbox")
             .field("database", &self.database)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,12 +213,14 @@ async fn claim(
     now: Timestamp,
     token: Uuid,
     until: Timestamp,
-    limit: u32,
+    shares: Vec<LaneShare>,
 ) -> QueryResult<(Vec<Candidate>, Vec<TransferRow>)> {
-    let locked = LockFamilies::new(now, limit).load(connection).await?;
+    let locked = LockFamilies::new(now, shares).load(connection).await?;
     let chosen = claim::choose(locked, now);
     if !chosen.overtaken.is_empty() {
-        MarkSkipped(chosen.overtaken).execute(connection).await?;
+        MarkSkipped::new(chosen.overtaken, now)
+            .execute(connection)
+            .await?;
     }
     if chosen.claimed.is_empty() {
         return Ok((vec![], vec![]));
@@ -169,6 +258,11 @@ fn read_claim(
         attempts: u32::try_from(candidate.attempts).map_err(|_| fault("attempts"))?,
         url: candidate.url,
         subscriber,
+        lane: Lane {
+            subscriber: candidate.subscriber,
+            host: candidate.host,
+        },
+        created_at: candidate.created_at.0,
         error: candidate.error,
         transfer,
     })

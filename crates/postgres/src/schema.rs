@@ -169,6 +169,9 @@ diesel::table! {
         next_attempt_at -> Nullable<Timestamptz>,
         lease -> Nullable<Uuid>,
         subscriber -> Text,
+        host -> Text,
+        is_final -> Bool,
+        queued -> Bool,
     }
 }
 

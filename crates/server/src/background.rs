@@ -2,8 +2,10 @@
 
 mod callbacks;
 mod hint;
+mod queue_figures;
 mod settling;
 
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
+pub use queue_figures::watch_queue;
 pub use settling::settle_pending;

@@ -19,6 +19,7 @@ use std::{
     collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration,
 };
 
+use bursar_app::DispatchLimits;
 use bursar_domain::AssetId;
 use bursar_jwt::JwtConfig;
 use bursar_ports::IpRange;
@@ -130,7 +131,7 @@ pub struct CallbackConfig {
     /// Hosts that may be called over plain http.
     pub http_hosts: Vec<String>,
     /// How many may be under way at once.
-    pub concurrency: usize,
+    pub limits: DispatchLimits,
     /// How often to look for callbacks that became due without a hint.
     pub poll: Duration,
 }
@@ -271,7 +272,10 @@ impl HttpConfig {
 impl CallbackConfig {
     fn load(read: &mut Reader<'_>, profile: Option<Profile>) -> Option<Self> {
         let http_hosts = read.list(&setting::CALLBACK_HTTP_HOSTS, parse::host);
-        let concurrency = read.value(&setting::CALLBACK_CONCURRENCY, parse::count(1, 1_024));
+        let mut at_once = |setting| read.value(setting, parse::number(1, 1_024));
+        let overall = at_once(&setting::CALLBACK_CONCURRENCY);
+        let per_subscriber = at_once(&setting::CALLBACK_PER_SUBSCRIBER);
+        let per_host = at_once(&setting::CALLBACK_PER_HOST);
         let poll = read.value(&setting::CALLBACK_POLL, parse::millis(10, 60_000));
         let given = http_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
         if profile == Some(Profile::Production) && given {
@@ -282,7 +286,11 @@ impl CallbackConfig {
         }
         Some(Self {
             http_hosts: http_hosts?,
-            concurrency: concurrency?,
+            limits: DispatchLimits {
+                overall: overall?,
+                per_subscriber: per_subscriber?,
+                per_host: per_host?,
+            },
             poll: poll?,
         })
     }

@@ -12,7 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::settle_pending, config::Config, shutdown::Signals, telemetry::Metrics,
+    background::{settle_pending, watch_queue},
+    config::Config,
+    shutdown::Signals,
+    telemetry::Metrics,
     wiring::System,
 };
 
@@ -40,6 +43,7 @@ pub(crate) async fn serve(
     } = system;
     let stop = CancellationToken::new();
     let mut background = JoinSet::new();
+    background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
     background.spawn(settle_pending(app.clone(), stop.clone()));
     if let Some(jwks) = jwks {

@@ -22,6 +22,11 @@ use crate::config::{LogConfig, LogFormat};
 const SECONDS_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
+/// From the news to its receiver, in seconds: from what nobody notices to the end of the schedule.
+const LAG_BUCKETS: [f64; 16] = [
+    0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 36_000.0,
+    360_000.0,
+];
 /// Items of a batch.
 const ITEMS_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 48.0, 64.0];
 
@@ -89,6 +94,10 @@ impl Metrics {
     pub fn start() -> anyhow::Result<Self> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
+            .set_buckets_for_metric(
+                Matcher::Full("bursar_callback_lag_seconds".to_owned()),
+                &LAG_BUCKETS,
+            )?
             .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS_BUCKETS)?
             .build_recorder();
         let handle = recorder.handle();

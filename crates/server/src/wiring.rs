@@ -92,7 +92,7 @@ impl System {
         };
         let callbacks = CallbackLoop {
             pass,
-            concurrency: config.callback.concurrency,
+            limits: config.callback.limits,
             poll: config.callback.poll,
             hint,
         };

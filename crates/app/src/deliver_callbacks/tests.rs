@@ -1,9 +1,14 @@
 use bursar_domain::DepositState;
-use bursar_ports::{MockClock, MockIdSource, MockNotifier, MockOutbox};
+use bursar_ports::{
+    DueLane, DueLanes, LaneShare, MockClock, MockIdSource, MockNotifier, MockOutbox,
+};
 use mockall::{Sequence, predicate::eq};
 
 use super::*;
-use crate::callback_body::tests::{deposit, keyring};
+use crate::{
+    callback_body::tests::{deposit, keyring},
+    dispatch::DispatchLimits,
+};
 
 const LOW: [u8; 32] = [0; 32];
 const HIGH: [u8; 32] = [0xff; 32];
@@ -45,6 +50,28 @@ fn claimed(attempts: u32) -> ClaimedCallback {
     }
 }
 
+/// One that is to be tried, and nothing special about it.
+fn attempt(callback: ClaimedCallback) -> Attempt {
+    let (ticket, is_last_call) = dispatch().begin(&callback, at(0));
+    Attempt {
+        callback,
+        ticket,
+        is_last_call,
+    }
+}
+
+fn dispatch() -> Dispatch {
+    Dispatch::new(DispatchLimits::default())
+}
+
+fn due() -> DueLane {
+    DueLane {
+        lane: claimed(0).lane,
+        is_final: true,
+        due_at: at(1),
+    }
+}
+
 /// Delivers a callback that was tried `attempts` times before to a receiver with this outcome, from
 /// 1.000 s to 1.250 s, and returns what was recorded.
 async fn recorded(attempts: u32, outcome: Result<Delivered, Undelivered>) -> AttemptRecord {
@@ -60,7 +87,9 @@ async fn recorded(attempts: u32, outcome: Result<Delivered, Undelivered>) -> Att
             Ok(true)
         });
     let pass = pass(outbox, notifier, clock(&[1_000_000, 1_250_999]));
-    pass.deliver(claimed(attempts)).await.unwrap();
+    let delivery = pass.deliver(attempt(claimed(attempts))).await;
+    delivery.recorded.unwrap();
+    assert_eq!(delivery.reception, Reception::of(outcome));
     receive.recv().unwrap()
 }
 
@@ -72,33 +101,134 @@ fn answered(http_status: u16, retry_after_ms: Option<i64>) -> Result<Delivered, 
 }
 
 #[tokio::test]
-async fn what_is_due_is_claimed_for_half_a_minute() {
+async fn what_is_due_is_claimed_for_half_a_minute_as_it_is_shared_out() {
     let mut outbox = MockOutbox::new();
     outbox
+        .expect_due_lanes()
+        .with(eq(at(7)), eq(None), eq(vec![]))
+        .times(1)
+        .returning(|_, _, _| {
+            Ok(DueLanes {
+                lanes: vec![due()],
+                next: None,
+            })
+        });
+    let share = LaneShare {
+        lane: due().lane,
+        places: 1,
+    };
+    outbox
         .expect_claim_due()
-        .with(eq(at(7)), eq(30_000), eq(16))
+        .with(eq(at(7)), eq(30_000), eq(vec![share]))
         .times(1)
         .returning(|_, _, _| Ok(vec![claimed(0)]));
     let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
-    assert_eq!(pass.claim(16).await.unwrap(), vec![claimed(0)]);
+    let mut dispatch = dispatch();
+    let look = pass.claim(&mut dispatch).await.unwrap();
+    let [attempt] = &look.attempts[..] else {
+        panic!("{look:?}");
+    };
+    assert_eq!(attempt.callback, claimed(0));
+    assert!(!attempt.is_last_call);
+    assert_eq!(look.again_in, None);
+    assert_eq!(dispatch.under_way(), 1);
 }
 
 #[tokio::test]
 async fn nothing_due_is_nothing_claimed() {
     let mut outbox = MockOutbox::new();
-    outbox.expect_claim_due().returning(|_, _, _| Ok(vec![]));
+    outbox
+        .expect_due_lanes()
+        .returning(|_, _, _| Ok(DueLanes::default()));
     let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
-    assert_eq!(pass.claim(16).await.unwrap(), vec![]);
+    let look = pass.claim(&mut dispatch()).await.unwrap();
+    assert_eq!((look.attempts.len(), look.again_in), (0, None));
+}
+
+#[tokio::test]
+async fn a_look_that_did_not_see_everything_is_followed_by_one_that_goes_on() {
+    let mut outbox = MockOutbox::new();
+    let mut order = Sequence::new();
+    let lane = due().lane;
+    for (after, next) in [(None, Some(lane.clone())), (Some(lane), None)] {
+        outbox
+            .expect_due_lanes()
+            .with(eq(at(7)), eq(after), eq(vec![]))
+            .times(1)
+            .in_sequence(&mut order)
+            .return_once(|_, _, _| {
+                Ok(DueLanes {
+                    lanes: vec![],
+                    next,
+                })
+            });
+    }
+    let pass = pass(outbox, MockNotifier::new(), clock(&[7, 7]));
+    let mut dispatch = dispatch();
+    let first = pass.claim(&mut dispatch).await.unwrap();
+    assert_eq!(first.again_in, Some(Duration::ZERO));
+    let second = pass.claim(&mut dispatch).await.unwrap();
+    assert_eq!(second.again_in, None);
 }
 
 #[tokio::test]
 async fn an_outbox_that_cannot_answer_is_an_error() {
     let mut outbox = MockOutbox::new();
     outbox
-        .expect_claim_due()
+        .expect_due_lanes()
         .returning(|_, _, _| Err(StoreError::Overloaded));
-    let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
-    assert!(matches!(pass.claim(16).await, Err(StoreError::Overloaded)));
+    outbox
+        .expect_enqueue_due()
+        .returning(|_, _| Err(StoreError::Overloaded));
+    outbox
+        .expect_figures()
+        .returning(|_| Err(StoreError::Overloaded));
+    let pass = pass(outbox, MockNotifier::new(), clock(&[7, 7, 7]));
+    let look = pass.claim(&mut dispatch()).await;
+    assert!(matches!(look, Err(StoreError::Overloaded)));
+    assert!(matches!(pass.enqueue().await, Err(StoreError::Overloaded)));
+    assert!(matches!(pass.figures().await, Err(StoreError::Overloaded)));
+}
+
+#[tokio::test]
+async fn a_full_load_into_the_queue_may_not_have_been_all() {
+    for (enqueued, more) in [(0, false), (499, false), (500, true)] {
+        let mut outbox = MockOutbox::new();
+        outbox
+            .expect_enqueue_due()
+            .with(eq(at(7)), eq(500))
+            .return_once(move |_, _| Ok(enqueued));
+        let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
+        assert_eq!(pass.enqueue().await.unwrap(), more);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_tried_is_given_back() {
+    let mut outbox = MockOutbox::new();
+    outbox
+        .expect_release()
+        .with(eq(vec![(claimed(0).id, claimed(0).lease)]))
+        .times(1)
+        .returning(|_| Ok(()));
+    let pass = pass(outbox, MockNotifier::new(), clock(&[]));
+    pass.release(vec![attempt(claimed(0))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_figures_tell_for_how_long_the_oldest_has_waited() {
+    for (oldest, waited) in [(None, 0), (Some(at(3)), 4), (Some(at(9)), 0)] {
+        let mut outbox = MockOutbox::new();
+        outbox.expect_figures().return_once(move |_| {
+            Ok(QueueFigures {
+                due: 2,
+                oldest_due_at: oldest,
+            })
+        });
+        let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
+        let (figures, age) = pass.figures().await.unwrap();
+        assert_eq!((figures.due, age), (2, Duration::from_micros(waited)));
+    }
 }
 
 #[tokio::test]
@@ -118,7 +248,8 @@ async fn the_notifier_gets_the_url_the_constant_id_the_time_and_the_body() {
     let mut outbox = MockOutbox::new();
     outbox.expect_record_attempt().returning(|_| Ok(true));
     let pass = pass(outbox, notifier, clock(&[1, 2]));
-    pass.deliver(claimed(3)).await.unwrap();
+    let delivery = pass.deliver(attempt(claimed(3))).await;
+    delivery.recorded.unwrap();
 }
 
 #[tokio::test]
@@ -190,7 +321,8 @@ async fn a_lost_claim_is_no_error_and_a_store_that_cannot_answer_is_one() {
         let mut outbox = MockOutbox::new();
         outbox.expect_record_attempt().return_once(move |_| answer);
         let pass = pass(outbox, notifier, clock(&[1, 2]));
-        assert_eq!(pass.deliver(claimed(0)).await.is_ok(), expected);
+        let delivery = pass.deliver(attempt(claimed(0))).await;
+        assert_eq!(delivery.recorded.is_ok(), expected);
     }
 }
 
@@ -207,7 +339,8 @@ async fn a_clock_that_was_set_back_gives_no_negative_duration() {
         .times(1)
         .returning(|_| Ok(true));
     let pass = pass(outbox, notifier, clock(&[9_000_000, 1_000_000]));
-    pass.deliver(claimed(0)).await.unwrap();
+    let delivery = pass.deliver(attempt(claimed(0))).await;
+    delivery.recorded.unwrap();
 }
 
 #[test]
@@ -223,4 +356,46 @@ fn the_schedule_is_the_contracts_with_a_fifth_of_jitter_either_way() {
     }
     assert_eq!(wait_ms(9, None, LOW), None);
     assert_eq!(wait_ms(u32::MAX, None, LOW), None);
+}
+
+/// Delivers a callback that is this old, to a receiver with this outcome, as the last call or not.
+async fn last_call(age_ms: i64, outcome: Result<Delivered, Undelivered>, last: bool) -> Delivery {
+    let now = claimed(0).created_at.plus_micros(age_ms * 1_000);
+    let mut notifier = MockNotifier::new();
+    notifier.expect_notify().return_const(outcome);
+    let mut outbox = MockOutbox::new();
+    outbox.expect_record_attempt().returning(|_| Ok(true));
+    let created_before = now.plus_micros(-SCHEDULE_MS * 1_000);
+    outbox
+        .expect_give_up()
+        .with(eq(claimed(0).lane), eq(created_before), eq(now))
+        .returning(|_, _, _| Ok(3));
+    let pass = pass(outbox, notifier, clock(&[now.as_micros(), now.as_micros()]));
+    let attempt = Attempt {
+        is_last_call: last,
+        ..attempt(claimed(1))
+    };
+    pass.deliver(attempt).await
+}
+
+#[tokio::test]
+async fn what_waited_behind_an_open_breaker_ends_with_the_schedule() {
+    let old = SCHEDULE_MS;
+    let timeout = Err(Undelivered::Timeout);
+    let ended = last_call(old, timeout, true).await;
+    assert_eq!((ended.verdict, ended.given_up), (Verdict::Dead, 3));
+    for (age_ms, outcome, last) in [
+        (old - 1, timeout, true),
+        (old, timeout, false),
+        (old, answered(400, None), true),
+    ] {
+        let delivery = last_call(age_ms, outcome, last).await;
+        assert!(matches!(delivery.verdict, Verdict::RetryAt(_)));
+        assert_eq!(delivery.given_up, 0);
+    }
+    let taken = last_call(old, Ok(Delivered { http_status: 200 }), true).await;
+    assert_eq!((taken.verdict, taken.given_up), (Verdict::Succeeded, 0));
+    assert_eq!(taken.lag_ms, old);
+    // Just over ninety hours and a half.
+    assert_eq!(SCHEDULE_MS.div_euclid(MINUTE_MS), 5_442);
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::{
+    callback_host::host_of,
     statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
     value::{At, Units},
 };
@@ -90,7 +91,9 @@ pub(super) struct CallbackColumns<'a> {
     urls: Vec<&'a str>,
     url_digests: Vec<Vec<u8>>,
     subscribers: Vec<String>,
+    hosts: Vec<String>,
     statuses: Vec<&'a str>,
+    finals: Vec<bool>,
     errors: Vec<Option<&'a str>>,
     created: Vec<At>,
 }
@@ -106,7 +109,9 @@ impl<'a> CallbackColumns<'a> {
         self.url_digests
             .push(Sha256::digest(draft.url.as_bytes()).to_vec());
         self.subscribers.push(draft.subscriber.to_string());
+        self.hosts.push(host_of(&draft.url));
         self.statuses.push(draft.status.as_str());
+        self.finals.push(draft.status.is_final());
         self.errors.push(draft.error.as_deref());
         self.created.push(At(at));
     }
@@ -119,7 +124,9 @@ impl<'a> CallbackColumns<'a> {
             urls: &self.urls,
             url_digests: &self.url_digests,
             subscribers: &self.subscribers,
+            hosts: &self.hosts,
             statuses: &self.statuses,
+            finals: &self.finals,
             errors: &self.errors,
             created: &self.created,
         }

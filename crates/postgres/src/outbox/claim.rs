@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bursar_domain::{Operation, Status, Timestamp};
+use bursar_ports::LaneShare;
 use diesel::{
     pg::Pg,
     prelude::{QueryResult, Queryable},
@@ -13,23 +14,33 @@ use uuid::Uuid;
 
 use crate::value::At;
 
-/// Locks the pending members of the families that have been due for longest.
+/// Locks the pending members of the families that come first in these lanes.
 ///
 /// `due` passes over families with a running lease, so that what waits for one of them takes no
 /// place away from others, and skips what another claimer has locked, so that claimers side by side
 /// get different ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LockFamilies {
     now: At,
-    limit: i64,
+    subscribers: Vec<String>,
+    hosts: Vec<String>,
+    places: Vec<i64>,
 }
 
 impl LockFamilies {
-    pub(super) fn new(now: Timestamp, limit: u32) -> Self {
-        Self {
+    pub(super) fn new(now: Timestamp, shares: Vec<LaneShare>) -> Self {
+        let mut locked = Self {
             now: At(now),
-            limit: i64::from(limit),
+            subscribers: vec![],
+            hosts: vec![],
+            places: vec![],
+        };
+        for LaneShare { lane, places } in shares {
+            locked.subscribers.push(lane.subscriber);
+            locked.hosts.push(lane.host);
+            locked.places.push(i64::from(places));
         }
+        locked
     }
 }
 
@@ -42,26 +53,38 @@ impl QueryFragment<Pg> for LockFamilies {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH due AS MATERIALIZED ( \
-               SELECT c.transfer_id, c.url_digest, c.next_attempt_at \
-               FROM book_main.callbacks AS c \
-               WHERE c.state = 'pending' AND c.next_attempt_at <= ",
+               SELECT d.transfer_id, d.url_digest, d.next_attempt_at \
+               FROM unnest(",
+        );
+        out.push_bind_param::<Array<Text>, _>(&self.subscribers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.hosts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.places)?;
+        out.push_sql(
+            ") AS w (subscriber, host, places) CROSS JOIN LATERAL ( \
+                 SELECT c.transfer_id, c.url_digest, c.next_attempt_at \
+                 FROM book_main.callbacks AS c \
+                 WHERE c.subscriber = w.subscriber AND c.host = w.host \
+                   AND c.state = 'pending' AND c.queued AND (c.next_attempt_at <= ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        // Not conditions for an index: through one on times everything that is due, or that waits
+        // for its time, would be read.
+        out.push_sql(
+            ") IS TRUE AND NOT EXISTS ( \
+                   SELECT FROM book_main.callbacks AS s \
+                   WHERE s.transfer_id = c.transfer_id AND s.url_digest = c.url_digest \
+                     AND s.state = 'pending' AND s.lease IS NOT NULL \
+                     AND (s.next_attempt_at > ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(
-            " AND NOT EXISTS ( \
-                 SELECT FROM book_main.callbacks AS s \
-                 WHERE s.transfer_id = c.transfer_id AND s.url_digest = c.url_digest \
-                   AND s.state = 'pending' AND s.lease IS NOT NULL AND s.next_attempt_at > ",
-        );
-        out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(
-            ") \
-               ORDER BY c.next_attempt_at, c.id \
-               LIMIT ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(
-            " FOR UPDATE OF c SKIP LOCKED \
+            ") IS TRUE) \
+                 ORDER BY c.is_final DESC, c.next_attempt_at \
+                 LIMIT w.places \
+                 FOR UPDATE OF c SKIP LOCKED \
+               ) AS d \
              ), families AS ( \
                SELECT m.transfer_id, m.url_digest, d.due_at, count(*) AS members \
                FROM ( \
@@ -73,7 +96,8 @@ impl QueryFragment<Pg> for LockFamilies {
                  AND m.state = 'pending' \
                GROUP BY m.transfer_id, m.url_digest, d.due_at \
              ) \
-             SELECT c.id, c.transfer_id, c.url_digest, c.url, c.subscriber, c.operation, c.status, c.error, \
+             SELECT c.id, c.transfer_id, c.url_digest, c.url, c.subscriber, c.host, \
+               c.operation, c.status, c.error, \
                c.attempts, c.created_at, c.next_attempt_at, c.lease, f.due_at, f.members \
              FROM families AS f \
              JOIN book_main.callbacks AS c \
@@ -90,6 +114,7 @@ impl Query for LockFamilies {
         SqlUuid,
         BigInt,
         Bytea,
+        Text,
         Text,
         Text,
         Text,
@@ -114,11 +139,12 @@ pub(super) struct Candidate {
     url_digest: Vec<u8>,
     pub(super) url: String,
     pub(super) subscriber: String,
+    pub(super) host: String,
     pub(super) operation: String,
     pub(super) status: String,
     pub(super) error: Option<String>,
     pub(super) attempts: i32,
-    created_at: At,
+    pub(super) created_at: At,
     next_attempt_at: At,
     lease: Option<Uuid>,
     /// Since when a member of the family has been due.
@@ -196,7 +222,7 @@ fn is_free(members: &[Candidate], now: Timestamp) -> bool {
         .all(|member| member.family_members == locked && !member.is_leased(now))
 }
 
-/// Puts the claimed ones under a lease.
+/// Puts the claimed ones under a lease, and takes them out of the queue.
 #[derive(Clone, Debug)]
 pub(super) struct MarkLeased {
     ids: Vec<Uuid>,
@@ -221,7 +247,7 @@ impl QueryId for MarkLeased {
 
 impl QueryFragment<Pg> for MarkLeased {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("UPDATE book_main.callbacks SET lease = ");
+        out.push_sql("UPDATE book_main.callbacks SET queued = false, lease = ");
         out.push_bind_param::<SqlUuid, _>(&self.token)?;
         out.push_sql(", next_attempt_at = ");
         out.push_bind_param::<Timestamptz, _>(&self.until)?;
@@ -234,9 +260,19 @@ impl QueryFragment<Pg> for MarkLeased {
 
 impl<Conn> diesel::RunQueryDsl<Conn> for MarkLeased {}
 
-/// Ends the overtaken ones; the lease of one that ran out becomes worthless.
+/// Ends the overtaken ones, and says so where their attempts are; the lease of one that ran out
+/// becomes worthless.
 #[derive(Clone, Debug)]
-pub(super) struct MarkSkipped(pub(super) Vec<Uuid>);
+pub(super) struct MarkSkipped {
+    ids: Vec<Uuid>,
+    at: At,
+}
+
+impl MarkSkipped {
+    pub(super) const fn new(ids: Vec<Uuid>, at: Timestamp) -> Self {
+        Self { ids, at: At(at) }
+    }
+}
 
 impl QueryId for MarkSkipped {
     type QueryId = Self;
@@ -246,11 +282,22 @@ impl QueryId for MarkSkipped {
 impl QueryFragment<Pg> for MarkSkipped {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "UPDATE book_main.callbacks \
-             SET state = 'skipped', next_attempt_at = NULL, lease = NULL WHERE id = ANY(",
+            "WITH ended AS ( \
+               UPDATE book_main.callbacks \
+               SET state = 'skipped', next_attempt_at = NULL, lease = NULL, queued = false, \
+                 attempts = attempts + 1 \
+               WHERE id = ANY(",
         );
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.0)?;
-        out.push_sql(")");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
+        out.push_sql(
+            ") RETURNING id, attempts \
+             ) \
+             INSERT INTO book_main.callback_attempts \
+               (callback_id, attempt, at, duration_ms, http_status, outcome) \
+             SELECT id, attempts, ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.at)?;
+        out.push_sql(", 0, NULL, 'overtaken' FROM ended");
         Ok(())
     }
 }
@@ -261,33 +308,89 @@ impl<Conn> diesel::RunQueryDsl<Conn> for MarkSkipped {}
 mod tests {
     use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
-    use super::*;
-    use crate::{explain::read_by, testing::TestDatabase};
+    use bursar_ports::Lane;
 
-    /// Many callbacks that arrived, a few that are pending.
+    use super::{
+        super::{
+            queue::{CountDue, DueLanes, Enqueue},
+            record::GiveUp,
+        },
+        *,
+    };
+    use crate::{
+        explain::{measure, read_by},
+        testing::TestDatabase,
+    };
+
+    /// Half a million callbacks that arrived, and 100,000 that wait in one lane of many.
     const FILL: &str = "
-        INSERT INTO book_main.callbacks (id, transfer_id, operation, url, url_digest, status, state,
-            attempts, created_at, next_attempt_at)
-        SELECT gen_random_uuid(), n, 'create', 'u', 'd', 'Completed',
-            CASE WHEN n > 19950 THEN 'pending' ELSE 'succeeded' END, 1,
-            timestamptz '2026-01-01Z' + n * interval '1 second',
-            CASE WHEN n > 19950 THEN timestamptz '2026-01-01Z' + n * interval '1 second' END
-        FROM generate_series(1, 20000) AS n;
+        INSERT INTO book_main.callbacks (id, transfer_id, operation, url, url_digest, subscriber,
+            host, status, is_final, state, queued, attempts, created_at, next_attempt_at)
+        SELECT gen_random_uuid(), n, 'create', 'u', 'd', 'user:' || m, 'host' || m, 'Completed',
+            n % 2 = 0, CASE WHEN waits THEN 'pending' ELSE 'succeeded' END, true, 0, at,
+            CASE WHEN waits THEN at END
+        FROM (SELECT n, CASE WHEN n <= 100000 THEN 500 ELSE n % 1000 END AS m,
+                n <= 100000 OR n > 499000 AS waits,
+                timestamptz '2026-01-01Z' + n * interval '1 second' AS at
+            FROM generate_series(1, 500000) AS n) AS c;
         ANALYZE book_main.callbacks";
+    const QUEUE: &str = "callbacks_queue_idx";
 
-    #[tokio::test]
-    async fn a_claim_reads_only_what_is_pending() {
+    async fn filled() -> (TestDatabase, AsyncPgConnection, Timestamp) {
         let database = TestDatabase::create().await;
         let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
         connection.batch_execute(FILL).await.unwrap();
         let now = Timestamp::parse("2026-02-01").unwrap();
-        let read = read_by(&mut connection, LockFamilies::new(now, 64)).await;
-        let due = "callbacks_due_idx".to_owned();
-        let siblings = "callbacks_transfer_id_operation_url_uq".to_owned();
-        assert!(read.contains(&due), "{read:?}");
-        assert!(
-            read.iter().all(|index| [&due, &siblings].contains(&index)),
-            "{read:?}"
-        );
+        (database, connection, now)
+    }
+
+    fn lane(number: u32) -> Lane {
+        Lane {
+            subscriber: format!("user:{number}"),
+            host: format!("host{number}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lane_with_100_000_callbacks_is_one_of_the_lanes() {
+        let (_database, mut connection, now) = filled().await;
+        let every = DueLanes::new(None, vec![], 512);
+        assert_eq!(read_by(&mut connection, every.clone()).await, [QUEUE]);
+        let (plan, looked_at) = measure(&mut connection, every).await;
+        assert!(looked_at <= 2 * 512, "{looked_at}: {plan}");
+        // Those that may be claimed are claimed without a look at the rest.
+        let shares = |lanes: std::ops::Range<u32>| -> Vec<LaneShare> {
+            lanes
+                .map(|number| LaneShare {
+                    lane: lane(number),
+                    places: 8,
+                })
+                .collect()
+        };
+        let claim = LockFamilies::new(now, shares(500..510));
+        let read = read_by(&mut connection, claim.clone()).await;
+        let siblings = "callbacks_transfer_id_operation_url_uq";
+        assert_eq!(read, [QUEUE, siblings]);
+        let (plan, looked_at) = measure(&mut connection, claim).await;
+        assert!(looked_at <= 200, "{looked_at}: {plan}");
+    }
+
+    #[tokio::test]
+    async fn whats_waiting_is_found_by_its_time_and_the_figures_have_a_bound() {
+        let (_database, mut connection, now) = filled().await;
+        let retries = "UPDATE book_main.callbacks SET queued = false
+            WHERE state = 'pending' AND transfer_id > 499500; ANALYZE book_main.callbacks";
+        connection.batch_execute(retries).await.unwrap();
+        let (plan, looked_at) = measure(&mut connection, Enqueue::new(now, 256)).await;
+        assert!(plan.contains("callbacks_waiting_idx"), "{plan}");
+        // Each is found, handed on and updated.
+        assert!(looked_at <= 3 * 256, "{looked_at}: {plan}");
+        let (plan, looked_at) = measure(&mut connection, CountDue::new(now)).await;
+        assert!(plan.contains("callbacks_due_idx"), "{plan}");
+        assert!(looked_at <= 10_001, "{looked_at}: {plan}");
+        let old = GiveUp::new(lane(500), now, now);
+        let (plan, looked_at) = measure(&mut connection, old).await;
+        assert!(plan.contains(QUEUE), "{plan}");
+        assert!(looked_at <= 10_000, "{looked_at}: {plan}");
     }
 }

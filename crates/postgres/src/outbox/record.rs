@@ -1,6 +1,7 @@
 //! What becomes of a claim.
 
-use bursar_ports::{AttemptRecord, Verdict};
+use bursar_domain::Timestamp;
+use bursar_ports::{AttemptRecord, Lane, Verdict};
 use diesel::{
     pg::Pg,
     prelude::QueryResult,
@@ -54,7 +55,7 @@ impl QueryFragment<Pg> for RecordAttempt {
         out.push_sql(
             "WITH ended AS ( \
                UPDATE book_main.callbacks \
-               SET lease = NULL, attempts = attempts + 1, state = ",
+               SET lease = NULL, queued = false, attempts = attempts + 1, state = ",
         );
         out.push_bind_param::<Text, _>(&self.state)?;
         out.push_sql(", next_attempt_at = ");
@@ -100,7 +101,8 @@ impl QueryId for Release {
 impl QueryFragment<Pg> for Release {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "UPDATE book_main.callbacks AS c SET lease = NULL, next_attempt_at = c.created_at \
+            "UPDATE book_main.callbacks AS c \
+             SET lease = NULL, queued = true, next_attempt_at = c.created_at \
              FROM unnest(",
         );
         out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
@@ -112,3 +114,67 @@ impl QueryFragment<Pg> for Release {
 }
 
 impl<Conn> diesel::RunQueryDsl<Conn> for Release {}
+
+/// How many callbacks at the head of a lane are looked at when some of them are given up.
+const GIVEN_UP_MAX: i64 = 1_000;
+
+/// Ends what waits at the head of a lane for longer than anything is tried.
+#[derive(Clone, Debug)]
+pub(super) struct GiveUp {
+    lane: Lane,
+    created_before: At,
+    now: At,
+}
+
+impl GiveUp {
+    pub(super) const fn new(lane: Lane, created_before: Timestamp, now: Timestamp) -> Self {
+        Self {
+            lane,
+            created_before: At(created_before),
+            now: At(now),
+        }
+    }
+}
+
+impl QueryId for GiveUp {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for GiveUp {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH head AS MATERIALIZED ( \
+               SELECT id, created_at, next_attempt_at FROM book_main.callbacks \
+               WHERE state = 'pending' AND queued AND subscriber = ",
+        );
+        out.push_bind_param::<Text, _>(&self.lane.subscriber)?;
+        out.push_sql(" AND host = ");
+        out.push_bind_param::<Text, _>(&self.lane.host)?;
+        out.push_sql(" ORDER BY is_final DESC, next_attempt_at LIMIT ");
+        out.push_bind_param::<BigInt, _>(&GIVEN_UP_MAX)?;
+        out.push_sql(
+            " FOR UPDATE SKIP LOCKED \
+             ), ended AS ( \
+               UPDATE book_main.callbacks \
+               SET state = 'dead', next_attempt_at = NULL, lease = NULL, queued = false, \
+                 attempts = attempts + 1 \
+               WHERE id = ANY(ARRAY(SELECT id FROM head WHERE created_at < ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.created_before)?;
+        out.push_sql(" AND next_attempt_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(
+            ")) RETURNING id, attempts \
+             ) \
+             INSERT INTO book_main.callback_attempts \
+               (callback_id, attempt, at, duration_ms, http_status, outcome) \
+             SELECT id, attempts, ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(", 0, NULL, 'breaker' FROM ended");
+        Ok(())
+    }
+}
+
+impl<Conn> diesel::RunQueryDsl<Conn> for GiveUp {}

@@ -217,16 +217,18 @@ fn read_callback(
 ) -> Result<CallbackRecord, StoreError> {
     let fault = |column| inconsistent("callbacks", format!("id {}: {column}", row.id));
     let delivering = row.is_leased == Some(true);
+    let state = match row.state.as_str() {
+        _ if delivering => "delivering",
+        // Why is in its attempts: another one overtook it.
+        "skipped" => "cancelled",
+        as_stored => as_stored,
+    };
     Ok(CallbackRecord {
         id: row.id,
         operation: Operation::from_name(&row.operation).ok_or_else(|| fault("operation"))?,
         status: Status::from_name(&row.status).ok_or_else(|| fault("status"))?,
         url: row.url,
-        state: if delivering {
-            "delivering".to_owned()
-        } else {
-            row.state
-        },
+        state: state.to_owned(),
         created_at: row.created_at.0,
         next_attempt_at: row.next_attempt_at.filter(|_| !delivering).map(|at| at.0),
         attempts,

@@ -38,22 +38,24 @@ statement! {
     /// Makes callbacks due, one for each transfer, operation and URL.
     InsertCallbacks {
         "/* insert_callbacks */ INSERT INTO callbacks \
-         (id, transfer_id, operation, url, url_digest, subscriber, status, error, state, attempts, \
-         created_at, next_attempt_at) \
-         SELECT n.id, n.transfer_id, n.operation, n.url, n.url_digest, n.subscriber, n.status, \
-         n.error, 'pending', 0, n.created_at, n.created_at \
+         (id, transfer_id, operation, url, url_digest, subscriber, host, status, is_final, error, \
+         state, attempts, created_at, next_attempt_at) \
+         SELECT n.id, n.transfer_id, n.operation, n.url, n.url_digest, n.subscriber, n.host, \
+         n.status, n.is_final, n.error, 'pending', 0, n.created_at, n.created_at \
          FROM unnest(" ids: Uuid => SqlUuid,
         ", " transfers: i64 => BigInt,
         ", " operations: &'a str => Text,
         ", " urls: &'a str => Text,
         ", " url_digests: Vec<u8> => Bytea,
         ", " subscribers: String => Text,
+        ", " hosts: String => Text,
         ", " statuses: &'a str => Text,
+        ", " finals: bool => Bool,
         ", " errors: Option<&'a str> => Nullable<Text>,
         ", " created: At => Timestamptz,
     }
-    ") AS n (id, transfer_id, operation, url, url_digest, subscriber, status, error, \
-     created_at) \
+    ") AS n (id, transfer_id, operation, url, url_digest, subscriber, host, status, is_final, \
+     error, created_at) \
      ORDER BY n.transfer_id, n.operation, n.url_digest \
      ON CONFLICT (transfer_id, operation, url_digest) DO NOTHING"
 }

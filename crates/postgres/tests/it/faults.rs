@@ -9,7 +9,9 @@ use std::{
 };
 
 use bursar_domain::{ActorId, Asset, Command, Commit, Operation, Status};
-use bursar_ports::{AttemptRecord, CommitOutcome, Outbox, StoreError, TransferStore, Verdict};
+use bursar_ports::{
+    AttemptRecord, CommitOutcome, LaneShare, Outbox, StoreError, TransferStore, Verdict,
+};
 use bursar_postgres::{
     Database, EngineConfig, PgOutbox, PgStore, PoolConfig, testing::TestDatabase,
 };
@@ -110,7 +112,10 @@ async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
         let now = FixedClock::START.plus_micros(60_000_000);
         let mut told = vec![];
         loop {
-            let claims = outbox.claim_due(now, 30_000, 10).await.unwrap();
+            let due = outbox.due_lanes(now, None, vec![]).await.unwrap().lanes;
+            let share = |lane| LaneShare { lane, places: 10 };
+            let shares = due.into_iter().map(|due| share(due.lane)).collect();
+            let claims = outbox.claim_due(now, 30_000, shares).await.unwrap();
             if claims.is_empty() {
                 break;
             }

@@ -1,9 +1,10 @@
 //! Callbacks are claimed by lease, one per transfer and URL at a time.
 
+mod lanes;
 mod races;
 
 use bursar_domain::{Operation, Status, Timestamp};
-use bursar_ports::{AttemptRecord, ClaimedCallback, Outbox, Verdict};
+use bursar_ports::{AttemptRecord, ClaimedCallback, LaneShare, Outbox, Verdict};
 use bursar_postgres::PgOutbox;
 use uuid::Uuid;
 
@@ -35,8 +36,13 @@ async fn fixture(transfers: i64, callbacks: &[String]) -> (Fixture, PgOutbox) {
     (fixture, outbox)
 }
 
-async fn claim(outbox: &PgOutbox, now: i64, limit: u32) -> Vec<ClaimedCallback> {
-    outbox.claim_due(at(now), LEASE_MS, limit).await.unwrap()
+/// Claims so many in every lane. What nobody named a lane for is in one.
+async fn claim(outbox: &PgOutbox, now: i64, places: u32) -> Vec<ClaimedCallback> {
+    outbox.enqueue_due(at(now), 100).await.unwrap();
+    let due = outbox.due_lanes(at(now), None, vec![]).await.unwrap();
+    let share = |lane| LaneShare { lane, places };
+    let shares = due.lanes.into_iter().map(|due| share(due.lane)).collect();
+    outbox.claim_due(at(now), LEASE_MS, shares).await.unwrap()
 }
 
 fn ids(claims: &[ClaimedCallback]) -> Vec<u128> {
@@ -174,6 +180,10 @@ async fn a_newer_one_overtakes_what_is_older_of_the_same_transfer_and_url() {
         states,
         ["skipped", "skipped", "pending", "pending", "pending"]
     );
+    let told = "SELECT callback_id || ' ' || attempt || ' ' || outcome \
+                FROM book_main.callback_attempts ORDER BY 1";
+    let overtaken = |id: u128| format!("{} 1 overtaken", Uuid::from_u128(id));
+    assert_eq!(fixture.texts(told).await, [overtaken(1), overtaken(2)]);
 }
 
 #[tokio::test]

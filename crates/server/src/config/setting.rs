@@ -244,10 +244,31 @@ pub(super) const CALLBACK_HTTP_HOSTS: Setting = Setting {
 
 pub(super) const CALLBACK_CONCURRENCY: Setting = Setting {
     key: "callback.concurrency",
-    default: Default::Value("64"),
+    default: Default::Value("256"),
     form: "callbacks, 1 to 1,024",
-    example: "64",
-    help: "How many callbacks one replica delivers at once.",
+    example: "256",
+    help: "How many callbacks one replica delivers at once. Half of the places are kept for \
+           receivers that answer.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_PER_SUBSCRIBER: Setting = Setting {
+    key: "callback.per_subscriber",
+    default: Default::Value("32"),
+    form: "callbacks, 1 to 1,024",
+    example: "32",
+    help: "How many callbacks of one user, or of one client of the back office, one replica \
+           delivers at once. Half of the places are kept for receivers that answer.",
+    ..PLAIN
+};
+
+pub(super) const CALLBACK_PER_HOST: Setting = Setting {
+    key: "callback.per_host",
+    default: Default::Value("8"),
+    form: "callbacks, 1 to 1,024",
+    example: "8",
+    help: "How many callbacks one replica delivers at once to one host and port. A host that has \
+           not answered yet, or not lately, gets one at a time.",
     ..PLAIN
 };
 
@@ -381,6 +402,8 @@ pub(super) const ALL: &[&Setting] = &[
     &jwt::REFRESH,
     &CALLBACK_HTTP_HOSTS,
     &CALLBACK_CONCURRENCY,
+    &CALLBACK_PER_SUBSCRIBER,
+    &CALLBACK_PER_HOST,
     &CALLBACK_POLL,
     &LIMITS_REDIS_URL,
     &LIMITS_REDIS_TIMEOUT,

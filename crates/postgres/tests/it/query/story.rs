@@ -113,13 +113,15 @@ async fn callbacks_are_told_with_their_attempts() {
               '{t2}', NULL), \
              ('{}', 2, 'create', 'u1', 'd', 'AwaitingConfirmation', NULL, 'dead', 1, '{t1}', \
               NULL, NULL), \
-             ('{}', 1, 'cancel', 'u3', 'e', 'Failed', 'x', 'pending', 0, '{t2}', '{t1}', '{lease}'); \
+             ('{}', 1, 'cancel', 'u3', 'e', 'Failed', 'x', 'pending', 0, '{t2}', '{t1}', '{lease}'), \
+             ('{}', 1, 'settle', 'u1', 'd', 'Completed', NULL, 'skipped', 1, '{t2}', NULL, NULL); \
              INSERT INTO book_main.callback_attempts VALUES \
              ('{}', 2, '{t2}', 20, NULL, 'timeout'), ('{}', 1, '{t1}', 10, 500, 'answered')",
             id(2),
             id(1),
             id(3),
             id(4),
+            id(5),
             id(1),
             id(1),
             lease = id(9),
@@ -130,18 +132,18 @@ async fn callbacks_are_told_with_their_attempts() {
     let one = TransferId::try_new(1).unwrap();
     let told = query.list_callbacks(one).await.unwrap();
     let ids: Vec<u128> = told.iter().map(|callback| callback.id.as_u128()).collect();
-    assert_eq!(ids, [1, 2, 4]);
+    assert_eq!(ids, [1, 2, 4, 5]);
     let states: Vec<&str> = told
         .iter()
         .map(|callback| callback.state.as_str())
         .collect();
     // A lease that ran out is nobody's any more.
-    assert_eq!(states, ["pending", "delivering", "pending"]);
+    assert_eq!(states, ["pending", "delivering", "pending", "cancelled"]);
     let due: Vec<_> = told
         .iter()
         .map(|callback| callback.next_attempt_at)
         .collect();
-    assert_eq!(due, [Some(at(2)), None, Some(at(1))]);
+    assert_eq!(due, [Some(at(2)), None, Some(at(1)), None]);
     let attempts: Vec<_> = told[0]
         .attempts
         .iter()

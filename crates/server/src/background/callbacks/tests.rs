@@ -10,32 +10,75 @@ use bursar_domain::{
     TransferId, UserId,
 };
 use bursar_ports::{
-    AttemptRecord, ClaimedCallback, Delivered, LeaseToken, MockIdSource, Notification, Notifier,
-    Outbox, Undelivered,
+    AttemptRecord, ClaimedCallback, Delivered, DueLane, DueLanes, Lane, LaneShare, LeaseToken,
+    MockIdSource, Notification, Notifier, Outbox, QueueFigures, StoreError, Undelivered,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use super::*;
 use crate::system::SystemClock;
 
-/// Callbacks that are due, and a channel that tells which were recorded.
+/// Callbacks that are due, each in a lane of its own, and a channel that tells which were recorded
+/// or given back.
 struct FakeOutbox {
     due: Mutex<VecDeque<&'static str>>,
+    /// Whoever claims says so, and needs a permit.
+    claiming: Notify,
+    may_claim: Semaphore,
     recorded: mpsc::UnboundedSender<Uuid>,
+}
+
+fn lane(url: &str) -> Lane {
+    Lane {
+        subscriber: url.to_owned(),
+        host: url.to_owned(),
+    }
 }
 
 #[async_trait]
 impl Outbox for FakeOutbox {
+    async fn enqueue_due(&self, _: Timestamp, _: u32) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    async fn due_lanes(
+        &self,
+        _: Timestamp,
+        _: Option<Lane>,
+        _: Vec<String>,
+    ) -> Result<DueLanes, StoreError> {
+        let due = self.due.lock().unwrap();
+        let lanes = due.iter().map(|url| DueLane {
+            lane: lane(url),
+            is_final: true,
+            due_at: Timestamp::EPOCH,
+        });
+        Ok(DueLanes {
+            lanes: lanes.collect(),
+            next: None,
+        })
+    }
+
     async fn claim_due(
         &self,
         _: Timestamp,
         _: i64,
-        limit: u32,
+        shares: Vec<LaneShare>,
     ) -> Result<Vec<ClaimedCallback>, StoreError> {
+        self.claiming.notify_one();
+        drop(self.may_claim.acquire().await.unwrap());
         let mut due = self.due.lock().unwrap();
-        let count = due.len().min(usize::try_from(limit).unwrap());
-        Ok(due.drain(..count).map(callback).collect())
+        let mut claimed = vec![];
+        due.retain(|url| {
+            let taken = shares.iter().any(|share| share.lane == lane(url));
+            claimed.extend(taken.then(|| callback(url)));
+            !taken
+        });
+        Ok(claimed)
     }
 
     async fn record_attempt(&self, attempt: AttemptRecord) -> Result<bool, StoreError> {
@@ -43,12 +86,24 @@ impl Outbox for FakeOutbox {
         Ok(true)
     }
 
-    async fn release(&self, _: Vec<(Uuid, LeaseToken)>) -> Result<(), StoreError> {
-        unreachable!("nothing is given back")
+    async fn release(&self, claims: Vec<(Uuid, LeaseToken)>) -> Result<(), StoreError> {
+        for (id, _) in claims {
+            self.due.lock().unwrap().push_back("given back");
+            self.recorded.send(id).unwrap();
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, _: Lane, _: Timestamp, _: Timestamp) -> Result<u32, StoreError> {
+        unreachable!("nothing is given up")
+    }
+
+    async fn figures(&self, _: Timestamp) -> Result<QueueFigures, StoreError> {
+        unreachable!("nobody asks")
     }
 }
 
-/// Receivers that answer once they are told to; the others answer at once.
+/// Receivers that answer once they are told to, or break the attempt off; the others answer at once.
 struct FakeNotifier(Mutex<HashMap<String, Arc<Notify>>>);
 
 #[async_trait]
@@ -58,6 +113,7 @@ impl Notifier for FakeNotifier {
         if let Some(answer) = slow {
             answer.notified().await;
         }
+        assert_ne!(notification.url, "broken", "this delivery breaks off");
         Ok(Delivered { http_status: 200 })
     }
 }
@@ -88,6 +144,8 @@ fn callback(url: &'static str) -> ClaimedCallback {
         lease: LeaseToken(Uuid::from_u128(1)),
         url: url.to_owned(),
         subscriber: change.next.subscriber(),
+        lane: lane(url),
+        created_at: Timestamp::EPOCH,
         operation: Operation::Settle,
         status: Status::Completed,
         error: None,
@@ -106,11 +164,13 @@ struct Running {
 }
 
 impl Running {
-    /// A loop with two places; the receiver `slow` answers when told to.
+    /// A loop with two places for receivers that nobody knows yet; the receiver `slow` answers when told to.
     fn start(due: &[&'static str]) -> Self {
         let (sender, recorded) = mpsc::unbounded_channel();
         let outbox = Arc::new(FakeOutbox {
             due: Mutex::new(due.iter().copied().collect()),
+            claiming: Notify::new(),
+            may_claim: Semaphore::new(1),
             recorded: sender,
         });
         let slow = Arc::new(Notify::new());
@@ -125,7 +185,10 @@ impl Running {
                 ids: Arc::new(MockIdSource::new()),
                 keyring: Arc::new(keyring),
             },
-            concurrency: 2,
+            limits: DispatchLimits {
+                overall: 4,
+                ..DispatchLimits::default()
+            },
             poll: Duration::from_secs(3_600),
             hint: Arc::clone(&hint),
         };
@@ -179,4 +242,31 @@ async fn stopping_waits_for_what_is_under_way() {
     running.slow.notify_one();
     running.task.await.unwrap();
     assert_eq!(running.recorded.recv().await, Some(id("slow")));
+}
+
+#[tokio::test]
+async fn what_was_claimed_while_stopping_is_given_back() {
+    let mut running = Running::start(&[]);
+    let outbox = Arc::clone(&running.outbox);
+    let held = outbox.may_claim.acquire().await.unwrap();
+    outbox.due.lock().unwrap().push_back("a");
+    running.hint.notify_one();
+    outbox.claiming.notified().await;
+    running.stop.cancel();
+    drop(held);
+    running.task.await.unwrap();
+    assert_eq!(running.recorded.recv().await, Some(id("a")));
+    let due: Vec<_> = outbox.due.lock().unwrap().drain(..).collect();
+    assert_eq!(due, ["given back"]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_breaks_off_frees_its_place() {
+    let mut running = Running::start(&["broken", "slow", "a"]);
+    running.slow.notify_one();
+    // The first two have the places.
+    assert_eq!(running.next().await, id("a"));
+    assert_eq!(running.next().await, id("slow"));
+    running.stop.cancel();
+    running.task.await.unwrap();
 }

@@ -1,0 +1,315 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::callback_body::tests::deposit;
+
+const LIMITS: DispatchLimits = DispatchLimits {
+    overall: 16,
+    per_subscriber: 8,
+    per_host: 4,
+};
+
+fn at(ms: i64) -> Timestamp {
+    plus_ms(Timestamp::EPOCH, ms + 1_000_000_000)
+}
+
+fn lane(subscriber: &str, host: &str) -> Lane {
+    Lane {
+        subscriber: subscriber.to_owned(),
+        host: host.to_owned(),
+    }
+}
+
+/// Something final has been due in the lane since the time in milliseconds.
+fn due(lane: Lane, since: i64) -> DueLane {
+    DueLane {
+        lane,
+        is_final: true,
+        due_at: at(since),
+    }
+}
+
+/// Begins a delivery in a lane.
+fn begin(dispatch: &mut Dispatch, lane: &Lane, now: Timestamp) -> Ticket {
+    let callback = ClaimedCallback {
+        lane: lane.clone(),
+        ..deposit(bursar_domain::DepositState::Completed)
+    };
+    dispatch.begin(&callback, now).0
+}
+
+/// What each of the lanes may have.
+fn shares(dispatch: &mut Dispatch, due: &[DueLane], now: i64) -> HashMap<Lane, u32> {
+    let allotment = dispatch.allot(due, at(now));
+    let shares = allotment.shares.into_iter();
+    shares.map(|share| (share.lane, share.places)).collect()
+}
+
+/// One that has heard this of each of these hosts, this often.
+fn heard(hosts: &[&str], reception: Reception, times: u32) -> Dispatch {
+    let mut dispatch = Dispatch::new(LIMITS);
+    for host in hosts {
+        for _ in 0..times {
+            let ticket = begin(&mut dispatch, &lane("before", host), at(0));
+            dispatch.end(ticket, reception, 0, at(0));
+        }
+    }
+    dispatch
+}
+
+#[test]
+fn a_host_earns_its_places_by_what_it_takes() {
+    let asked = [due(lane("a", "h"), 0)];
+    for (times, places) in [(0, 1), (1, 2), (3, 4), (9, 4)] {
+        let mut dispatch = heard(&["h"], Reception::Taken, times);
+        let shares = shares(&mut dispatch, &asked, 0);
+        assert_eq!(shares[&asked[0].lane], places, "{times}");
+    }
+    let mut dispatch = heard(&["h"], Reception::Taken, 9);
+    let ticket = begin(&mut dispatch, &asked[0].lane, at(0));
+    dispatch.end(ticket, Reception::Away, 0, at(0));
+    assert_eq!(shares(&mut dispatch, &asked, 0)[&asked[0].lane], 1);
+}
+
+#[test]
+fn places_go_round_before_anybody_gets_a_second_one() {
+    let hosts: Vec<String> = (0..10).map(|n| format!("h{n}")).collect();
+    let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let mut dispatch = heard(&names, Reception::Taken, 9);
+    let asked: Vec<DueLane> = hosts
+        .iter()
+        .map(|host| due(lane(&format!("s-{host}"), host), 0))
+        .collect();
+    let shares = shares(&mut dispatch, &asked, 0);
+    assert_eq!(shares.values().sum::<u32>(), LIMITS.overall);
+    assert!(shares.values().all(|places| (1..=2).contains(places)));
+    assert_eq!(shares.len(), 10);
+}
+
+#[test]
+fn final_states_come_first_and_then_what_has_waited_for_longest() {
+    let mut dispatch = Dispatch::new(DispatchLimits {
+        overall: 1,
+        ..LIMITS
+    });
+    let mut asked = vec![
+        due(lane("a", "young"), 9),
+        due(lane("b", "old"), 5),
+        DueLane {
+            is_final: false,
+            ..due(lane("c", "not final"), 1)
+        },
+    ];
+    for host in ["old", "young", "not final"] {
+        let shares = shares(&mut dispatch, &asked, 10);
+        let [first] = shares.keys().collect::<Vec<_>>()[..] else {
+            panic!("{shares:?}");
+        };
+        assert_eq!(first.host, host);
+        asked.retain(|lane| lane.lane.host != host);
+    }
+}
+
+#[test]
+fn a_subscriber_with_many_hosts_leaves_room_for_others() {
+    let mut dispatch = Dispatch::new(LIMITS);
+    let mut asked: Vec<DueLane> = (0..100)
+        .map(|n| due(lane("many", &format!("h{n}")), 0))
+        .collect();
+    asked.push(due(lane("one", "h"), 50));
+    let shares = shares(&mut dispatch, &asked, 60);
+    assert_eq!(shares[&lane("one", "h")], 1);
+    // Nobody knows these hosts yet, so they share half of what the subscriber may have.
+    assert_eq!(shares.len(), 1 + 4);
+    for lane in shares.keys() {
+        begin(&mut dispatch, lane, at(60));
+    }
+    let more = dispatch.allot(&asked, at(61));
+    assert_eq!(more.shares, vec![]);
+}
+
+#[test]
+fn half_of_the_places_are_for_those_who_answer() {
+    let mut dispatch = heard(&["well"], Reception::Taken, 9);
+    let asked: Vec<DueLane> = (0..100)
+        .map(|n| due(lane(&format!("s{n}"), &format!("h{n}")), 0))
+        .collect();
+    let unknown = shares(&mut dispatch, &asked, 1);
+    assert_eq!(unknown.values().sum::<u32>(), 8);
+    for lane in unknown.keys() {
+        begin(&mut dispatch, lane, at(1));
+    }
+    let mut asked = asked;
+    asked.push(due(lane("well", "well"), 1));
+    let answering = shares(&mut dispatch, &asked, 2);
+    assert_eq!(answering, HashMap::from([(lane("well", "well"), 4)]));
+}
+
+#[test]
+fn who_hangs_for_a_second_is_a_suspect_like_others() {
+    let hosts = ["a", "b", "c", "d"];
+    let mut dispatch = heard(&hosts, Reception::Taken, 9);
+    for host in ["a", "b", "c"] {
+        for _ in 0..2 {
+            begin(&mut dispatch, &lane("s", host), at(0));
+        }
+    }
+    // "a" would have two more.
+    let asked = [due(lane("s", "a"), 0)];
+    assert_eq!(shares(&mut dispatch, &asked, 999).len(), 1);
+    assert_eq!(shares(&mut dispatch, &asked, 1_000).len(), 0);
+    let asked = [due(lane("s", "d"), 0)];
+    assert_eq!(
+        shares(&mut dispatch, &asked, 1_000).values().sum::<u32>(),
+        2
+    );
+}
+
+#[test]
+fn a_full_subscriber_is_told_so_that_its_lanes_are_passed_over() {
+    let mut dispatch = Dispatch::new(LIMITS);
+    let tickets: Vec<Ticket> = (0..8)
+        .map(|n| begin(&mut dispatch, &lane("full", &format!("h{n}")), at(0)))
+        .collect();
+    begin(&mut dispatch, &lane("other", "h0"), at(0));
+    assert_eq!(dispatch.full_subscribers(), ["full"]);
+    dispatch.lose(tickets[0], at(0));
+    assert_eq!(dispatch.full_subscribers(), Vec::<String>::new());
+    assert_eq!(dispatch.under_way(), 8);
+    dispatch.lose(tickets[0], at(0));
+    assert_eq!(dispatch.under_way(), 8);
+}
+
+#[test]
+fn an_open_breaker_lets_one_through_at_a_time_and_says_when() {
+    let mut dispatch = heard(&["gone"], Reception::Away, 5);
+    assert_eq!(dispatch.open_breakers(), 1);
+    let asked = [due(lane("a", "gone"), 0), due(lane("b", "gone"), 0)];
+    let shut = dispatch.allot(&asked, at(0));
+    assert_eq!((shut.shares, shut.again_at), (vec![], Some(at(5_000))));
+    let probe = dispatch.allot(&asked, at(5_000));
+    assert_eq!(probe.shares.len(), 1);
+    assert_eq!(probe.shares[0].places, 1);
+    let ticket = begin(&mut dispatch, &probe.shares[0].lane, at(5_000));
+    assert_eq!(dispatch.allot(&asked, at(6_000)), Allotment::default());
+    dispatch.end(ticket, Reception::Refused, 0, at(7_000));
+    assert_eq!(dispatch.open_breakers(), 0);
+}
+
+#[test]
+fn callbacks_without_a_host_tell_nothing_of_each_other() {
+    let mut dispatch = heard(&[""], Reception::Away, 50);
+    assert_eq!(dispatch.open_breakers(), 0);
+    let shares = shares(&mut dispatch, &[due(Lane::default(), 0)], 0);
+    assert_eq!(shares[&Lane::default()], LIMITS.per_host);
+}
+
+#[test]
+fn a_first_success_after_a_long_wait_is_the_end_of_an_outage_nobody_remembers() {
+    let mut dispatch = Dispatch::new(LIMITS);
+    for (lag_ms, places) in [(59_999, 2), (60_000, 0)] {
+        let host = lag_ms.to_string();
+        let ticket = begin(&mut dispatch, &lane("s", &host), at(0));
+        dispatch.end(ticket, Reception::Taken, lag_ms, at(0));
+        let shares = shares(&mut dispatch, &[due(lane("s", &host), -60_000)], 0);
+        assert_eq!(shares.values().sum::<u32>(), places, "{lag_ms}");
+    }
+}
+
+#[test]
+fn idle_hosts_are_forgotten_and_busy_ones_are_not() {
+    let mut dispatch = heard(&["idle"], Reception::Taken, 1);
+    let ticket = begin(&mut dispatch, &lane("s", "busy"), at(0));
+    dispatch.allot(&[], at(REMEMBERED_MS - 1));
+    assert_eq!(dispatch.hosts.len(), 2);
+    dispatch.allot(&[], at(REMEMBERED_MS + FORGET_EVERY_MS));
+    assert_eq!(dispatch.hosts.keys().collect::<Vec<_>>(), ["busy"]);
+    dispatch.end(ticket, Reception::Taken, 0, at(REMEMBERED_MS));
+}
+
+/// What may happen to a dispatch.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Something is due in these lanes, (subscriber, host); everything that is allotted begins.
+    Look(Vec<(u8, u8)>),
+    /// One that is under way ends.
+    End(prop::sample::Index, Reception),
+    /// Time passes.
+    Wait(i64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let reception = prop_oneof![
+        3 => Just(Reception::Taken),
+        1 => Just(Reception::Refused),
+        2 => Just(Reception::Away),
+        1 => Just(Reception::Unheard),
+    ];
+    let step = prop_oneof![
+        2 => prop::collection::vec((0..4_u8, 0..6_u8), 0..12).prop_map(Step::Look),
+        4 => (any::<prop::sample::Index>(), reception).prop_map(|(i, r)| Step::End(i, r)),
+        1 => (0..20_000_i64).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..120)
+}
+
+proptest! {
+    /// Whatever happens: no limit is ever exceeded, an open host has one probe at most, and when
+    /// everything has ended everybody who has something due gets a place in the end.
+    #[test]
+    fn no_limit_is_ever_exceeded_and_nobody_waits_for_ever(steps in steps()) {
+        let mut dispatch = Dispatch::new(LIMITS);
+        let mut flying: Vec<(Ticket, Lane)> = vec![];
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Look(lanes) => {
+                    let named = |(s, h): &(u8, u8)| lane(&format!("s{s}"), &format!("h{h}"));
+                    let mut lanes: Vec<Lane> = lanes.iter().map(named).collect();
+                    lanes.sort();
+                    lanes.dedup();
+                    let asked: Vec<_> = lanes.into_iter().map(|lane| due(lane, now)).collect();
+                    for share in dispatch.allot(&asked, at(now)).shares {
+                        prop_assert!(share.places > 0);
+                        for _ in 0..share.places {
+                            let host = dispatch.hosts.get(&share.lane.host);
+                            let was_open = host.is_some_and(|host| host.breaker.is_open());
+                            prop_assert!(!was_open || share.places == 1);
+                            let ticket = begin(&mut dispatch, &share.lane, at(now));
+                            flying.push((ticket, share.lane.clone()));
+                        }
+                    }
+                }
+                Step::End(index, reception) => {
+                    if !flying.is_empty() {
+                        let (ticket, _) = flying.swap_remove(index.index(flying.len()));
+                        dispatch.end(ticket, reception, 0, at(now));
+                    }
+                }
+                Step::Wait(ms) => now += ms,
+            }
+            let count = |same: &dyn Fn(&Lane) -> bool| {
+                u32::try_from(flying.iter().filter(|(_, lane)| same(lane)).count()).unwrap()
+            };
+            prop_assert_eq!(dispatch.under_way(), count(&|_| true));
+            prop_assert!(count(&|_| true) <= LIMITS.overall);
+            for (_, lane) in &flying {
+                prop_assert!(count(&|one| one.host == lane.host) <= LIMITS.per_host);
+                let held = count(&|one| one.subscriber == lane.subscriber);
+                prop_assert!(held <= LIMITS.per_subscriber);
+            }
+        }
+        for (ticket, _) in flying {
+            dispatch.end(ticket, Reception::Unheard, 0, at(now));
+        }
+        now += 300_000;
+        for subscriber in 0..4 {
+            for host in 0..6 {
+                let asked = [due(lane(&format!("s{subscriber}"), &format!("h{host}")), now)];
+                prop_assert_eq!(dispatch.allot(&asked, at(now)).shares.len(), 1);
+            }
+        }
+    }
+}

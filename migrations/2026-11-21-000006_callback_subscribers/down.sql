@@ -1,1 +1,0 @@
-ALTER TABLE book_main.callbacks DROP COLUMN subscriber;
