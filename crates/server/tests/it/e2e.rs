@@ -31,6 +31,8 @@ mod database_crash;
 mod demo;
 mod jwt;
 mod keys;
+mod killed_dispatchers;
+mod lanes;
 mod limits;
 mod logs;
 mod permissions;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -40,6 +40,11 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) async fn start() -> Self {
+        Self::start_slow(Duration::ZERO).await
+    }
+
+    /// One that takes so long to answer.
+    pub(super) async fn start_slow(takes: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let kept = Arc::<Mutex<Kept>>::default();
@@ -48,7 +53,7 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = Arc::clone(&shared);
                 // A caller that is killed breaks off anywhere; what it sent in full was kept.
-                tokio::spawn(async move { talk(stream, &kept).await.unwrap_or_default() });
+                tokio::spawn(async move { talk(stream, &kept, takes).await.unwrap_or_default() });
             }
         });
         Self {
@@ -76,6 +81,12 @@ impl Receiver {
         kept.received.get(path).cloned().unwrap_or_default()
     }
 
+    /// Everything that any path has received so far.
+    pub(super) fn all(&self) -> Vec<Received> {
+        let kept = self.kept.lock().unwrap();
+        kept.received.values().flatten().cloned().collect()
+    }
+
     /// Waits until a path has received this many.
     pub(super) async fn expect(&self, path: &str, count: usize) -> Vec<Received> {
         eventually(&format!("{count} callbacks to {path}"), async || {
@@ -98,7 +109,7 @@ impl Drop for Receiver {
 }
 
 /// Takes the requests of one connection; ends with it.
-async fn talk(stream: TcpStream, kept: &Mutex<Kept>) -> Option<()> {
+async fn talk(stream: TcpStream, kept: &Mutex<Kept>, takes: Duration) -> Option<()> {
     stream.set_nodelay(true).unwrap();
     let mut stream = BufReader::new(stream);
     loop {
@@ -129,6 +140,7 @@ async fn talk(stream: TcpStream, kept: &Mutex<Kept>) -> Option<()> {
             let answers = kept.answers.get_mut(path);
             answers.and_then(VecDeque::pop_front).unwrap_or(200)
         };
+        tokio::time::sleep(takes).await;
         let answer = format!("HTTP/1.1 {status} As told\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).await.ok()?;
     }
