@@ -219,7 +219,12 @@ fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {
     }
     HttpNotifier::try_new(NotifierConfig {
         urls,
-        own_addresses: config.callback.own_addresses.clone(),
+        // What we send from is ours too.
+        own_addresses: [
+            config.callback.own_addresses.as_slice(),
+            &config.callback.sending_addresses,
+        ]
+        .concat(),
         own_listeners: vec![config.listen],
         ..NotifierConfig::default()
     })

@@ -182,11 +182,6 @@ impl Scene {
         let payment = json!({"currency_code": "btc", "amount": "1", "recipient": carol.id});
         let paying = client.with(&alice.token);
         let code = paying.post(INTERNAL, payment.to_string()).await.ok().name();
-        let mut told = withdrawal.clone();
-        told.insert_str(1, r#""callbackUrl":"https://callbacks.example/","#);
-        let told = backoffice.post(WITHDRAW, told).await.ok().name();
-        let told = admin.get(&format!("/admin/v1/transfers/{told}")).await.ok();
-        let callback = told.json()["callbacks"][0]["id"].clone();
         let key = json!({"user_id": alice.id, "permissions": ["allow_balance"]});
         let key = admin.post("/admin/v1/access-keys", key.to_string()).await;
         let signer = r#"{"subject": "ended"}"#.to_owned();
@@ -198,7 +193,7 @@ impl Scene {
                 ("confirmed", open().await),
                 ("canceled", open().await),
                 ("code", code),
-                ("callback", callback.as_str().unwrap().to_owned()),
+                ("callback", callback(&admin, &backoffice, &withdrawal).await),
                 ("key", key.ok().text_of("access_key")),
                 ("signer", signer.ok().text_of("id")),
                 ("token", revoked.text_of("id")),
@@ -329,6 +324,18 @@ impl Scene {
             |text: String, (name, value): &(&str, String)| text.replace(&format!("${name}"), value);
         self.values.iter().fold(text.to_owned(), fill)
     }
+}
+
+/// The id of a callback, of a withdrawal like this one.
+async fn callback(admin: &Client, backoffice: &Client, withdrawal: &str) -> String {
+    let mut told = withdrawal.to_owned();
+    told.insert_str(1, r#""callbackUrl":"https://callbacks.example/","#);
+    let told = backoffice.post(WITHDRAW, told).await.ok().name();
+    let told = admin.get(&format!("/admin/v1/transfers/{told}")).await.ok();
+    told.json()["callbacks"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// Status and code; none of a success.
