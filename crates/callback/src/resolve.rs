@@ -102,13 +102,20 @@ impl fmt::Debug for SystemResolver {
     }
 }
 
+fn fully_qualified(name: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    format!("{name}.")
+}
+
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        // The full stop keeps the machine's own search domains out of it: a customer's name must
+        // not lead to a service of ours, nor tell whether there is one.
         let found = self
             .current()
             .map_err(io::Error::other)?
-            .lookup_ip(name)
+            .lookup_ip(fully_qualified(name))
             .await;
         Ok(found.map_err(io::Error::other)?.iter().collect())
     }

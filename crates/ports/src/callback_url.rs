@@ -112,7 +112,9 @@ impl CallbackUrlPolicy {
 /// `\` for `/`, and takes any number of slashes before the host; whoever reads the URL in a list or
 /// parses it by other rules would see another one.
 fn reads_as_it_is_called(text: &str) -> bool {
-    let after_scheme = text.split_once("://").map(|(_, rest)| rest);
+    let after_scheme = text
+        .split_once(':')
+        .and_then(|(_, rest)| rest.strip_prefix("//"));
     text.bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         && after_scheme.is_some_and(|rest| !rest.starts_with('/'))

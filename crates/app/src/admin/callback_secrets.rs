@@ -1,5 +1,7 @@
 //! The secrets that sign callbacks. A secret is shown once, when it is issued.
 
+use std::fmt;
+
 use bursar_domain::Subscriber;
 use bursar_ports::{CallbackSecret, Permission, StoredCallbackSecret};
 use uuid::Uuid;
@@ -18,13 +20,21 @@ pub struct NewCallbackSecret {
     pub secret: Option<CallbackSecret>,
 }
 
-/// A callback secret that was just issued.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A callback secret that was just issued. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct IssuedCallbackSecret {
     /// What is kept of it.
     pub stored: StoredCallbackSecret,
     /// The secret as receivers need it, `whsec_…`: shown now and never again.
     pub text: String,
+}
+
+impl fmt::Debug for IssuedCallbackSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedCallbackSecret")
+            .field("stored", &self.stored)
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {

@@ -73,7 +73,9 @@ async fn a_test_is_signed_like_every_callback_of_its_subscriber() {
 #[tokio::test]
 async fn what_the_receiver_does_is_told_and_no_error() {
     for (undelivered, word, status) in [
-        (Undelivered::Denied, "denied", None),
+        (Undelivered::Denied, "dns", None),
+        (Undelivered::Dns, "dns", None),
+        (Undelivered::Tls, "tls", None),
         (
             Undelivered::Answered {
                 http_status: 500,
@@ -89,6 +91,17 @@ async fn what_the_receiver_does_is_told_and_no_error() {
         let tested = tested.unwrap();
         assert_eq!((tested.outcome, tested.http_status), (word, status));
     }
+}
+
+#[tokio::test]
+async fn an_operator_is_told_that_an_address_is_denied() {
+    let (mocks, _) = carrying(Err(Undelivered::Denied));
+    let grant = operator(Permission::Admin);
+    let tested = mocks
+        .app()
+        .test_callback(&grant, client(), URL.to_owned())
+        .await;
+    assert_eq!(tested.unwrap().outcome, "denied");
 }
 
 #[tokio::test]

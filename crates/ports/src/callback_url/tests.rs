@@ -57,6 +57,8 @@ fn what_is_no_https_url_is_refused() {
             ("https://a:b@example.com", UserInfo),
             ("https://a@example.com", UserInfo),
             ("https://@example.com/", UserInfo),
+            ("https:example.com/?://x", Malformed),
+            ("https:@example.com/?://x", Malformed),
             ("https://:@example.com/", UserInfo),
             ("https://example.com@127.0.0.1/", UserInfo),
             ("https://example.com/#x", Fragment),

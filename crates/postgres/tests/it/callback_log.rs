@@ -41,7 +41,7 @@ async fn fixture(callbacks: &[String]) -> (Fixture, PgCallbackLog) {
 }
 
 async fn listed(log: &PgCallbackLog, filter: CallbackFilter) -> Vec<u128> {
-    let listed = log.list(filter).await.unwrap();
+    let listed = log.list(filter).await.expect("the database answers");
     listed.iter().map(|one| one.id.as_u128()).collect()
 }
 
@@ -67,8 +67,8 @@ fn replayed(answer: Replay) -> CallbackRecord {
 /// One of each state, the newest first, and one that is being delivered.
 async fn one_of_each() -> (Fixture, PgCallbackLog) {
     let rows = (1..).zip(STATES);
-    let rows = rows.map(|(n, state)| {
-        let id = u128::try_from(n).unwrap();
+    let rows = rows.map(|(n, state): (i64, _)| {
+        let id = u128::from(n.unsigned_abs());
         callback(id, n, "create", state, 10 - n / 2)
     });
     let rows: Vec<String> = rows.collect();

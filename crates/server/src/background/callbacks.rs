@@ -140,7 +140,9 @@ impl Running {
                 if let Some(ticket) = ticket {
                     self.pass.end(&mut self.dispatch, ticket, &delivery);
                 }
-                count(&delivery);
+                if delivery.recorded.is_ok() {
+                    count(&delivery);
+                }
                 if let Err(error) = delivery.recorded {
                     tracing::warn!(%error, "the outcome of a callback was not recorded");
                 }
