@@ -145,7 +145,12 @@ impl Dispatch {
         self.observe(due, now);
         let mut census = Census::take(self.limits, self.flights.values(), &self.hosts, now);
         let mut asking: Vec<(&DueLane, u32)> = due.iter().map(|lane| (lane, 0)).collect();
-        asking.sort_by_key(|(lane, _)| (!lane.is_final, lane.due_at, &lane.lane));
+        // Whoever waits for hosts that have not proved themselves goes behind those who wait for
+        // fewer of them, or a few subscribers would hold all that there are for such hosts.
+        let held = |lane: &DueLane| census.held_if_suspect(&lane.lane);
+        asking.sort_by_cached_key(|(lane, _)| {
+            (held(lane), !lane.is_final, lane.due_at, lane.lane.clone())
+        });
         let mut shares = Vec::with_capacity(asking.len());
         while !asking.is_empty() {
             asking.retain_mut(|(due, places)| {

@@ -32,7 +32,11 @@ mod claim;
 mod queue;
 mod record;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use bursar_domain::{Operation, Status, Subscriber, Timestamp, Transfer};
@@ -62,6 +66,8 @@ use crate::{
 
 /// How many lanes one look finds.
 const LANES_MAX: u32 = 512;
+/// How many lanes of one subscriber a look finds; the next look finds others.
+const LANES_OF_ONE_MAX: u32 = 48;
 /// How many attempts are recorded at once. Hundreds may end in the same moment: they wait here, for
 /// as long as it takes, and neither run out of time in the pool nor keep everybody else out of it.
 const RECORDED_AT_ONCE: usize = 3;
@@ -71,6 +77,8 @@ const RECORDED_AT_ONCE: usize = 3;
 pub struct PgOutbox {
     database: Database,
     recording: Arc<Semaphore>,
+    /// The subscribers that the last look left with lanes behind these hosts.
+    left: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl PgOutbox {
@@ -79,6 +87,7 @@ impl PgOutbox {
         Self {
             database,
             recording: Arc::new(Semaphore::new(RECORDED_AT_ONCE)),
+            left: Arc::default(),
         }
     }
 }
@@ -99,10 +108,12 @@ impl Outbox for PgOutbox {
         after: Option<Lane>,
         full: Vec<String>,
     ) -> Result<DueLanes, StoreError> {
-        let heads: Vec<Head> = queue::DueLanes::new(after, full, LANES_MAX)
+        let left = self.left().clone();
+        let heads: Vec<Head> = queue::DueLanes::new(after, full, left, LANES_OF_ONE_MAX, LANES_MAX)
             .load(&mut checkout(self.database.pool()).await?)
             .await
             .map_err(unavailable)?;
+        *self.left() = left_by(&heads);
         let may_be_more = u32::try_from(heads.len()).is_ok_and(|found| found >= LANES_MAX);
         let lane_of = |head: &Head| Lane {
             subscriber: head.subscriber.clone(),
@@ -197,6 +208,27 @@ impl Outbox for PgOutbox {
             oldest_due_at: oldest.map(|at| at.0),
         })
     }
+}
+
+impl PgOutbox {
+    fn left(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The subscribers that a look left with the last host of each; it may have had no more.
+fn left_by(heads: &[Head]) -> BTreeMap<String, String> {
+    let mut lanes: BTreeMap<&str, (u32, &str)> = BTreeMap::new();
+    for head in heads {
+        let (count, last) = lanes.entry(&head.subscriber).or_default();
+        *count = count.saturating_add(1);
+        *last = &head.host;
+    }
+    lanes
+        .into_iter()
+        .filter(|(_, (count, _))| *count >= LANES_OF_ONE_MAX)
+        .map(|(subscriber, (_, last))| (subscriber.to_owned(), last.to_owned()))
+        .collect()
 }
 
 impl fmt::Debug for PgOutbox {

@@ -147,6 +147,27 @@ fn half_of_the_places_are_for_those_who_answer() {
     assert_eq!(answering, HashMap::from([(lane("well", "well"), 4)]));
 }
 
+/// LIMITS leave eight places to suspects, four to those of one subscriber: two could hold them all.
+#[test]
+fn places_of_suspects_go_round_between_subscribers() {
+    let mut dispatch = Dispatch::new(LIMITS);
+    let lanes: Vec<Lane> = (0..8)
+        .map(|n| lane(if n % 2 == 0 { "a" } else { "b" }, &format!("hangs{n}")))
+        .collect();
+    let mut tickets = vec![];
+    for lane in &lanes {
+        tickets.push(begin(&mut dispatch, lane, at(0)));
+    }
+    let newcomer = due(lane("c", "new"), 500);
+    let backlog = (8..20).map(|n| due(lane("a", &format!("hangs{n}")), 1));
+    let asked: Vec<DueLane> = backlog.chain([newcomer.clone()]).collect();
+    assert_eq!(shares(&mut dispatch, &asked, 600), HashMap::new());
+    let ended = tickets.remove(0);
+    dispatch.end(ended, Reception::Away, 0, at(600));
+    let expected = HashMap::from([(newcomer.lane, 1)]);
+    assert_eq!(shares(&mut dispatch, &asked, 600), expected);
+}
+
 #[test]
 fn who_hangs_for_a_second_is_a_suspect_like_others() {
     let hosts = ["a", "b", "c", "d"];

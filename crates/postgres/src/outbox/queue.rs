@@ -1,5 +1,7 @@
 //! What waits: which lanes have something, what comes into the queue, and how much it is.
 
+use std::collections::BTreeMap;
+
 use bursar_domain::Timestamp;
 use bursar_ports::Lane;
 use diesel::{
@@ -11,31 +13,53 @@ use diesel::{
 
 use crate::value::At;
 
-/// The heads of the lanes behind a place, one index probe each: however much waits in a lane, only
-/// its first callback is read. A full subscriber has one lane here, and the next probe passes over
-/// the others.
+/// The heads of the lanes behind a place, two index probes each: however much waits in a lane, only
+/// its first callback is read. A full subscriber has one lane here, any other at most
+/// `of_one_max`: the next probe passes over the rest, so that nobody is looked at later for what
+/// others have. Where a look left a subscriber, the next one goes on with it.
 #[derive(Clone, Debug)]
 pub(super) struct DueLanes {
     subscriber: String,
-    host: String,
+    from: String,
     full: Vec<String>,
+    left: Vec<String>,
+    left_at: Vec<String>,
+    of_one_max: i64,
     limit: i64,
 }
 
 impl DueLanes {
-    pub(super) fn new(after: Option<Lane>, full: Vec<String>, limit: u32) -> Self {
-        let (subscriber, host) = match after {
+    /// What is behind `after`; of the subscribers in `left` what is behind these hosts.
+    pub(super) fn new(
+        after: Option<Lane>,
+        full: Vec<String>,
+        left: BTreeMap<String, String>,
+        of_one_max: u32,
+        limit: u32,
+    ) -> Self {
+        let (subscriber, from) = match after {
             None => Default::default(),
-            // The smallest text behind this one.
-            Some(Lane { subscriber, host }) => (subscriber, host + "\u{1}"),
+            Some(Lane { subscriber, host }) => (subscriber, behind(host)),
         };
+        let (left, left_at) = left
+            .into_iter()
+            .map(|(subscriber, host)| (subscriber, behind(host)))
+            .unzip();
         Self {
             subscriber,
-            host,
+            from,
             full,
+            left,
+            left_at,
+            of_one_max: i64::from(of_one_max),
             limit: i64::from(limit),
         }
     }
+}
+
+/// The smallest text behind a host's name.
+fn behind(host: String) -> String {
+    host + "\u{1}"
 }
 
 impl QueryId for DueLanes {
@@ -45,37 +69,53 @@ impl QueryId for DueLanes {
 
 impl QueryFragment<Pg> for DueLanes {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // The first row is where to begin, and no lane. No host has a character as high as DEL.
         out.push_sql(
             "WITH RECURSIVE lanes AS ( \
-               (SELECT 1::bigint AS place, c.subscriber, c.host, c.is_final, c.next_attempt_at \
-               FROM book_main.callbacks AS c \
-               WHERE c.state = 'pending' AND c.queued AND (c.subscriber, c.host) >= (",
+               SELECT 0::bigint AS place, 0::bigint AS of_one, ",
         );
         out.push_bind_param::<Text, _>(&self.subscriber)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(&self.host)?;
-        // No host has a character as high as DEL.
+        out.push_sql(" COLLATE \"C\" AS subscriber, '' COLLATE \"C\" AS host, ");
+        out.push_bind_param::<Text, _>(&self.from)?;
         out.push_sql(
-            ") \
-               ORDER BY c.subscriber, c.host, c.is_final DESC, c.next_attempt_at \
-               LIMIT 1) \
+            " COLLATE \"C\" AS next, true AS is_final, NULL::timestamptz AS next_attempt_at \
                UNION ALL \
-               SELECT l.place + 1, n.subscriber, n.host, n.is_final, n.next_attempt_at \
+               SELECT l.place + 1, \
+                 CASE WHEN m.subscriber = l.subscriber THEN l.of_one + 1 ELSE 1 END, \
+                 m.subscriber, m.host, m.host || chr(1), m.is_final, m.next_attempt_at \
                FROM lanes AS l CROSS JOIN LATERAL ( \
-                 SELECT c.subscriber, c.host, c.is_final, c.next_attempt_at \
+                 SELECT c.subscriber, c.host \
                  FROM book_main.callbacks AS c \
-                 WHERE c.state = 'pending' AND c.queued AND (c.subscriber, c.host) > \
-                   (l.subscriber, CASE WHEN l.subscriber = ANY(",
+                 WHERE c.state = 'pending' AND c.queued AND (c.subscriber, c.host) >= \
+                   (l.subscriber, CASE WHEN l.of_one >= ",
         );
+        out.push_bind_param::<BigInt, _>(&self.of_one_max)?;
+        out.push_sql(" OR l.of_one > 0 AND l.subscriber = ANY(");
         out.push_bind_param::<Array<Text>, _>(&self.full)?;
         out.push_sql(
-            ") THEN chr(127) ELSE l.host END) \
+            ") THEN chr(127) ELSE l.next END) \
                  ORDER BY c.subscriber, c.host, c.is_final DESC, c.next_attempt_at \
                  LIMIT 1 \
-               ) AS n WHERE l.place < ",
+               ) AS n CROSS JOIN LATERAL ( \
+                 SELECT c.subscriber, c.host, c.is_final, c.next_attempt_at \
+                 FROM book_main.callbacks AS c \
+                 WHERE c.state = 'pending' AND c.queued AND (c.subscriber, c.host) >= \
+                   (n.subscriber, CASE WHEN n.subscriber = l.subscriber THEN n.host \
+                      ELSE greatest(n.host, (SELECT r.host FROM unnest(",
+        );
+        out.push_bind_param::<Array<Text>, _>(&self.left)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.left_at)?;
+        out.push_sql(
+            ") AS r (subscriber, host) WHERE r.subscriber = n.subscriber)) END) \
+                 ORDER BY c.subscriber, c.host, c.is_final DESC, c.next_attempt_at \
+                 LIMIT 1 \
+               ) AS m WHERE l.place < ",
         );
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") SELECT subscriber, host, is_final, next_attempt_at FROM lanes");
+        out.push_sql(
+            ") SELECT subscriber, host, is_final, next_attempt_at FROM lanes WHERE place > 0",
+        );
         Ok(())
     }
 }

@@ -80,6 +80,36 @@ async fn each_lane_is_found_once_by_what_comes_first_in_it() {
     }
 }
 
+/// Whoever has lanes without end is seen in parts, and everybody else in every look.
+#[tokio::test]
+async fn a_subscriber_with_many_lanes_is_in_nobodys_way_and_seen_whole_in_a_few_looks() {
+    const MANY: usize = 200;
+    let other = lane("z", "h");
+    let mut callbacks: Vec<String> = (1..=MANY)
+        .map(|n| {
+            in_lane(
+                u128::try_from(n).unwrap(),
+                &lane("a", &format!("{n:03}")),
+                true,
+                1,
+            )
+        })
+        .collect();
+    callbacks.push(in_lane(u128::try_from(MANY + 1).unwrap(), &other, true, 9));
+    let (_fixture, outbox) = fixture(i64::try_from(MANY + 1).unwrap(), &callbacks).await;
+    for _ in 0..2 {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..5 {
+            let look = outbox.due_lanes(at(10), None, vec![]).await.unwrap();
+            assert_eq!(look.next, None);
+            assert_eq!(look.lanes.last().unwrap().lane, other);
+            assert!(look.lanes.len() <= 49, "{}", look.lanes.len());
+            seen.extend(look.lanes.into_iter().map(|due| due.lane.host));
+        }
+        assert_eq!(seen.len(), MANY + 1);
+    }
+}
+
 #[tokio::test]
 async fn a_claim_takes_of_each_lane_what_it_may_final_states_first() {
     let [a, b, c] = ["a", "b", "c"].map(|name| lane(name, "h"));
