@@ -1,12 +1,14 @@
 //! A callback on demand, so that a receiver can be tried before any money moves.
 
-use bursar_domain::{Subscriber, Timestamp};
-use bursar_ports::{Delivered, Notification, Permission, Quota, Undelivered};
+use bursar_domain::Subscriber;
+use bursar_ports::{Permission, Quota, Undelivered};
 use uuid::Uuid;
 
 use crate::{
     App, Error, Grant, Limit, RateLimited,
-    callback_secret::{signing_secrets, time_ordered_id},
+    callback_secret::time_ordered_id,
+    carry::{Carrier, in_a_word},
+    dispatch::ms_between,
 };
 
 /// How many test callbacks a subscriber may ask for.
@@ -89,42 +91,21 @@ impl App {
             return Err(limit.into());
         }
         let at = self.now();
-        let ids = &*self.ports.ids;
-        let secrets = &*self.ports.callback_secrets;
-        let secrets = signing_secrets(secrets, &self.keyring, ids, &subscriber, at).await?;
-        let id = time_ordered_id(at, ids);
-        let outcome = if secrets.is_empty() {
-            Err(Undelivered::Unsigned)
-        } else {
-            let notification = Notification {
-                url,
-                webhook_id: id.to_string(),
-                at,
-                body: BODY.to_owned(),
-                secrets,
-            };
-            self.ports.notifier.notify(notification).await
+        let carrier = Carrier {
+            notifier: &*self.ports.notifier,
+            secrets: &*self.ports.callback_secrets,
+            keyring: &self.keyring,
+            ids: &*self.ports.ids,
         };
-        Ok(told(id, outcome, at, self.now()))
-    }
-}
-
-fn told(
-    id: Uuid,
-    outcome: Result<Delivered, Undelivered>,
-    begun: Timestamp,
-    ended: Timestamp,
-) -> CallbackTest {
-    let (http_status, outcome) = match outcome {
-        Ok(Delivered { http_status }) => (Some(http_status), "delivered"),
-        Err(undelivered) => (undelivered.http_status(), undelivered.word()),
-    };
-    let micros = ended.as_micros().saturating_sub(begun.as_micros());
-    CallbackTest {
-        id,
-        outcome,
-        http_status,
-        duration_ms: micros.max(0).div_euclid(1_000),
+        let id = time_ordered_id(at, carrier.ids);
+        let outcome = carrier.post(&subscriber, url, id, at, BODY.to_owned());
+        let (http_status, outcome) = in_a_word(outcome.await?);
+        Ok(CallbackTest {
+            id,
+            outcome,
+            http_status,
+            duration_ms: ms_between(at, self.now()),
+        })
     }
 }
 

@@ -10,14 +10,14 @@ use std::{sync::Arc, time::Duration};
 use bursar_domain::Timestamp;
 use bursar_ports::{
     AttemptRecord, CallbackSecrets, ClaimedCallback, Clock, Delivered, IdSource, LeaseToken,
-    Notification, Notifier, Outbox, QueueFigures, StoreError, Undelivered, Verdict,
+    Notifier, Outbox, QueueFigures, StoreError, Undelivered, Verdict,
 };
 use uuid::Uuid;
 
 use crate::{
     Keyring, callback_body,
-    callback_secret::signing_secrets,
-    dispatch::{Dispatch, Reception, Ticket},
+    carry::{Carrier, in_a_word},
+    dispatch::{Dispatch, Reception, Ticket, ms_between},
 };
 
 /// How long a claim holds: well above what an attempt may take.
@@ -224,16 +224,12 @@ impl CallbackPass {
         if has_waited_in_vain {
             verdict = Verdict::Dead;
         }
-        let (http_status, word) = match outcome {
-            Ok(Delivered { http_status }) => (Some(http_status), "delivered"),
-            Err(undelivered) => (undelivered.http_status(), undelivered.word()),
-        };
-        let micros = ended.as_micros().saturating_sub(begun.as_micros());
+        let (http_status, word) = in_a_word(outcome);
         let attempt = AttemptRecord {
             id: callback.id,
             lease: callback.lease,
             at: begun,
-            duration_ms: micros.max(0).div_euclid(1_000),
+            duration_ms: ms_between(begun, ended),
             http_status,
             outcome: word,
             verdict,
@@ -248,14 +244,11 @@ impl CallbackPass {
         } else {
             0
         };
-        let lag = ended
-            .as_micros()
-            .saturating_sub(callback.created_at.as_micros());
         Delivery {
             reception,
             outcome: word,
             verdict,
-            lag_ms: lag.max(0).div_euclid(1_000),
+            lag_ms: ms_between(callback.created_at, ended),
             given_up,
             recorded,
         }
@@ -279,27 +272,23 @@ impl CallbackPass {
         Ok(())
     }
 
-    /// POSTs a callback, unless there is nothing to sign it with: receivers who verify would take
-    /// it for somebody else's.
+    /// POSTs a callback.
     async fn attempt(
         &self,
         callback: &ClaimedCallback,
         at: Timestamp,
     ) -> Result<Result<Delivered, Undelivered>, StoreError> {
-        let (secrets, ids) = (&*self.secrets, &*self.ids);
-        let subscriber = &callback.subscriber;
-        let secrets = signing_secrets(secrets, &self.keyring, ids, subscriber, at).await?;
-        if secrets.is_empty() {
-            return Ok(Err(Undelivered::Unsigned));
-        }
-        let notification = Notification {
-            url: callback.url.clone(),
-            webhook_id: callback.id.to_string(),
-            at,
-            body: callback_body::render(callback, &self.keyring),
-            secrets,
+        let carrier = Carrier {
+            notifier: &*self.notifier,
+            secrets: &*self.secrets,
+            keyring: &self.keyring,
+            ids: &*self.ids,
         };
-        Ok(self.notifier.notify(notification).await)
+        let body = callback_body::render(callback, &self.keyring);
+        let url = callback.url.clone();
+        carrier
+            .post(&callback.subscriber, url, callback.id, at, body)
+            .await
     }
 
     /// Gives up what has waited behind a callback for the same receiver, for longer than anything

@@ -144,13 +144,14 @@ impl Dispatch {
     pub(crate) fn allot(&mut self, due: &[DueLane], now: Timestamp) -> Allotment {
         self.observe(due, now);
         let mut census = Census::take(self.limits, self.flights.values(), &self.hosts, now);
-        let mut asking: Vec<(&DueLane, u32)> = due.iter().map(|lane| (lane, 0)).collect();
+        let mut due: Vec<(u32, &DueLane)> = due
+            .iter()
+            .map(|lane| (census.held_if_suspect(&lane.lane), lane))
+            .collect();
         // Whoever waits for hosts that have not proved themselves goes behind those who wait for
         // fewer of them, or a few subscribers would hold all that there are for such hosts.
-        let held = |lane: &DueLane| census.held_if_suspect(&lane.lane);
-        asking.sort_by_cached_key(|(lane, _)| {
-            (held(lane), !lane.is_final, lane.due_at, lane.lane.clone())
-        });
+        due.sort_by_key(|(held, lane)| (*held, !lane.is_final, lane.due_at, &lane.lane));
+        let mut asking: Vec<(&DueLane, u32)> = due.into_iter().map(|(_, lane)| (lane, 0)).collect();
         let mut shares = Vec::with_capacity(asking.len());
         while !asking.is_empty() {
             asking.retain_mut(|(due, places)| {
@@ -238,7 +239,7 @@ impl Dispatch {
 }
 
 /// From one time to another, in milliseconds; none below zero, for a clock that was set back.
-fn ms_between(from: Timestamp, to: Timestamp) -> i64 {
+pub(crate) fn ms_between(from: Timestamp, to: Timestamp) -> i64 {
     let micros = to.as_micros().saturating_sub(from.as_micros());
     micros.div_euclid(1_000).max(0)
 }

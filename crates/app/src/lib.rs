@@ -12,6 +12,7 @@ mod backoffice;
 mod callback_body;
 mod callback_secret;
 mod callback_test;
+mod carry;
 mod commit;
 mod credential_tries;
 mod deliver_callbacks;

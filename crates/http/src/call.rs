@@ -1,10 +1,11 @@
 //! What a handler starts from: the body, whoever is calling, and what they may do.
 
 use actix_web::{HttpMessage, HttpRequest, web};
-use bursar_app::{App, Error, Grant, InternalCall, Options, Principal};
+use bursar_app::{App, Error, FieldError, Grant, InternalCall, Options, Principal};
 use bursar_domain::TransferId;
 use bursar_ports::Permission;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::{
     body, credentials,
@@ -143,6 +144,12 @@ impl Call {
     /// A part of the path.
     pub(crate) fn segment(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()
+    }
+
+    /// The GUID in the path.
+    pub(crate) fn guid(&self) -> Result<Uuid, FieldError> {
+        Uuid::parse_str(self.segment("id"))
+            .map_err(|_| FieldError::new("id", "id.invalid", "must be a GUID"))
     }
 
     /// The numeric id in the path; none when it is too large to name any transfer.

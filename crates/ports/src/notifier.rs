@@ -96,33 +96,19 @@ impl Undelivered {
 
     /// The receiver's status, if it answered.
     pub const fn http_status(self) -> Option<u16> {
-        match self {
-            Self::Answered { http_status, .. } => Some(http_status),
-            Self::Timeout
-            | Self::Dns
-            | Self::Denied
-            | Self::Connect
-            | Self::Tls
-            | Self::Broken
-            | Self::TooLarge
-            | Self::Forbidden
-            | Self::Unsigned => None,
+        if let Self::Answered { http_status, .. } = self {
+            Some(http_status)
+        } else {
+            None
         }
     }
 
     /// How long the receiver asked to be left alone, in milliseconds.
     pub const fn retry_after_ms(self) -> Option<i64> {
-        match self {
-            Self::Answered { retry_after_ms, .. } => retry_after_ms,
-            Self::Timeout
-            | Self::Dns
-            | Self::Denied
-            | Self::Connect
-            | Self::Tls
-            | Self::Broken
-            | Self::TooLarge
-            | Self::Forbidden
-            | Self::Unsigned => None,
+        if let Self::Answered { retry_after_ms, .. } = self {
+            retry_after_ms
+        } else {
+            None
         }
     }
 }

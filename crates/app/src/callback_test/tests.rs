@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bursar_domain::ActorId;
-use bursar_ports::MockNotifier;
+use bursar_ports::{Delivered, MockNotifier, Notification};
 use bursar_testkit::InMemoryCallbackSecrets;
 
 use super::*;

@@ -1,7 +1,7 @@
 use bursar_domain::DepositState;
 use bursar_ports::{
     CallbackSecret, DueLane, DueLanes, LaneShare, MockCallbackSecrets, MockClock, MockIdSource,
-    MockNotifier, MockOutbox, SealedSecret, StoredCallbackSecret,
+    MockNotifier, MockOutbox, Notification, SealedSecret, StoredCallbackSecret,
 };
 use mockall::{Sequence, predicate::eq};
 

@@ -104,14 +104,8 @@ impl<'a> Census<'a> {
     }
 
     /// How many places at suspects a lane's subscriber holds, if its host is one; else 0.
-    pub(super) fn held_if_suspect(&self, lane: &Lane) -> u32 {
-        let known = self.standings.get(lane.host.as_str());
-        let proven = self
-            .hosts
-            .get(&lane.host)
-            .is_some_and(|host| host.is_proven);
-        let is_suspect =
-            !lane.host.is_empty() && (!proven || known.is_some_and(|standing| standing.is_suspect));
+    pub(super) fn held_if_suspect(&mut self, lane: &'a Lane) -> u32 {
+        let is_suspect = !lane.host.is_empty() && self.standing(&lane.host).is_suspect;
         let held = self.subscribers.get(lane.subscriber.as_str());
         held.filter(|_| is_suspect)
             .map_or(0, |held| held.by_suspects)

@@ -99,14 +99,20 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    let callback = call.app().find_callback(&grant, id(&call)?).await?;
+    let callback = call
+        .app()
+        .find_callback(&grant, call.guid().map_err(Problem::of_field)?)
+        .await?;
     answer::json(&CallbackBody::of(&callback))
 }
 
 pub(super) async fn replay(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    let callback = call.app().replay_callback(&grant, id(&call)?).await?;
+    let callback = call
+        .app()
+        .replay_callback(&grant, call.guid().map_err(Problem::of_field)?)
+        .await?;
     answer::json(&CallbackBody::of(&callback))
 }
 
@@ -144,11 +150,6 @@ fn replayable(name: &str) -> Option<Replayable> {
         CallbackState::Succeeded => Some(Replayable::Succeeded),
         CallbackState::Pending | CallbackState::Delivering | CallbackState::Cancelled => None,
     }
-}
-
-fn id(call: &Call) -> Result<Uuid, Problem> {
-    Uuid::parse_str(call.segment("id"))
-        .map_err(|_| Problem::field("id", "id.invalid", "must be a GUID"))
 }
 
 fn written(callback: &CallbackRecord) -> String {

@@ -99,8 +99,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn revoke(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    let id = Uuid::parse_str(call.segment("id"))
-        .map_err(|_| Problem::field("id", "id.invalid", "must be a GUID"))?;
+    let id = call.guid().map_err(Problem::of_field)?;
     call.app().revoke_token(&grant, id).await?;
     Ok(answer::empty())
 }

@@ -59,7 +59,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    let id = parse_id(&call).map_err(Problem::of_field)?;
+    let id = call.guid().map(UserId::new).map_err(Problem::of_field)?;
     let user = call.app().find_user(&grant, id).await?;
     answer::json(&UserBody::of(&user))
 }
@@ -78,7 +78,7 @@ pub(super) async fn replace(
 /// What a field may look like is checked here too, so that all that is wrong is told at once.
 fn read(call: &Call) -> Result<User, Problem> {
     let mut fields = call.fields(Names::Strict)?;
-    let id = fields.also(parse_id(call));
+    let id = fields.also(call.guid()).map(UserId::new);
     let username = fields.required_text(name!("username"), User::TEXT_MAX);
     let username = username.filter(|name| {
         // Without an id nobody can tell whose id a name is.
@@ -109,10 +109,4 @@ fn read(call: &Call) -> Result<User, Problem> {
 
 fn passes(fields: &mut Fields<'_>, checked: Result<(), InvalidUser>) -> bool {
     fields.also(checked.map_err(FieldError::from)).is_some()
-}
-
-fn parse_id(call: &Call) -> Result<UserId, FieldError> {
-    Uuid::parse_str(call.segment("id"))
-        .map(UserId::new)
-        .map_err(|_| FieldError::new("id", "id.invalid", "must be a GUID"))
 }

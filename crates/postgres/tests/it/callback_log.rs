@@ -2,14 +2,14 @@
 
 use bursar_domain::{Kind, TransferId};
 use bursar_ports::{
-    AttemptRecord, CallbackFilter, CallbackLog, CallbackPlace, CallbackRecord, CallbackState,
-    Outbox, Replay, Replayable, Verdict,
+    CallbackFilter, CallbackLog, CallbackPlace, CallbackRecord, CallbackState, Outbox, Replay,
+    Replayable, Verdict,
 };
 use bursar_postgres::{PgCallbackLog, PgOutbox};
 use uuid::Uuid;
 
 use crate::{
-    outbox::claim,
+    outbox::{attempt, claim},
     support::{Fixture, Row, at, insert},
 };
 
@@ -159,15 +159,7 @@ async fn what_has_come_to_an_end_is_due_again_with_the_whole_schedule_before_it(
     assert_eq!(replays.len(), 2);
     for claim in replays {
         assert_eq!(claim.attempts, 0, "the schedule starts anew");
-        let attempt = AttemptRecord {
-            id: claim.id,
-            lease: claim.lease,
-            at: at(51),
-            duration_ms: 1,
-            http_status: Some(200),
-            outcome: "delivered",
-            verdict: Verdict::Succeeded,
-        };
+        let attempt = attempt(claim, at(51), Verdict::Succeeded);
         assert!(outbox.record_attempt(attempt).await.unwrap());
         let callback = log.find(claim.id).await.unwrap().unwrap();
         assert_eq!(callback.state, CallbackState::Succeeded);

@@ -49,7 +49,7 @@ fn ids(claims: &[ClaimedCallback]) -> Vec<u128> {
     claims.iter().map(|claim| claim.id.as_u128()).collect()
 }
 
-fn attempt(claim: &ClaimedCallback, at: Timestamp, verdict: Verdict) -> AttemptRecord {
+pub(crate) fn attempt(claim: &ClaimedCallback, at: Timestamp, verdict: Verdict) -> AttemptRecord {
     AttemptRecord {
         id: claim.id,
         lease: claim.lease,
