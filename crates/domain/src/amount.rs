@@ -21,7 +21,7 @@ const NUMBER_BYTES_MAX: usize = 64;
 const EXPONENT_MAX: i32 = 30;
 
 /// A non-negative number of an asset's smallest units, at most 10^38 − 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Amount(i128);
 
 impl Amount {
@@ -237,6 +237,11 @@ impl DecimalAmount {
         let below = self.0.checked_div(surplus).unwrap_or_default();
         let fits = self.0.checked_rem(surplus) == Some(0);
         (Amount(below), Amount(below.saturating_add((!fits).into())))
+    }
+
+    /// In units of 10^−18.
+    pub const fn units(self) -> i128 {
+        self.0
     }
 
     /// The same number for products with amounts.

@@ -19,16 +19,25 @@ pub enum Operation {
     Cancel,
     /// It failed without anybody asking.
     Fail,
+    /// A second operator approved or rejected it.
+    Review,
+    /// The payout ended, one way or the other.
+    Payout,
+    /// Some or all of it was reversed.
+    Reverse,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Create,
         Self::Settle,
         Self::Confirm,
         Self::Cancel,
         Self::Fail,
+        Self::Review,
+        Self::Payout,
+        Self::Reverse,
     ];
 
     /// The name in the database and in the admin API.
@@ -39,6 +48,9 @@ impl Operation {
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
             Self::Fail => "fail",
+            Self::Review => "review",
+            Self::Payout => "payout",
+            Self::Reverse => "reverse",
         }
     }
 

@@ -1,8 +1,10 @@
 //! What becomes true together, as a value.
 
+use std::borrow::Cow;
+
 use crate::{
-    AccountKey, Amount, AssetId, CallbackDraft, IdempotencyClaim, Kind, Posting, Status, Transfer,
-    TransferId, Version,
+    AccountKey, Amount, AssetId, CallbackDraft, IdempotencyClaim, Kind, Posting, Reason, Rules,
+    Status, Timestamp, Transfer, TransferId, UsageKey, Version,
 };
 
 /// What [`Transfer::decide`] answers to a command that the state allows.
@@ -44,6 +46,31 @@ pub struct Change {
     pub callbacks: Vec<CallbackDraft>,
     /// What happens when a premise does not hold.
     pub on_refusal: OnRefusal,
+    /// Whether the fee is yet to be set, by the schedule in force when the change is made.
+    pub pays_fee: bool,
+    /// Set where a second operator may have to approve, by the rules in force when the change is
+    /// made: the transfer then waits for that instead.
+    pub approval: Option<ApprovalTerms>,
+    /// Another transfer that changes with it.
+    pub linked: Option<Box<Linked>>,
+}
+
+/// How a transfer waits for a second operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApprovalTerms {
+    /// When it fails unless somebody approved; never, when there is none.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Another transfer that changes together with the change's own: the one that is reversed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The version that the store must find.
+    pub expected: Version,
+    /// The full next state; its status is what it was.
+    pub next: Transfer,
+    /// What its own callbacks tell.
+    pub callbacks: Vec<CallbackDraft>,
 }
 
 impl Change {
@@ -59,9 +86,57 @@ impl Change {
             Premise::RecipientAble { account, .. } => *account,
             Premise::OwnerActive(_)
             | Premise::AssetAllows { .. }
+            | Premise::OutgoingOpen(_)
+            | Premise::WithinLimits
             | Premise::Funds { .. }
             | Premise::Room { .. } => None,
         })
+    }
+
+    /// The change with its fee, as these rules have it: a new transfer may cost something.
+    ///
+    /// # Errors
+    /// [`Reason::FeeExceedsAmount`] when the fee leaves nothing of a deposit,
+    /// [`Reason::BalanceInsufficient`] when it is more than any account can hold.
+    pub fn priced(&self, rules: &Rules) -> Result<Cow<'_, Self>, Reason> {
+        let parts = self.next.parts();
+        let fee = if self.pays_fee {
+            rules.fee_on(self.next.kind(), parts.asset, parts.amount)?
+        } else {
+            parts.fee
+        };
+        if fee == parts.fee {
+            Ok(Cow::Borrowed(self))
+        } else {
+            self.with_fee(fee).map(Cow::Owned)
+        }
+    }
+
+    /// Whose use of the limits the change looks at, or gives back.
+    pub fn usage_keys(&self, rules: &Rules) -> Vec<UsageKey> {
+        if self.is_limited() || self.gives_back() {
+            let kind = self.next.kind();
+            rules.usage_keys(self.next.owner(), kind, self.next.parts().asset)
+        } else {
+            vec![]
+        }
+    }
+
+    /// Whether it counts as a use of the limits.
+    pub(crate) fn reserves(&self) -> bool {
+        self.is_limited() && self.next.kind() != Kind::Deposit
+    }
+
+    fn is_limited(&self) -> bool {
+        self.premises.contains(&Premise::WithinLimits)
+    }
+
+    /// Whether it ends a withdrawal that was not paid.
+    pub(crate) fn gives_back(&self) -> bool {
+        self.next.kind() == Kind::Withdrawal
+            && self.writes_transfer()
+            && self.expected != Expected::Absent
+            && matches!(self.next.status(), Status::Failed | Status::Canceled)
     }
 
     /// Every account the change touches or names: those of its postings and of its parties.
@@ -99,6 +174,10 @@ pub enum Premise {
         /// The kind.
         kind: Kind,
     },
+    /// Nobody stopped what leaves users' accounts of this asset.
+    OutgoingOpen(AssetId),
+    /// The limits leave room for the amount.
+    WithinLimits,
     /// The account has at least this much available.
     Funds {
         /// The account.

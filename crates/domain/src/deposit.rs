@@ -1,10 +1,13 @@
 //! The deposit's states.
 //!
-//! | state \ command | settle | confirm | cancel | fail |
+//! | state \ command | settle | approve | reject, expire | fail |
 //! | --- | --- | --- | --- | --- |
 //! | `Pending` | `Completed` | – | – | `Failed` |
-//! | `Completed` | already | – | – | – |
-//! | `Failed` | – | – | – | already, for the same reason |
+//! | `AwaitingApproval` | already | `Completed` | `Failed` | `Failed` |
+//! | `Completed` | already | already, if it was approved | – | – |
+//! | `Failed` | – | – | already, if that is why | already, for the same reason |
+//!
+//! Everything else is about withdrawals, and forbidden.
 
 use crate::{Command, Reason, Status, transfer::Next};
 
@@ -13,6 +16,8 @@ use crate::{Command, Reason, Status, transfer::Next};
 pub enum DepositState {
     /// Accepted; nothing is credited yet.
     Pending,
+    /// Accepted, and waiting for a second operator; shown as `Pending`.
+    AwaitingApproval,
     /// Credited.
     Completed,
     /// Refused at settlement; nothing is credited.
@@ -24,23 +29,50 @@ pub enum DepositState {
 
 impl DepositState {
     pub(crate) fn next(&self, command: &Command) -> Next<Self> {
+        let failed = |reason| Self::Failed { reason };
         match (self, command) {
-            (Self::Pending, Command::Settle) => Next::To(Self::Completed),
-            (Self::Pending, Command::Fail { reason }) => Next::To(Self::Failed { reason: *reason }),
-            (Self::Completed, Command::Settle) => Next::Same,
+            (Self::Pending, Command::Settle)
+            | (Self::AwaitingApproval, Command::Approve { .. }) => Next::To(Self::Completed),
+            (Self::AwaitingApproval, Command::Expire) => Next::To(failed(Reason::ApprovalExpired)),
+            (Self::AwaitingApproval, Command::Reject { .. }) => {
+                Next::To(failed(Reason::ApprovalRejected))
+            }
+            (Self::Pending | Self::AwaitingApproval, Command::Fail { reason }) => {
+                Next::To(failed(*reason))
+            }
+            // What waits for approval settles with it.
+            (Self::AwaitingApproval | Self::Completed, Command::Settle)
+            | (Self::Completed, Command::Approve { .. })
+            | (
+                Self::Failed {
+                    reason: Reason::ApprovalExpired,
+                },
+                Command::Expire,
+            )
+            | (
+                Self::Failed {
+                    reason: Reason::ApprovalRejected,
+                },
+                Command::Reject { .. },
+            ) => Next::Same,
             (Self::Failed { reason: had }, Command::Fail { reason }) if had == reason => Next::Same,
             (
-                Self::Pending | Self::Completed | Self::Failed { .. },
-                Command::Confirm { .. } | Command::Cancel { .. },
-            )
-            | (Self::Completed | Self::Failed { .. }, Command::Fail { .. })
-            | (Self::Failed { .. }, Command::Settle) => Next::Illegal,
+                Self::Pending | Self::AwaitingApproval | Self::Completed | Self::Failed { .. },
+                Command::Settle
+                | Command::Confirm { .. }
+                | Command::Cancel { .. }
+                | Command::PaidOut
+                | Command::Approve { .. }
+                | Command::Reject { .. }
+                | Command::Expire
+                | Command::Fail { .. },
+            ) => Next::Illegal,
         }
     }
 
     pub(crate) const fn status(&self) -> Status {
         match self {
-            Self::Pending => Status::Pending,
+            Self::Pending | Self::AwaitingApproval => Status::Pending,
             Self::Completed => Status::Completed,
             Self::Failed { .. } => Status::Failed,
         }

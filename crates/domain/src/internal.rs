@@ -35,10 +35,15 @@ impl InternalState {
             }
             (
                 Self::Pending | Self::Success | Self::Rejected { .. },
-                Command::Confirm { .. } | Command::Cancel { .. },
-            )
-            | (Self::Success | Self::Rejected { .. }, Command::Fail { .. })
-            | (Self::Rejected { .. }, Command::Settle) => Next::Illegal,
+                Command::Settle
+                | Command::Confirm { .. }
+                | Command::Cancel { .. }
+                | Command::PaidOut
+                | Command::Approve { .. }
+                | Command::Reject { .. }
+                | Command::Expire
+                | Command::Fail { .. },
+            ) => Next::Illegal,
         }
     }
 

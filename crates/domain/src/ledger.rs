@@ -7,14 +7,16 @@
 
 mod bulk;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 pub use bulk::{BulkVerdict, settle_bulk};
 
 use crate::{
-    AccountKey, Asset, AssetId, Balance, CallbackDraft, Change, Commit, Entry, Expected,
-    FieldValue, Fingerprint, IdempotencyKey, ItemResult, KeyScope, OnRefusal, Owner, Posting,
-    Premise, Reason, Timestamp, Transfer, TransferId, UserStatus, Version,
+    AccountKey, ApprovalTerms, Asset, AssetId, Balance, CallbackDraft, Change, Commit, Entry,
+    Expected, FieldValue, Fingerprint, IdempotencyKey, ItemResult, KeyScope, Linked, OnRefusal,
+    Posting, Premise, Reason, Room, Rules, Timestamp, Transfer, TransferId, Usage, UsageKey,
+    UserStatus, Version,
+    rules::{Measured, Refusal},
 };
 
 /// The most that one account may hold or owe, in smallest units.
@@ -27,6 +29,10 @@ pub struct Books {
     pub accounts: HashMap<AccountKey, Balance>,
     /// The assets of the batch.
     pub assets: HashMap<AssetId, Asset>,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// What was used of the limits that the batch looks at or gives back to.
+    pub usage: HashMap<UsageKey, Usage>,
     /// The transfers of the batch that exist, with their versions.
     pub versions: HashMap<TransferId, Version>,
     /// The keys of the batch that were claimed by an earlier request.
@@ -84,6 +90,15 @@ pub enum Verdict {
         /// Why.
         reason: Reason,
     },
+    /// A limit refuses; nothing is written but the key's memory of it.
+    OverLimit {
+        /// Why.
+        reason: Reason,
+        /// What the limit leaves.
+        room: Room,
+    },
+    /// Nothing moves right now, by an operator's word; nothing is written, and the key stays free.
+    ReadOnly,
 }
 
 /// What is written for one item.
@@ -95,6 +110,8 @@ pub struct Applied {
     pub entries: Vec<Entry>,
     /// Its callbacks.
     pub callbacks: Vec<CallbackDraft>,
+    /// The other transfer that changed with it.
+    pub linked: Option<Box<Linked>>,
 }
 
 /// Decides a batch in arrival order and changes the balances in `books` accordingly.
@@ -113,22 +130,46 @@ fn settle_one(books: &mut Books, commit: &Commit, now: Timestamp) -> Verdict {
         return verdict;
     }
     let change = &commit.change;
-    let id = change.next.id();
-    match (change.expected, books.versions.get(&id).copied()) {
+    let current = books.versions.get(&change.next.id()).copied();
+    match (change.expected, current) {
         (Expected::Absent, None) => {}
         (Expected::Absent, Some(_)) => return Verdict::Landed,
         (Expected::At(expected), Some(current)) if expected == current => {}
         (Expected::At(_), current) => return Verdict::Stale { current },
     }
-    let verdict = match judge(books, change) {
-        Ok(()) => Verdict::Applied(Box::new(apply(books, change, now))),
-        Err(reason) if change.on_refusal == OnRefusal::Record => {
-            Verdict::Applied(Box::new(record_refusal(books, change, reason, now)))
+    if let Some(linked) = &change.linked {
+        let current = books.versions.get(&linked.next.id()).copied();
+        if current != Some(linked.expected) {
+            return Verdict::Stale { current };
         }
-        Err(reason) => Verdict::Refused { reason },
+    }
+    if books.rules.stops.read_only {
+        return Verdict::ReadOnly;
+    }
+    let verdict = match decide(books, change, now) {
+        Ok(applied) => Verdict::Applied(Box::new(applied)),
+        Err(Refusal {
+            reason,
+            room: Some(room),
+        }) => Verdict::OverLimit { reason, room },
+        Err(Refusal { reason, room: None }) => Verdict::Refused { reason },
     };
     remember_key(books, commit, &verdict);
     verdict
+}
+
+/// Applies a change or, where that is how it ends, records its refusal.
+fn decide(books: &mut Books, change: &Change, now: Timestamp) -> Result<Applied, Refusal> {
+    // The rules stay as they are while the books change.
+    let rules = Arc::clone(&books.rules);
+    let priced = change.priced(&rules).map_err(Refusal::from);
+    match priced.and_then(|change| judge(books, &change, now).map(|()| change)) {
+        Ok(change) => Ok(apply(books, &change, now)),
+        Err(refusal) if change.on_refusal == OnRefusal::Record => {
+            Ok(record_refusal(books, change, refusal.reason, now))
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// What an earlier request with the same key means for this one.
@@ -159,13 +200,14 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
         return;
     };
     let refusal = match verdict {
-        Verdict::Refused { reason } => Some(*reason),
+        Verdict::Refused { reason } | Verdict::OverLimit { reason, .. } => Some(*reason),
         Verdict::Applied(_)
         | Verdict::Landed
         | Verdict::Replayed { .. }
         | Verdict::RefusalReplayed { .. }
         | Verdict::KeyReused { .. }
-        | Verdict::Stale { .. } => None,
+        | Verdict::Stale { .. }
+        | Verdict::ReadOnly => None,
     };
     let stored = StoredClaim {
         fingerprint: claim.fingerprint,
@@ -180,16 +222,27 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
 }
 
 /// Judges the premises in order, then whether every account can take its postings.
-fn judge(books: &Books, change: &Change) -> Result<(), Reason> {
+fn judge(books: &Books, change: &Change, now: Timestamp) -> Result<(), Refusal> {
     for premise in &change.premises {
-        holds(books, change, premise)?;
+        if *premise == Premise::WithinLimits {
+            let used = |key: UsageKey| {
+                if change.reserves() {
+                    books.usage.get(&key).cloned()
+                } else {
+                    // What a transfer does not add to is not held against it.
+                    Some(Usage::default())
+                }
+            };
+            let measured = Measured::of(&change.next);
+            books.rules.admit(&measured, used, now)?;
+        } else {
+            holds(books, change, premise)?;
+        }
     }
     let mut after: HashMap<AccountKey, (i128, i128)> = HashMap::new();
     for posting in &change.postings {
-        let balance = books
-            .accounts
-            .get(&posting.account)
-            .ok_or(Reason::AssetDisabled)?;
+        let account = books.accounts.get(&posting.account);
+        let balance = account.ok_or(Reason::AssetDisabled)?;
         let (available, held) = after
             .entry(posting.account)
             .or_insert((balance.available, balance.held));
@@ -220,6 +273,11 @@ fn holds(books: &Books, change: &Change, premise: &Premise) -> Result<(), Reason
                 Err(Reason::AssetDisabled)
             }
         }
+        Premise::OutgoingOpen(asset) if books.rules.stops.outgoing.contains(asset) => {
+            Err(Reason::OutgoingStopped)
+        }
+        // Limits are judged by the caller, for they tell more than a reason.
+        Premise::OutgoingOpen(_) | Premise::WithinLimits => Ok(()),
         Premise::Funds { account, needed } => {
             if balance(account)?.available >= needed.units() {
                 Ok(())
@@ -260,7 +318,8 @@ fn posted(available: i128, held: i128, posting: &Posting) -> Result<(i128, i128)
     let held = held
         .checked_add(posting.held)
         .ok_or(Reason::BalanceOverflow)?;
-    let may_owe = posting.account.owner == Owner::World;
+    // A fee that is given back may come from another of the rows that fees are split over.
+    let may_owe = posting.account.owner.user().is_none();
     if held < 0 || (available < 0 && !may_owe) {
         return Err(Reason::BalanceInsufficient);
     }
@@ -277,6 +336,7 @@ fn apply(books: &mut Books, change: &Change, now: Timestamp) -> Applied {
             next: change.next.clone(),
             entries: vec![],
             callbacks: change.callbacks.clone(),
+            linked: None,
         };
     }
     let at = stamp(books, change, now);
@@ -284,6 +344,17 @@ fn apply(books: &mut Books, change: &Change, now: Timestamp) -> Applied {
         .next
         .clone()
         .stamped(at, change.expected == Expected::Absent);
+    if let Some(terms) = change.approval
+        && books.rules.needs_approval(&Measured::of(&next))
+    {
+        return Applied {
+            next: await_approval(books, next, terms),
+            entries: vec![],
+            callbacks: vec![],
+            linked: None,
+        };
+    }
+    count_use(books, change, at);
     let mut entries = Vec::with_capacity(change.postings.len());
     for posting in &change.postings {
         let Some(balance) = books.accounts.get_mut(&posting.account) else {
@@ -307,10 +378,41 @@ fn apply(books: &mut Books, change: &Change, now: Timestamp) -> Applied {
         });
     }
     books.versions.insert(next.id(), next.version());
+    if let Some(linked) = &change.linked {
+        let other = &linked.next;
+        books.versions.insert(other.id(), other.version());
+    }
     Applied {
         next,
         entries,
         callbacks: change.callbacks.clone(),
+        linked: change.linked.clone(),
+    }
+}
+
+/// The transfer waits for a second operator; nothing moves meanwhile.
+fn await_approval(books: &mut Books, next: Transfer, terms: ApprovalTerms) -> Transfer {
+    let next = next.awaiting_approval(terms.expires_at);
+    books.versions.insert(next.id(), next.version());
+    next
+}
+
+/// Counts a transfer among the uses of the limits, or no longer.
+fn count_use(books: &mut Books, change: &Change, at: Timestamp) {
+    let (reserves, gives_back) = (change.reserves(), change.gives_back());
+    if !reserves && !gives_back {
+        return;
+    }
+    let reserved_at = change.next.parts().created_at;
+    for (key, amount) in books.rules.uses(&Measured::of(&change.next)) {
+        let Some(usage) = books.usage.get_mut(&key) else {
+            continue;
+        };
+        if gives_back {
+            usage.give_back(reserved_at, amount);
+        } else {
+            usage.reserve(at, amount);
+        }
     }
 }
 
@@ -337,6 +439,7 @@ fn record_refusal(books: &mut Books, change: &Change, reason: Reason, now: Times
         next,
         entries: vec![],
         callbacks,
+        linked: None,
     }
 }
 

@@ -19,12 +19,15 @@ mod bulk;
 mod callback;
 mod change;
 mod deposit;
+mod fee;
 mod idempotency;
 mod ids;
 mod internal;
 pub mod ledger;
+mod limit;
 mod reason;
 mod recipient;
+mod rules;
 mod timestamp;
 mod transfer;
 mod user;
@@ -36,16 +39,25 @@ pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
 pub use bigdecimal::BigDecimal;
 pub use bulk::{Bulk, BulkClaim, BulkMode, ItemRefusal, ItemResult, RefusedField};
 pub use callback::{CallbackDraft, Operation, Subscriber};
-pub use change::{Change, Commit, Decision, Expected, IllegalTransition, OnRefusal, Premise};
+pub use change::{
+    ApprovalTerms, Change, Commit, Decision, Expected, IllegalTransition, Linked, OnRefusal,
+    Premise,
+};
 pub use deposit::DepositState;
+pub use fee::{FeeSchedule, Percent, PercentOutOfRange};
 pub use idempotency::{
     FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, InvalidKey, KeyScope,
 };
 pub use ids::{ActorId, CodeSalt, IdOutOfRange, TransferId, UserId, Version};
 pub use internal::InternalState;
+pub use limit::{Headroom, Limit, Limits, OverLimit, Room, Usage, UsageKey};
 pub use reason::Reason;
 pub use recipient::{Recipient, RecipientName};
+pub use rules::{Rules, Stops};
 pub use timestamp::{ParseTimestampError, Timestamp};
-pub use transfer::{Body, Command, Kind, NewTransfer, RootRate, Status, Transfer, TransferParts};
+pub use transfer::{
+    Body, Command, Kind, NewTransfer, PayoutRoute, Reversal, ReversalTerms, Review, RootRate,
+    Stage, Status, Terms, Transfer, TransferParts,
+};
 pub use user::{InvalidUser, User, UserStatus, fold_name};
-pub use withdrawal::WithdrawalState;
+pub use withdrawal::{Confirmation, WithdrawalState};

@@ -25,11 +25,31 @@ pub enum Reason {
     RecipientIsSender,
     /// The payout was refused by whoever pays it out.
     PayoutRefused,
+    /// Less than one transfer must move.
+    LimitMinAmount,
+    /// More than one transfer may move.
+    LimitMaxAmount,
+    /// More than is left of what may be moved in 24 hours.
+    LimitDaily,
+    /// More than is left of what may be moved in 30 days.
+    LimitMonthly,
+    /// A limit is counted in the root asset, and nobody said what the asset is worth.
+    RateUnknown,
+    /// Nothing of the asset leaves users' accounts for now.
+    OutgoingStopped,
+    /// A second operator looked at it and said no.
+    ApprovalRejected,
+    /// Nobody approved it in time.
+    ApprovalExpired,
+    /// Nobody confirmed it in time.
+    TransferExpired,
+    /// The reversals of a transfer would come to more than the transfer.
+    ReversalExceeds,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::BalanceInsufficient,
         Self::BalanceOverflow,
         Self::AccountFrozen,
@@ -39,6 +59,16 @@ impl Reason {
         Self::RecipientUnavailable,
         Self::RecipientIsSender,
         Self::PayoutRefused,
+        Self::LimitMinAmount,
+        Self::LimitMaxAmount,
+        Self::LimitDaily,
+        Self::LimitMonthly,
+        Self::RateUnknown,
+        Self::OutgoingStopped,
+        Self::ApprovalRejected,
+        Self::ApprovalExpired,
+        Self::TransferExpired,
+        Self::ReversalExceeds,
     ];
 
     /// The stable code that programs read.
@@ -53,6 +83,16 @@ impl Reason {
             Self::RecipientUnavailable => "recipient.unavailable",
             Self::RecipientIsSender => "recipient.is_sender",
             Self::PayoutRefused => "payout.refused",
+            Self::LimitMinAmount => "limit.min_amount",
+            Self::LimitMaxAmount => "limit.max_amount",
+            Self::LimitDaily => "limit.daily",
+            Self::LimitMonthly => "limit.monthly",
+            Self::RateUnknown => "rate.unknown",
+            Self::OutgoingStopped => "asset.outgoing_stopped",
+            Self::ApprovalRejected => "approval.rejected",
+            Self::ApprovalExpired => "approval.expired",
+            Self::TransferExpired => "transfer.expired",
+            Self::ReversalExceeds => "reversal.exceeds_original",
         }
     }
 
@@ -68,6 +108,18 @@ impl Reason {
             Self::RecipientUnavailable => "The recipient cannot receive this transfer.",
             Self::RecipientIsSender => "The recipient is the sender.",
             Self::PayoutRefused => "The payout was refused.",
+            Self::LimitMinAmount => "The amount is below the minimum.",
+            Self::LimitMaxAmount => "The amount is above the maximum.",
+            Self::LimitDaily => "The limit for 24 hours leaves less than the amount.",
+            Self::LimitMonthly => "The limit for 30 days leaves less than the amount.",
+            Self::RateUnknown => {
+                "The asset has no rate to the root asset, in which a limit is counted."
+            }
+            Self::OutgoingStopped => "Outgoing transfers of the asset are stopped.",
+            Self::ApprovalRejected => "The second operator rejected the transfer.",
+            Self::ApprovalExpired => "No second operator approved the transfer in time.",
+            Self::TransferExpired => "Nobody confirmed the withdrawal in time.",
+            Self::ReversalExceeds => "More would be reversed than is left of the original.",
         }
     }
 

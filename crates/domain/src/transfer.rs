@@ -7,17 +7,19 @@ mod decide;
 mod kind;
 mod open;
 mod postings;
+mod reverse;
 
 use bigdecimal::{BigDecimal, RoundingMode};
 
-pub use decide::Command;
 pub(crate) use decide::Next;
-pub use kind::{Kind, Status};
-pub use open::NewTransfer;
+pub use decide::{Command, PayoutRoute};
+pub use kind::{Kind, Stage, Status};
+pub use open::{NewTransfer, Terms};
+pub use reverse::ReversalTerms;
 
 use crate::{
-    AccountKey, ActorId, Amount, AssetId, CodeSalt, DepositState, InternalState, Reason, Recipient,
-    Scale, Timestamp, TransferId, UserId, Version, WithdrawalState,
+    AccountKey, ActorId, Amount, AssetId, CodeSalt, Confirmation, DepositState, InternalState,
+    Reason, Recipient, Scale, Timestamp, TransferId, UserId, Version, WithdrawalState,
 };
 
 /// What one asset was worth in the root asset when a transfer was created.
@@ -29,6 +31,10 @@ pub struct RootRate {
     pub scale: Scale,
     /// Root asset per one of the transfer's asset.
     pub rate: BigDecimal,
+    /// Who or what said so; none for what is true by definition.
+    pub source: Option<String>,
+    /// When that was said.
+    pub rated_at: Option<Timestamp>,
 }
 
 impl RootRate {
@@ -73,8 +79,38 @@ pub struct TransferParts {
     pub updated_at: Timestamp,
     /// The rate to the root asset at creation; none when none was known.
     pub root_rate: Option<RootRate>,
+    /// When it fails unless somebody confirms or approves it; never, when there is none.
+    pub expires_at: Option<Timestamp>,
+    /// Who confirmed it, whatever became of it then.
+    pub confirmed: Option<Confirmation>,
+    /// What a second operator said to it.
+    pub review: Option<Review>,
+    /// Which transfer it reverses, and how.
+    pub reversal: Option<Reversal>,
+    /// How much of it was reversed.
+    pub reversed: Amount,
     /// What is particular to its kind, with its state.
     pub body: Body,
+}
+
+/// A second operator's word on a transfer. Its state tells whether it was a yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// Who; never whoever made or confirmed it.
+    pub by: ActorId,
+    /// The digest of what that operator was shown.
+    pub digest: [u8; 32],
+}
+
+/// How a transfer takes another one back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// The other transfer.
+    pub of: TransferId,
+    /// How much of that transfer's amount it takes back.
+    pub covers: Amount,
+    /// How much of that transfer's fee it gives back.
+    pub fee_returned: Amount,
 }
 
 /// What is particular to a kind of transfer.
@@ -200,6 +236,31 @@ impl Transfer {
         }
     }
 
+    /// What it waits for beyond what its status tells.
+    pub const fn stage(&self) -> Option<Stage> {
+        match &self.0.body {
+            Body::Deposit {
+                state: DepositState::AwaitingApproval,
+                ..
+            }
+            | Body::Withdrawal {
+                state: WithdrawalState::AwaitingApproval,
+                ..
+            } => Some(Stage::Approval),
+            Body::Withdrawal {
+                state: WithdrawalState::PayingOut,
+                ..
+            } => Some(Stage::Payout),
+            Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. } => None,
+        }
+    }
+
+    /// Whether an operator had a hand in it already, and so cannot be the second one.
+    pub fn was_made_by(&self, operator: &ActorId) -> bool {
+        let confirmed = self.0.confirmed.as_ref().map(|confirmed| &confirmed.by);
+        self.0.created_by == *operator || confirmed == Some(operator)
+    }
+
     /// The accounts of the users whose business it is. A pending internal transfer is the sender's
     /// alone: nothing about its recipient is looked at before the money would move, so that the
     /// work of accepting it does not tell whether there is one.
@@ -252,10 +313,16 @@ impl Transfer {
                     state: InternalState::Pending,
                 },
             };
+            // The fee and when it expires are decided with the rules in force, and the rest later.
             TransferParts {
                 version: Version::FIRST,
+                fee: Amount::ZERO,
                 created_at: Timestamp::EPOCH,
                 updated_at: Timestamp::EPOCH,
+                expires_at: None,
+                confirmed: None,
+                review: None,
+                reversed: Amount::ZERO,
                 body,
                 ..parts
             }
@@ -269,6 +336,18 @@ impl Transfer {
         self.0.updated_at = at;
         if created {
             self.0.created_at = at;
+        }
+        self
+    }
+
+    /// The same version, waiting for a second operator instead.
+    #[must_use]
+    pub(crate) fn awaiting_approval(mut self, expires_at: Option<Timestamp>) -> Self {
+        self.0.expires_at = expires_at;
+        match &mut self.0.body {
+            Body::Deposit { state, .. } => *state = DepositState::AwaitingApproval,
+            Body::Withdrawal { state, .. } => *state = WithdrawalState::AwaitingApproval,
+            Body::Internal { .. } => {}
         }
         self
     }

@@ -1,9 +1,11 @@
 //! Deciding a bulk: several new transfers with one key.
 
-use super::{Applied, Books, StoredClaim, apply, judge, record_refusal};
+use std::{borrow::Cow, sync::Arc};
+
+use super::{Applied, Books, StoredClaim, apply, count_use, judge, record_refusal};
 use crate::{
     AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, ItemRefusal, ItemResult, Premise,
-    Reason, Timestamp, TransferId,
+    Reason, Timestamp, TransferId, Usage, UsageKey,
 };
 
 /// What becomes of a bulk. The vectors have an element for every change, in order.
@@ -45,6 +47,8 @@ pub enum BulkVerdict {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
+    /// Nothing moves right now, by an operator's word; nothing is written, and the key stays free.
+    ReadOnly,
 }
 
 impl BulkVerdict {
@@ -60,7 +64,8 @@ impl BulkVerdict {
             | Self::Applied(_)
             | Self::Landed
             | Self::Replayed { .. }
-            | Self::KeyReused { .. } => 0,
+            | Self::KeyReused { .. }
+            | Self::ReadOnly => 0,
         }
     }
 }
@@ -80,6 +85,9 @@ pub fn settle_bulk(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdic
     if bulk.changes.iter().any(exists) {
         return BulkVerdict::Landed;
     }
+    if books.rules.stops.read_only {
+        return BulkVerdict::ReadOnly;
+    }
     let verdict = match bulk.mode {
         BulkMode::Independent => each(books, bulk, now),
         BulkMode::Atomic => all_or_none(books, &bulk.changes, now),
@@ -88,47 +96,59 @@ pub fn settle_bulk(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdic
     verdict
 }
 
+/// The changes at their prices; one whose fee no account can hold is judged as it is.
+fn priced<'a>(books: &Books, changes: &'a [Change]) -> Vec<(Cow<'a, Change>, Result<(), Reason>)> {
+    let rules = Arc::clone(&books.rules);
+    let price = |change: &'a Change| match change.priced(&rules) {
+        Ok(priced) => (priced, Ok(())),
+        Err(reason) => (Cow::Borrowed(change), Err(reason)),
+    };
+    changes.iter().map(price).collect()
+}
+
 fn each(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdict {
-    let before = bulk.unable_max.map(|_| balances(books, &bulk.changes));
+    let before = bulk.unable_max.map(|_| Before::of(books, &bulk.changes));
     let (mut unable, mut unseen) = (0_usize, vec![]);
     let mut applied = Vec::with_capacity(bulk.changes.len());
-    for (place, change) in bulk.changes.iter().enumerate() {
-        applied.push(match judge(books, change) {
-            Ok(()) => apply(books, change, now),
+    for (place, (change, priced)) in priced(books, &bulk.changes).into_iter().enumerate() {
+        let judged = priced.and_then(|()| judge(books, &change, now).map_err(|no| no.reason));
+        applied.push(match judged {
+            Ok(()) => apply(books, &change, now),
             Err(reason) => {
                 if reason == Reason::RecipientUnavailable {
                     unable = unable.saturating_add(1);
-                    unseen.extend(is_unseen(books, change).then_some(place));
+                    unseen.extend(is_unseen(books, &change).then_some(place));
                 }
-                record_refusal(books, change, reason, now)
+                record_refusal(books, &change, reason, now)
             }
         });
     }
     let Some(before) = before.filter(|_| bulk.unable_max.is_some_and(|max| unable > max)) else {
         return BulkVerdict::Applied(applied);
     };
-    undo(books, before, &bulk.changes);
+    before.restore(books, &bulk.changes);
     BulkVerdict::TooManyUnable { unable, unseen }
 }
 
 fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVerdict {
-    let before = balances(books, changes);
+    let before = Before::of(books, changes);
     let mut applied = Vec::with_capacity(changes.len());
     let mut reasons = Vec::with_capacity(changes.len());
     let (mut unable, mut unseen) = (vec![], vec![]);
-    for (place, change) in changes.iter().enumerate() {
-        reasons.push(match judge(books, change) {
+    for (place, (change, priced)) in priced(books, changes).into_iter().enumerate() {
+        let judged = priced.and_then(|()| judge(books, &change, now).map_err(|no| no.reason));
+        reasons.push(match judged {
             Ok(()) => {
-                applied.push(apply(books, change, now));
+                applied.push(apply(books, &change, now));
                 None
             }
             Err(Reason::RecipientUnavailable) => {
-                if is_unseen(books, change) {
+                if is_unseen(books, &change) {
                     unseen.push(place);
                 } else {
                     unable.push(place);
                 }
-                spend(books, change);
+                spend(books, &change, now);
                 None
             }
             Err(reason) => Some(reason),
@@ -137,7 +157,7 @@ fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVer
     if unable.is_empty() && unseen.is_empty() && reasons.iter().all(Option::is_none) {
         return BulkVerdict::Applied(applied);
     }
-    undo(books, before, changes);
+    before.restore(books, changes);
     BulkVerdict::Refused {
         reasons,
         unable,
@@ -152,16 +172,8 @@ fn is_unseen(books: &Books, change: &Change) -> bool {
     account.is_some_and(|account| !books.accounts.contains_key(&account))
 }
 
-/// Makes the books as they were before any of these new transfers.
-fn undo(books: &mut Books, before: Vec<(AccountKey, Balance)>, changes: &[Change]) {
-    books.accounts.extend(before);
-    for change in changes {
-        books.versions.remove(&change.next.id());
-    }
-}
-
 /// Takes what a change needs from its sender, as if its recipient could be paid.
-fn spend(books: &mut Books, change: &Change) {
+fn spend(books: &mut Books, change: &Change, now: Timestamp) {
     for premise in &change.premises {
         if let Premise::Funds { account, needed } = premise
             && let Some(balance) = books.accounts.get_mut(account)
@@ -169,15 +181,43 @@ fn spend(books: &mut Books, change: &Change) {
             balance.available = balance.available.saturating_sub(needed.units());
         }
     }
+    count_use(books, change, now);
 }
 
-/// Every account that the changes touch or name, as it is now.
-fn balances(books: &Books, changes: &[Change]) -> Vec<(AccountKey, Balance)> {
-    changes
-        .iter()
-        .flat_map(Change::accounts)
-        .filter_map(|account| Some((account, *books.accounts.get(&account)?)))
-        .collect()
+/// Everything that new transfers may change, as it was before them.
+struct Before {
+    balances: Vec<(AccountKey, Balance)>,
+    usage: Vec<(UsageKey, Usage)>,
+}
+
+impl Before {
+    fn of(books: &Books, changes: &[Change]) -> Self {
+        // A fee may be due whatever the changes say before they are priced.
+        let fees = changes
+            .iter()
+            .map(|change| AccountKey::fees(change.next.parts().asset));
+        let accounts = changes.iter().flat_map(Change::accounts).chain(fees);
+        let keys = changes
+            .iter()
+            .flat_map(|change| change.usage_keys(&books.rules));
+        Self {
+            balances: accounts
+                .filter_map(|account| Some((account, *books.accounts.get(&account)?)))
+                .collect(),
+            usage: keys
+                .filter_map(|key| Some((key, books.usage.get(&key)?.clone())))
+                .collect(),
+        }
+    }
+
+    /// Makes the books as they were.
+    fn restore(self, books: &mut Books, changes: &[Change]) {
+        books.accounts.extend(self.balances);
+        books.usage.extend(self.usage);
+        for change in changes {
+            books.versions.remove(&change.next.id());
+        }
+    }
 }
 
 /// What an earlier request with the same key means for this one.
@@ -218,7 +258,10 @@ fn remember_key(books: &mut Books, bulk: &Bulk, verdict: &BulkVerdict) {
     else {
         return;
     };
-    if matches!(verdict, BulkVerdict::TooManyUnable { .. }) {
+    if matches!(
+        verdict,
+        BulkVerdict::TooManyUnable { .. } | BulkVerdict::ReadOnly
+    ) {
         return;
     }
     let results = match verdict {
@@ -230,7 +273,8 @@ fn remember_key(books: &mut Books, bulk: &Bulk, verdict: &BulkVerdict) {
         | BulkVerdict::Landed
         | BulkVerdict::TooManyUnable { .. }
         | BulkVerdict::Replayed { .. }
-        | BulkVerdict::KeyReused { .. } => results.clone(),
+        | BulkVerdict::KeyReused { .. }
+        | BulkVerdict::ReadOnly => results.clone(),
     };
     let stored = StoredClaim {
         fingerprint: claim.fingerprint,

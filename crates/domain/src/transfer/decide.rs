@@ -1,10 +1,20 @@
 //! How a transfer changes.
 
 use crate::{
-    AccountKey, ActorId, Amount, Body, CallbackDraft, Change, Decision, Expected,
-    IllegalTransition, Kind, OnRefusal, Operation, Posting, Premise, Reason, Status, Subscriber,
-    Timestamp, Transfer,
+    AccountKey, ActorId, Amount, ApprovalTerms, Body, CallbackDraft, Change, Confirmation,
+    Decision, Expected, IllegalTransition, Kind, OnRefusal, Operation, Posting, Premise, Reason,
+    Review, Stage, Status, Subscriber, Timestamp, Transfer,
 };
+
+/// What pays a confirmed withdrawal out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayoutRoute {
+    /// Whoever confirms has seen to it.
+    #[default]
+    Manual,
+    /// A gateway, which says later what came of it.
+    Gateway,
+}
 
 /// What somebody wants to happen to a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +27,29 @@ pub enum Command {
         by: ActorId,
         /// Where the result of this operation goes, beside the transfer's own URL.
         callback_url: Option<String>,
+        /// What pays it out.
+        route: PayoutRoute,
+        /// When it fails, should it need a second operator and none approve.
+        approval_expires_at: Option<Timestamp>,
     },
+    /// Let a transfer through that waits for a second operator.
+    Approve {
+        /// Who says so; never whoever made or confirmed it.
+        by: ActorId,
+        /// The digest of what that operator was shown.
+        digest: [u8; 32],
+        /// What pays it out, if it is a withdrawal.
+        route: PayoutRoute,
+    },
+    /// End a transfer that waits for a second operator.
+    Reject {
+        /// Who says so; never whoever made or confirmed it.
+        by: ActorId,
+        /// The digest of what that operator was shown.
+        digest: [u8; 32],
+    },
+    /// Make a withdrawal final that was paid out.
+    PaidOut,
     /// Give a withdrawal's hold back.
     Cancel {
         /// Who says so.
@@ -25,6 +57,8 @@ pub enum Command {
         /// Where the result of this operation goes, beside the transfer's own URL.
         callback_url: Option<String>,
     },
+    /// End what nobody confirmed or approved in time.
+    Expire,
     /// End it without success.
     Fail {
         /// Why.
@@ -37,7 +71,11 @@ impl Command {
         match self {
             Self::Settle => "settled",
             Self::Confirm { .. } => "confirmed",
+            Self::Approve { .. } => "approved",
+            Self::Reject { .. } => "rejected",
+            Self::PaidOut => "paid out",
             Self::Cancel { .. } => "canceled",
+            Self::Expire => "expired",
             Self::Fail { .. } => "failed",
         }
     }
@@ -46,18 +84,61 @@ impl Command {
         match self {
             Self::Settle => Operation::Settle,
             Self::Confirm { .. } => Operation::Confirm,
+            Self::Approve { .. } | Self::Reject { .. } => Operation::Review,
+            Self::PaidOut => Operation::Payout,
             Self::Cancel { .. } => Operation::Cancel,
-            Self::Fail { .. } => Operation::Fail,
+            Self::Expire | Self::Fail { .. } => Operation::Fail,
+        }
+    }
+
+    /// Who confirms, and where the result of that goes.
+    fn confirmation(&self) -> Option<Confirmation> {
+        match self {
+            Self::Confirm {
+                by, callback_url, ..
+            } => Some(Confirmation {
+                by: by.clone(),
+                callback_url: callback_url.clone(),
+            }),
+            Self::Settle
+            | Self::Approve { .. }
+            | Self::Reject { .. }
+            | Self::PaidOut
+            | Self::Cancel { .. }
+            | Self::Expire
+            | Self::Fail { .. } => None,
+        }
+    }
+
+    /// The second operator who says so, and on what.
+    fn review(&self) -> Option<Review> {
+        match self {
+            Self::Approve { by, digest, .. } | Self::Reject { by, digest } => Some(Review {
+                by: by.clone(),
+                digest: *digest,
+            }),
+            Self::Settle
+            | Self::Confirm { .. }
+            | Self::PaidOut
+            | Self::Cancel { .. }
+            | Self::Expire
+            | Self::Fail { .. } => None,
         }
     }
 
     /// The operation's own URL, and who gave it.
     fn callback(&self) -> Option<(&String, &ActorId)> {
         match self {
-            Self::Confirm { callback_url, by } | Self::Cancel { callback_url, by } => {
-                callback_url.as_ref().map(|url| (url, by))
+            Self::Confirm {
+                callback_url, by, ..
             }
-            Self::Settle | Self::Fail { .. } => None,
+            | Self::Cancel { callback_url, by } => callback_url.as_ref().map(|url| (url, by)),
+            Self::Settle
+            | Self::Approve { .. }
+            | Self::Reject { .. }
+            | Self::PaidOut
+            | Self::Expire
+            | Self::Fail { .. } => None,
         }
     }
 }
@@ -83,14 +164,15 @@ impl Transfer {
     /// The only place where a transfer changes state. Pure: no clock, no I/O.
     ///
     /// # Errors
-    /// [`IllegalTransition`] when the state forbids the command.
+    /// [`IllegalTransition`] when the state forbids the command, or when whoever approves or rejects
+    /// had a hand in the transfer before.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Decision, IllegalTransition> {
         let next = match &self.0.body {
             Body::Deposit { user, state } => state
                 .next(command)
                 .map(|state| Body::Deposit { user: *user, state }),
             Body::Withdrawal { user, state } => state
-                .next(command)
+                .next(command, self.0.confirmed.as_ref())
                 .map(|state| Body::Withdrawal { user: *user, state }),
             Body::Internal {
                 sender,
@@ -106,14 +188,19 @@ impl Transfer {
                 state,
             }),
         };
+        let is_second = command
+            .review()
+            .is_none_or(|review| !self.was_made_by(&review.by));
         match next {
             Next::Same => Ok(Decision::AlreadyApplied),
-            Next::Illegal => Err(IllegalTransition {
+            Next::To(body) if is_second => {
+                Ok(Decision::Apply(Box::new(self.changed(body, command, now))))
+            }
+            Next::To(_) | Next::Illegal => Err(IllegalTransition {
                 id: self.0.id,
                 status: self.status(),
                 command: command.participle(),
             }),
-            Next::To(body) => Ok(Decision::Apply(Box::new(self.changed(body, command, now)))),
         }
     }
 
@@ -143,6 +230,9 @@ impl Transfer {
             postings: vec![],
             callbacks,
             on_refusal: OnRefusal::Keep,
+            pays_fee: false,
+            approval: None,
+            linked: None,
         }
     }
 
@@ -150,10 +240,47 @@ impl Transfer {
         let mut parts = self.0.clone();
         parts.version = parts.version.next();
         parts.updated_at = now;
+        parts.expires_at = None;
+        parts.confirmed = command.confirmation().or(parts.confirmed);
+        parts.review = command.review().or(parts.review);
         parts.body = body;
         let next = Self(parts);
-        let (premises, postings, on_refusal) = self.consequences(next.status());
-        let callbacks = next.callbacks(command.operation(), command.callback());
+        let (premises, postings, on_refusal) = if next.status() == self.status() {
+            // On its way to be paid out: nothing moves yet, but it may not go further than this.
+            (self.release_premises(), vec![], OnRefusal::Keep)
+        } else if *command == Command::PaidOut {
+            // It left already, whatever has become of its owner since.
+            (vec![], self.payout_postings(), OnRefusal::Keep)
+        } else {
+            self.consequences(next.status())
+        };
+        let callbacks = if next.status() == self.status() {
+            vec![]
+        } else {
+            // Whoever confirmed earlier has not heard yet what came of it.
+            let earlier = self.0.confirmed.as_ref().and_then(Confirmation::told);
+            let others = command.callback().into_iter().chain(earlier);
+            let operation = match self.stage() {
+                Some(Stage::Payout) => Operation::Payout,
+                Some(Stage::Approval) | None => command.operation(),
+            };
+            next.callbacks(operation, others)
+        };
+        let approval = match command {
+            Command::Confirm {
+                approval_expires_at,
+                ..
+            } => Some(ApprovalTerms {
+                expires_at: *approval_expires_at,
+            }),
+            Command::Settle
+            | Command::Approve { .. }
+            | Command::Reject { .. }
+            | Command::PaidOut
+            | Command::Cancel { .. }
+            | Command::Expire
+            | Command::Fail { .. } => None,
+        };
         Change {
             expected: Expected::At(self.0.version),
             next,
@@ -161,11 +288,23 @@ impl Transfer {
             postings,
             callbacks,
             on_refusal,
+            pays_fee: false,
+            approval,
+            linked: None,
         }
     }
 
+    /// What must hold when a withdrawal leaves for good.
+    fn release_premises(&self) -> Vec<Premise> {
+        let asset = self.0.asset;
+        vec![
+            Premise::OwnerActive(AccountKey::user(self.owner(), asset)),
+            Premise::OutgoingOpen(asset),
+        ]
+    }
+
     /// What must hold, what moves, and what a refusal leaves behind, on the way to `status`.
-    fn consequences(&self, status: Status) -> (Vec<Premise>, Vec<Posting>, OnRefusal) {
+    pub(super) fn consequences(&self, status: Status) -> (Vec<Premise>, Vec<Posting>, OnRefusal) {
         let account = AccountKey::user(self.owner(), self.0.asset);
         let credited = self
             .0
@@ -186,7 +325,7 @@ impl Transfer {
                 OnRefusal::Record,
             ),
             Status::Completed => (
-                vec![Premise::OwnerActive(account)],
+                self.release_premises(),
                 self.payout_postings(),
                 OnRefusal::Keep,
             ),
@@ -197,6 +336,8 @@ impl Transfer {
                         asset: self.0.asset,
                         kind: Kind::Internal,
                     },
+                    Premise::OutgoingOpen(self.0.asset),
+                    Premise::WithinLimits,
                     Premise::Funds { account, needed },
                     Premise::RecipientAble {
                         account: self.recipient_account(),
@@ -226,26 +367,31 @@ impl Transfer {
         }
     }
 
-    /// The transfer's own URL, and the operation's when it is another one.
-    pub(super) fn callbacks(
-        &self,
+    /// The transfer's own URL, and those of operations when they are others.
+    pub(super) fn callbacks<'a>(
+        &'a self,
         operation: Operation,
-        other: Option<(&String, &ActorId)>,
+        others: impl Iterator<Item = (&'a String, &'a ActorId)>,
     ) -> Vec<CallbackDraft> {
         let own = self.0.callback_url.as_ref();
-        let second = other.filter(|(url, _)| Some(*url) != own);
         let error = self.reason().map(|reason| reason.message().to_owned());
-        own.map(|url| (url, &self.0.created_by))
+        let mut drafts: Vec<CallbackDraft> = vec![];
+        for (url, by) in own
+            .map(|url| (url, &self.0.created_by))
             .into_iter()
-            .chain(second)
-            .map(|(url, by)| CallbackDraft {
-                operation,
-                url: url.clone(),
-                subscriber: self.subscriber_of(url, by),
-                status: self.status(),
-                error: error.clone(),
-            })
-            .collect()
+            .chain(others)
+        {
+            if drafts.iter().all(|draft| draft.url != *url) {
+                drafts.push(CallbackDraft {
+                    operation,
+                    url: url.clone(),
+                    subscriber: self.subscriber_of(url, by),
+                    status: self.status(),
+                    error: error.clone(),
+                });
+            }
+        }
+        drafts
     }
 
     /// Who gave the transfer's own URL.

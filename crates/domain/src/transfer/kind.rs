@@ -106,3 +106,31 @@ impl Status {
         }
     }
 }
+
+/// What an open deposit or withdrawal waits for beyond what its status tells: the documented APIs
+/// know no more statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// A second operator.
+    Approval,
+    /// Whoever pays it out.
+    Payout,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 2] = [Self::Approval, Self::Payout];
+
+    /// The name in the database and in the admin API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Payout => "payout",
+        }
+    }
+
+    /// The stage with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == name)
+    }
+}

@@ -1,6 +1,6 @@
 //! What each step of a transfer moves. Each list sums to zero.
 
-use crate::{AccountKey, Posting, Transfer};
+use crate::{AccountKey, Amount, Body, Posting, Transfer};
 
 impl Transfer {
     fn lines(lines: &[(AccountKey, i128, i128)]) -> Vec<Posting> {
@@ -84,5 +84,32 @@ impl Transfer {
             (recipient, amount, 0),
             (AccountKey::fees(asset), fee, 0),
         ])
+    }
+
+    /// Money that goes back where it came from, with some of the fee when that is returned too.
+    pub(super) fn reversal_postings(&self, fee_returned: Amount) -> Vec<Posting> {
+        let (amount, returned) = (self.0.amount.units(), fee_returned.units());
+        let asset = self.0.asset;
+        let own = AccountKey::user(self.owner(), asset);
+        let (world, fees) = (AccountKey::world(asset), AccountKey::fees(asset));
+        let with_fee = amount.saturating_add(returned);
+        match (&self.0.body, self.recipient_account()) {
+            (Body::Withdrawal { .. }, _) => Self::lines(&[
+                (own, returned.saturating_sub(amount), 0),
+                (world, amount, 0),
+                (fees, returned.saturating_neg(), 0),
+            ]),
+            (Body::Deposit { .. }, _) => Self::lines(&[
+                (world, amount.saturating_neg(), 0),
+                (own, with_fee, 0),
+                (fees, returned.saturating_neg(), 0),
+            ]),
+            (Body::Internal { .. }, Some(recipient)) => Self::lines(&[
+                (own, amount.saturating_neg(), 0),
+                (recipient, with_fee, 0),
+                (fees, returned.saturating_neg(), 0),
+            ]),
+            (Body::Internal { .. }, None) => vec![],
+        }
     }
 }

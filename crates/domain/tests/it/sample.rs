@@ -2,8 +2,8 @@
 
 use bursar_domain::{
     AccountKey, ActorId, Amount, Asset, AssetId, Balance, Change, CodeSalt, Command, Commit,
-    Decision, NewTransfer, Posting, Recipient, Scale, Timestamp, Transfer, TransferId, UserId,
-    UserStatus,
+    Decision, NewTransfer, PayoutRoute, Posting, Recipient, Scale, Terms, Timestamp, Transfer,
+    TransferId, UserId, UserStatus,
     ledger::{self, Applied, Books, Verdict},
 };
 use uuid::Uuid;
@@ -68,6 +68,7 @@ pub(crate) fn new(number: i64, units: i128, fee: i128) -> NewTransfer {
         created_by: ActorId::new("operator"),
         now: NOW,
         root_rate: None,
+        terms: Terms::default(),
     }
 }
 
@@ -97,6 +98,8 @@ pub(crate) fn confirm(url: Option<&str>) -> Command {
     Command::Confirm {
         by: ActorId::new("confirmer"),
         callback_url: url.map(str::to_owned),
+        route: PayoutRoute::Manual,
+        approval_expires_at: None,
     }
 }
 

@@ -87,7 +87,10 @@ fn a_deposit_demands_an_active_owner_an_open_asset_and_room_for_the_credit() {
         asset: btc(),
         kind: Kind::Deposit,
     };
-    assert_eq!(change.premises, [active, allowed, room]);
+    assert_eq!(
+        change.premises,
+        [active, allowed, Premise::WithinLimits, room]
+    );
     assert_eq!(
         (change.expected, change.on_refusal),
         (Expected::Absent, OnRefusal::Keep)
@@ -96,7 +99,10 @@ fn a_deposit_demands_an_active_owner_an_open_asset_and_room_for_the_credit() {
     assert_eq!(settled.premises, [active, room]);
     assert_eq!(settled.on_refusal, OnRefusal::Record);
     let at_once = change.settled_at_once();
-    assert_eq!(at_once.premises, [active, allowed, room, active, room]);
+    assert_eq!(
+        at_once.premises,
+        [active, allowed, Premise::WithinLimits, room, active, room]
+    );
     assert_eq!(at_once.on_refusal, OnRefusal::Keep);
 }
 
@@ -112,13 +118,17 @@ fn a_withdrawal_demands_funds_for_amount_and_fee_and_a_payout_an_active_owner() 
         account: account(ALICE),
         needed: amount(103),
     };
-    assert_eq!(change.premises, [active, allowed, funds]);
+    let open = Premise::OutgoingOpen(btc());
+    assert_eq!(
+        change.premises,
+        [active, allowed, open, Premise::WithinLimits, funds]
+    );
     assert_eq!(
         (change.expected, change.on_refusal),
         (Expected::Absent, OnRefusal::Keep)
     );
     let confirmed = step(&change.next, &confirm(None));
-    assert_eq!(confirmed.premises, [active]);
+    assert_eq!(confirmed.premises, [active, open]);
     assert_eq!(confirmed.on_refusal, OnRefusal::Keep);
     let canceled = step(&change.next, &cancel(None));
     assert_eq!(canceled.premises, [], "a hold can always be given back");
@@ -139,6 +149,8 @@ fn a_payment_demands_nothing_until_it_settles_and_then_the_sender_comes_first() 
             asset: btc(),
             kind: Kind::Internal,
         },
+        Premise::OutgoingOpen(btc()),
+        Premise::WithinLimits,
         Premise::Funds {
             account: account(ALICE),
             needed: amount(103),
@@ -205,10 +217,11 @@ fn a_request_is_known_again_whatever_became_of_its_transfer() {
     let opened = Transfer::withdrawal(new(1, 10, 1), ALICE).unwrap().next;
     let paid = step(&opened, &confirm(None));
     assert!(opened.is_same_request(&paid.next));
+    let priced = Transfer::withdrawal(new(1, 10, 2), ALICE).unwrap().next;
+    assert!(opened.is_same_request(&priced), "the rules set the fee");
     for other in [
         Transfer::withdrawal(new(2, 10, 1), ALICE),
         Transfer::withdrawal(new(1, 11, 1), ALICE),
-        Transfer::withdrawal(new(1, 10, 2), ALICE),
         Transfer::withdrawal(new(1, 10, 1), BOB),
         Transfer::deposit(new(1, 10, 1), ALICE),
     ] {

@@ -1,0 +1,139 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+const HOUR: i64 = 3_600 * 1_000_000;
+
+fn amount(units: i128) -> Amount {
+    Amount::try_from_units(units).unwrap()
+}
+
+fn at(micros: i64) -> Timestamp {
+    NOW.plus_micros(micros)
+}
+
+fn daily(most: i128) -> Limits {
+    Limits {
+        daily: Some(amount(most)),
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn each_limit_says_which_it_is_what_is_left_and_when_there_is_room() {
+    let limits = Limits {
+        min_amount: Some(amount(10)),
+        max_amount: Some(amount(60)),
+        daily: Some(amount(100)),
+        monthly: Some(amount(150)),
+        approval_above: None,
+    };
+    let mut used = Usage::default();
+    used.reserve(at(-3 * DAY), amount(60));
+    used.reserve(at(-20 * HOUR), amount(50));
+    let mut newer = used.clone();
+    newer.reserve(at(-HOUR), amount(30));
+    for (used, units, expected) in [
+        (&used, 10, None),
+        (&used, 40, None),
+        (&used, 9, Some((Limit::MinAmount, 10, None))),
+        (&used, 61, Some((Limit::MaxAmount, 60, None))),
+        (&used, 51, Some((Limit::Daily, 50, Some(at(4 * HOUR))))),
+        (&used, 41, Some((Limit::Monthly, 40, Some(at(27 * DAY))))),
+        (&newer, 21, Some((Limit::Daily, 20, Some(at(4 * HOUR))))),
+        (&newer, 11, Some((Limit::Monthly, 10, Some(at(27 * DAY))))),
+        (&newer, 10, None),
+    ] {
+        let expected = expected.map(|(limit, left, returns_at)| OverLimit {
+            limit,
+            left: amount(left),
+            returns_at,
+        });
+        let admitted = limits.admit(amount(units), used, NOW);
+        assert_eq!(admitted.err(), expected, "{units}");
+    }
+    let headroom = limits.headroom(&newer, NOW);
+    assert_eq!(headroom.daily, Some(amount(20)));
+    assert_eq!(headroom.monthly, Some(amount(10)));
+}
+
+#[test]
+fn what_is_more_than_the_whole_limit_never_fits() {
+    let over = daily(100).admit(amount(101), &Usage::default(), NOW);
+    assert_eq!(over.unwrap_err().returns_at, None);
+}
+
+#[test]
+fn room_returns_exactly_when_it_is_said_to() {
+    let mut used = Usage::default();
+    used.reserve(NOW, amount(70));
+    let over = daily(100).admit(amount(31), &used, NOW).unwrap_err();
+    let returns_at = over.returns_at.unwrap();
+    assert_eq!(returns_at, at(DAY));
+    let before = returns_at.plus_micros(-1);
+    assert!(daily(100).admit(amount(31), &used, before).is_err());
+    assert!(daily(100).admit(amount(31), &used, returns_at).is_ok());
+}
+
+#[test]
+fn what_is_given_back_counts_no_longer() {
+    let mut used = Usage::default();
+    used.reserve(NOW, amount(70));
+    used.reserve(at(HOUR), amount(20));
+    used.give_back(NOW, amount(70));
+    assert_eq!(used.used_since(at(-1)), amount(20));
+    // What has left the window meanwhile, or was never counted, takes nothing from others.
+    used.give_back(at(2 * HOUR), amount(20));
+    assert_eq!(used.used_since(at(-1)), amount(20));
+}
+
+#[test]
+fn a_users_row_stays_small() {
+    let mut used = Usage::default();
+    for minute in 0..60 * 24 * 31 {
+        used.reserve(at(minute * 60_000_000), amount(1));
+    }
+    let end = at(60 * 24 * 31 * 60_000_000);
+    assert!(used.uses().len() < 700, "{}", used.uses().len());
+    let month = used.used_since(end.plus_micros(-MONTH)).units();
+    assert!((43_199..=43_320).contains(&month), "{month}");
+}
+
+/// Uses and returns, by hours.
+fn history() -> impl Strategy<Value = Vec<(i64, i128, bool)>> {
+    let one = (1..6 * HOUR, 1..100_i128, proptest::bool::weighted(0.3));
+    proptest::collection::vec(one, 1..200)
+}
+
+proptest! {
+    /// Whatever is admitted, no window of 24 hours or 30 days ever holds more than the limit, and
+    /// what is refused would fit no more than the slack later.
+    #[test]
+    fn no_window_ever_holds_more_than_the_limit(history in history(), most in 50..400_i128) {
+        let limits = Limits { monthly: Some(amount(most * 9)), ..daily(most) };
+        let mut used = Usage::default();
+        let mut now = NOW;
+        let mut counted: Vec<(Timestamp, i128)> = vec![];
+        for (pause, units, returns) in history {
+            now = now.plus_micros(pause);
+            let exact = |window: i64, counted: &[(Timestamp, i128)]| -> i128 {
+                let since = now.plus_micros(-window);
+                counted.iter().filter(|(at, _)| *at > since).map(|(_, units)| units).sum()
+            };
+            if limits.admit(amount(units), &used, now).is_ok() {
+                used.reserve(now, amount(units));
+                counted.push((now, units));
+                prop_assert!(exact(DAY, &counted) <= most);
+                prop_assert!(exact(MONTH, &counted) <= most * 9);
+            } else {
+                let tight = exact(DAY + FINE, &counted) + units > most
+                    || exact(MONTH + COARSE, &counted) + units > most * 9;
+                prop_assert!(tight, "refused although there was room");
+            }
+            if returns && let Some((at, units)) = counted.pop() {
+                used.give_back(at, amount(units));
+            }
+        }
+    }
+}

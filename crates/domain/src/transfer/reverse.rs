@@ -1,0 +1,185 @@
+//! How a transfer is taken back.
+
+use bigdecimal::num_bigint::BigInt;
+
+use crate::{
+    AccountKey, ActorId, Amount, Body, CallbackDraft, Change, CodeSalt, DepositState, Expected,
+    InternalState, Kind, Linked, NewTransfer, OnRefusal, Operation, Premise, Reason, Recipient,
+    Reversal, Status, Transfer, WithdrawalState,
+};
+
+/// What is taken back of a transfer, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReversalTerms {
+    /// How much of the amount; none = all that is left of it.
+    pub covers: Option<Amount>,
+    /// Whether the same share of the fee goes back too.
+    pub returns_fee: bool,
+    /// The random part of the new transfer's public code, if it is an internal one.
+    pub salt: CodeSalt,
+}
+
+impl Transfer {
+    /// A new transfer that takes this one back, in full or in part: from whoever was paid to whoever
+    /// paid. A deposit is taken back by a withdrawal, a withdrawal by a deposit, an internal
+    /// transfer by one the other way; each is final at once, costs nothing, and is subject to no
+    /// limit. The two know of each other, and the reversals of a transfer never come to more than
+    /// its amount.
+    ///
+    /// Whoever was paid must have the money; that they are frozen or terminated is no obstacle,
+    /// for that is when transfers are taken back.
+    ///
+    /// Of `new`, the amount and the fee are set here.
+    ///
+    /// # Errors
+    /// [`Reason::ReversalExceeds`] when less is left of it, when it is no transfer that went through,
+    /// or when it is a reversal itself.
+    pub fn reversal(&self, new: NewTransfer, terms: ReversalTerms) -> Result<Change, Reason> {
+        let left = self.0.amount.checked_sub(self.0.reversed);
+        let left = left.map_err(|_| Reason::ReversalExceeds)?;
+        let covers = terms.covers.unwrap_or(left);
+        let went_through = matches!(self.status(), Status::Completed | Status::Success);
+        if !went_through || self.0.reversal.is_some() || covers.is_zero() || covers > left {
+            return Err(Reason::ReversalExceeds);
+        }
+        let before = self.0.reversed;
+        let after = before.checked_add(covers).unwrap_or(self.0.amount);
+        let share = self.fee_share(after).saturating_sub(self.fee_share(before));
+        let share = Amount::try_from_units(share).unwrap_or(Amount::ZERO);
+        let fee_returned = if terms.returns_fee {
+            share
+        } else {
+            Amount::ZERO
+        };
+        // Of a deposit the user never got the fee, so what is kept of it does not go back outside.
+        let moved = if self.kind() == Kind::Deposit && !terms.returns_fee {
+            covers.checked_sub(share).unwrap_or(Amount::ZERO)
+        } else {
+            covers
+        };
+        let new = NewTransfer {
+            amount: moved,
+            fee: Amount::ZERO,
+            callback_url: None,
+            ..new
+        };
+        if moved.is_zero() {
+            return Err(Reason::ReversalExceeds);
+        }
+        let body = self.reversed_body(&new.created_by, terms.salt)?;
+        let mut next = Self::created(new, body);
+        next.0.expires_at = None;
+        next.0.reversal = Some(Reversal {
+            of: self.0.id,
+            covers,
+            fee_returned,
+        });
+        let premises = next.reversal_premises(fee_returned);
+        let postings = next.reversal_postings(fee_returned);
+        let callbacks = self.told_of_reversal(&next);
+        Ok(Change {
+            expected: Expected::Absent,
+            premises,
+            postings,
+            callbacks,
+            on_refusal: OnRefusal::Keep,
+            pays_fee: false,
+            approval: None,
+            linked: Some(Box::new(self.with_reversed(after))),
+            next,
+        })
+    }
+
+    /// How much of the fee belongs to a part of the amount, in smallest units, rounded down: the
+    /// shares of all parts come to the fee.
+    fn fee_share(&self, part: Amount) -> i128 {
+        let product =
+            std::ops::Mul::mul(BigInt::from(self.0.fee.units()), BigInt::from(part.units()));
+        let share = bigdecimal::num_traits::CheckedDiv::checked_div(
+            &product,
+            &BigInt::from(self.0.amount.units()),
+        );
+        share
+            .and_then(|share| i128::try_from(share).ok())
+            .unwrap_or_default()
+    }
+
+    fn reversed_body(&self, by: &ActorId, salt: CodeSalt) -> Result<Body, Reason> {
+        Ok(match &self.0.body {
+            Body::Deposit { user, .. } => Body::Withdrawal {
+                user: *user,
+                state: WithdrawalState::Completed { by: by.clone() },
+            },
+            Body::Withdrawal { user, .. } => Body::Deposit {
+                user: *user,
+                state: DepositState::Completed,
+            },
+            Body::Internal {
+                sender, recipient, ..
+            } => Body::Internal {
+                sender: recipient.user().ok_or(Reason::ReversalExceeds)?,
+                recipient: Recipient::Id(*sender),
+                salt,
+                custom_id: None,
+                state: InternalState::Success,
+            },
+        })
+    }
+
+    fn reversal_premises(&self, fee_returned: Amount) -> Vec<Premise> {
+        let asset = self.0.asset;
+        let payer = AccountKey::user(self.owner(), asset);
+        let incoming = self
+            .0
+            .amount
+            .checked_add(fee_returned)
+            .unwrap_or(Amount::MAX);
+        let needed = self.0.amount;
+        match self.kind() {
+            Kind::Deposit => vec![Premise::Room {
+                account: payer,
+                incoming,
+            }],
+            Kind::Withdrawal => vec![Premise::OutgoingOpen(asset)],
+            Kind::Internal => {
+                let room = self
+                    .recipient_account()
+                    .map(|account| Premise::Room { account, incoming });
+                let mut premises = vec![
+                    Premise::OutgoingOpen(asset),
+                    Premise::Funds {
+                        account: payer,
+                        needed,
+                    },
+                ];
+                premises.extend(room);
+                premises
+            }
+        }
+    }
+
+    /// This transfer, of which so much is reversed.
+    fn with_reversed(&self, reversed: Amount) -> Linked {
+        let mut parts = self.0.clone();
+        parts.version = parts.version.next();
+        parts.reversed = reversed;
+        let next = Self(parts);
+        let callbacks = next.callbacks(Operation::Reverse, std::iter::empty());
+        Linked {
+            expected: self.0.version,
+            callbacks,
+            next,
+        }
+    }
+
+    /// What the URL of this transfer hears of the one that takes it back.
+    fn told_of_reversal(&self, reversal: &Self) -> Vec<CallbackDraft> {
+        let drafts = self.callbacks(Operation::Create, std::iter::empty());
+        let of_reversal = drafts.into_iter().map(|draft| CallbackDraft {
+            status: reversal.status(),
+            error: None,
+            ..draft
+        });
+        of_reversal.collect()
+    }
+}
