@@ -5,11 +5,17 @@ mod callback_secrets;
 mod callbacks;
 mod credentials;
 mod directory;
+mod reversals;
+mod reviews;
+mod rules;
 mod story;
 mod transfers;
 
 pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
+pub use reversals::ReversalRequest;
+pub use reviews::{ReviewRequest, approval_digest};
+pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};
 pub use story::TransferStory;
 pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 

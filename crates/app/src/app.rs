@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
+use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
-    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
-    Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, AssetRate, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory,
+    IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery,
+    TransferStore,
 };
 
 use crate::{
@@ -46,6 +47,8 @@ pub struct Ports {
     pub local_limiter: Arc<dyn RateLimiter>,
     /// Signatures that were used.
     pub replay_guard: Arc<dyn ReplayGuard>,
+    /// Fees, limits and stops.
+    pub rule_book: Arc<dyn RuleBook>,
 }
 
 /// What an operator of Bursar decides once.
@@ -57,6 +60,46 @@ pub struct Settings {
     pub callback_urls: CallbackUrlPolicy,
     /// How often things may happen.
     pub limits: Limits,
+    /// What becomes of transfers that wait, and who pays no fees.
+    pub transfers: TransferSettings,
+}
+
+/// What becomes of transfers that wait, and who pays no fees.
+#[derive(Clone, Debug, Default)]
+pub struct TransferSettings {
+    /// Users with any of these roles pay no fees.
+    pub fee_free_roles: Vec<String>,
+    /// How long a withdrawal waits for somebody to confirm it, in milliseconds; for ever, when there
+    /// is none.
+    pub withdrawal_lifetime_ms: Option<i64>,
+    /// How long a transfer waits for a second operator, in milliseconds; for ever, when there is
+    /// none.
+    pub approval_lifetime_ms: Option<i64>,
+    /// What pays confirmed withdrawals out.
+    pub payout: PayoutRoute,
+}
+
+impl TransferSettings {
+    /// What is decided about a transfer that is made now.
+    pub(crate) fn terms(&self, owner_roles: &[String], now: Timestamp) -> Terms {
+        let pays_fee = !owner_roles
+            .iter()
+            .any(|role| self.fee_free_roles.contains(role));
+        Terms {
+            pays_fee,
+            expires_at: later(now, self.withdrawal_lifetime_ms),
+            approval_expires_at: self.approval_expires_at(now),
+        }
+    }
+
+    /// When a transfer fails that waits for a second operator from now on.
+    pub(crate) fn approval_expires_at(&self, now: Timestamp) -> Option<Timestamp> {
+        later(now, self.approval_lifetime_ms)
+    }
+}
+
+fn later(now: Timestamp, lifetime_ms: Option<i64>) -> Option<Timestamp> {
+    lifetime_ms.map(|ms| now.plus_micros(ms.saturating_mul(1_000)))
 }
 
 /// The application. Cheap to clone.
@@ -121,25 +164,29 @@ impl App {
             .ok_or(Error::NotFound(missing))
     }
 
-    /// What somebody said that one of an asset is worth; the root asset is worth itself.
-    pub(crate) async fn rate_of(&self, asset: AssetId) -> Result<Option<BigDecimal>, Error> {
-        if asset == self.settings.root_asset {
-            return Ok(Some(1.into()));
-        }
+    /// What somebody said that one of an asset is worth; nobody needs to say it of the root asset.
+    pub(crate) async fn rate_of(&self, asset: AssetId) -> Result<Option<AssetRate>, Error> {
         Ok(self.ports.directory.find_rate(asset).await?)
     }
 
     /// What an asset is worth in the root asset right now, as a transfer keeps it.
     pub(crate) async fn root_rate(&self, asset: AssetId) -> Result<Option<RootRate>, Error> {
-        let Some(rate) = self.rate_of(asset).await? else {
-            return Ok(None);
-        };
         let root = self.settings.root_asset;
+        let (rate, source, rated_at) = if asset == root {
+            (1.into(), None, None)
+        } else {
+            match self.rate_of(asset).await? {
+                Some(found) => (found.rate, Some(found.source), Some(found.rated_at)),
+                None => return Ok(None),
+            }
+        };
         let root_asset = self.ports.directory.find_asset(root).await?;
         Ok(root_asset.map(|root| RootRate {
             asset: root.id,
             scale: root.scale,
             rate,
+            source: source.filter(|source| !source.is_empty()),
+            rated_at,
         }))
     }
 }

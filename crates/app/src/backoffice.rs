@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     Amount, AssetId, Change, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
-    Reason, Status, Transfer, TransferId, UserId,
+    Reason, Transfer, TransferId, UserId,
 };
 use bursar_ports::Permission;
 
@@ -82,6 +82,8 @@ impl App {
         let command = Command::Confirm {
             by: grant.actor(),
             callback_url,
+            route: self.settings.transfers.payout,
+            approval_expires_at: self.settings.transfers.approval_expires_at(self.now()),
         };
         self.finish(request, &command, claim, options.wait).await
     }
@@ -142,7 +144,8 @@ impl App {
         };
         for _ in 0..STALE_TRIES_MAX {
             let current = self.withdrawal_of(&request).await?;
-            let tells = request.callback_url.is_some();
+            // Whoever confirmed what is not over yet hears of its end.
+            let tells = request.callback_url.is_some() && current.status().is_final();
             let change = match current.decide(command, self.now()) {
                 Ok(Decision::Apply(change)) => *change,
                 // Nothing to tell and no key to bind.
@@ -150,11 +153,11 @@ impl App {
                     return answer(current, false);
                 }
                 Ok(Decision::AlreadyApplied) => current.acknowledge(command, None),
-                Err(illegal) => {
+                Err(_) => {
                     if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
                         return answer(transfer, true);
                     }
-                    return Err(self.refuse_finish(&current, illegal.status, command).await);
+                    return Err(self.refuse_finish(&current, command).await);
                 }
             };
             match self.commit_one(change, claim.clone()).await? {
@@ -167,11 +170,12 @@ impl App {
     }
 
     /// Tells the operation's own URL that it was refused; the transfer is untouched.
-    async fn refuse_finish(&self, current: &Transfer, status: Status, command: &Command) -> Error {
-        let conflict = Conflict::of(status);
+    async fn refuse_finish(&self, current: &Transfer, command: &Command) -> Error {
+        let conflict = Conflict::of(current);
         let told = current.acknowledge(command, Some(conflict.message().to_owned()));
         if !told.callbacks.is_empty() {
-            // The status is final, so this can be refused no more than it can be stale.
+            // What is final can be neither refused nor stale; while it is being paid out, one who asks
+            // again hears of the end.
             if let Err(error) = self.commit_one(told, None).await {
                 return error;
             }
@@ -197,7 +201,7 @@ impl App {
         request: OpenRequest,
     ) -> Result<NewTransfer, Error> {
         let user = self.ports.directory.find_user(request.user).await?;
-        user.ok_or(Error::NotFound(Missing::User))?;
+        let user = user.ok_or(Error::NotFound(Missing::User))?;
         let asset = self.asset(request.asset, Missing::Asset).await?;
         let amount = amount_in("amount", request.amount, asset.scale)
             .map_err(|error| Error::Invalid(vec![error]))?;
@@ -212,6 +216,7 @@ impl App {
             created_by: grant.actor(),
             now: self.now(),
             root_rate: self.root_rate(asset.id).await?,
+            terms: self.settings.transfers.terms(&user.roles, self.now()),
         })
     }
 }

@@ -134,6 +134,11 @@ pub(crate) mod tests {
             created_at: at,
             updated_at: at,
             root_rate: None,
+            expires_at: None,
+            confirmed: None,
+            review: None,
+            reversal: None,
+            reversed: Amount::ZERO,
             body,
         });
         ClaimedCallback {

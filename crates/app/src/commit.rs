@@ -81,6 +81,10 @@ impl App {
                 reason,
                 replayed: true,
             }),
+            Some(CommitOutcome::OverLimit { reason, room }) => {
+                Err(Error::OverLimit { reason, room })
+            }
+            Some(CommitOutcome::ReadOnly) => Err(Error::ReadOnly),
             Some(CommitOutcome::KeyReused { original, fields }) => {
                 let original = match original {
                     Some(id) => Some(self.name_of(&self.recorded(id).await?)),
@@ -159,7 +163,8 @@ impl App {
         wait: bool,
         turn: Option<RecipientTurn>,
     ) -> Answer<Transfer> {
-        let unsettled = transfer.kind() != Kind::Withdrawal && !transfer.status().is_final();
+        let settles_itself = transfer.kind() != Kind::Withdrawal && transfer.stage().is_none();
+        let unsettled = settles_itself && !transfer.status().is_final();
         let transfer = match (unsettled, wait) {
             (true, true) => self.settle_now(transfer).await,
             (true, false) => {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bursar_domain::{InvalidUser, Reason, Status, TransferId};
+use bursar_domain::{InvalidUser, Reason, Room, Stage, Status, Transfer, TransferId};
 use bursar_ports::{Permission, StoreError};
 
 use crate::{AuthError, ItemError, RateLimited};
@@ -40,6 +40,20 @@ pub enum Error {
         /// Whether this repeats an earlier refusal of the same request.
         replayed: bool,
     },
+    /// A limit refuses it.
+    #[error("{reason}")]
+    OverLimit {
+        /// Which.
+        reason: Reason,
+        /// What it leaves.
+        room: Room,
+    },
+    /// Nothing moves right now, by an operator's word. Nothing happened.
+    #[error("nothing moves right now")]
+    ReadOnly,
+    /// Whoever approves or rejects made or confirmed it.
+    #[error("a second operator must say so")]
+    SameOperator,
     /// All or none was asked for, and some cannot be. Nothing happened.
     #[error("not every item of the bulk can be executed")]
     BulkRefused {
@@ -123,11 +137,13 @@ pub enum Missing {
     AddressBookEntry,
     /// A callback.
     Callback,
+    /// A stop.
+    Stop,
 }
 
 impl Missing {
     /// Everything that may be missing.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::User,
         Self::Asset,
         Self::Currency,
@@ -138,6 +154,7 @@ impl Missing {
         Self::Rate,
         Self::AddressBookEntry,
         Self::Callback,
+        Self::Stop,
     ];
 
     /// What has this code.
@@ -158,6 +175,7 @@ impl Missing {
             Self::Rate => "rate.unknown",
             Self::AddressBookEntry => "address_book_code.unknown",
             Self::Callback => "callback.unknown",
+            Self::Stop => "stop.unknown",
         }
     }
 
@@ -174,6 +192,7 @@ impl Missing {
             Self::Rate => "The rate",
             Self::AddressBookEntry => "The address-book entry",
             Self::Callback => "The callback",
+            Self::Stop => "The stop",
         }
     }
 }
@@ -187,6 +206,14 @@ pub enum Conflict {
     AlreadyCompleted,
     /// It failed.
     AlreadyFailed,
+    /// Nobody confirmed or approved it in time.
+    Expired,
+    /// It is being paid out.
+    PayoutInProgress,
+    /// It does not wait for a second operator.
+    NotAwaitingApproval,
+    /// It is not what the operator was shown.
+    DigestMismatch,
     /// Other changes to it kept getting in first.
     Busy,
     /// A newer state of the callback's transfer is due or was delivered.
@@ -194,13 +221,19 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// What a status stands in the way of.
-    pub(crate) const fn of(status: Status) -> Self {
-        match status {
+    /// Why a transfer as it is cannot be confirmed, cancelled or reviewed.
+    pub(crate) fn of(transfer: &Transfer) -> Self {
+        match transfer.status() {
             Status::Canceled => Self::AlreadyCanceled,
             Status::Completed | Status::Success => Self::AlreadyCompleted,
+            Status::Failed if transfer.reason() == Some(Reason::TransferExpired) => Self::Expired,
             Status::Failed | Status::Rejected => Self::AlreadyFailed,
-            Status::Pending | Status::AwaitingConfirmation => Self::Busy,
+            Status::Pending | Status::AwaitingConfirmation
+                if transfer.stage() == Some(Stage::Payout) =>
+            {
+                Self::PayoutInProgress
+            }
+            Status::Pending | Status::AwaitingConfirmation => Self::NotAwaitingApproval,
         }
     }
 
@@ -210,6 +243,10 @@ impl Conflict {
             Self::AlreadyCanceled => "transfer.already_canceled",
             Self::AlreadyCompleted => "transfer.already_completed",
             Self::AlreadyFailed => "transfer.already_failed",
+            Self::Expired => "transfer.expired",
+            Self::PayoutInProgress => "transfer.payout_in_progress",
+            Self::NotAwaitingApproval => "transfer.not_awaiting_approval",
+            Self::DigestMismatch => "approval.digest_mismatch",
             Self::Busy => "transfer.busy",
             Self::CallbackOvertaken => "callback.overtaken",
         }
@@ -221,6 +258,10 @@ impl Conflict {
             Self::AlreadyCanceled => "The transfer is already canceled.",
             Self::AlreadyCompleted => "The transfer is already completed.",
             Self::AlreadyFailed => "The transfer has already failed.",
+            Self::Expired => "Nobody confirmed the withdrawal in time.",
+            Self::PayoutInProgress => "The withdrawal is being paid out.",
+            Self::NotAwaitingApproval => "The transfer does not wait for a second operator.",
+            Self::DigestMismatch => "The transfer is not what the digest was made of.",
             Self::Busy => "The transfer is being changed by somebody else.",
             Self::CallbackOvertaken => {
                 "A newer state of the transfer is due or was delivered to the same URL."

@@ -18,6 +18,7 @@ mod credential_tries;
 mod deliver_callbacks;
 mod dispatch;
 mod error;
+mod expire;
 mod idempotency;
 mod internal;
 mod keyring;
@@ -32,10 +33,11 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
-    NewAccessKey, NewCallbackSecret, NewToken, TransferSearch, TransferStory,
+    Fees, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
+    KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken,
+    ReversalRequest, ReviewRequest, TransferSearch, TransferStory, approval_digest,
 };
-pub use app::{App, Ports, Settings};
+pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};
 pub use backoffice::{FinishRequest, OpenRequest};
 pub use bursar_ports::{CallbackUrlPolicy, InvalidCallbackUrl};

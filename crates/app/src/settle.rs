@@ -106,10 +106,13 @@ impl App {
                     settled.insert(id, *transfer);
                 }
                 CommitOutcome::Stale { .. } => stale.push(id),
+                // It stays pending until things move again.
+                CommitOutcome::ReadOnly => {}
                 CommitOutcome::Replayed { .. }
                 | CommitOutcome::RefusalReplayed { .. }
                 | CommitOutcome::KeyReused { .. }
-                | CommitOutcome::Refused { .. } => {
+                | CommitOutcome::Refused { .. }
+                | CommitOutcome::OverLimit { .. } => {
                     return Err(Error::Internal(
                         "a settlement has no key and is never refused",
                     ));

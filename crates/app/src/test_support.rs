@@ -3,19 +3,31 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
+use bursar_domain::{Asset, BigDecimal, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
-    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockTasks,
+    AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
+    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockRuleBook, MockTasks,
     MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
     StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
-use crate::{App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Ports, Principal, Settings};
+use crate::{
+    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Ports, Principal, Settings,
+    TransferSettings,
+};
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
+/// What one of an asset is worth, by somebody's word of an hour ago.
+pub(crate) fn rated(rate: impl Into<BigDecimal>) -> AssetRate {
+    AssetRate {
+        rate: rate.into(),
+        source: "an exchange".to_owned(),
+        rated_at: NOW.plus_micros(-3_600_000_000),
+    }
+}
+
 /// A user with money.
 pub(crate) const ALICE: UserId = build::user_id(0xa);
 /// Another user.
@@ -38,6 +50,8 @@ pub(crate) struct Mocks {
     pub(crate) local_limiter: Arc<dyn RateLimiter>,
     pub(crate) replay_guard: Arc<dyn ReplayGuard>,
     pub(crate) limits: Limits,
+    pub(crate) rule_book: MockRuleBook,
+    pub(crate) transfers: TransferSettings,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -61,12 +75,16 @@ impl Mocks {
             local_limiter: limiter.clone(),
             replay_guard: limiter,
             limits: Limits::default(),
+            rule_book: MockRuleBook::new(),
+            transfers: TransferSettings::default(),
             clock,
             ids: Arc::new(SequentialIds::default()),
         }
     }
 
-    pub(crate) fn app(self) -> App {
+    pub(crate) fn app(mut self) -> App {
+        // Nobody said what anything is worth, unless the test says so.
+        self.directory.expect_find_rate().returning(|_| Ok(None));
         let ports = Ports {
             store: Arc::new(self.store),
             query: Arc::new(self.query),
@@ -85,11 +103,13 @@ impl Mocks {
             limiter: self.limiter,
             local_limiter: self.local_limiter,
             replay_guard: self.replay_guard,
+            rule_book: Arc::new(self.rule_book),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits: self.limits,
+            transfers: self.transfers,
         };
         App::new(ports, Arc::new(keyring()), settings)
     }

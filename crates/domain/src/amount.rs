@@ -167,6 +167,9 @@ impl DecimalAmount {
         Self::from_digits(whole, fraction, 0)
     }
 
+    /// Nothing, where nothing is a value: a fee or a limit.
+    pub const ZERO: Self = Self(0);
+
     /// Reads a JSON number from its raw text: the string form, and an exponent of −30 to 30 because
     /// JavaScript writes `1e-7`.
     ///

@@ -8,6 +8,9 @@ mod callbacks;
 mod money;
 mod page;
 mod rates;
+mod reviews;
+mod rules;
+mod stops;
 mod tokens;
 mod transfer;
 mod transfers;
@@ -15,7 +18,10 @@ mod users;
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::routes::{get, path};
+use crate::{
+    headroom,
+    routes::{get, path},
+};
 
 pub(crate) fn mount(service: &mut ServiceConfig) {
     let (post, put, delete) = (web::post, web::put, web::delete);
@@ -64,6 +70,33 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(get().to(rates::show))
                 .route(put().to(rates::replace)),
         )
+        .service(
+            path("/admin/v1/fees/{kind}/{asset}", replace)
+                .route(get().to(rules::show_fees))
+                .route(put().to(rules::replace_fees)),
+        )
+        .service(
+            path("/admin/v1/limits/{kind}", replace)
+                .route(get().to(rules::show_limits))
+                .route(put().to(rules::replace_limits)),
+        )
+        .service(
+            path("/admin/v1/limits/{kind}/{asset}", replace)
+                .route(get().to(rules::show_limits))
+                .route(put().to(rules::replace_limits)),
+        )
+        .service(path("/admin/v1/users/{id}/headroom", read).route(get().to(headroom::show)))
+        .service(path("/admin/v1/stops", read).route(get().to(stops::list)))
+        .service(
+            path("/admin/v1/stops/read-only", "PUT, DELETE")
+                .route(put().to(stops::stop))
+                .route(delete().to(stops::lift)),
+        )
+        .service(
+            path("/admin/v1/stops/outgoing/{asset}", "PUT, DELETE")
+                .route(put().to(stops::stop))
+                .route(delete().to(stops::lift)),
+        )
         .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
         .service(
             path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
@@ -74,5 +107,12 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
         )
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
-        .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)));
+        .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)))
+        .service(
+            path("/admin/v1/transfers/{id}/approve", "POST").route(post().to(reviews::approve)),
+        )
+        .service(path("/admin/v1/transfers/{id}/reject", "POST").route(post().to(reviews::reject)))
+        .service(
+            path("/admin/v1/transfers/{id}/reverse", "POST").route(post().to(reviews::reverse)),
+        );
 }

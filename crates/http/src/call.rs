@@ -126,6 +126,12 @@ impl Call {
         Fields::parse(&self.body, names)
     }
 
+    /// The same for a body that may be missing as a whole.
+    pub(crate) fn optional_fields(&self, names: Names) -> Result<Fields<'_>, Problem> {
+        let nothing = self.body.iter().all(u8::is_ascii_whitespace);
+        Fields::parse(if nothing { b"{}" } else { &self.body }, names)
+    }
+
     pub(crate) fn query(&self, names: Names) -> Result<Query, Problem> {
         Query::parse(self.request.query_string(), names)
     }

@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What a reader makes of a field that must be there.
-    fn required<T>(
+    pub(crate) fn required<T>(
         &mut self,
         name: &Name,
         read: impl FnOnce(&mut Self, &Name) -> Option<T>,

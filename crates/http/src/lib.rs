@@ -26,6 +26,7 @@ mod client_address;
 mod config;
 mod credentials;
 mod fields;
+mod headroom;
 mod health;
 mod internal;
 mod json;

@@ -18,6 +18,7 @@ use actix_web::{
     },
 };
 use bursar_app::{FieldError, Original};
+use bursar_domain::Room;
 
 /// Why a request is not answered with what it asked for. Boxed, because every answer might be one.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub(crate) enum Extension {
     Unknown { transfer: Option<Original> },
     /// What is to be said of each item of a bulk.
     Results(Vec<Problem>),
+    /// What a limit leaves.
+    Room(Room),
 }
 
 impl Problem {

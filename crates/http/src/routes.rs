@@ -10,7 +10,8 @@ use actix_web::{
 
 use crate::{
     HttpConfig, HttpState, address_book, admin, backoffice, balance, callback_addresses,
-    callback_tests, health, internal, observe::Observe, openapi, problem::Problem, state::Shared,
+    callback_tests, headroom, health, internal, observe::Observe, openapi, problem::Problem,
+    state::Shared,
 };
 
 /// The pattern that a path matched, for the log and the figures.
@@ -30,6 +31,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(address_book::mount)
         .configure(backoffice::mount)
         .configure(balance::mount)
+        .configure(headroom::mount)
         .configure(admin::mount)
         .configure(callback_addresses::mount)
         .configure(callback_tests::mount)
@@ -80,12 +82,12 @@ mod tests {
         sync::Arc,
     };
 
-    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
+    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore,
+        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook,
+        MockTasks, MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -116,12 +118,14 @@ mod tests {
             limiter: Arc::new(MockRateLimiter::new()),
             local_limiter: Arc::new(MockRateLimiter::new()),
             replay_guard: Arc::new(MockReplayGuard::new()),
+            rule_book: Arc::new(MockRuleBook::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
             root_asset: AssetId::parse("usd").unwrap(),
             callback_urls: CallbackUrlPolicy::default(),
             limits: Limits::default(),
+            transfers: TransferSettings::default(),
         };
         let app = App::new(ports, Arc::new(keyring), settings);
         HttpState::new(app, Arc::new(String::new))

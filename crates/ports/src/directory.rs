@@ -1,7 +1,7 @@
 //! Users, assets and rates.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId};
+use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, Timestamp, User, UserId};
 
 use crate::StoreError;
 
@@ -25,6 +25,17 @@ pub enum PutAsset {
     Written,
     /// The asset has accounts, so its scale cannot change any more.
     ScaleInUse,
+}
+
+/// What one of an asset is worth in the root asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetRate {
+    /// Root asset per one of the asset.
+    pub rate: BigDecimal,
+    /// Who or what said so.
+    pub source: String,
+    /// When that was said.
+    pub rated_at: Timestamp,
 }
 
 /// A page of users, in order of ids.
@@ -113,11 +124,17 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError>;
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError>;
 
-    /// Sets what one of this asset is worth in the root asset, as a positive decimal.
+    /// Sets what one of this asset is worth in the root asset, as a positive decimal, and who or what
+    /// says so; as written, with its time.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError>;
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: BigDecimal,
+        source: String,
+    ) -> Result<AssetRate, StoreError>;
 }

@@ -23,6 +23,7 @@ mod outbox;
 mod query;
 mod rate_limiter;
 mod replay_guard;
+mod rule_book;
 mod sealed_secrets;
 mod store;
 mod tasks;
@@ -40,7 +41,7 @@ pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
     TokenHash,
 };
-pub use directory::{Directory, PutAsset, PutUser, UserPage};
+pub use directory::{AssetRate, Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use ids::IdSource;
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
@@ -54,6 +55,7 @@ pub use query::{
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
+pub use rule_book::{RuleBook, Stop, StopScope};
 pub use sealed_secrets::{SealedRecord, SealedSecrets, SecretOwner};
 pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
@@ -65,6 +67,6 @@ pub use {
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
     query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
-    sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
-    token_verifier::MockTokenVerifier,
+    rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
+    tasks::MockTasks, token_verifier::MockTokenVerifier,
 };

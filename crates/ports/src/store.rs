@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Bulk, Commit, IdempotencyKey, ItemResult, KeyScope, Reason, Transfer, TransferId, Version,
-    ledger::StoredClaim,
+    Bulk, Commit, IdempotencyKey, ItemResult, KeyScope, Reason, Room, Transfer, TransferId,
+    Version, ledger::StoredClaim,
 };
 
 use crate::StoreError;
@@ -42,6 +42,15 @@ pub enum CommitOutcome {
         /// Why.
         reason: Reason,
     },
+    /// A limit refuses. Nothing moved; the key remembers the refusal.
+    OverLimit {
+        /// Why.
+        reason: Reason,
+        /// What the limit leaves.
+        room: Room,
+    },
+    /// Nothing moves right now, by an operator's word. Nothing happened, the key stays free.
+    ReadOnly,
 }
 
 /// What became of a bulk.
@@ -75,6 +84,8 @@ pub enum BulkOutcome {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
+    /// Nothing moves right now, by an operator's word. Nothing happened, the key stays free.
+    ReadOnly,
 }
 
 /// The durable record of transfers, balances, keys and the callbacks that are due.
@@ -136,6 +147,20 @@ pub trait TransferStore: Send + Sync {
         older_than_ms: i64,
         limit: i64,
     ) -> Result<Vec<Transfer>, StoreError>;
+
+    /// Open withdrawals and transfers that wait for approval whose time is up by the store's own
+    /// clock, longest first, at most `limit`. Several callers at once may be given the same ones:
+    /// expiring twice is harmless.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError>;
+
+    /// The transfers that take this one back, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError>;
 
     /// Whether the store can be reached and takes writes.
     ///

@@ -11,6 +11,7 @@ use bursar_ports::StoreError;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use moka::sync::Cache;
+use rand::RngExt as _;
 use uuid::Uuid;
 
 use crate::{
@@ -27,11 +28,21 @@ const REMEMBERED_MAX: u64 = 1_000_000;
 const USER_RANGE: &str = "user_accounts";
 const SYSTEM_RANGE: &str = "system_accounts";
 
+/// Over how many rows the fees of an asset are split.
+const FEE_ROWS: usize = 16;
+
 /// Finds and creates the rows of accounts.
+///
+/// What an asset earns in fees is split over several rows, for it would be a row in every batch of
+/// every batcher: each batcher has a row of its own to post to. Their sum is the account.
 #[derive(Clone)]
 pub(crate) struct AccountIds {
     database: Database,
-    known: Cache<AccountKey, i64>,
+    known: Cache<(AccountKey, Uuid), i64>,
+    /// Which of the rows for fees is posted to.
+    fee_row: Uuid,
+    /// The row of the first batcher; others come behind it. Drawn, so that replicas differ too.
+    first_fee_row: usize,
 }
 
 type FoundRow = (i64, String, Uuid, String);
@@ -41,12 +52,31 @@ impl AccountIds {
         Self {
             database,
             known: Cache::new(REMEMBERED_MAX),
+            fee_row: Uuid::nil(),
+            first_fee_row: rand::rng().random_range(0..FEE_ROWS),
+        }
+    }
+
+    /// The same with the row for fees that this batcher posts to.
+    pub(crate) fn for_batcher(&self, number: usize) -> Self {
+        let row = self.first_fee_row.wrapping_add(number) % FEE_ROWS;
+        Self {
+            fee_row: Uuid::from_u128(u128::try_from(row).unwrap_or_default()),
+            ..self.clone()
+        }
+    }
+
+    /// The row that stands for an account here.
+    fn row_of(&self, key: AccountKey) -> (AccountKey, Uuid) {
+        match key.owner {
+            Owner::Fees => (key, self.fee_row),
+            Owner::User(_) | Owner::World => (key, owner_columns(key.owner).1),
         }
     }
 
     /// The ids of those of these accounts that are in memory.
     pub(crate) fn remembered(&self, wanted: &BTreeSet<AccountKey>) -> HashMap<AccountKey, i64> {
-        let known = |key: &AccountKey| Some((*key, self.known.get(key)?));
+        let known = |key: &AccountKey| Some((*key, self.known.get(&self.row_of(*key))?));
         wanted.iter().filter_map(known).collect()
     }
 
@@ -59,11 +89,12 @@ impl AccountIds {
         let mut ids = HashMap::with_capacity(wanted.len());
         let mut unknown = Vec::new();
         for key in wanted {
-            match self.known.get(key) {
+            let row = self.row_of(*key);
+            match self.known.get(&row) {
                 Some(id) => {
                     ids.insert(*key, id);
                 }
-                None => unknown.push(*key),
+                None => unknown.push(row),
             }
         }
         if unknown.is_empty() {
@@ -76,12 +107,15 @@ impl AccountIds {
         .await?;
         for (id, owner_kind, owner, asset) in rows {
             let key = read_account_key(&owner_kind, owner, &asset)?;
-            self.known.insert(key, id);
+            self.known.insert((key, owner), id);
             ids.insert(key, id);
         }
         Ok(ids)
     }
 }
+
+/// An account, and the owner column of the row that stands for it.
+type AccountRowKey = (AccountKey, Uuid);
 
 /// Columns of account keys, as arrays.
 struct KeyColumns<'a> {
@@ -91,12 +125,12 @@ struct KeyColumns<'a> {
 }
 
 impl<'a> KeyColumns<'a> {
-    fn of(keys: &'a [AccountKey]) -> Self {
-        let (owner_kinds, owners) = keys.iter().map(|key| owner_columns(key.owner)).unzip();
+    fn of(rows: &'a [AccountRowKey]) -> Self {
+        let kinds = rows.iter().map(|(key, _)| owner_columns(key.owner).0);
         Self {
-            owner_kinds,
-            owners,
-            assets: keys.iter().map(|key| key.asset.as_str()).collect(),
+            owner_kinds: kinds.collect(),
+            owners: rows.iter().map(|(_, owner)| *owner).collect(),
+            assets: rows.iter().map(|(key, _)| key.asset.as_str()).collect(),
         }
     }
 
@@ -112,19 +146,19 @@ impl<'a> KeyColumns<'a> {
 
 async fn find_or_create(
     connection: &mut AsyncPgConnection,
-    keys: &[AccountKey],
+    keys: &[AccountRowKey],
 ) -> diesel::QueryResult<Vec<FoundRow>> {
     let found = KeyColumns::of(keys).find(connection).await?;
     if found.len() == keys.len() {
         return Ok(found);
     }
-    let exists = |key: &AccountKey| {
-        let (owner_kind, owner) = owner_columns(key.owner);
+    let exists = |(key, owner): &AccountRowKey| {
+        let (owner_kind, _) = owner_columns(key.owner);
         found.iter().any(|(_, kind, uuid, asset)| {
-            kind == owner_kind && *uuid == owner && asset == key.asset.as_str()
+            kind == owner_kind && uuid == owner && asset == key.asset.as_str()
         })
     };
-    let missing: Vec<AccountKey> = keys.iter().filter(|key| !exists(key)).copied().collect();
+    let missing: Vec<AccountRowKey> = keys.iter().filter(|key| !exists(key)).copied().collect();
     create(connection, missing).await?;
     KeyColumns::of(keys).find(connection).await
 }
@@ -132,11 +166,11 @@ async fn find_or_create(
 /// Locks owners, then assets, then the ranges of ids, then inserts: one order everywhere.
 async fn create(
     connection: &mut AsyncPgConnection,
-    missing: Vec<AccountKey>,
+    missing: Vec<AccountRowKey>,
 ) -> diesel::QueryResult<()> {
     let mut users: Vec<Uuid> = missing
         .iter()
-        .filter_map(|key| key.owner.user())
+        .filter_map(|(key, _)| key.owner.user())
         .map(|user| user.as_uuid())
         .collect();
     users.sort_unstable();
@@ -147,17 +181,17 @@ async fn create(
         .await?
         .into_iter()
         .collect();
-    let mut assets: Vec<&str> = missing.iter().map(|key| key.asset.as_str()).collect();
+    let mut assets: Vec<&str> = missing.iter().map(|(key, _)| key.asset.as_str()).collect();
     assets.sort_unstable();
     assets.dedup();
     let existing: Vec<(String,)> = ShareAssets { ids: &assets }.load(connection).await?;
-    let known: Vec<AccountKey> = missing
+    let known: Vec<AccountRowKey> = missing
         .iter()
-        .filter(|key| existing.iter().any(|(id,)| id == key.asset.as_str()))
+        .filter(|(key, _)| existing.iter().any(|(id,)| id == key.asset.as_str()))
         .copied()
         .collect();
     let ids = take_ids(connection, &known).await?;
-    let status_of = |key: &AccountKey| {
+    let status_of = |(key, _): &AccountRowKey| {
         let status = key
             .owner
             .user()
@@ -180,9 +214,9 @@ async fn create(
 /// A new id for each account. System accounts' ids lie above all others.
 async fn take_ids(
     connection: &mut AsyncPgConnection,
-    keys: &[AccountKey],
+    keys: &[AccountRowKey],
 ) -> diesel::QueryResult<Vec<i64>> {
-    let range_of = |key: &AccountKey| match key.owner {
+    let range_of = |(key, _): &AccountRowKey| match key.owner {
         Owner::User(_) => USER_RANGE,
         Owner::Fees | Owner::World => SYSTEM_RANGE,
     };

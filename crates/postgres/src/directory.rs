@@ -52,7 +52,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId, fold_name};
-use bursar_ports::{Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
+use bursar_ports::{AssetRate, Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
 
 use crate::{cache::ReadCache, pool::Database, value::At};
 
@@ -76,7 +76,7 @@ struct Shared {
     assets: ReadCache<AssetId, Asset>,
     asset_list: ReadCache<(), Vec<Asset>>,
     /// That there is no rate is kept too: without one, every request would ask.
-    rates: ReadCache<AssetId, Option<BigDecimal>>,
+    rates: ReadCache<AssetId, Option<AssetRate>>,
 }
 
 impl PgDirectory {
@@ -295,17 +295,27 @@ impl Directory for PgDirectory {
         put
     }
 
-    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError> {
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError> {
         let pool = self.shared.database.pool();
         let load = async || rates::find(pool, asset).await.map(Some);
         let found = self.shared.rates.get_or_load(asset, load).await?;
         Ok(found.and_then(Arc::unwrap_or_clone))
     }
 
-    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError> {
-        let put = rates::put(self.shared.database.pool(), asset, rate, self.now()).await;
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: BigDecimal,
+        source: String,
+    ) -> Result<AssetRate, StoreError> {
+        let rate = AssetRate {
+            rate,
+            source,
+            rated_at: self.now().0,
+        };
+        let put = rates::put(self.shared.database.pool(), asset, &rate).await;
         self.shared.rates.forget(&asset);
-        put
+        put.map(|()| rate)
     }
 }
 

@@ -7,7 +7,7 @@
 //! `batch` is what is committed together: single requests, or one bulk. `attempt` is one try at one
 //! batch in one transaction and `round_trips` its talk with the server; `batcher` repeats and
 //! splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
-//! into columns.
+//! into columns; `rules` are the fees, limits and stops that are in force.
 
 mod attempt;
 mod batch;
@@ -16,6 +16,7 @@ mod books;
 mod columns;
 mod results;
 mod round_trips;
+mod rules;
 mod transfer_columns;
 mod writes;
 
@@ -30,10 +31,14 @@ use tokio::{
 };
 
 use self::batcher::Batcher;
-pub(crate) use self::books::{KeyRow, read_claim};
+pub(crate) use self::{
+    books::{KeyRow, read_claim},
+    rules::{KnownRules, RULE_SET, UsageKeyColumns, UsageRow, read_usage, scope_column},
+};
 use crate::{
     accounts::AccountIds,
     pool::{Database, PoolConfig},
+    usage::UsageRows,
 };
 
 /// How the engine works.
@@ -119,13 +124,15 @@ impl Engine {
     ) -> (Self, EngineTasks) {
         let (jobs, queue) = mpsc::channel(config.queue_max);
         let queue: Queue = Arc::new(Mutex::new(queue));
-        let accounts = AccountIds::new(database);
-        let start = |_| {
+        let accounts = AccountIds::new(database.clone());
+        let usage = UsageRows::new(database);
+        let start = |number| {
             let batcher = Batcher::new(
                 Arc::clone(&queue),
                 config.batch_items_max,
                 pool.clone(),
-                accounts.clone(),
+                accounts.for_batcher(number),
+                usage.clone(),
                 Arc::clone(clock),
             );
             tokio::spawn(batcher.run())

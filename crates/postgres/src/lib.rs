@@ -19,12 +19,14 @@ mod outbox;
 mod pool;
 mod query;
 mod row;
+mod rule_book;
 mod schema;
 mod statement;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tx;
+mod usage;
 mod value;
 
 pub use crate::address_book::PgAddressBook;
@@ -38,4 +40,5 @@ pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_sta
 pub use crate::outbox::PgOutbox;
 pub use crate::pool::{Database, PoolConfig};
 pub use crate::query::PgQuery;
+pub use crate::rule_book::PgRuleBook;
 pub use crate::store::PgStore;

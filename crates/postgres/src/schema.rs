@@ -26,6 +26,7 @@ diesel::table! {
         asset -> Text,
         rate -> Numeric,
         updated_at -> Timestamptz,
+        source -> Text,
     }
 }
 
@@ -137,6 +138,70 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         entry_refs -> Array<BigInt>,
+        stage -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        confirmed_by -> Nullable<Text>,
+        confirm_url -> Nullable<Text>,
+        reviewed_by -> Nullable<Text>,
+        review_digest -> Nullable<Bytea>,
+        reverses -> Nullable<BigInt>,
+        reversal_covers -> Nullable<Numeric>,
+        reversal_fee -> Nullable<Numeric>,
+        reversed -> Numeric,
+        root_source -> Nullable<Text>,
+        root_rated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    book_main.rule_sets (name) {
+        name -> Text,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_main.fee_schedules (kind, asset) {
+        kind -> Text,
+        asset -> Text,
+        percent -> BigInt,
+        min -> Numeric,
+        max -> Nullable<Numeric>,
+        absolute -> Numeric,
+    }
+}
+
+diesel::table! {
+    book_main.limits (kind, asset) {
+        kind -> Text,
+        asset -> Text,
+        min_amount -> Nullable<Numeric>,
+        max_amount -> Nullable<Numeric>,
+        daily -> Nullable<Numeric>,
+        monthly -> Nullable<Numeric>,
+        approval_above -> Nullable<Numeric>,
+        epoch -> Integer,
+    }
+}
+
+diesel::table! {
+    book_main.limit_usage (user_id, kind, asset) {
+        user_id -> Uuid,
+        kind -> Text,
+        asset -> Text,
+        epoch -> Integer,
+        times -> Array<BigInt>,
+        amounts -> Array<Numeric>,
+    }
+}
+
+diesel::table! {
+    book_main.stops (name, asset) {
+        name -> Text,
+        asset -> Text,
+        reason -> Text,
+        stopped_by -> Text,
+        stopped_at -> Timestamptz,
     }
 }
 

@@ -114,7 +114,7 @@ impl TransferStore for PgStore {
         let mut connection = checkout(self.database.pool()).await?;
         let rows: Vec<TransferRow> = transfers::table
             // A literal, so that the partial index serves it under every plan.
-            .filter(sql::<Bool>("state = 'Pending'"))
+            .filter(sql::<Bool>("state = 'Pending' AND stage IS NULL"))
             .filter(transfers::created_at.lt(At(before)))
             .order(transfers::created_at)
             .limit(limit)
@@ -122,15 +122,36 @@ impl TransferStore for PgStore {
             .load(&mut connection)
             .await
             .map_err(unavailable)?;
-        let mut unsettled = Vec::with_capacity(rows.len());
-        for row in rows {
-            match Transfer::try_from(row) {
-                Ok(transfer) => unsettled.push(transfer),
-                // One row that nobody can read must not keep the others from being settled.
-                Err(error) => tracing::error!(%error, "a pending transfer cannot be read"),
-            }
-        }
-        Ok(unsettled)
+        Ok(readable(rows))
+    }
+
+    async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let rows: Vec<TransferRow> = transfers::table
+            // Literals, so that the partial index serves it under every plan. The database's clock,
+            // for all replicas must agree.
+            .filter(sql::<Bool>(
+                "state IN ('Pending', 'AwaitingConfirmation') AND expires_at <= clock_timestamp()",
+            ))
+            .order(transfers::expires_at)
+            .limit(limit)
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        Ok(readable(rows))
+    }
+
+    async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let rows: Vec<TransferRow> = transfers::table
+            .filter(transfers::reverses.eq(of.get()))
+            .order(transfers::id)
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(Transfer::try_from).collect()
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -145,4 +166,16 @@ impl TransferStore for PgStore {
             Err(StoreError::Unavailable("the database is read-only".into()))
         }
     }
+}
+
+/// The transfers of these rows. One that nobody can read must not keep the others from their end.
+fn readable(rows: Vec<TransferRow>) -> Vec<Transfer> {
+    let mut transfers = Vec::with_capacity(rows.len());
+    for row in rows {
+        match Transfer::try_from(row) {
+            Ok(transfer) => transfers.push(transfer),
+            Err(error) => tracing::error!(%error, "an open transfer cannot be read"),
+        }
+    }
+    transfers
 }

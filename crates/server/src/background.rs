@@ -8,4 +8,4 @@ mod settling;
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
 pub use queue_figures::watch_queue;
-pub use settling::settle_pending;
+pub use settling::{expire_due, settle_pending};

@@ -14,6 +14,7 @@ mod limits;
 mod parse;
 mod reader;
 mod setting;
+mod transfers;
 
 use std::{
     collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration,
@@ -31,6 +32,7 @@ use file::ConfigFile;
 pub use limits::LimitsConfig;
 use reader::Reader;
 pub use setting::Setting;
+pub use transfers::TransfersConfig;
 
 /// What Bursar is run for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub struct Config {
     pub callback: CallbackConfig,
     /// Limits, and what replicas share.
     pub limits: LimitsConfig,
+    /// What becomes of transfers that wait, and who pays no fees.
+    pub transfers: TransfersConfig,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests under way may take to end after a signal to stop.
@@ -198,6 +202,7 @@ impl Config {
         let jwt = jwt::load(&mut read, profile);
         let callback = CallbackConfig::load(&mut read, profile);
         let limits = LimitsConfig::load(&mut read);
+        let transfers = TransfersConfig::load(&mut read);
         let log = LogConfig::load(&mut read);
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
@@ -214,6 +219,7 @@ impl Config {
                 jwt: jwt?,
                 callback: callback?,
                 limits: limits?,
+                transfers: transfers?,
                 log: log?,
                 shutdown_grace: grace?,
                 warnings,

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{settle_pending, watch_queue},
+    background::{expire_due, settle_pending, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -46,6 +46,7 @@ pub(crate) async fn serve(
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
     background.spawn(settle_pending(app.clone(), stop.clone()));
+    background.spawn(expire_due(app.clone(), stop.clone()));
     if let Some(jwks) = jwks {
         let stop = stop.clone();
         background.spawn(async move {

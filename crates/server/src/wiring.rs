@@ -5,21 +5,23 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings};
+use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings, TransferSettings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
+use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgRuleBook, PgStore,
+    PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore},
-    config::{Config, DatabaseConfig},
+    config::{Config, DatabaseConfig, TransfersConfig},
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -82,6 +84,7 @@ impl System {
             limiter: limits.limiter,
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
+            rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
         };
         let reseal = ResealPass {
             secrets: credentials,
@@ -208,6 +211,19 @@ fn settings(config: &Config) -> Settings {
         root_asset: config.root_asset,
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
+        transfers: transfer_settings(&config.transfers),
+    }
+}
+
+fn transfer_settings(config: &TransfersConfig) -> TransferSettings {
+    let ms = |wait: Option<Duration>| {
+        wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    };
+    TransferSettings {
+        fee_free_roles: config.fee_free_roles.clone(),
+        withdrawal_lifetime_ms: ms(config.confirm_within),
+        approval_lifetime_ms: ms(config.approve_within),
+        payout: PayoutRoute::Manual,
     }
 }
 

@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bursar_domain::{
     ActorId, Amount, Asset, AssetId, Change, CodeSalt, Command, Commit, Decision, FieldValue,
-    Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope, NewTransfer, Reason, Recipient, Scale,
-    Timestamp, Transfer, TransferId, User, UserId, UserStatus,
+    Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope, NewTransfer, PayoutRoute, Reason,
+    Recipient, Scale, Terms, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
 use uuid::Uuid;
 
@@ -66,6 +66,7 @@ pub fn new_transfer(id: TransferId, asset: &Asset, units: i128, now: Timestamp) 
         created_by: ActorId::new("operator"),
         now,
         root_rate: None,
+        terms: Terms::default(),
     }
 }
 
@@ -99,6 +100,8 @@ pub fn confirm() -> Command {
     Command::Confirm {
         by: ActorId::new("confirmer"),
         callback_url: None,
+        route: PayoutRoute::Manual,
+        approval_expires_at: None,
     }
 }
 
@@ -107,6 +110,8 @@ pub fn confirm_telling(url: &str) -> Command {
     Command::Confirm {
         by: ActorId::new("confirmer"),
         callback_url: Some(url.to_owned()),
+        route: PayoutRoute::Manual,
+        approval_expires_at: None,
     }
 }
 

@@ -19,12 +19,15 @@ mod keys;
 mod races;
 mod reads;
 mod refusals;
+mod rules;
 mod scene;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{AccountKey, Asset, CallbackDraft, Entry, TransferId, UserId, UserStatus};
+use bursar_domain::{
+    AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
+};
 use bursar_ports::TransferStore;
 
 use crate::{AccountView, FixedClock, SequentialIds};
@@ -51,8 +54,12 @@ pub trait Harness: Send + Sync {
     /// What an account holds; zeros when nothing ever touched it.
     async fn balance(&self, account: AccountKey) -> AccountView;
 
-    /// The entries of an account in order of their numbers.
-    async fn entries(&self, account: AccountKey) -> Vec<Entry>;
+    /// The entries of each row that stands for an account, in order of their numbers. Only what is
+    /// earned in fees has several rows.
+    async fn ledgers(&self, account: AccountKey) -> Vec<Vec<Entry>>;
+
+    /// Puts rules in force, whatever was in force before.
+    async fn put_rules(&self, rules: Rules);
 
     /// The callbacks of a transfer, in any order.
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft>;
@@ -148,6 +155,16 @@ macro_rules! transfer_store_contract {
                 landing_twice_has_one_effect
                 a_step_that_was_taken_already_is_stale
                 a_callback_is_due_once_per_operation_and_url
+            }
+            rules {
+                fees_are_those_of_the_schedule_in_force
+                a_fee_must_be_covered
+                parallel_withdrawals_never_pass_a_limit
+                a_new_limit_counts_what_was_moved_before
+                what_needs_approval_waits_for_a_second_operator
+                what_has_expired_is_listed_and_ends
+                stops_hold_at_once
+                reversals_never_come_to_more_than_the_original
             }
             connections {
                 killed_connections_lose_and_double_nothing

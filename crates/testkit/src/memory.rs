@@ -1,14 +1,16 @@
 //! A transfer store in memory.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, Balance, Bulk, CallbackDraft, Change, Commit, Entry, IdempotencyKey,
-    KeyScope, Owner, Status, Transfer, TransferId, UserId, UserStatus,
+    AccountKey, Amount, Asset, Balance, Bulk, CallbackDraft, Change, Commit, Entry, IdempotencyKey,
+    KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Usage, UsageKey, UserId,
+    UserStatus,
     ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
@@ -69,6 +71,13 @@ impl InMemoryStore {
         }
     }
 
+    /// Puts other rules in force. What was moved before them counts too.
+    pub fn put_rules(&self, rules: Rules) {
+        let mut state = self.state();
+        state.books.rules = Arc::new(rules);
+        state.books.usage.clear();
+    }
+
     /// What an account holds; zeros when nothing ever touched it.
     pub fn balance(&self, account: AccountKey) -> AccountView {
         self.state()
@@ -113,9 +122,44 @@ impl InMemoryStore {
 }
 
 impl State {
+    /// Sees to it that what the changes need is in the books.
+    fn open_books<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
+        let rules = Arc::clone(&self.books.rules);
+        for change in changes {
+            let priced = change.priced(&rules).unwrap_or(Cow::Borrowed(change));
+            self.open_accounts(priced.accounts());
+            for key in priced.usage_keys(&rules) {
+                if !self.books.usage.contains_key(&key) {
+                    let counted = self.count_anew(key);
+                    self.books.usage.insert(key, counted);
+                }
+            }
+        }
+    }
+
+    /// What a user has moved, from the transfers themselves.
+    fn count_anew(&self, key: UsageKey) -> Usage {
+        let mut uses: Vec<(Timestamp, Amount)> = self
+            .transfers
+            .values()
+            .filter(|transfer| transfer.kind() == key.kind && transfer.owner() == key.user)
+            .filter_map(|transfer| Some((transfer, use_of(transfer, key)?)))
+            .map(|(transfer, amount)| match key.kind {
+                Kind::Internal => (transfer.parts().updated_at, amount),
+                Kind::Deposit | Kind::Withdrawal => (transfer.parts().created_at, amount),
+            })
+            .collect();
+        uses.sort_unstable();
+        let mut usage = Usage::default();
+        for (at, amount) in uses {
+            usage.reserve(at, amount);
+        }
+        usage
+    }
+
     /// An account begins to exist when a change names it, unless nobody knows its asset or owner.
-    fn open_accounts<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
-        for account in changes.flat_map(Change::accounts) {
+    fn open_accounts(&mut self, accounts: Vec<AccountKey>) {
+        for account in accounts {
             let status = match account.owner {
                 Owner::User(user) => self.users.get(&user).copied(),
                 Owner::Fees | Owner::World => Some(UserStatus::Active),
@@ -144,6 +188,14 @@ impl State {
             }
         }
         self.transfers.insert(id, applied.next.clone());
+        if let Some(linked) = applied.linked {
+            let other = linked.next.id();
+            self.callbacks
+                .entry(other)
+                .or_default()
+                .extend(linked.callbacks);
+            self.transfers.insert(other, linked.next);
+        }
         applied.next
     }
 
@@ -158,6 +210,8 @@ impl State {
             }
             Verdict::Stale { current } => CommitOutcome::Stale { current },
             Verdict::Refused { reason } => CommitOutcome::Refused { reason },
+            Verdict::OverLimit { reason, room } => CommitOutcome::OverLimit { reason, room },
+            Verdict::ReadOnly => CommitOutcome::ReadOnly,
         }
     }
 
@@ -181,6 +235,7 @@ impl State {
             BulkVerdict::KeyReused { originals, fields } => {
                 BulkOutcome::KeyReused { originals, fields }
             }
+            BulkVerdict::ReadOnly => BulkOutcome::ReadOnly,
         }
     }
 
@@ -228,7 +283,7 @@ impl TransferStore for InMemoryStore {
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
         check_texts(batch.iter().map(|commit| &commit.change))?;
         let mut state = self.state();
-        state.open_accounts(batch.iter().map(|commit| &commit.change));
+        state.open_books(batch.iter().map(|commit| &commit.change));
         let verdicts = ledger::settle(&mut state.books, &batch, self.clock.now());
         let outcomes = batch
             .iter()
@@ -242,7 +297,7 @@ impl TransferStore for InMemoryStore {
     async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
         check_texts(bulk.changes.iter())?;
         let mut state = self.state();
-        state.open_accounts(bulk.changes.iter());
+        state.open_books(bulk.changes.iter());
         let verdict = ledger::settle_bulk(&mut state.books, &bulk, self.clock.now());
         let outcome = state.bulk_outcome(&bulk, verdict);
         state.loses_answer()?;
@@ -261,6 +316,7 @@ impl TransferStore for InMemoryStore {
             .transfers
             .values()
             .filter(|transfer| transfer.status() == Status::Pending)
+            .filter(|transfer| transfer.stage().is_none())
             .filter(|transfer| transfer.parts().created_at <= until)
             .cloned()
             .collect();
@@ -269,8 +325,56 @@ impl TransferStore for InMemoryStore {
         Ok(due)
     }
 
+    async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+        let now = self.clock.now();
+        let mut due: Vec<Transfer> = self
+            .state()
+            .transfers
+            .values()
+            .filter(|transfer| !transfer.status().is_final())
+            .filter(|transfer| transfer.parts().expires_at.is_some_and(|at| at <= now))
+            .cloned()
+            .collect();
+        due.sort_by_key(|transfer| (transfer.parts().expires_at, transfer.id()));
+        due.truncate(usize::try_from(limit).unwrap_or_default());
+        Ok(due)
+    }
+
+    async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
+        let takes_back = |transfer: &&Transfer| {
+            let reversal = transfer.parts().reversal;
+            reversal.is_some_and(|reversal| reversal.of == of)
+        };
+        let state = self.state();
+        Ok(state
+            .transfers
+            .values()
+            .filter(takes_back)
+            .cloned()
+            .collect())
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// How much a transfer counts for a limit; none when it does not count.
+fn use_of(transfer: &Transfer, key: UsageKey) -> Option<Amount> {
+    let parts = transfer.parts();
+    let counts = match transfer.status() {
+        Status::AwaitingConfirmation | Status::Completed | Status::Success => true,
+        Status::Pending | Status::Failed | Status::Canceled | Status::Rejected => false,
+    };
+    if !counts || parts.reversal.is_some() {
+        return None;
+    }
+    match key.asset {
+        Some(asset) => (asset == parts.asset).then_some(parts.amount),
+        None => parts
+            .root_rate
+            .as_ref()?
+            .value_of(parts.amount, parts.scale),
     }
 }
 

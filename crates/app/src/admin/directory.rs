@@ -1,7 +1,7 @@
 //! Assets, users, rates and balances.
 
-use bursar_domain::{Asset, AssetId, BigDecimal, User, UserId};
-use bursar_ports::{AccountBalance, Permission, PutAsset, PutUser, UserPage};
+use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, User, UserId};
+use bursar_ports::{AccountBalance, AssetRate, Permission, PutAsset, PutUser, UserPage};
 
 use super::READERS;
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
@@ -89,14 +89,22 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset or nobody said.
-    pub async fn find_rate(&self, grant: &Grant, asset: AssetId) -> Result<BigDecimal, Error> {
+    pub async fn find_rate(&self, grant: &Grant, asset: AssetId) -> Result<AssetRate, Error> {
         grant.require_any(&READERS)?;
         let asset = self.asset(asset, Missing::Asset).await?;
+        if asset.id == self.settings.root_asset {
+            return Ok(AssetRate {
+                rate: 1.into(),
+                source: String::new(),
+                rated_at: Timestamp::EPOCH,
+            });
+        }
         let rate = self.rate_of(asset.id).await?;
         rate.ok_or(Error::NotFound(Missing::Rate))
     }
 
-    /// Sets what one of an asset is worth in the root asset.
+    /// Sets what one of an asset is worth in the root asset, by somebody's word: the caller's, if no
+    /// other is named.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset; [`Error::Invalid`] when the rate is not
@@ -106,7 +114,8 @@ impl App {
         grant: &Grant,
         asset: AssetId,
         rate: BigDecimal,
-    ) -> Result<BigDecimal, Error> {
+        source: Option<String>,
+    ) -> Result<AssetRate, Error> {
         grant.require(Permission::Admin)?;
         let invalid =
             |detail: &str| Error::Invalid(vec![FieldError::new("rate", "rate.invalid", detail)]);
@@ -117,11 +126,9 @@ impl App {
         if asset.id == self.settings.root_asset && rate != 1 {
             return Err(invalid("the root asset is always worth 1"));
         }
-        self.ports
-            .directory
-            .put_rate(asset.id, rate.clone())
-            .await?;
-        Ok(rate)
+        let source = source.unwrap_or_else(|| grant.actor().as_str().to_owned());
+        let directory = &self.ports.directory;
+        Ok(directory.put_rate(asset.id, rate, source).await?)
     }
 
     /// What a user has of every asset.

@@ -18,6 +18,8 @@ pub struct TransferStory {
     pub code: Option<String>,
     /// Its ledger lines.
     pub entries: Vec<LedgerLine>,
+    /// The transfers that take it back, oldest first.
+    pub reversals: Vec<Transfer>,
     /// Its latest callbacks with their attempts, oldest first.
     pub callbacks: Vec<CallbackRecord>,
 }
@@ -45,9 +47,17 @@ impl App {
         Ok(TransferStory {
             code: self.code_of(&transfer),
             entries: self.ports.query.list_entries(id).await?,
+            reversals: self.reversals_of(&transfer).await?,
             callbacks,
             transfer,
         })
+    }
+
+    async fn reversals_of(&self, transfer: &Transfer) -> Result<Vec<Transfer>, Error> {
+        if transfer.parts().reversed.is_zero() {
+            return Ok(vec![]);
+        }
+        Ok(self.ports.store.list_reversals(transfer.id()).await?)
     }
 }
 

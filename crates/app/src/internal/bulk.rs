@@ -195,6 +195,7 @@ impl App {
                 })
             }
             Ok(BulkOutcome::TooManyUnable) => Err(self.beyond_the_limit(&sending.turn).await),
+            Ok(BulkOutcome::ReadOnly) => Err(Error::ReadOnly),
             Ok(BulkOutcome::Replayed { results }) => self.replay(sending, results).await,
             Ok(BulkOutcome::KeyReused { originals, fields }) => {
                 let transfers = self.all_recorded(originals).await?;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use bursar_domain::{
     Amount, Asset, AssetId, Change, CodeSalt, NewTransfer, Reason, Recipient, RecipientName,
-    Transfer, UserId,
+    RootRate, Terms, Transfer, UserId,
 };
 
 use super::InternalRequest;
@@ -83,6 +83,8 @@ impl App {
             .collect();
         let agrees = self.agreements(sender, &requests, &names).await?;
         let assets = self.assets_of(&requests, &agrees).await?;
+        let rates = self.root_rates(assets.keys()).await?;
+        let terms = self.terms_of(sender).await?;
         let checked: Vec<Result<Checked, ItemError>> = requests
             .into_iter()
             .zip(names)
@@ -100,7 +102,9 @@ impl App {
                 Ok(item) => {
                     let user = found.next().ok_or(Error::Internal("a name was lost"))?;
                     let recipient = item.recipient.clone().recipient(user.as_ref(), sender);
-                    self.open_internal(grant, sender, item, recipient).await?
+                    let rate = rates.get(&item.asset.id).cloned().flatten();
+                    self.open_internal(grant, sender, item, (recipient, rate, terms))
+                        .await?
                 }
                 Err(error) => Err(error),
             });
@@ -133,7 +137,7 @@ impl App {
             amount,
             ..
         }: Checked,
-        recipient: Recipient,
+        (recipient, root_rate, terms): (Recipient, Option<RootRate>, Terms),
     ) -> Result<Prepared, Error> {
         let new = NewTransfer {
             id: self.ports.ids.next_transfer_id().await?,
@@ -145,11 +149,37 @@ impl App {
             callback_url: request.callback_url,
             created_by: grant.actor(),
             now: self.now(),
-            root_rate: None,
+            root_rate,
+            terms,
         };
         let salt = self.new_salt()?;
         let opened = Transfer::internal(new, sender, recipient, salt, request.custom_id);
         Ok(opened.map_err(ItemError::Refused))
+    }
+
+    /// What each asset is worth right now.
+    async fn root_rates<'a>(
+        &self,
+        assets: impl Iterator<Item = &'a AssetId>,
+    ) -> Result<HashMap<AssetId, Option<RootRate>>, Error> {
+        let mut rates = HashMap::new();
+        for asset in assets {
+            rates.insert(*asset, self.root_rate(*asset).await?);
+        }
+        Ok(rates)
+    }
+
+    /// What is decided about a sender's transfers with the rules in force. Roles are only looked at
+    /// where one of them pays no fees.
+    async fn terms_of(&self, sender: UserId) -> Result<Terms, Error> {
+        let settings = &self.settings.transfers;
+        let sender = if settings.fee_free_roles.is_empty() {
+            None
+        } else {
+            self.ports.directory.find_user(sender).await?
+        };
+        let roles = sender.map(|user| user.roles).unwrap_or_default();
+        Ok(settings.terms(&roles, self.now()))
     }
 
     /// The assets that requests name, as far as there are such.
@@ -169,7 +199,7 @@ impl App {
         Ok(found.into_iter().map(|asset| (asset.id, asset)).collect())
     }
 
-    fn new_salt(&self) -> Result<CodeSalt, Error> {
+    pub(crate) fn new_salt(&self) -> Result<CodeSalt, Error> {
         let random = self.ports.ids.random_bytes();
         let salt = random
             .first_chunk()

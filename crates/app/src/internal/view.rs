@@ -91,7 +91,7 @@ impl App {
     }
 
     /// The public code of an internal transfer.
-    pub(crate) fn code_of(&self, transfer: &Transfer) -> Option<String> {
+    pub fn code_of(&self, transfer: &Transfer) -> Option<String> {
         match &transfer.parts().body {
             Body::Internal { salt, .. } => Some(self.keyring.transfer_code(transfer.id(), salt)),
             Body::Deposit { .. } | Body::Withdrawal { .. } => None,

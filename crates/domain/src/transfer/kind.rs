@@ -29,6 +29,11 @@ impl Kind {
         }
     }
 
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The statuses that a transfer of this kind may have.
     pub const fn statuses(self) -> &'static [Status] {
         match self {

@@ -3,27 +3,36 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::FieldError;
 use bursar_domain::{AssetId, BigDecimal, DecimalAmount};
-use bursar_ports::Permission;
+use bursar_ports::{AssetRate, Permission};
 use serde::Serialize;
 
 use crate::{
     answer,
     call::Call,
-    fields::{Names, name},
+    fields::{Names, Prose, name},
     problem::Problem,
 };
+
+/// The longest name of a source, in characters.
+const SOURCE_MAX: usize = 255;
 
 #[derive(Serialize)]
 struct RateBody<'a> {
     asset: &'a str,
     rate: String,
+    source: Option<&'a str>,
+    rated_at: Option<String>,
 }
 
 impl<'a> RateBody<'a> {
-    fn of(asset: &'a AssetId, rate: &BigDecimal) -> Self {
+    /// Nobody needs to say that the root asset is worth itself.
+    fn of(asset: &'a AssetId, found: &'a AssetRate) -> Self {
+        let source = Some(found.source.as_str()).filter(|source| !source.is_empty());
         Self {
             asset: asset.as_str(),
-            rate: rate.normalized().to_plain_string(),
+            rate: found.rate.normalized().to_plain_string(),
+            rated_at: source.map(|_| found.rated_at.to_micros_text()),
+            source,
         }
     }
 }
@@ -42,18 +51,20 @@ pub(super) async fn replace(
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
-    let (asset, rate) = read(&call)?;
-    let rate = call.app().put_rate(&grant, asset, rate).await?;
+    let (asset, rate, source) = read(&call)?;
+    let rate = call.app().put_rate(&grant, asset, rate, source).await?;
     answer::json(&RateBody::of(&asset, &rate))
 }
 
 /// A rate has the form of an amount.
-fn read(call: &Call) -> Result<(AssetId, BigDecimal), Problem> {
+fn read(call: &Call) -> Result<(AssetId, BigDecimal, Option<String>), Problem> {
     let mut fields = call.fields(Names::Strict)?;
     let asset = fields.also(parse_asset(call));
     let rate = fields.amount(name!("rate"));
     let rate = rate.map(DecimalAmount::to_decimal);
-    let read = || Some((asset?, rate?));
+    let source = fields.text(name!("source"), SOURCE_MAX, Prose::Line);
+    let source = source.filter(|source| !source.is_empty());
+    let read = || Some((asset?, rate?, source));
     fields.finish(read())
 }
 

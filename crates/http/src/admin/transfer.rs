@@ -1,9 +1,12 @@
 //! `/admin/v1/transfers/{id}`: the whole story of one transfer of any kind.
 
 use actix_web::{HttpRequest, HttpResponse};
-use bursar_app::{Error, Missing, TransferStory};
-use bursar_domain::{ActorId, Body, Kind, Reason, Recipient, Scale, Status, Transfer};
+use bursar_app::{Error, Missing, TransferStory, approval_digest};
+use bursar_domain::{
+    ActorId, Body, Kind, Reason, Recipient, RootRate, Scale, Stage, Status, Timestamp, Transfer,
+};
 use bursar_ports::LedgerLine;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::{balances::owner, callbacks::CallbackBody, money::plain};
@@ -28,8 +31,36 @@ pub(super) struct TransferBody<'a> {
     custom_id: Option<&'a str>,
     callback_url: Option<&'a str>,
     created_by: &'a str,
+    confirmed_by: Option<&'a str>,
+    stage: Option<&'static str>,
+    approval_digest: Option<String>,
+    reviewed_by: Option<&'a str>,
+    expires_at: Option<String>,
+    reverses: Option<i64>,
+    reversed: String,
+    root_rate: Option<RootRateBody<'a>>,
     created_at: String,
     updated_at: String,
+}
+
+/// What the asset was worth when the transfer was made.
+#[derive(Serialize)]
+struct RootRateBody<'a> {
+    asset: &'a str,
+    rate: String,
+    source: Option<&'a str>,
+    rated_at: Option<String>,
+}
+
+impl<'a> RootRateBody<'a> {
+    fn of(root: &'a RootRate) -> Self {
+        Self {
+            asset: root.asset.as_str(),
+            rate: root.rate.normalized().to_plain_string(),
+            source: root.source.as_deref(),
+            rated_at: root.rated_at.map(Timestamp::to_micros_text),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -37,6 +68,7 @@ struct StoryBody<'a> {
     #[serde(flatten)]
     transfer: TransferBody<'a>,
     timeline: Vec<Step>,
+    reversals: Vec<i64>,
     entries: Vec<EntryBody>,
     callbacks: Vec<CallbackBody<'a>>,
 }
@@ -101,6 +133,15 @@ impl<'a> TransferBody<'a> {
             custom_id,
             callback_url: parts.callback_url.as_deref(),
             created_by: parts.created_by.as_str(),
+            confirmed_by: parts.confirmed.as_ref().map(|one| one.by.as_str()),
+            stage: transfer.stage().map(Stage::as_str),
+            approval_digest: (transfer.stage() == Some(Stage::Approval))
+                .then(|| HEXLOWER.encode(&approval_digest(transfer))),
+            reviewed_by: parts.review.as_ref().map(|review| review.by.as_str()),
+            expires_at: parts.expires_at.map(Timestamp::to_micros_text),
+            reverses: parts.reversal.map(|reversal| reversal.of.get()),
+            reversed: parts.reversed.to_plain(parts.scale),
+            root_rate: parts.root_rate.as_ref().map(RootRateBody::of),
             created_at: parts.created_at.to_micros_text(),
             updated_at: parts.updated_at.to_micros_text(),
         }
@@ -115,6 +156,7 @@ impl<'a> StoryBody<'a> {
         Ok(Self {
             transfer: TransferBody::of(transfer, story.code.as_deref()),
             timeline: timeline(transfer),
+            reversals: story.reversals.iter().map(|one| one.id().get()).collect(),
             entries: entries
                 .map(|line| EntryBody::of(line, scale))
                 .collect::<Result<_, _>>()?,

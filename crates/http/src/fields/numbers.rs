@@ -8,23 +8,29 @@ use crate::json::Text;
 impl Fields<'_> {
     /// A positive decimal number, as a string or as a JSON number.
     pub(crate) fn amount(&mut self, name: &Name) -> Option<DecimalAmount> {
-        let Some(raw) = self.take(name) else {
-            return self.missed(name);
-        };
-        let raw = raw.get();
-        let parsed = if raw.starts_with('"') {
-            match serde_json::from_str(raw) {
-                Ok(Text(text)) => DecimalAmount::parse(&text),
-                Err(_) => Err(ParseAmountError::Malformed),
-            }
-        } else {
-            DecimalAmount::parse_json_number(raw)
-        };
-        parsed
+        self.required(name, Self::optional_amount)
+    }
+
+    /// A positive decimal number that may be missing, as a string or as a JSON number.
+    pub(crate) fn optional_amount(&mut self, name: &Name) -> Option<DecimalAmount> {
+        read_amount(self.take(name)?.get())
             .map_err(|error| {
                 self.error(name.name, amount_code(name, error), error.to_string());
             })
             .ok()
+    }
+
+    /// A decimal number that may be missing, as a string or as a JSON number; zero is one too.
+    pub(crate) fn optional_decimal(&mut self, name: &Name) -> Option<DecimalAmount> {
+        let raw = self.take(name)?.get();
+        match read_amount(raw) {
+            Ok(amount) => Some(amount),
+            Err(ParseAmountError::Zero) => Some(DecimalAmount::ZERO),
+            Err(error) => {
+                self.error(name.name, amount_code(name, error), error.to_string());
+                None
+            }
+        }
     }
 
     /// The id of a transfer, as a string or as a JSON number.
@@ -84,6 +90,17 @@ impl Fields<'_> {
             self.error(name.name, name.out_of_range, detail);
         }
         number
+    }
+}
+
+fn read_amount(raw: &str) -> Result<DecimalAmount, ParseAmountError> {
+    if raw.starts_with('"') {
+        match serde_json::from_str(raw) {
+            Ok(Text(text)) => DecimalAmount::parse(&text),
+            Err(_) => Err(ParseAmountError::Malformed),
+        }
+    } else {
+        DecimalAmount::parse_json_number(raw)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The JSON of a problem.
 
 use bursar_app::{FieldError, Original};
+use bursar_domain::{Room, Timestamp};
 use serde::Serialize;
 
 use super::{Extension, Parts, title};
@@ -28,6 +29,8 @@ pub(crate) struct Body<'a> {
     transfer: Option<Name<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     results: Option<Vec<Body<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<RoomBody<'a>>,
 }
 
 impl<'a> Body<'a> {
@@ -45,6 +48,7 @@ impl<'a> Body<'a> {
             outcome: None,
             transfer: None,
             results: None,
+            limit: None,
         };
         match &parts.extension {
             Extension::None => {}
@@ -62,8 +66,28 @@ impl<'a> Body<'a> {
                 let results = results.iter().map(|problem| problem.body(request));
                 body.results = Some(results.collect());
             }
+            Extension::Room(room) => body.limit = Some(RoomBody::of(room)),
         }
         body
+    }
+}
+
+/// What a limit leaves, in which asset, and when there will be room for this very request; never,
+/// when that is null.
+#[derive(Serialize)]
+struct RoomBody<'a> {
+    left: String,
+    asset: &'a str,
+    returns_at: Option<String>,
+}
+
+impl<'a> RoomBody<'a> {
+    fn of(room: &'a Room) -> Self {
+        Self {
+            left: room.over.left.to_plain(room.scale),
+            asset: room.asset.as_str(),
+            returns_at: room.over.returns_at.map(Timestamp::to_micros_text),
+        }
     }
 }
 

@@ -28,6 +28,20 @@ impl From<Error> for Problem {
             Error::Invalid(errors) => Self::invalid(errors),
             Error::Conflict(conflict) => conflicting(conflict),
             Error::Refused { reason, replayed } => refused(reason, replayed),
+            Error::OverLimit { reason, room } => {
+                refused(reason, false).extended(Extension::Room(room))
+            }
+            Error::ReadOnly => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service.read_only",
+                "Nothing moves right now, by an operator's word. Nothing happened.",
+            )
+            .extended(Extension::NotExecuted),
+            Error::SameOperator => Self::new(
+                StatusCode::FORBIDDEN,
+                "approval.same_operator",
+                "Whoever made or confirmed a transfer cannot be its second operator.",
+            ),
             Error::BulkRefused { results, replayed } => bulk_refused(results, replayed),
             Error::KeyReused { original, fields } => key_reused(original, fields),
             Error::ScaleInUse => Self::new(

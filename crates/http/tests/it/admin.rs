@@ -213,16 +213,17 @@ async fn rates_are_exact_decimals() {
         ("1e-7", "0.0000001"),
         ("\"2500.50\"", "2500.5"),
     ] {
-        let expected = format!(r#"{{"asset":"eth","rate":"{shown}"}}"#);
-        let answer = put(&world, "/rates/ETH", &format!(r#"{{"rate":{sent}}}"#))
-            .await
-            .ok();
+        let expected = format!(
+            r#"{{"asset":"eth","rate":"{shown}","source":"a feed","rated_at":"2024-01-01T00:00:00.000000Z"}}"#
+        );
+        let sent = format!(r#"{{"rate":{sent},"source":"a feed"}}"#);
+        let answer = put(&world, "/rates/ETH", &sent).await.ok();
         assert_eq!(answer.body, expected);
         assert_eq!(get(&world, "/rates/eth").await.ok().body, expected);
     }
     assert_eq!(
         get(&world, "/rates/usd").await.ok().body,
-        r#"{"asset":"usd","rate":"1"}"#
+        r#"{"asset":"usd","rate":"1","source":null,"rated_at":null}"#
     );
 }
 

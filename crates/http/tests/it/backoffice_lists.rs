@@ -33,6 +33,8 @@ fn rate() -> RootRate {
         asset: build::asset_id("usd"),
         scale: build::asset("usd", 2).scale,
         rate: 50_000.into(),
+        source: None,
+        rated_at: None,
     }
 }
 

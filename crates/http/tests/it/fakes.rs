@@ -2,20 +2,23 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, BigDecimal, RecipientName, Timestamp, Transfer, TransferId, User, UserId,
+    Asset, AssetId, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Timestamp, Transfer,
+    TransferId, Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
-    AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
+    AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
     CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
     Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
-    Replay, Replayable, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
+    Replay, Replayable, RuleBook, Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash,
+    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice, Undelivered,
+    UserPage,
 };
+use bursar_testkit::FixedClock;
 use uuid::Uuid;
 
 /// What a lock guards, also after a test that failed while it held it.
@@ -28,7 +31,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct FakeDirectory {
     pub(crate) users: Mutex<BTreeMap<UserId, User>>,
     pub(crate) assets: Mutex<BTreeMap<AssetId, Asset>>,
-    pub(crate) rates: Mutex<BTreeMap<AssetId, BigDecimal>>,
+    pub(crate) rates: Mutex<BTreeMap<AssetId, AssetRate>>,
 }
 
 #[async_trait]
@@ -120,13 +123,74 @@ impl Directory for FakeDirectory {
         Ok(PutAsset::Written)
     }
 
-    async fn find_rate(&self, asset: AssetId) -> Result<Option<BigDecimal>, StoreError> {
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError> {
         Ok(locked(&self.rates).get(&asset).cloned())
     }
 
-    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError> {
-        locked(&self.rates).insert(asset, rate);
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: BigDecimal,
+        source: String,
+    ) -> Result<AssetRate, StoreError> {
+        let rate = AssetRate {
+            rate,
+            source,
+            rated_at: FixedClock::START,
+        };
+        locked(&self.rates).insert(asset, rate.clone());
+        Ok(rate)
+    }
+}
+
+/// Rules in memory, of which nothing was used yet.
+#[derive(Default)]
+pub(crate) struct FakeRuleBook {
+    rules: Mutex<Rules>,
+    stops: Mutex<BTreeMap<StopScope, Stop>>,
+}
+
+#[async_trait]
+impl RuleBook for FakeRuleBook {
+    async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
+        Ok(Arc::new(locked(&self.rules).clone()))
+    }
+
+    async fn put_fees(
+        &self,
+        kind: Kind,
+        asset: AssetId,
+        schedule: FeeSchedule,
+    ) -> Result<(), StoreError> {
+        locked(&self.rules).fees.insert((kind, asset), schedule);
         Ok(())
+    }
+
+    async fn put_limits(
+        &self,
+        kind: Kind,
+        asset: Option<AssetId>,
+        limits: bursar_domain::Limits,
+    ) -> Result<(), StoreError> {
+        locked(&self.rules).limits.insert((kind, asset), limits);
+        Ok(())
+    }
+
+    async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
+        Ok(locked(&self.stops).values().cloned().collect())
+    }
+
+    async fn stop(&self, stop: Stop) -> Result<(), StoreError> {
+        locked(&self.stops).entry(stop.scope).or_insert(stop);
+        Ok(())
+    }
+
+    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError> {
+        Ok(locked(&self.stops).remove(&scope).is_some())
+    }
+
+    async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
+        Ok(keys.iter().map(|_| Usage::default()).collect())
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
                     asset: build::asset_id("usd"),
                     scale: build::asset("usd", 2).scale,
                     rate: 1.into(),
+                    source: None,
+                    rated_at: None,
                 }),
                 ..new
             };

@@ -113,11 +113,13 @@ impl World {
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
             replay_guard: limiter,
+            rule_book: Arc::new(FakeRuleBook::default()),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits,
+            transfers: TransferSettings::default(),
         };
         let app = App::new(ports, keyring.clone(), settings);
         let world = Self {

@@ -1,13 +1,18 @@
 //! One try at one batch: lock and read in one pipelined round trip, decide in memory, write and
 //! commit in another.
 //!
-//! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id. Only then
-//! comes what is read without a lock, in statements of their own, so that it is as fresh as the
+//! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses of
+//! limits by user. Only then comes what is read without a lock, in statements of their own, so that it is as fresh as the
 //! locks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
-use bursar_domain::{AccountKey, Commit, Timestamp, Transfer, TransferId};
+use bursar_domain::{
+    AccountKey, Commit, Rules, Timestamp, Transfer, TransferId, UsageKey, ledger::Books,
+};
 use bursar_ports::StoreError;
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
@@ -18,8 +23,10 @@ use tokio::task::unconstrained;
 
 use super::{
     batch::Batch,
+    books::Before,
     round_trips::{Send, flatten, lock_and_read, within, write},
-    writes::Writes,
+    rules::KnownRules,
+    writes::{Changed, Writes},
 };
 use crate::{
     error::{inconsistent, unavailable},
@@ -27,6 +34,7 @@ use crate::{
     row::TransferRow,
     schema::transfers,
     tx::{Begin, CommitTx, Rollback},
+    usage::count_anew,
 };
 
 /// Why a try failed.
@@ -58,6 +66,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
         let nothing = Attempt {
             batch: <&[Commit]>::default(),
             ids: &HashMap::new(),
+            usage: &BTreeSet::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
             resolving: true,
@@ -68,7 +77,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
     ready.await.map_err(unavailable)?
 }
 
-/// The accounts that a batch touches or names.
+/// The accounts that a batch touches or names, and the uses of limits that it looks at.
 pub(super) struct Wanted {
     /// Those that it cannot be tried without.
     pub(super) needed: BTreeSet<AccountKey>,
@@ -76,19 +85,30 @@ pub(super) struct Wanted {
     /// its payment: were it made beforehand, the time of a payment that its sender cannot afford
     /// would tell whether there is such a recipient.
     pub(super) receiving: BTreeSet<AccountKey>,
+    /// Whose uses of which limits.
+    pub(super) usage: BTreeSet<UsageKey>,
 }
 
 impl Wanted {
-    pub(super) fn by<B: Batch + ?Sized>(batch: &B) -> Self {
+    /// What the batch needs under these rules.
+    pub(super) fn by<B: Batch + ?Sized>(batch: &B, rules: &Rules) -> Self {
         let (mut needed, mut receiving) = (BTreeSet::new(), BTreeSet::new());
+        let mut usage = BTreeSet::new();
         for change in batch.changes() {
+            // One that cannot be priced is refused and moves nothing.
+            let change = change.priced(rules).unwrap_or(Cow::Borrowed(change));
             let recipient = change.recipient_account();
             receiving.extend(recipient);
             let accounts = change.accounts().into_iter();
             needed.extend(accounts.filter(|account| Some(*account) != recipient));
+            usage.extend(change.usage_keys(rules));
         }
         receiving.retain(|account| !needed.contains(account));
-        Self { needed, receiving }
+        Self {
+            needed,
+            receiving,
+            usage,
+        }
     }
 }
 
@@ -98,12 +118,17 @@ pub(super) enum Tried<T> {
     Done(T),
     /// Nothing was written, because these recipients' accounts are missing and nothing else.
     Missing(BTreeSet<AccountKey>),
+    /// Nothing was written, because other rules are in force than were known, and under them the
+    /// batch needs what was not locked.
+    OtherRules,
 }
 
 /// One try at one batch.
 pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) batch: &'a B,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
+    /// The uses of limits to lock.
+    pub(super) usage: &'a BTreeSet<UsageKey>,
     pub(super) now: Timestamp,
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
     pub(super) looked_for: &'a BTreeSet<AccountKey>,
@@ -112,16 +137,31 @@ pub(super) struct Attempt<'a, B: ?Sized> {
 }
 
 impl<B: Batch + ?Sized> Attempt<'_, B> {
+    /// `known` are the rules as they were last read; afterwards, those in force.
     pub(super) async fn run(
         &self,
         connection: &AsyncPgConnection,
+        known: &mut KnownRules,
     ) -> Result<Tried<B::Outcomes>, Failure> {
         let read = within(unconstrained(lock_and_read(connection, self, false)))
             .await
             .flatten()
             .map_err(Failure::NotCommitted)?;
+        if read.revision != known.rules.revision {
+            *known = within(KnownRules::load(connection, read.revision))
+                .await
+                .flatten()
+                .map_err(Failure::NotCommitted)??;
+            if !self.has_locked(&Wanted::by(self.batch, &known.rules)) {
+                end_without_change(connection).await?;
+                return Ok(Tried::OtherRules);
+            }
+        }
         let claimed = read.claimed.clone();
-        let (mut books, balances) = read.into_books(self.batch)?;
+        let (mut books, before) = read.into_books(self.batch, known)?;
+        let before = self
+            .count_uses(connection, known, &mut books, before)
+            .await?;
         let verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
         if !missing.is_empty() {
@@ -129,7 +169,12 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             return Ok(Tried::Missing(missing));
         }
         let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
-        let writes = Writes::of(self.batch, &verdicts, &books, &balances, self.ids, &claimed);
+        let changed = Changed {
+            before: &before,
+            books: &books,
+            known,
+        };
+        let writes = Writes::of(self.batch, &verdicts, &changed, self.ids, &claimed);
         if writes.is_empty() {
             end_without_change(connection).await?;
         } else if self.resolving {
@@ -155,6 +200,38 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             })?;
         }
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
+    }
+
+    /// Whether everything that the batch needs is locked. A recipient's account is looked for when
+    /// nothing else stands in the way of a payment.
+    fn has_locked(&self, wanted: &Wanted) -> bool {
+        let accounts = wanted.needed.iter();
+        wanted.usage.is_subset(self.usage)
+            && accounts
+                .filter(|account| account.owner.user().is_none())
+                .all(|account| self.ids.contains_key(account))
+    }
+
+    /// Counts anew what was counted for another epoch of a limit.
+    async fn count_uses(
+        &self,
+        connection: &AsyncPgConnection,
+        known: &KnownRules,
+        books: &mut Books,
+        mut before: Before,
+    ) -> Result<Before, Failure> {
+        for (key, epoch) in std::mem::take(&mut before.epochs) {
+            if known.epoch_of(&key).is_none_or(|current| current == epoch) {
+                continue;
+            }
+            let counted = within(count_anew(connection, key, self.now))
+                .await
+                .flatten()
+                .map_err(Failure::NotCommitted)??;
+            books.usage.insert(key, counted.clone());
+            before.usage.insert(key, counted);
+        }
+        Ok(before)
     }
 
     /// The recipients' accounts that stand in the way only because they are missing.

@@ -90,7 +90,9 @@ impl Batch for [Commit] {
                 | Verdict::RefusalReplayed { .. }
                 | Verdict::KeyReused { .. }
                 | Verdict::Stale { .. }
-                | Verdict::Refused { .. } => None,
+                | Verdict::Refused { .. }
+                | Verdict::OverLimit { .. }
+                | Verdict::ReadOnly => None,
             })
     }
 
@@ -115,7 +117,9 @@ impl Batch for [Commit] {
                 | Verdict::Replayed { .. }
                 | Verdict::RefusalReplayed { .. }
                 | Verdict::KeyReused { .. }
-                | Verdict::Stale { .. } => None,
+                | Verdict::Stale { .. }
+                | Verdict::OverLimit { .. }
+                | Verdict::ReadOnly => None,
             };
             reason == Some(Reason::RecipientUnavailable)
         });
@@ -142,6 +146,10 @@ impl Batch for [Commit] {
                     }
                     Verdict::Stale { current } => CommitOutcome::Stale { current },
                     Verdict::Refused { reason } => CommitOutcome::Refused { reason },
+                    Verdict::OverLimit { reason, room } => {
+                        CommitOutcome::OverLimit { reason, room }
+                    }
+                    Verdict::ReadOnly => CommitOutcome::ReadOnly,
                 })
             })
             .collect()
@@ -183,7 +191,8 @@ impl Batch for Bulk {
             | BulkVerdict::Refused { .. }
             | BulkVerdict::TooManyUnable { .. }
             | BulkVerdict::Replayed { .. }
-            | BulkVerdict::KeyReused { .. } => &[],
+            | BulkVerdict::KeyReused { .. }
+            | BulkVerdict::ReadOnly => &[],
         };
         self.changes.iter().zip(applied)
     }
@@ -239,7 +248,8 @@ impl Batch for Bulk {
             BulkVerdict::Refused { .. }
             | BulkVerdict::Landed
             | BulkVerdict::Replayed { .. }
-            | BulkVerdict::KeyReused { .. } => BTreeSet::new(),
+            | BulkVerdict::KeyReused { .. }
+            | BulkVerdict::ReadOnly => BTreeSet::new(),
         }
     }
 
@@ -259,6 +269,7 @@ impl Batch for Bulk {
             BulkVerdict::KeyReused { originals, fields } => {
                 BulkOutcome::KeyReused { originals, fields }
             }
+            BulkVerdict::ReadOnly => BulkOutcome::ReadOnly,
         }
     }
 }

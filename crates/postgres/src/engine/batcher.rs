@@ -11,11 +11,13 @@ use super::{
     BulkJob, ItemsJob, Job, Queue,
     attempt::{self, Attempt, Failure, Tried, Wanted},
     batch::Batch,
+    rules::KnownRules,
 };
 use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
+    usage::UsageRows,
 };
 
 /// Failures of one batch, other than those that repeating cures, before it is split.
@@ -65,8 +67,11 @@ pub(super) struct Batcher {
     batch_items_max: usize,
     pool: PoolConfig,
     accounts: AccountIds,
+    usage: UsageRows,
     clock: Arc<dyn Clock>,
     connection: Option<AsyncPgConnection>,
+    /// The rules as they were last read.
+    rules: KnownRules,
 }
 
 impl Batcher {
@@ -75,6 +80,7 @@ impl Batcher {
         batch_items_max: usize,
         pool: PoolConfig,
         accounts: AccountIds,
+        usage: UsageRows,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -82,8 +88,10 @@ impl Batcher {
             batch_items_max,
             pool,
             accounts,
+            usage,
             clock,
             connection: None,
+            rules: KnownRules::default(),
         }
     }
 
@@ -240,32 +248,36 @@ impl Batcher {
         batch: &B,
         resolving: bool,
     ) -> Result<B::Outcomes, Failure> {
-        let wanted = Wanted::by(batch);
-        let mut ids = self.accounts.resolve(&wanted.needed).await?;
-        ids.extend(self.accounts.remembered(&wanted.receiving));
-        let mut looked_for = BTreeSet::new();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => attempt::connect(&self.pool).await?,
         };
-        // Each round looks for accounts that no round before it did, so there is a last one.
+        let mut looked_for = BTreeSet::new();
+        // Each round looks for accounts that no round before it did, or knows newer rules, so there
+        // is a last one.
         loop {
+            let wanted = Wanted::by(batch, &self.rules.rules);
+            let mut ids = self.accounts.resolve(&wanted.needed).await?;
+            ids.extend(self.accounts.remembered(&wanted.receiving));
+            self.usage.ensure(&wanted.usage).await?;
             let attempt = Attempt {
                 batch,
                 ids: &ids,
+                usage: &wanted.usage,
                 now: self.clock.now(),
                 looked_for: &looked_for,
                 resolving,
             };
-            match attempt.run(&connection).await? {
+            match attempt.run(&connection, &mut self.rules).await? {
                 Tried::Done(outcomes) => {
                     self.connection = Some(connection);
                     return Ok(outcomes);
                 }
                 Tried::Missing(accounts) => {
-                    ids.extend(self.accounts.resolve(&accounts).await?);
+                    self.accounts.resolve(&accounts).await?;
                     looked_for.extend(accounts);
                 }
+                Tried::OtherRules => {}
             }
         }
     }

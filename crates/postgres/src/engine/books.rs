@@ -1,10 +1,10 @@
 //! From what was locked and read to what `settle` wants.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bursar_domain::{
     AccountKey, Asset, AssetId, Balance, FieldValue, Fingerprint, IdempotencyClaim, ItemResult,
-    Reason, Scale, TransferId, Version,
+    Reason, Scale, TransferId, Usage, UsageKey, Version,
     ledger::{Books, StoredClaim},
 };
 use bursar_ports::StoreError;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     batch::{Batch, Claim},
     results,
+    rules::{KnownRules, UsageRow, read_usage},
 };
 use crate::{
     error::inconsistent,
@@ -43,17 +44,35 @@ pub(super) struct Read {
     pub(super) accounts: Vec<AccountRow>,
     pub(super) stored: Vec<KeyRow>,
     pub(super) assets: Vec<AssetRow>,
+    pub(super) usage: Vec<UsageRow>,
+    /// Which version of the rules is in force.
+    pub(super) revision: i64,
 }
 
-/// The balances as they were locked, to tell what changed.
-pub(super) type Balances = HashMap<AccountKey, Balance>;
+/// What was locked, as it was, to tell what changed.
+pub(super) struct Before {
+    pub(super) balances: HashMap<AccountKey, Balance>,
+    pub(super) usage: HashMap<UsageKey, Usage>,
+    /// The epochs that the counts of uses belong to.
+    pub(super) epochs: Vec<(UsageKey, i32)>,
+}
 
 impl Read {
     pub(super) fn into_books<B: Batch + ?Sized>(
         self,
         batch: &B,
-    ) -> Result<(Books, Balances), StoreError> {
-        let mut books = Books::default();
+        known: &KnownRules,
+    ) -> Result<(Books, Before), StoreError> {
+        let mut books = Books {
+            rules: Arc::clone(&known.rules),
+            ..Books::default()
+        };
+        let mut epochs = Vec::with_capacity(self.usage.len());
+        for row in self.usage {
+            let (key, epoch, usage) = read_usage(row)?;
+            epochs.push((key, epoch));
+            books.usage.insert(key, usage);
+        }
         for row in &self.accounts {
             books.accounts.insert(row.key()?, row.balance()?);
         }
@@ -91,8 +110,12 @@ impl Read {
                     .insert((claim.scope.clone(), claim.key.clone()), stored.clone());
             }
         }
-        let balances = books.accounts.clone();
-        Ok((books, balances))
+        let before = Before {
+            balances: books.accounts.clone(),
+            usage: books.usage.clone(),
+            epochs,
+        };
+        Ok((books, before))
     }
 }
 

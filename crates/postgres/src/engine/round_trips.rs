@@ -15,12 +15,13 @@ use super::{
     attempt::Attempt,
     batch::Batch,
     books::{KeyColumns, KeyName, Read},
+    rules::{RULE_SET, UsageKeyColumns},
     writes::Writes,
 };
 use crate::{
     error::is_disconnect,
     row::AccountRow,
-    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadAssets, ReadVersions},
+    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadAssets, ReadRevision, ReadVersions},
     tx::{Begin, CommitTx},
 };
 
@@ -51,7 +52,8 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
     let asset_ids = asset_ids(attempt.batch);
     let has_keys = all || !keys.is_empty();
-    let (begun, claimed, locked, accounts, stored, assets, landed) = join!(
+    let usage_keys = UsageKeyColumns::of(attempt.usage);
+    let (begun, claimed, locked, accounts, usage, stored, assets, revisions, landed) = join!(
         async {
             if all {
                 Ok(0)
@@ -72,10 +74,18 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
                 .load::<AccountRow>(&mut &*connection)
                 .await
         },
+        when(all || !attempt.usage.is_empty(), async {
+            usage_keys.lock().load(&mut &*connection).await
+        }),
         when(has_keys, async {
             keys.read().load(&mut &*connection).await
         }),
         async { ReadAssets { ids: &asset_ids }.load(&mut &*connection).await },
+        async {
+            ReadRevision { names: &[RULE_SET] }
+                .load::<(i64,)>(&mut &*connection)
+                .await
+        },
         when(attempt.resolving, async {
             ReadVersions { ids: &created }.load(&mut &*connection).await
         }),
@@ -87,13 +97,19 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     }
     // In the order they were sent, so that the first error is told and not what followed from it.
     let (claimed, locked) = (claimed?, locked?);
-    let (accounts, stored, assets) = (accounts?, stored?, assets?);
+    let (accounts, usage) = (accounts?, usage?);
+    let (stored, assets, revisions) = (stored?, assets?, revisions?);
     Ok(Read {
         claimed,
         versions: locked.into_iter().chain(landed?).collect(),
         accounts,
         stored,
         assets,
+        usage,
+        revision: revisions
+            .into_iter()
+            .next()
+            .map_or(0, |(revision,)| revision),
     })
 }
 
@@ -102,13 +118,13 @@ fn transfer_ids<B: Batch + ?Sized>(batch: &B) -> (Vec<i64>, Vec<i64>) {
     let (created, changed): (Vec<_>, Vec<_>) = batch
         .changes()
         .partition(|change| change.expected == Expected::Absent);
-    let ids = |changes: Vec<&Change>| {
-        changes
-            .iter()
-            .map(|change| change.next.id().get())
-            .collect()
-    };
-    (ids(created), ids(changed))
+    let id = |change: &Change| change.next.id().get();
+    let linked = batch.changes().filter_map(|change| change.linked.as_ref());
+    let linked = linked.map(|linked| linked.next.id().get());
+    (
+        created.into_iter().map(id).collect(),
+        changed.into_iter().map(id).chain(linked).collect(),
+    )
 }
 
 fn asset_ids<B: Batch + ?Sized>(batch: &B) -> Vec<&str> {
@@ -148,7 +164,8 @@ pub(super) async fn write(
 ) -> (QueryResult<()>, QueryResult<()>) {
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
     let (transfers, updates) = (&writes.inserted, &writes.updated);
-    let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, committed) = join!(
+    let usage = &writes.usage;
+    let (accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, committed) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
                 .accounts
@@ -176,6 +193,13 @@ pub(super) async fn write(
                 .entries
                 .statement()
                 .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
+        when(all || !usage.is_empty(), async {
+            usage
+                .statement()
+                .load::<(i64,)>(&mut &*connection)
                 .await
                 .map(|_| ())
         }),
@@ -208,13 +232,13 @@ pub(super) async fn write(
         }),
     );
     let written = first_error([
-        accounts, inserted, updated, entries, rewritten, deleted, callbacks,
+        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks,
     ]);
     (written, committed)
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 7]) -> QueryResult<()> {
+fn first_error(results: [QueryResult<()>; 8]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()

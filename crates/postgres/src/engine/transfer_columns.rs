@@ -1,7 +1,7 @@
 //! Transfers as the columns of their statements.
 
 use bigdecimal::BigDecimal;
-use bursar_domain::{ActorId, Body, Reason, Recipient, Transfer};
+use bursar_domain::{ActorId, Body, Reason, Recipient, Stage, Transfer};
 use uuid::Uuid;
 
 use crate::{
@@ -36,6 +36,18 @@ pub(super) struct TransferColumns<'a> {
     created: Vec<At>,
     updated: Vec<At>,
     entry_refs: Vec<String>,
+    stages: Vec<Option<&'a str>>,
+    expires: Vec<Option<At>>,
+    confirmers: Vec<Option<&'a str>>,
+    confirm_urls: Vec<Option<&'a str>>,
+    reviewers: Vec<Option<&'a str>>,
+    review_digests: Vec<Option<&'a [u8]>>,
+    reverses: Vec<Option<i64>>,
+    reversal_covers: Vec<Option<Units>>,
+    reversal_fees: Vec<Option<Units>>,
+    reversed: Vec<Units>,
+    root_sources: Vec<Option<&'a str>>,
+    root_rated: Vec<Option<At>>,
 }
 
 impl<'a> TransferColumns<'a> {
@@ -85,9 +97,38 @@ impl<'a> TransferColumns<'a> {
         self.root_scales
             .push(root.map(|root| root.scale.get().into()));
         self.root_rates.push(root.map(|root| &root.rate));
+        self.root_sources
+            .push(root.and_then(|root| root.source.as_deref()));
+        self.root_rated
+            .push(root.and_then(|root| root.rated_at).map(At));
         self.created.push(At(parts.created_at));
         self.updated.push(At(parts.updated_at));
         self.entry_refs.push(entry_refs);
+        self.push_oversight(transfer);
+    }
+
+    /// What operators decide about it later, and what it takes back.
+    fn push_oversight(&mut self, transfer: &'a Transfer) {
+        let parts = transfer.parts();
+        self.stages.push(transfer.stage().map(Stage::as_str));
+        self.expires.push(parts.expires_at.map(At));
+        let confirmed = parts.confirmed.as_ref();
+        self.confirmers
+            .push(confirmed.map(|confirmed| confirmed.by.as_str()));
+        self.confirm_urls
+            .push(confirmed.and_then(|confirmed| confirmed.callback_url.as_deref()));
+        let review = parts.review.as_ref();
+        self.reviewers.push(review.map(|review| review.by.as_str()));
+        self.review_digests
+            .push(review.map(|review| review.digest.as_slice()));
+        let reversal = parts.reversal.as_ref();
+        self.reverses
+            .push(reversal.map(|reversal| reversal.of.get()));
+        self.reversal_covers
+            .push(reversal.map(|reversal| Units(reversal.covers.units())));
+        self.reversal_fees
+            .push(reversal.map(|reversal| Units(reversal.fee_returned.units())));
+        self.reversed.push(Units(parts.reversed.units()));
     }
 
     pub(super) fn insert(&self) -> InsertTransfers<'_> {
@@ -116,6 +157,13 @@ impl<'a> TransferColumns<'a> {
             created: &self.created,
             updated: &self.updated,
             entry_refs: &self.entry_refs,
+            stages: &self.stages,
+            expires: &self.expires,
+            reverses: &self.reverses,
+            reversal_covers: &self.reversal_covers,
+            reversal_fees: &self.reversal_fees,
+            root_sources: &self.root_sources,
+            root_rated: &self.root_rated,
         }
     }
 
@@ -128,6 +176,13 @@ impl<'a> TransferColumns<'a> {
             finishers: &self.finishers,
             updated: &self.updated,
             entry_refs: &self.entry_refs,
+            stages: &self.stages,
+            expires: &self.expires,
+            confirmers: &self.confirmers,
+            confirm_urls: &self.confirm_urls,
+            reviewers: &self.reviewers,
+            review_digests: &self.review_digests,
+            reversed: &self.reversed,
         }
     }
 }

@@ -9,8 +9,9 @@ use bursar_domain::{
 
 use super::{
     batch::{Batch, Claim},
-    books::{Balances, KeyColumns, KeyName, name_of},
+    books::{Before, KeyColumns, KeyName, name_of},
     columns::{AccountColumns, CallbackColumns, EntryColumns},
+    rules::{KnownRules, UsageColumns},
     transfer_columns::TransferColumns,
 };
 
@@ -24,26 +25,41 @@ pub(super) struct Writes<'a> {
     pub(super) rewritten: KeyColumns<'a>,
     pub(super) deleted: KeyColumns<'a>,
     pub(super) callbacks: CallbackColumns<'a>,
+    pub(super) usage: UsageColumns<'a>,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
+}
+
+/// The books after and before a batch, and the rules that it was decided by.
+pub(super) struct Changed<'a> {
+    pub(super) before: &'a Before,
+    pub(super) books: &'a Books,
+    pub(super) known: &'a KnownRules,
 }
 
 impl<'a> Writes<'a> {
     pub(super) fn of<B: Batch + ?Sized>(
         batch: &'a B,
         verdicts: &'a B::Verdicts,
-        books: &Books,
-        before: &Balances,
+        changed: &Changed<'a>,
         ids: &HashMap<AccountKey, i64>,
         claimed: &[KeyName],
     ) -> Self {
-        let mut writes = Self::default();
+        let Changed {
+            before,
+            books,
+            known,
+        } = *changed;
+        let mut writes = Self {
+            usage: UsageColumns::of(&before.usage, &books.usage, known),
+            ..Self::default()
+        };
         for (change, applied) in batch.applied(verdicts) {
             writes.push(change, applied, ids);
         }
         for (key, balance) in &books.accounts {
             if let Some(id) = ids.get(key)
-                && before.get(key) != Some(balance)
+                && before.balances.get(key) != Some(balance)
             {
                 writes.accounts.push(*id, balance);
             }
@@ -74,6 +90,12 @@ impl<'a> Writes<'a> {
         }
         for draft in &applied.callbacks {
             self.callbacks.push(&applied.next, draft);
+        }
+        if let Some(linked) = &applied.linked {
+            self.updated.push(&linked.next, entry_refs(&[], ids));
+            for draft in &linked.callbacks {
+                self.callbacks.push(&linked.next, draft);
+            }
         }
     }
 

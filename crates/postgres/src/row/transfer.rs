@@ -2,8 +2,9 @@
 
 use bigdecimal::BigDecimal;
 use bursar_domain::{
-    ActorId, Amount, AssetId, Body, CodeSalt, DepositState, InternalState, Kind, Reason, Recipient,
-    RootRate, Scale, Status, Transfer, TransferId, TransferParts, UserId, Version, WithdrawalState,
+    ActorId, Amount, AssetId, Body, CodeSalt, Confirmation, DepositState, InternalState, Kind,
+    Reason, Recipient, Reversal, Review, RootRate, Scale, Stage, Status, Transfer, TransferId,
+    TransferParts, UserId, Version, WithdrawalState,
 };
 use bursar_ports::StoreError;
 use diesel::prelude::{Queryable, Selectable};
@@ -42,6 +43,18 @@ pub(crate) struct TransferRow {
     root_rate: Option<BigDecimal>,
     created_at: At,
     updated_at: At,
+    stage: Option<String>,
+    expires_at: Option<At>,
+    confirmed_by: Option<String>,
+    confirm_url: Option<String>,
+    reviewed_by: Option<String>,
+    review_digest: Option<Vec<u8>>,
+    reverses: Option<i64>,
+    reversal_covers: Option<Units>,
+    reversal_fee: Option<Units>,
+    reversed: Units,
+    root_source: Option<String>,
+    root_rated_at: Option<At>,
 }
 
 impl TryFrom<TransferRow> for Transfer {
@@ -59,17 +72,17 @@ impl TryFrom<TransferRow> for Transfer {
 impl TransferRow {
     /// The parts, or the name of the first column that does not fit.
     fn read(self) -> Result<TransferParts, &'static str> {
-        let body = self.body()?;
-        let root_rate = match (self.root_asset, self.root_scale, self.root_rate) {
-            (Some(asset), Some(scale), Some(rate)) => Some(RootRate {
-                asset: AssetId::parse(&asset).map_err(|_| "root_asset")?,
-                scale: read_scale(scale).ok_or("root_scale")?,
-                rate,
-            }),
-            (None, None, None) => None,
-            _ => return Err("root_rate"),
-        };
         Ok(TransferParts {
+            body: self.body()?,
+            root_rate: self.root_rate()?,
+            review: self.review()?,
+            reversal: self.reversal()?,
+            reversed: Amount::try_from_units(self.reversed.0).map_err(|_| "reversed")?,
+            confirmed: self.confirmed_by.map(|by| Confirmation {
+                by: ActorId::new(by),
+                callback_url: self.confirm_url,
+            }),
+            expires_at: self.expires_at.map(|at| at.0),
             id: TransferId::try_new(self.id).map_err(|_| "id")?,
             version: Version::new(self.version),
             asset: AssetId::parse(&self.asset).map_err(|_| "asset")?,
@@ -81,9 +94,52 @@ impl TransferRow {
             created_by: ActorId::new(self.created_by),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
-            root_rate,
-            body,
         })
+    }
+
+    fn root_rate(&self) -> Result<Option<RootRate>, &'static str> {
+        match (&self.root_asset, self.root_scale, &self.root_rate) {
+            (Some(asset), Some(scale), Some(rate)) => Ok(Some(RootRate {
+                asset: AssetId::parse(asset).map_err(|_| "root_asset")?,
+                scale: read_scale(scale).ok_or("root_scale")?,
+                rate: rate.clone(),
+                source: self.root_source.clone(),
+                rated_at: self.root_rated_at.map(|at| at.0),
+            })),
+            (None, None, None) => Ok(None),
+            _ => Err("root_rate"),
+        }
+    }
+
+    fn review(&self) -> Result<Option<Review>, &'static str> {
+        match (&self.reviewed_by, self.review_digest.as_deref()) {
+            (Some(by), Some(digest)) => Ok(Some(Review {
+                by: ActorId::new(by.clone()),
+                digest: digest.try_into().map_err(|_| "review_digest")?,
+            })),
+            (None, None) => Ok(None),
+            _ => Err("reviewed_by"),
+        }
+    }
+
+    fn reversal(&self) -> Result<Option<Reversal>, &'static str> {
+        let amount = |units: Units| Amount::try_from_units(units.0).map_err(|_| "reversal_covers");
+        match (self.reverses, self.reversal_covers, self.reversal_fee) {
+            (Some(of), Some(covers), Some(fee)) => Ok(Some(Reversal {
+                of: TransferId::try_new(of).map_err(|_| "reverses")?,
+                covers: amount(covers)?,
+                fee_returned: amount(fee)?,
+            })),
+            (None, None, None) => Ok(None),
+            _ => Err("reverses"),
+        }
+    }
+
+    fn stage(&self) -> Result<Option<Stage>, &'static str> {
+        let stage = self.stage.as_deref();
+        stage
+            .map(|stage| Stage::from_name(stage).ok_or("stage"))
+            .transpose()
     }
 
     fn body(&self) -> Result<Body, &'static str> {
@@ -101,13 +157,12 @@ impl TransferRow {
                 .map(ActorId::new)
                 .ok_or("finished_by")
         };
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == self.kind)
-            .ok_or("kind")?;
-        match kind {
+        match Kind::from_name(&self.kind).ok_or("kind")? {
             Kind::Deposit => {
                 let state = match status {
+                    Status::Pending if self.stage()? == Some(Stage::Approval) => {
+                        DepositState::AwaitingApproval
+                    }
                     Status::Pending => DepositState::Pending,
                     Status::Completed => DepositState::Completed,
                     Status::Failed => DepositState::Failed { reason: reason()? },
@@ -120,7 +175,11 @@ impl TransferRow {
             }
             Kind::Withdrawal => {
                 let state = match status {
-                    Status::AwaitingConfirmation => WithdrawalState::AwaitingConfirmation,
+                    Status::AwaitingConfirmation => match self.stage()? {
+                        Some(Stage::Approval) => WithdrawalState::AwaitingApproval,
+                        Some(Stage::Payout) => WithdrawalState::PayingOut,
+                        None => WithdrawalState::AwaitingConfirmation,
+                    },
                     Status::Completed => WithdrawalState::Completed { by: by()? },
                     Status::Failed => WithdrawalState::Failed { reason: reason()? },
                     Status::Canceled => WithdrawalState::Canceled { by: by()? },

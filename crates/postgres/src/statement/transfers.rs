@@ -35,11 +35,15 @@ statement! {
         "/* insert_transfers */ WITH written AS (INSERT INTO transfers \
          (id, version, kind, state, asset, scale, amount, fee, user_id, recipient_id, \
          recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, \
-         finished_by, root_asset, root_scale, root_rate, created_at, updated_at, entry_refs) \
+         finished_by, root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, \
+         stage, expires_at, reverses, reversal_covers, reversal_fee, root_source, \
+         root_rated_at) \
          SELECT n.id, n.version, n.kind, n.state, n.asset, n.scale, n.amount, n.fee, n.user_id, \
          n.recipient_id, n.recipient_typed, n.code_salt, n.custom_id, n.note, n.callback_url, \
          n.reason, n.created_by, n.finished_by, n.root_asset, n.root_scale, n.root_rate, \
-         n.created_at, n.updated_at, n.entry_refs::bigint[] \
+         n.created_at, n.updated_at, n.entry_refs::bigint[], n.stage, n.expires_at, \
+         n.reverses, n.reversal_covers, n.reversal_fee, n.root_source, \
+         n.root_rated_at \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " kinds: &'a str => Text,
@@ -64,10 +68,18 @@ statement! {
         ", " created: At => Timestamptz,
         ", " updated: At => Timestamptz,
         ", " entry_refs: String => Text,
+        ", " stages: Option<&'a str> => Nullable<Text>,
+        ", " expires: Option<At> => Nullable<Timestamptz>,
+        ", " reverses: Option<i64> => Nullable<BigInt>,
+        ", " reversal_covers: Option<Units> => Nullable<Numeric>,
+        ", " reversal_fees: Option<Units> => Nullable<Numeric>,
+        ", " root_sources: Option<&'a str> => Nullable<Text>,
+        ", " root_rated: Option<At> => Nullable<Timestamptz>,
     }
     ") AS n (id, version, kind, state, asset, scale, amount, fee, user_id, recipient_id, \
      recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, finished_by, \
-     root_asset, root_scale, root_rate, created_at, updated_at, entry_refs) \
+     root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, stage, expires_at, \
+     reverses, reversal_covers, reversal_fee, root_source, root_rated_at) \
      ON CONFLICT (id) DO NOTHING RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }
@@ -78,7 +90,10 @@ statement! {
         "/* update_transfers */ WITH written AS (UPDATE transfers t \
          SET version = n.version, state = n.state, reason = n.reason, \
          finished_by = n.finished_by, updated_at = n.updated_at, \
-         entry_refs = t.entry_refs || n.entry_refs::bigint[] \
+         entry_refs = t.entry_refs || n.entry_refs::bigint[], \
+         stage = n.stage, expires_at = n.expires_at, confirmed_by = n.confirmed_by, \
+         confirm_url = n.confirm_url, reviewed_by = n.reviewed_by, \
+         review_digest = n.review_digest, reversed = n.reversed \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " states: &'a str => Text,
@@ -86,8 +101,16 @@ statement! {
         ", " finishers: Option<&'a str> => Nullable<Text>,
         ", " updated: At => Timestamptz,
         ", " entry_refs: String => Text,
+        ", " stages: Option<&'a str> => Nullable<Text>,
+        ", " expires: Option<At> => Nullable<Timestamptz>,
+        ", " confirmers: Option<&'a str> => Nullable<Text>,
+        ", " confirm_urls: Option<&'a str> => Nullable<Text>,
+        ", " reviewers: Option<&'a str> => Nullable<Text>,
+        ", " review_digests: Option<&'a [u8]> => Nullable<Bytea>,
+        ", " reversed: Units => Numeric,
     }
-    ") AS n (id, version, state, reason, finished_by, updated_at, entry_refs) \
+    ") AS n (id, version, state, reason, finished_by, updated_at, entry_refs, stage, expires_at, \
+     confirmed_by, confirm_url, reviewed_by, review_digest, reversed) \
      WHERE t.id = n.id AND t.version = n.version - 1 \
      RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"

@@ -392,7 +392,9 @@ async fn rates_are_exact_and_show_at_once() {
         "98765432109876543210.1",
     ] {
         let rate: BigDecimal = text.parse().unwrap();
-        directory.put_rate(btc, rate.clone()).await.unwrap();
-        assert_eq!(directory.find_rate(btc).await.unwrap(), Some(rate));
+        let put = directory.put_rate(btc, rate.clone(), text.to_owned());
+        let written = put.await.unwrap();
+        assert_eq!((&written.rate, written.source.as_str()), (&rate, text));
+        assert_eq!(directory.find_rate(btc).await.unwrap(), Some(written));
     }
 }

@@ -98,6 +98,8 @@ async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
         let opened = build::withdrawal(new, user);
         let opened = committed(scene.commit(Commit::new(opened)).await);
         let confirm = Command::Confirm {
+            route: bursar_domain::PayoutRoute::Manual,
+            approval_expires_at: None,
             by: ActorId::new("operator"),
             callback_url: Some(URL.to_owned()),
         };

@@ -4,12 +4,12 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Subscriber, Timestamp,
-    TransferId, User, UserId, UserStatus,
+    AccountKey, ActorId, Asset, CallbackDraft, Entry, Operation, Owner, Rules, Status, Subscriber,
+    Timestamp, TransferId, User, UserId, UserStatus,
 };
-use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
+use bursar_ports::{Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore};
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, PgDirectory, PgRuleBook, PgStore, PoolConfig, testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -22,6 +22,7 @@ struct PgHarness {
     ids: SequentialIds,
     store: Arc<PgStore>,
     directory: PgDirectory,
+    rule_book: PgRuleBook,
     /// Looks past the store.
     client: Client,
     /// Dropped last, with the database.
@@ -36,6 +37,7 @@ impl PgHarness {
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig::default();
         let directory = PgDirectory::new(connections.clone(), clock.clone());
+        let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
         let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
@@ -47,6 +49,7 @@ impl PgHarness {
             ids,
             store: Arc::new(store),
             directory,
+            rule_book,
             client,
             _database: database,
         }
@@ -102,8 +105,10 @@ impl Harness for PgHarness {
         let row = self
             .client
             .query_opt(
-                "SELECT available::text, held::text, seq FROM book_main.accounts \
-                 WHERE owner_kind = $1 AND owner = $2::text::uuid AND asset = $3",
+                "SELECT sum(available)::text AS available, sum(held)::text AS held, \
+                 sum(seq)::bigint AS seq FROM book_main.accounts \
+                 WHERE owner_kind = $1 AND ($1 = 'fees' OR owner = $2::text::uuid) AND asset = $3 \
+                 HAVING count(*) > 0",
                 &[&kind, &owner.to_string(), &account.asset.as_str()],
             )
             .await
@@ -122,33 +127,65 @@ impl Harness for PgHarness {
         )
     }
 
-    async fn entries(&self, account: AccountKey) -> Vec<Entry> {
+    async fn ledgers(&self, account: AccountKey) -> Vec<Vec<Entry>> {
         let (kind, owner) = owner(&account);
         let rows = self
             .client
             .query(
-                "SELECT e.seq, e.transfer_id, e.available_delta::text, e.held_delta::text, \
+                "SELECT e.account_id, e.seq, e.transfer_id, e.available_delta::text, e.held_delta::text, \
                  e.available_after::text, e.held_after::text, \
                  (extract(epoch FROM e.created_at) * 1000000)::bigint AS at \
                  FROM book_main.accounts a JOIN book_main.entries e ON e.account_id = a.id \
-                 WHERE a.owner_kind = $1 AND a.owner = $2::text::uuid AND a.asset = $3 \
-                 ORDER BY e.seq",
+                 WHERE a.owner_kind = $1 AND ($1 = 'fees' OR a.owner = $2::text::uuid) \
+                 AND a.asset = $3 ORDER BY e.account_id, e.seq",
                 &[&kind, &owner.to_string(), &account.asset.as_str()],
             )
             .await
             .unwrap();
-        rows.iter()
-            .map(|row| Entry {
-                account,
-                seq: row.get("seq"),
-                transfer: TransferId::try_new(row.get("transfer_id")).unwrap(),
-                available_delta: number(row, "available_delta"),
-                held_delta: number(row, "held_delta"),
-                available_after: number(row, "available_after"),
-                held_after: number(row, "held_after"),
-                at: Timestamp::from_micros(row.get("at")),
-            })
+        let of_one_row =
+            |a: &Row, b: &Row| a.get::<_, i64>("account_id") == b.get::<_, i64>("account_id");
+        let entry = |row: &Row| Entry {
+            account,
+            seq: row.get("seq"),
+            transfer: TransferId::try_new(row.get("transfer_id")).unwrap(),
+            available_delta: number(row, "available_delta"),
+            held_delta: number(row, "held_delta"),
+            available_after: number(row, "available_after"),
+            held_after: number(row, "held_after"),
+            at: Timestamp::from_micros(row.get("at")),
+        };
+        rows.chunk_by(of_one_row)
+            .map(|rows| rows.iter().map(entry).collect())
             .collect()
+    }
+
+    async fn put_rules(&self, rules: Rules) {
+        let book = &self.rule_book;
+        let had = book.rules().await.unwrap();
+        for (kind, asset) in had.fees.keys().chain(rules.fees.keys()) {
+            let schedule = rules.fees.get(&(*kind, *asset)).copied();
+            let schedule = schedule.unwrap_or_default();
+            book.put_fees(*kind, *asset, schedule).await.unwrap();
+        }
+        for (kind, asset) in had.limits.keys().chain(rules.limits.keys()) {
+            let limits = rules.limits.get(&(*kind, *asset)).copied();
+            let limits = limits.unwrap_or_default();
+            book.put_limits(*kind, *asset, limits).await.unwrap();
+        }
+        for stop in book.list_stops().await.unwrap() {
+            assert!(book.lift(stop.scope).await.unwrap());
+        }
+        let read_only = rules.stops.read_only.then_some(StopScope::ReadOnly);
+        let outgoing = rules.stops.outgoing.iter().copied();
+        for scope in outgoing.map(StopScope::Outgoing).chain(read_only) {
+            let stop = Stop {
+                scope,
+                reason: "a test".to_owned(),
+                stopped_by: ActorId::new("operator"),
+                stopped_at: self.clock.now(),
+            };
+            book.stop(stop).await.unwrap();
+        }
     }
 
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft> {

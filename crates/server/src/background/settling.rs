@@ -1,8 +1,9 @@
-//! Settles what a crash or an outage left pending.
+//! Settles what a crash or an outage left pending, and ends what nobody confirmed or approved in time.
 
 use std::time::Duration;
 
 use bursar_app::App;
+use bursar_ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -12,21 +13,41 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Looks for pending transfers until told to stop; the pass under way is finished.
 pub async fn settle_pending(app: App, stop: CancellationToken) {
+    repeat("pending transfers can be settled", stop, async || {
+        app.settle_pending().await
+    })
+    .await;
+}
+
+/// Looks for transfers whose time is up until told to stop; the pass under way is finished.
+pub async fn expire_due(app: App, stop: CancellationToken) {
+    repeat("transfers can expire", stop, async || {
+        app.expire_due().await
+    })
+    .await;
+}
+
+/// Repeats a pass until told to stop. `what` is said of an outage and of its end.
+async fn repeat(
+    what: &'static str,
+    stop: CancellationToken,
+    pass: impl AsyncFn() -> Result<usize, StoreError>,
+) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        match app.settle_pending().await {
+        match pass().await {
             Ok(_) if failing => {
                 failing = false;
-                tracing::info!("pending transfers can be settled again");
+                tracing::info!("again {what}");
             }
             Ok(_) => {}
             // An outage lasts many passes; one line says all.
             Err(_) if failing => {}
             Err(error) => {
                 failing = true;
-                tracing::warn!(%error, "pending transfers cannot be settled");
+                tracing::warn!(%error, "no longer {what}");
             }
         }
     }
@@ -39,8 +60,8 @@ mod tests {
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore, StoreError,
+        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook,
+        MockTasks, MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -64,12 +85,14 @@ mod tests {
             limiter: Arc::new(MockRateLimiter::new()),
             local_limiter: Arc::new(MockRateLimiter::new()),
             replay_guard: Arc::new(MockReplayGuard::new()),
+            rule_book: Arc::new(MockRuleBook::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits: Limits::default(),
+            transfers: TransferSettings::default(),
         };
         App::new(ports, Arc::new(keyring), settings)
     }

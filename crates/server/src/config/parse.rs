@@ -47,6 +47,14 @@ pub(super) fn asset(text: &str) -> Parsed<AssetId> {
     AssetId::parse(text).map_err(|error| format!("cannot be used: {error}"))
 }
 
+pub(super) fn role(text: &str) -> Parsed<String> {
+    if text.trim() == text && !text.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err("must be the name of a role".to_owned())
+    }
+}
+
 pub(super) fn count(min: usize, max: usize) -> impl Fn(&str) -> Parsed<usize> {
     move |text| whole(text, &(min..=max))
 }

@@ -177,7 +177,7 @@ async fn put_asset(app: &App, admin: &Grant, demo: &DemoAsset) -> anyhow::Result
     let asset = app.put_asset(admin, asset).await?;
     if let Some(rate) = demo.rate {
         let rate: BigDecimal = rate.parse().context("a rate of the demo is malformed")?;
-        app.put_rate(admin, asset.id, rate).await?;
+        app.put_rate(admin, asset.id, rate, None).await?;
     }
     Ok(())
 }

@@ -31,8 +31,8 @@ impl Scene<'_> {
             let mut sum = 0;
             for account in users.chain(system) {
                 let view = self.harness.balance(account).await;
-                let entries = self.harness.entries(account).await;
-                audit_account(account, view, &entries);
+                let ledgers = self.harness.ledgers(account).await;
+                audit_account(account, view, &ledgers);
                 let is = (view.available, view.held);
                 let should = due.get(&account).copied().unwrap_or_default();
                 assert_eq!(
@@ -40,7 +40,7 @@ impl Scene<'_> {
                     "{account:?} against the states of its transfers"
                 );
                 sum += view.available + view.held;
-                for entry in entries {
+                for entry in ledgers.into_iter().flatten() {
                     assert!(known.contains(&entry.transfer), "{entry:?} has a transfer");
                     *per_transfer.entry(entry.transfer).or_default() +=
                         entry.available_delta + entry.held_delta;
@@ -62,30 +62,36 @@ impl Scene<'_> {
     }
 }
 
-/// An account is the fold of its entries, which are numbered without a gap and never go back in
-/// time for a user.
-fn audit_account(account: AccountKey, view: AccountView, entries: &[Entry]) {
-    let mut fold = AccountView::default();
-    for entry in entries {
-        fold.available += entry.available_delta;
-        fold.held += entry.held_delta;
-        fold.seq += 1;
-        let after = AccountView {
-            available: entry.available_after,
-            held: entry.held_after,
-            seq: entry.seq,
-        };
-        assert_eq!(after, fold, "{account:?} is the fold of its entries");
-        assert_eq!(entry.account, account);
-        assert!(after.held >= 0, "{entry:?} holds less than nothing");
-        let is_user = account.owner.user().is_some();
-        assert!(!is_user || after.available >= 0, "{entry:?} overdraws");
+/// Every row of an account is the fold of its entries, which are numbered without a gap and never go
+/// back in time for a user; the account is the sum of its rows.
+fn audit_account(account: AccountKey, view: AccountView, ledgers: &[Vec<Entry>]) {
+    let mut sum = AccountView::default();
+    for entries in ledgers {
+        let mut fold = AccountView::default();
+        for entry in entries {
+            fold.available += entry.available_delta;
+            fold.held += entry.held_delta;
+            fold.seq += 1;
+            let after = AccountView {
+                available: entry.available_after,
+                held: entry.held_after,
+                seq: entry.seq,
+            };
+            assert_eq!(after, fold, "{account:?} is the fold of its entries");
+            assert_eq!(entry.account, account);
+            assert!(after.held >= 0, "{entry:?} holds less than nothing");
+            let is_user = account.owner.user().is_some();
+            assert!(!is_user || after.available >= 0, "{entry:?} overdraws");
+        }
+        if account.owner.user().is_some() {
+            let in_order = entries.is_sorted_by_key(|entry| entry.at);
+            assert!(in_order, "the times of {account:?} never go back");
+        }
+        sum.available += fold.available;
+        sum.held += fold.held;
+        sum.seq += fold.seq;
     }
-    assert_eq!(view, fold, "{account:?} is what its last entry says");
-    if account.owner.user().is_some() {
-        let in_order = entries.is_sorted_by_key(|entry| entry.at);
-        assert!(in_order, "the times of {account:?} never go back");
-    }
+    assert_eq!(view, sum, "{account:?} is what its last entries say");
 }
 
 /// What every account must hold, from the states of the transfers alone.
@@ -104,24 +110,29 @@ fn balances_due(transfers: &[Transfer]) -> BTreeMap<AccountKey, (i128, i128)> {
             AccountKey::fees(parts.asset),
         );
         let own = AccountKey::user(transfer.owner(), parts.asset);
+        let returned = match &parts.reversal {
+            Some(reversal) => reversal.fee_returned.units(),
+            None => 0,
+        };
+        add(fees, -returned, 0);
         match (&parts.body, transfer.status()) {
             (Body::Deposit { .. }, Status::Completed) => {
                 add(world, -amount, 0);
-                add(own, amount - fee, 0);
+                add(own, amount - fee + returned, 0);
                 add(fees, fee, 0);
             }
             (Body::Withdrawal { .. }, Status::AwaitingConfirmation) => {
                 add(own, -(amount + fee), amount + fee);
             }
             (Body::Withdrawal { .. }, Status::Completed) => {
-                add(own, -(amount + fee), 0);
+                add(own, -(amount + fee) + returned, 0);
                 add(world, amount, 0);
                 add(fees, fee, 0);
             }
             (Body::Internal { recipient, .. }, Status::Success) => {
                 let paid = recipient.user().expect("success has a recipient");
                 add(own, -(amount + fee), 0);
-                add(AccountKey::user(paid, parts.asset), amount, 0);
+                add(AccountKey::user(paid, parts.asset), amount + returned, 0);
                 add(fees, fee, 0);
             }
             (Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. }, _) => {}

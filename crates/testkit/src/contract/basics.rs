@@ -96,10 +96,8 @@ pub async fn an_internal_transfer_moves_amount_and_fee(harness: &dyn Harness) {
     assert_eq!(scene.balance(alice).await, (297, 0));
     assert_eq!(scene.balance(bob).await, (200, 0));
     assert_eq!(scene.system().await, (-500, 3));
-    let entries = scene
-        .harness
-        .entries(AccountKey::fees(scene.asset.id))
-        .await;
+    let fees = AccountKey::fees(scene.asset.id);
+    let entries = scene.harness.ledgers(fees).await.concat();
     assert_eq!(entries.len(), 1);
     assert!(entries.iter().all(|entry| entry.transfer == success.id()));
     scene.audit().await;

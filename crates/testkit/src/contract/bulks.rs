@@ -443,7 +443,8 @@ pub async fn bulks_racing_payments_are_covered_or_undone(harness: &dyn Harness) 
             BulkOutcome::Refused { .. } => assert_none_exists(&scene, &ids_of(bulk)).await,
             BulkOutcome::TooManyUnable
             | BulkOutcome::Replayed { .. }
-            | BulkOutcome::KeyReused { .. } => {
+            | BulkOutcome::KeyReused { .. }
+            | BulkOutcome::ReadOnly => {
                 panic!("there is neither a limit nor a key: {outcome:?}")
             }
         }

@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     BigDecimal, Change, Command, Commit, NewTransfer, Operation, Reason, Recipient, RootRate,
-    Scale, Status, Transfer, UserId,
+    Scale, Status, Timestamp, Transfer, UserId,
 };
 use bursar_ports::CommitOutcome;
 
@@ -25,6 +25,8 @@ pub async fn what_is_found_is_what_was_committed(harness: &dyn Harness) {
             asset: scene.asset.id,
             scale: Scale::MAX,
             rate: BigDecimal::new(123_456_789_012_345_678_901_i128.into(), 25),
+            source: Some("an exchange".to_owned()),
+            rated_at: Some(Timestamp::from_micros(1_699_999_999_123_456)),
         }),
         ..scene.new_transfer(units)
     };

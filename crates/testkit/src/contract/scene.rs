@@ -168,9 +168,10 @@ impl<'h> Scene<'h> {
     /// The changes an account has seen, as (available, held) in order.
     pub(super) async fn lines(&self, account: AccountKey) -> Vec<(i128, i128)> {
         self.harness
-            .entries(account)
+            .ledgers(account)
             .await
             .iter()
+            .flatten()
             .map(|entry| (entry.available_delta, entry.held_delta))
             .collect()
     }

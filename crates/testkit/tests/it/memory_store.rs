@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{AccountKey, Asset, CallbackDraft, Entry, TransferId, UserId, UserStatus};
+use bursar_domain::{
+    AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
+};
 use bursar_ports::TransferStore;
 use bursar_testkit::{
     AccountView, FixedClock, InMemoryStore, SequentialIds, contract::Harness,
@@ -51,8 +53,12 @@ impl Harness for MemoryHarness {
         self.store.balance(account)
     }
 
-    async fn entries(&self, account: AccountKey) -> Vec<Entry> {
-        self.store.entries(account)
+    async fn ledgers(&self, account: AccountKey) -> Vec<Vec<Entry>> {
+        vec![self.store.entries(account)]
+    }
+
+    async fn put_rules(&self, rules: Rules) {
+        self.store.put_rules(rules);
     }
 
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft> {

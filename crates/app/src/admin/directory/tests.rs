@@ -24,7 +24,9 @@ async fn only_an_admin_writes() {
         for error in [
             app.put_asset(&grant, btc()).await.unwrap_err(),
             app.put_user(&grant, build::user(ALICE)).await.unwrap_err(),
-            app.put_rate(&grant, btc().id, 2.into()).await.unwrap_err(),
+            app.put_rate(&grant, btc().id, 2.into(), None)
+                .await
+                .unwrap_err(),
         ] {
             assert!(matches!(error, Error::Forbidden(Permission::Admin)));
         }
@@ -243,9 +245,9 @@ async fn a_rate_is_found_once_somebody_said_it() {
             .expect_find_rate()
             .with(eq(btc().id))
             .times(1)
-            .return_once(|_| Ok(Some(60_000.into())));
+            .return_once(|_| Ok(Some(rated(60_000))));
         let rate = mocks.app().find_rate(&admin(), btc().id).await.unwrap();
-        assert_eq!(rate, BigDecimal::from(60_000));
+        assert_eq!(rate, rated(60_000));
     }
     let mut mocks = with_assets(Some(usd()));
     mocks
@@ -261,11 +263,11 @@ async fn a_rate_is_found_once_somebody_said_it() {
 async fn the_root_asset_is_worth_itself_and_an_unknown_asset_nothing() {
     let app = with_assets(Some(usd())).app();
     let rate = app.find_rate(&admin(), usd().id).await.unwrap();
-    assert_eq!(rate, BigDecimal::from(1));
+    assert_eq!(rate.rate, BigDecimal::from(1));
     let app = with_assets(None).app();
     for rate in [
         app.find_rate(&admin(), usd().id).await,
-        app.put_rate(&admin(), usd().id, 1.into()).await,
+        app.put_rate(&admin(), usd().id, 1.into(), None).await,
     ] {
         assert!(matches!(rate, Err(Error::NotFound(Missing::Asset))));
     }
@@ -273,17 +275,22 @@ async fn the_root_asset_is_worth_itself_and_an_unknown_asset_nothing() {
 
 #[tokio::test]
 async fn a_positive_rate_is_written() {
-    for (asset, rate) in [(btc(), 60_000), (usd(), 1)] {
+    for (asset, rate, source) in [(btc(), 60_000, Some("feed")), (usd(), 1, None)] {
         let mut mocks = with_assets(Some(usd()));
         mocks
             .directory
             .expect_put_rate()
-            .with(eq(asset.id), eq(BigDecimal::from(rate)))
+            .with(
+                eq(asset.id),
+                eq(BigDecimal::from(rate)),
+                eq(source.unwrap_or("credential-1").to_owned()),
+            )
             .times(1)
-            .return_once(|_, _| Ok(()));
+            .return_once(|_, rate, _| Ok(rated(rate)));
         let app = mocks.app();
-        let written = app.put_rate(&admin(), asset.id, rate.into()).await;
-        assert_eq!(written.unwrap(), BigDecimal::from(rate));
+        let source = source.map(str::to_owned);
+        let written = app.put_rate(&admin(), asset.id, rate.into(), source).await;
+        assert_eq!(written.unwrap(), rated(rate));
     }
 }
 
@@ -291,7 +298,7 @@ async fn a_positive_rate_is_written() {
 async fn a_rate_that_makes_no_sense_is_not_written() {
     for (asset, rate) in [(btc(), 0), (btc(), -1), (usd(), 2), (usd(), 0)] {
         let app = with_assets(Some(usd())).app();
-        let answer = app.put_rate(&admin(), asset.id, rate.into()).await;
+        let answer = app.put_rate(&admin(), asset.id, rate.into(), None).await;
         let Err(Error::Invalid(fields)) = answer else {
             panic!("{answer:?}");
         };
@@ -413,7 +420,7 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     assert_unavailable(&app.find_user(&grant, ALICE).await);
     assert_unavailable(&app.list_users(&grant, None, None, 1).await);
     assert_unavailable(&app.find_rate(&grant, btc().id).await);
-    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into()).await);
+    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into(), None).await);
     assert_unavailable(&app.list_user_balances(&grant, ALICE).await);
     assert_unavailable(&app.list_system_balances(&grant).await);
 }
@@ -429,7 +436,7 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     mocks
         .directory
         .expect_put_rate()
-        .returning(|_, _| Err(unavailable()));
+        .returning(|_, _, _| Err(unavailable()));
     mocks
         .directory
         .expect_list_assets()
@@ -445,7 +452,7 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     let app = mocks.app();
     let grant = admin();
     assert_unavailable(&app.find_rate(&grant, btc().id).await);
-    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into()).await);
+    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into(), None).await);
     assert_unavailable(&app.list_user_balances(&grant, ALICE).await);
     assert_unavailable(&app.list_system_balances(&grant).await);
 }

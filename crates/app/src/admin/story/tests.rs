@@ -85,6 +85,7 @@ async fn a_story_has_the_transfer_its_lines_and_its_callbacks() {
                 code: app.code_of(&transfer),
                 transfer,
                 entries: vec![line()],
+                reversals: vec![],
                 callbacks: vec![callback(1), callback(2)],
             };
             assert_eq!(story.unwrap(), expected);

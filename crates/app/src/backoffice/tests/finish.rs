@@ -235,6 +235,9 @@ fn assert_only_callbacks(commits: &Commits, transfer: &Transfer, callbacks: Vec<
         postings: vec![],
         callbacks,
         on_refusal: OnRefusal::Keep,
+        pays_fee: false,
+        approval: None,
+        linked: None,
     };
     assert_eq!(commit.change, expected);
     assert!(!commit.change.writes_transfer());

@@ -241,16 +241,34 @@ async fn trouble_with_the_store_is_told() {
 
 #[test]
 fn a_conflict_is_named_after_what_the_transfer_is() {
-    for (status, conflict) in [
-        (Status::Canceled, Conflict::AlreadyCanceled),
-        (Status::Completed, Conflict::AlreadyCompleted),
-        (Status::Success, Conflict::AlreadyCompleted),
-        (Status::Failed, Conflict::AlreadyFailed),
-        (Status::Rejected, Conflict::AlreadyFailed),
-        (Status::Pending, Conflict::Busy),
-        (Status::AwaitingConfirmation, Conflict::Busy),
+    let expired = build::step(&open(), &Command::Expire, NOW).next;
+    let paying = Command::Confirm {
+        by: ActorId::new("confirmer"),
+        callback_url: None,
+        route: PayoutRoute::Gateway,
+        approval_expires_at: None,
+    };
+    for (transfer, conflict) in [
+        (
+            build::step(&open(), &build::cancel(), NOW).next,
+            Conflict::AlreadyCanceled,
+        ),
+        (
+            build::step(&open(), &build::confirm(), NOW).next,
+            Conflict::AlreadyCompleted,
+        ),
+        (
+            build::step(&open(), &build::fail(Reason::PayoutRefused), NOW).next,
+            Conflict::AlreadyFailed,
+        ),
+        (expired, Conflict::Expired),
+        (
+            build::step(&open(), &paying, NOW).next,
+            Conflict::PayoutInProgress,
+        ),
+        (open(), Conflict::NotAwaitingApproval),
     ] {
-        assert_eq!(Conflict::of(status), conflict);
+        assert_eq!(Conflict::of(&transfer), conflict);
         assert!(conflict.message().ends_with('.'));
     }
 }

@@ -1,14 +1,14 @@
 //! What a deposit or withdrawal needs before it is committed. What becomes of the commit:
 //! `commit::tests`.
 
-use bursar_domain::{BigDecimal, Body, DepositState, Reason, RootRate, WithdrawalState};
+use bursar_domain::{Body, DepositState, Reason, RootRate, WithdrawalState};
 use bursar_ports::{MockIdSource, StoreError};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::super::*;
 use crate::test_support::{
-    ALICE, Mocks, btc, committed, operator, other_grants, plain, trouble, unavailable, usd,
+    ALICE, Mocks, btc, committed, operator, other_grants, plain, rated, trouble, unavailable, usd,
 };
 
 fn request() -> OpenRequest {
@@ -45,7 +45,7 @@ fn known(rate: Option<i32>) -> Mocks {
         .directory
         .expect_find_rate()
         .with(eq(btc().id))
-        .returning(move |_| Ok(rate.map(BigDecimal::from)));
+        .returning(move |_| Ok(rate.map(rated)));
     mocks
 }
 
@@ -153,7 +153,7 @@ async fn a_directory_that_cannot_answer_is_an_error() {
         mocks
             .directory
             .expect_find_rate()
-            .return_once(|_| Ok(Some(2.into())));
+            .return_once(|_| Ok(Some(rated(2))));
         mocks
             .directory
             .expect_find_asset()
@@ -243,6 +243,8 @@ async fn the_rate_of_the_moment_is_frozen_into_the_transfer() {
         asset: usd().id,
         scale: usd().scale,
         rate: 60_000.into(),
+        source: Some("an exchange".to_owned()),
+        rated_at: Some(rated(0).rated_at),
     };
     assert_eq!(commits.only().change.next.parts().root_rate, Some(expected));
 }
@@ -280,7 +282,7 @@ async fn a_root_asset_that_does_not_exist_yet_gives_no_rate() {
     mocks
         .directory
         .expect_find_rate()
-        .return_once(|_| Ok(Some(2.into())));
+        .return_once(|_| Ok(Some(rated(2))));
     let commits = mocks.commits([committed()]);
     mocks
         .app()

@@ -138,6 +138,7 @@ fn callback(url: &'static str) -> ClaimedCallback {
         created_by: ActorId::system(),
         now: Timestamp::EPOCH,
         root_rate: None,
+        terms: Terms::default(),
     };
     let change = Transfer::deposit(new, UserId::new(Uuid::from_u128(7))).unwrap();
     ClaimedCallback {

@@ -1,0 +1,180 @@
+//! The second operator: approving and rejecting what waits for that.
+
+use bursar_domain::{Command, Decision, IdempotencyClaim, Kind, Stage, Transfer, TransferId};
+use bursar_ports::Permission;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Answer, App, Conflict, Error, Grant, Missing, Options, commit::Made,
+    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+};
+
+/// A second operator's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewRequest {
+    /// The transfer; none when what was sent can name no transfer.
+    pub transfer: Option<TransferId>,
+    /// The digest of what the operator was shown, if it was given: the transfer must be that.
+    pub digest: Option<[u8; 32]>,
+}
+
+#[derive(Clone, Copy)]
+enum Word {
+    Approve,
+    Reject,
+}
+
+impl App {
+    /// Lets a deposit or withdrawal through that waits for a second operator.
+    ///
+    /// # Errors
+    /// See [`Error`]: [`Error::SameOperator`] for whoever made or confirmed it,
+    /// [`Conflict::DigestMismatch`] when it is not what the operator was shown.
+    pub async fn approve(
+        &self,
+        grant: &Grant,
+        request: ReviewRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeApprove)?;
+        let claim = claim(grant, "approve", &request, &options);
+        self.review(grant, &request, Word::Approve, claim, options.wait)
+            .await
+    }
+
+    /// Ends a deposit or withdrawal that waits for a second operator.
+    ///
+    /// # Errors
+    /// As of [`App::approve`].
+    pub async fn reject(
+        &self,
+        grant: &Grant,
+        request: ReviewRequest,
+        options: Options,
+    ) -> Result<Answer<Transfer>, Error> {
+        grant.require(Permission::BackofficeApprove)?;
+        let claim = claim(grant, "reject", &request, &options);
+        self.review(grant, &request, Word::Reject, claim, options.wait)
+            .await
+    }
+
+    async fn review(
+        &self,
+        grant: &Grant,
+        request: &ReviewRequest,
+        word: Word,
+        claim: Option<IdempotencyClaim>,
+        wait: bool,
+    ) -> Result<Answer<Transfer>, Error> {
+        let answer = |transfer: Transfer, replayed| Answer {
+            waited: wait && transfer.status().is_final(),
+            transfer,
+            replayed,
+        };
+        for _ in 0..STALE_TRIES_MAX {
+            let current = self.reviewable(request.transfer).await?;
+            let command = self.command(grant, &current, word);
+            let change = match current.decide(&command, self.now()) {
+                Ok(Decision::Apply(_)) if !fits(request, &current) => {
+                    return Err(Error::Conflict(Conflict::DigestMismatch));
+                }
+                Ok(Decision::Apply(change)) => *change,
+                Ok(Decision::AlreadyApplied) if current.parts().review.is_some() => {
+                    return Ok(answer(current, false));
+                }
+                Ok(Decision::AlreadyApplied) | Err(_) => {
+                    if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
+                        return Ok(answer(transfer, true));
+                    }
+                    let waits = current.stage() == Some(Stage::Approval);
+                    return Err(if waits && current.was_made_by(&grant.actor()) {
+                        Error::SameOperator
+                    } else {
+                        Error::Conflict(Conflict::of(&current))
+                    });
+                }
+            };
+            match self.commit_one(change, claim.clone()).await? {
+                Made::Now(transfer) => return Ok(answer(*transfer, false)),
+                Made::Before(transfer) => return Ok(answer(*transfer, true)),
+                Made::Stale => {}
+            }
+        }
+        Err(Error::Conflict(Conflict::Busy))
+    }
+
+    async fn reviewable(&self, id: Option<TransferId>) -> Result<Transfer, Error> {
+        let found = match id {
+            Some(id) => self.ports.store.find(id).await?,
+            None => None,
+        };
+        found
+            .filter(|transfer| transfer.kind() != Kind::Internal)
+            .ok_or(Error::NotFound(Missing::Transfer))
+    }
+
+    fn command(&self, grant: &Grant, current: &Transfer, word: Word) -> Command {
+        let (by, digest) = (grant.actor(), approval_digest(current));
+        match word {
+            Word::Approve => Command::Approve {
+                by,
+                digest,
+                route: self.settings.transfers.payout,
+            },
+            Word::Reject => Command::Reject { by, digest },
+        }
+    }
+}
+
+/// Whether the transfer is what the operator was shown.
+fn fits(request: &ReviewRequest, current: &Transfer) -> bool {
+    request
+        .digest
+        .is_none_or(|digest| digest == approval_digest(current))
+}
+
+/// What a second operator says yes or no to, as SHA-256 over everything about the transfer that a
+/// decision rests on, a line each. Any change of the transfer changes it: the version is in it.
+pub fn approval_digest(transfer: &Transfer) -> [u8; 32] {
+    let parts = transfer.parts();
+    let confirmed = parts.confirmed.as_ref().map(|confirmed| &confirmed.by);
+    let lines = [
+        "bursar approval 1".to_owned(),
+        parts.id.to_string(),
+        parts.version.get().to_string(),
+        transfer.kind().as_str().to_owned(),
+        transfer.owner().to_string(),
+        parts.asset.to_string(),
+        parts.amount.to_plain(parts.scale),
+        parts.fee.to_plain(parts.scale),
+        parts.created_by.as_str().to_owned(),
+        confirmed
+            .map(|by| by.as_str().to_owned())
+            .unwrap_or_default(),
+        parts.created_at.to_micros_text(),
+        parts.note.clone().unwrap_or_default(),
+    ];
+    let mut hasher = Sha256::new();
+    for line in lines {
+        // Lengths in front keep lines apart whatever is in them.
+        hasher.update(format!("{}:", line.len()));
+        hasher.update(line);
+    }
+    hasher.finalize().into()
+}
+
+fn claim(
+    grant: &Grant,
+    operation: &'static str,
+    request: &ReviewRequest,
+    options: &Options,
+) -> Option<IdempotencyClaim> {
+    let key = options.key.clone()?;
+    let transfer = request.transfer.map(|id| id.to_string());
+    let digest = request.digest.map(|digest| HEXLOWER.encode(&digest));
+    let fields = RequestFields::default()
+        .with_optional("id", transfer.as_ref())
+        .with_optional("digest", digest.as_ref());
+    Some(fields.claim(grant.principal(), operation, key))
+}

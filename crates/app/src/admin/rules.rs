@@ -1,0 +1,365 @@
+//! Fees, limits and stops.
+
+use bursar_domain::{
+    Amount, Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, Percent, Scale,
+    UsageKey, UserId,
+};
+use bursar_ports::{Permission, Stop, StopScope};
+
+use super::READERS;
+use crate::{App, Error, FieldError, Grant, Missing};
+
+/// What transfers of a kind and asset are to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewFees {
+    /// Percent of the amount.
+    pub percent: DecimalAmount,
+    /// The least that the share comes to.
+    pub min: DecimalAmount,
+    /// The most that the share comes to.
+    pub max: Option<DecimalAmount>,
+    /// What is added whatever the amount.
+    pub absolute: DecimalAmount,
+}
+
+/// How much is to be moved at most; what is none does not limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewLimits {
+    /// The least that one transfer may move.
+    pub min_amount: Option<DecimalAmount>,
+    /// The most that one transfer may move.
+    pub max_amount: Option<DecimalAmount>,
+    /// The most in any 24 hours.
+    pub daily: Option<DecimalAmount>,
+    /// The most in any 30 days.
+    pub monthly: Option<DecimalAmount>,
+    /// Beyond this a second operator must approve.
+    pub approval_above: Option<DecimalAmount>,
+}
+
+/// The fees of one kind and asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fees {
+    /// The kind.
+    pub kind: Kind,
+    /// The asset, in whose units the amounts are.
+    pub asset: Asset,
+    /// What transfers cost.
+    pub schedule: FeeSchedule,
+}
+
+/// The limits of one kind and asset, or of all assets together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindLimits {
+    /// The kind.
+    pub kind: Kind,
+    /// The asset that is limited; none = all.
+    pub asset: Option<AssetId>,
+    /// The asset in whose units the amounts are.
+    pub counted_in: Asset,
+    /// How much may be moved.
+    pub limits: Limits,
+}
+
+/// What a user may still move under one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitHeadroom {
+    /// The limit.
+    pub limits: KindLimits,
+    /// What is left of its rolling parts.
+    pub left: Headroom,
+}
+
+impl App {
+    /// Sets what transfers of a kind and asset cost, from the next one on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be.
+    pub async fn put_fees(
+        &self,
+        grant: &Grant,
+        kind: Kind,
+        asset: AssetId,
+        new: NewFees,
+    ) -> Result<Fees, Error> {
+        grant.require(Permission::Admin)?;
+        let asset = self.asset(asset, Missing::Asset).await?;
+        let schedule = read_fees(&new, asset.scale).map_err(Error::Invalid)?;
+        self.ports
+            .rule_book
+            .put_fees(kind, asset.id, schedule)
+            .await?;
+        Ok(Fees {
+            kind,
+            asset,
+            schedule,
+        })
+    }
+
+    /// What transfers of a kind and asset cost: nothing, when nobody said.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset.
+    pub async fn find_fees(
+        &self,
+        grant: &Grant,
+        kind: Kind,
+        asset: AssetId,
+    ) -> Result<Fees, Error> {
+        grant.require_any(&READERS)?;
+        let asset = self.asset(asset, Missing::Asset).await?;
+        let rules = self.ports.rule_book.rules().await?;
+        let schedule = rules.fees.get(&(kind, asset.id)).copied();
+        Ok(Fees {
+            kind,
+            asset,
+            schedule: schedule.unwrap_or_default(),
+        })
+    }
+
+    /// Sets how much transfers of a kind may move of an asset, or of all of them together.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be or
+    /// means nothing for the kind.
+    pub async fn put_limits(
+        &self,
+        grant: &Grant,
+        kind: Kind,
+        asset: Option<AssetId>,
+        new: NewLimits,
+    ) -> Result<KindLimits, Error> {
+        grant.require(Permission::Admin)?;
+        let counted_in = self.counted_in(asset).await?;
+        let limits = read_limits(kind, &new, counted_in.scale).map_err(Error::Invalid)?;
+        self.ports.rule_book.put_limits(kind, asset, limits).await?;
+        Ok(KindLimits {
+            kind,
+            asset,
+            counted_in,
+            limits,
+        })
+    }
+
+    /// How much transfers of a kind may move of an asset, or of all of them together: anything, when
+    /// nobody said.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset.
+    pub async fn find_limits(
+        &self,
+        grant: &Grant,
+        kind: Kind,
+        asset: Option<AssetId>,
+    ) -> Result<KindLimits, Error> {
+        grant.require_any(&READERS)?;
+        let counted_in = self.counted_in(asset).await?;
+        let rules = self.ports.rule_book.rules().await?;
+        let limits = rules.limits.get(&(kind, asset)).copied();
+        Ok(KindLimits {
+            kind,
+            asset,
+            counted_in,
+            limits: limits.unwrap_or_default(),
+        })
+    }
+
+    /// What a user may still move under each limit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such user.
+    pub async fn user_headroom(
+        &self,
+        grant: &Grant,
+        user: UserId,
+    ) -> Result<Vec<LimitHeadroom>, Error> {
+        grant.require_any(&READERS)?;
+        let found = self.ports.directory.find_user(user).await?;
+        found.ok_or(Error::NotFound(Missing::User))?;
+        self.headroom_of(user).await
+    }
+
+    /// What the caller may still move under each limit.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn own_headroom(&self, grant: &Grant) -> Result<Vec<LimitHeadroom>, Error> {
+        let user = grant.require_user(Permission::AllowTransfer)?;
+        let mut headroom = self.headroom_of(user).await?;
+        // When a second operator looks is the exchange's own business.
+        for one in &mut headroom {
+            one.limits.limits.approval_above = None;
+        }
+        headroom.retain(|one| !one.limits.limits.is_empty());
+        Ok(headroom)
+    }
+
+    async fn headroom_of(&self, user: UserId) -> Result<Vec<LimitHeadroom>, Error> {
+        let rules = self.ports.rule_book.rules().await?;
+        let (mut limited, mut keys) = (vec![], vec![]);
+        for ((kind, asset), limits) in &rules.limits {
+            if limits.is_empty() {
+                continue;
+            }
+            limited.push(KindLimits {
+                kind: *kind,
+                asset: *asset,
+                counted_in: self.counted_in(*asset).await?,
+                limits: *limits,
+            });
+            keys.push(UsageKey {
+                user,
+                kind: *kind,
+                asset: *asset,
+            });
+        }
+        let now = self.now();
+        let usage = self.ports.rule_book.usage(keys).await?;
+        let headroom = limited.into_iter().zip(usage).map(|(limits, used)| {
+            let left = limits.limits.headroom(&used, now);
+            LimitHeadroom { limits, left }
+        });
+        Ok(headroom.collect())
+    }
+
+    /// What is stopped.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list_stops(&self, grant: &Grant) -> Result<Vec<Stop>, Error> {
+        grant.require_any(&READERS)?;
+        Ok(self.ports.rule_book.list_stops().await?)
+    }
+
+    /// Stops everything, or what leaves users' accounts of one asset. What is stopped already stays
+    /// so, for the reason it was stopped for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such asset.
+    pub async fn stop(&self, grant: &Grant, scope: StopScope, reason: String) -> Result<(), Error> {
+        grant.require(Permission::Admin)?;
+        if let StopScope::Outgoing(asset) = scope {
+            self.asset(asset, Missing::Asset).await?;
+        }
+        let stop = Stop {
+            scope,
+            reason,
+            stopped_by: grant.actor(),
+            stopped_at: self.now(),
+        };
+        Ok(self.ports.rule_book.stop(stop).await?)
+    }
+
+    /// Lifts a stop.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn lift_stop(&self, grant: &Grant, scope: StopScope) -> Result<(), Error> {
+        grant.require(Permission::Admin)?;
+        if self.ports.rule_book.lift(scope).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound(Missing::Stop))
+        }
+    }
+
+    /// The asset in which a limit is counted.
+    async fn counted_in(&self, asset: Option<AssetId>) -> Result<Asset, Error> {
+        self.asset(asset.unwrap_or(self.settings.root_asset), Missing::Asset)
+            .await
+    }
+}
+
+/// Reads the amounts of a rule, remembering every one that is wrong.
+struct RuleFields {
+    scale: Scale,
+    wrong: Vec<FieldError>,
+}
+
+impl RuleFields {
+    const fn new(scale: Scale) -> Self {
+        Self {
+            scale,
+            wrong: vec![],
+        }
+    }
+
+    fn amount(&mut self, field: &'static str, code: &'static str, given: DecimalAmount) -> Amount {
+        given.to_amount(self.scale).unwrap_or_else(|error| {
+            self.refuse(field, code, error.to_string());
+            Amount::ZERO
+        })
+    }
+
+    fn refuse(&mut self, field: &'static str, code: &'static str, detail: impl Into<String>) {
+        self.wrong.push(FieldError::new(field, code, detail));
+    }
+
+    fn finish<T>(self, made: T) -> Result<T, Vec<FieldError>> {
+        if self.wrong.is_empty() {
+            Ok(made)
+        } else {
+            Err(self.wrong)
+        }
+    }
+}
+
+fn read_fees(new: &NewFees, scale: Scale) -> Result<FeeSchedule, Vec<FieldError>> {
+    let mut fields = RuleFields::new(scale);
+    let percent = Percent::try_from_decimal(new.percent).unwrap_or_else(|error| {
+        fields.refuse("percent", "percent.invalid", error.to_string());
+        Percent::ZERO
+    });
+    let min = fields.amount("min", "min.too_precise", new.min);
+    let max = new
+        .max
+        .map(|max| fields.amount("max", "max.too_precise", max));
+    let absolute = fields.amount("absolute", "absolute.too_precise", new.absolute);
+    if max.is_some_and(|max| max < min) {
+        fields.refuse("max", "max.below_min", "must not be below the minimum");
+    }
+    fields.finish(FeeSchedule {
+        percent,
+        min,
+        max,
+        absolute,
+    })
+}
+
+fn read_limits(kind: Kind, new: &NewLimits, scale: Scale) -> Result<Limits, Vec<FieldError>> {
+    let mut fields = RuleFields::new(scale);
+    let mut read = |field, code, given: Option<DecimalAmount>| {
+        given.map(|given| fields.amount(field, code, given))
+    };
+    let limits = Limits {
+        min_amount: read("min_amount", "min_amount.too_precise", new.min_amount),
+        max_amount: read("max_amount", "max_amount.too_precise", new.max_amount),
+        daily: read("daily", "daily.too_precise", new.daily),
+        monthly: read("monthly", "monthly.too_precise", new.monthly),
+        approval_above: read(
+            "approval_above",
+            "approval_above.too_precise",
+            new.approval_above,
+        ),
+    };
+    if let (Some(min), Some(max)) = (limits.min_amount, limits.max_amount)
+        && max < min
+    {
+        let detail = "must not be below the minimum";
+        fields.refuse("max_amount", "max_amount.below_min", detail);
+    }
+    if kind == Kind::Deposit {
+        let detail = "deposits have no rolling limits";
+        if limits.daily.is_some() {
+            fields.refuse("daily", "daily.not_for_deposits", detail);
+        }
+        if limits.monthly.is_some() {
+            fields.refuse("monthly", "monthly.not_for_deposits", detail);
+        }
+    }
+    if kind == Kind::Internal && limits.approval_above.is_some() {
+        let detail = "internal transfers settle without a second operator";
+        fields.refuse("approval_above", "approval_above.not_for_internal", detail);
+    }
+    fields.finish(limits)
+}

@@ -1,0 +1,53 @@
+//! Ending what nobody confirmed or approved in time.
+
+use bursar_domain::{Command, Commit, Decision};
+use bursar_ports::{CommitOutcome, StoreError};
+
+use crate::App;
+
+/// How many transfers one pass takes up.
+const EXPIRED_LIMIT: i64 = 256;
+
+impl App {
+    /// Ends transfers whose time is up by the store's clock: one bounded pass. Returns how many it
+    /// took up; a full pass means that there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be listed or ended; they are left for the next pass.
+    pub async fn expire_due(&self) -> Result<usize, StoreError> {
+        let due = self.ports.store.list_expired(EXPIRED_LIMIT).await?;
+        let count = due.len();
+        let mut commits = Vec::with_capacity(count);
+        for transfer in due {
+            match transfer.decide(&Command::Expire, self.now()) {
+                Ok(Decision::Apply(change)) => commits.push(Commit::new(*change)),
+                // Somebody was faster.
+                Ok(Decision::AlreadyApplied) | Err(_) => {}
+            }
+        }
+        if commits.is_empty() {
+            return Ok(0);
+        }
+        let outcomes = self.ports.store.commit(commits).await?;
+        let mut ended = 0_usize;
+        for outcome in outcomes {
+            match outcome {
+                CommitOutcome::Committed(transfer) => {
+                    ended = ended.saturating_add(1);
+                    tracing::info!(transfer.id = %transfer.id(), "a transfer expired");
+                }
+                // Somebody was faster, or nothing moves right now.
+                CommitOutcome::Stale { .. } | CommitOutcome::ReadOnly => {}
+                CommitOutcome::Replayed { .. }
+                | CommitOutcome::RefusalReplayed { .. }
+                | CommitOutcome::KeyReused { .. }
+                | CommitOutcome::Refused { .. }
+                | CommitOutcome::OverLimit { .. } => {
+                    tracing::error!("an expiry has no key and is never refused");
+                }
+            }
+        }
+        // Those that others hold up would make this pass again at once, and again.
+        Ok(if ended == 0 { 0 } else { count })
+    }
+}

@@ -1,0 +1,93 @@
+//! What operators decide: fees, limits and stops.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bursar_domain::{
+    ActorId, AssetId, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
+};
+
+use crate::StoreError;
+
+/// What is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StopScope {
+    /// Everything: nothing moves at all.
+    ReadOnly,
+    /// What leaves users' accounts of one asset.
+    Outgoing(AssetId),
+}
+
+/// A stop that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What is stopped.
+    pub scope: StopScope,
+    /// Why.
+    pub reason: String,
+    /// Who stopped it.
+    pub stopped_by: ActorId,
+    /// When.
+    pub stopped_at: Timestamp,
+}
+
+/// The rules by which money transactions decide.
+///
+/// A change binds every money transaction on every replica that has not read the rules yet when it
+/// is committed; one that is under way ends, within milliseconds, as it began.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait RuleBook: Send + Sync {
+    /// The rules in force right now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    async fn rules(&self) -> Result<Arc<Rules>, StoreError>;
+
+    /// Sets what transfers of a kind and asset cost.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    async fn put_fees(
+        &self,
+        kind: Kind,
+        asset: AssetId,
+        schedule: FeeSchedule,
+    ) -> Result<(), StoreError>;
+
+    /// Sets how much transfers of a kind may move of an asset or, without one, of all assets
+    /// together. A rolling limit counts what was moved before it was set, too.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    async fn put_limits(
+        &self,
+        kind: Kind,
+        asset: Option<AssetId>,
+        limits: Limits,
+    ) -> Result<(), StoreError>;
+
+    /// What is stopped, by scope.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn list_stops(&self) -> Result<Vec<Stop>, StoreError>;
+
+    /// Stops something; what is stopped already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    async fn stop(&self, stop: Stop) -> Result<(), StoreError>;
+
+    /// Lifts a stop; `false` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError>;
+
+    /// What was used of each of these limits until now, in the same order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError>;
+}

@@ -1,0 +1,270 @@
+//! Fees, limits and stops, as operators set them.
+//!
+//! Every change moves the rules' revision on in the same transaction: that is how batchers learn of
+//! it. The revision's row is locked first, so that changes come one after the other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bursar_domain::{ActorId, AssetId, FeeSchedule, Kind, Limits, Rules, Usage, UsageKey};
+use bursar_ports::{Clock, RuleBook, Stop, StopScope, StoreError};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+
+use crate::{
+    engine::{KnownRules, RULE_SET, UsageKeyColumns, UsageRow, read_usage, scope_column},
+    error::{inconsistent, unavailable},
+    pool::{Database, checkout},
+    schema::{fee_schedules, limit_usage, limits, rule_sets, stops},
+    tx::run_tx,
+    usage::count_anew,
+    value::{At, Units},
+};
+
+/// The rules in the database.
+#[derive(Clone)]
+pub struct PgRuleBook {
+    database: Database,
+    clock: Arc<dyn Clock>,
+}
+
+impl PgRuleBook {
+    /// Rules on these connections; the clock says from when on uses are looked at.
+    pub const fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
+    }
+
+    async fn known(&self, connection: &mut AsyncPgConnection) -> Result<KnownRules, StoreError> {
+        let revision = rule_sets::table
+            .find(RULE_SET)
+            .select(rule_sets::revision)
+            .get_result(connection)
+            .await
+            .map_err(unavailable)?;
+        KnownRules::load(connection, revision)
+            .await
+            .map_err(unavailable)?
+    }
+}
+
+#[async_trait]
+impl RuleBook for PgRuleBook {
+    async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        Ok(self.known(&mut connection).await?.rules)
+    }
+
+    async fn put_fees(
+        &self,
+        kind: Kind,
+        asset: AssetId,
+        schedule: FeeSchedule,
+    ) -> Result<(), StoreError> {
+        let percent = i64::try_from(schedule.percent.parts())
+            .map_err(|error| inconsistent("fee_schedules", error.to_string()))?;
+        run_tx(self.database.pool(), "put fees", move |connection| {
+            async move {
+                move_on(connection).await?;
+                let row = (
+                    fee_schedules::percent.eq(percent),
+                    fee_schedules::min.eq(Units(schedule.min.units())),
+                    fee_schedules::max.eq(schedule.max.map(|max| Units(max.units()))),
+                    fee_schedules::absolute.eq(Units(schedule.absolute.units())),
+                );
+                diesel::insert_into(fee_schedules::table)
+                    .values((
+                        fee_schedules::kind.eq(kind.as_str()),
+                        fee_schedules::asset.eq(asset.as_str()),
+                        row,
+                    ))
+                    .on_conflict((fee_schedules::kind, fee_schedules::asset))
+                    .do_update()
+                    .set(row)
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn put_limits(
+        &self,
+        kind: Kind,
+        asset: Option<AssetId>,
+        limits: Limits,
+    ) -> Result<(), StoreError> {
+        run_tx(self.database.pool(), "put limits", move |connection| {
+            async move {
+                move_on(connection).await?;
+                write_limits(connection, kind, asset, limits).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let rows: Vec<(String, String, String, String, At)> = stops::table
+            .select((
+                stops::name,
+                stops::asset,
+                stops::reason,
+                stops::stopped_by,
+                stops::stopped_at,
+            ))
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        let mut found = Vec::with_capacity(rows.len());
+        for (name, asset, reason, stopped_by, stopped_at) in rows {
+            let scope = if name == "read_only" {
+                StopScope::ReadOnly
+            } else {
+                let bad = |_| inconsistent("stops", format!("{name} {asset}"));
+                StopScope::Outgoing(AssetId::parse(&asset).map_err(bad)?)
+            };
+            found.push(Stop {
+                scope,
+                reason,
+                stopped_by: ActorId::new(stopped_by),
+                stopped_at: stopped_at.0,
+            });
+        }
+        found.sort_by_key(|stop| stop.scope);
+        Ok(found)
+    }
+
+    async fn stop(&self, stop: Stop) -> Result<(), StoreError> {
+        run_tx(self.database.pool(), "stop", move |connection| {
+            let stop = stop.clone();
+            async move {
+                move_on(connection).await?;
+                let (name, asset) = stop_columns(&stop.scope);
+                diesel::insert_into(stops::table)
+                    .values((
+                        stops::name.eq(name),
+                        stops::asset.eq(asset),
+                        stops::reason.eq(stop.reason),
+                        stops::stopped_by.eq(stop.stopped_by.as_str()),
+                        stops::stopped_at.eq(At(stop.stopped_at)),
+                    ))
+                    .on_conflict_do_nothing()
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError> {
+        run_tx(self.database.pool(), "lift stop", move |connection| {
+            async move {
+                move_on(connection).await?;
+                let (name, asset) = stop_columns(&scope);
+                let lifted = diesel::delete(stops::table.find((name, asset)))
+                    .execute(connection)
+                    .await?;
+                Ok(lifted > 0)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let known = self.known(&mut connection).await?;
+        let columns = UsageKeyColumns::of(&keys);
+        let rows: Vec<UsageRow> = limit_usage::table
+            .filter(limit_usage::user_id.eq_any(&columns.users))
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        let mut stored = Vec::with_capacity(rows.len());
+        for row in rows {
+            stored.push(read_usage(row)?);
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            let current = stored.iter().find(|(had, epoch, _)| {
+                *had == key
+                    && known
+                        .epoch_of(&key)
+                        .is_some_and(|current| current == *epoch)
+            });
+            found.push(match current {
+                Some((_, _, usage)) => usage.clone(),
+                None => count_anew(&connection, key, self.clock.now())
+                    .await
+                    .map_err(unavailable)??,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// The next revision of the rules. Its row is locked by that, so changes come one after the other.
+async fn move_on(connection: &mut AsyncPgConnection) -> QueryResult<()> {
+    let changed = diesel::update(rule_sets::table.find(RULE_SET))
+        .set(rule_sets::revision.eq(rule_sets::revision + 1))
+        .execute(connection)
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(diesel::result::Error::NotFound)
+    }
+}
+
+/// Uses are counted from when a limit begins to roll; those of an earlier time when it did are out
+/// of date, and belong to another epoch.
+async fn write_limits(
+    connection: &mut AsyncPgConnection,
+    kind: Kind,
+    asset: Option<AssetId>,
+    new: Limits,
+) -> QueryResult<()> {
+    let scope = scope_column(&asset);
+    let had: Option<(Option<Units>, Option<Units>, i32)> = limits::table
+        .find((kind.as_str(), scope))
+        .select((limits::daily, limits::monthly, limits::epoch))
+        .get_result(connection)
+        .await
+        .optional()?;
+    let epoch = match had {
+        // What rolled on has been counted all the time.
+        Some((daily, monthly, epoch)) if daily.is_some() || monthly.is_some() => epoch,
+        Some((_, _, epoch)) => epoch.saturating_add(1),
+        None => 1,
+    };
+    let units = |amount: Option<bursar_domain::Amount>| amount.map(|amount| Units(amount.units()));
+    let row = (
+        limits::min_amount.eq(units(new.min_amount)),
+        limits::max_amount.eq(units(new.max_amount)),
+        limits::daily.eq(units(new.daily)),
+        limits::monthly.eq(units(new.monthly)),
+        limits::approval_above.eq(units(new.approval_above)),
+        limits::epoch.eq(epoch),
+    );
+    diesel::insert_into(limits::table)
+        .values((limits::kind.eq(kind.as_str()), limits::asset.eq(scope), row))
+        .on_conflict((limits::kind, limits::asset))
+        .do_update()
+        .set(row)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn stop_columns(scope: &StopScope) -> (&'static str, &str) {
+    match scope {
+        StopScope::ReadOnly => ("read_only", ""),
+        StopScope::Outgoing(asset) => ("outgoing", asset.as_str()),
+    }
+}
