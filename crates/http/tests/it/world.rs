@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{App as Web, test};
-use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
+use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
 use bursar_domain::{
     AccountKey, Change, Owner, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
@@ -19,8 +19,8 @@ pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
     fakes::{
-        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks,
-        Taken, locked,
+        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, FakeRuleBook,
+        HeldTasks, Taken, locked,
     },
 };
 

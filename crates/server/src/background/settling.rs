@@ -57,7 +57,7 @@ async fn repeat(
 mod tests {
     use std::sync::Arc;
 
-    use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
+    use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
         MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook,

@@ -4,7 +4,9 @@ use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::*;
-use crate::test_support::{ALICE, BOB, Mocks, btc, operator, other_grants, unavailable, usd};
+use crate::test_support::{
+    ALICE, BOB, Mocks, btc, operator, other_grants, rated, unavailable, usd,
+};
 
 fn admin() -> Grant {
     operator(Permission::Admin)

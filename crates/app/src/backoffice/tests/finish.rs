@@ -62,7 +62,12 @@ impl Finish {
         let by = ActorId::new("credential-1");
         let callback_url = url.map(str::to_owned);
         match self {
-            Self::Confirm => Command::Confirm { by, callback_url },
+            Self::Confirm => Command::Confirm {
+                by,
+                callback_url,
+                route: bursar_domain::PayoutRoute::Manual,
+                approval_expires_at: None,
+            },
             Self::Cancel => Command::Cancel { by, callback_url },
         }
     }

@@ -1,6 +1,6 @@
 //! Confirming and cancelling: what is committed and every outcome of it.
 
-use bursar_domain::{ActorId, CallbackDraft, Commit, Reason, Status, Subscriber};
+use bursar_domain::{ActorId, CallbackDraft, Command, Commit, PayoutRoute, Reason, Subscriber};
 use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
 

@@ -6,7 +6,7 @@ use std::{
 use async_trait::async_trait;
 use bursar_app::Keyring;
 use bursar_domain::{
-    ActorId, Amount, AssetId, NewTransfer, Operation, Scale, Status, Timestamp, Transfer,
+    ActorId, Amount, AssetId, NewTransfer, Operation, Scale, Status, Terms, Timestamp, Transfer,
     TransferId, UserId,
 };
 use bursar_ports::{
