@@ -7,7 +7,7 @@
 
 mod bulk;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 pub use bulk::{BulkVerdict, settle_bulk};
 
@@ -162,11 +162,15 @@ fn settle_one(books: &mut Books, commit: &Commit, now: Timestamp) -> Verdict {
 fn decide(books: &mut Books, change: &Change, now: Timestamp) -> Result<Applied, Refusal> {
     // The rules stay as they are while the books change.
     let rules = Arc::clone(&books.rules);
-    let priced = change.priced(&rules).map_err(Refusal::from);
-    match priced.and_then(|change| judge(books, &change, now).map(|()| change)) {
-        Ok(change) => Ok(apply(books, &change, now)),
+    // A refusal is recorded at the price as well, unless there is none that an account can hold.
+    let (change, priced) = match change.priced(&rules) {
+        Ok(priced) => (priced, Ok(())),
+        Err(reason) => (Cow::Borrowed(change), Err(Refusal::from(reason))),
+    };
+    match priced.and_then(|()| judge(books, &change, now)) {
+        Ok(()) => Ok(apply(books, &change, now)),
         Err(refusal) if change.on_refusal == OnRefusal::Record => {
-            Ok(record_refusal(books, change, refusal.reason, now))
+            Ok(record_refusal(books, &change, refusal.reason, now))
         }
         Err(refusal) => Err(refusal),
     }

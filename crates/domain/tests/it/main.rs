@@ -6,10 +6,12 @@ mod amounts;
 mod bulks;
 mod callbacks;
 mod exchange;
+mod fees;
 mod keys;
 mod ledger;
 mod premises;
 mod properties;
+mod rulebook;
 mod sample;
 #[cfg(feature = "serde")]
 mod serde;
