@@ -413,7 +413,7 @@ fn count_use(books: &mut Books, change: &Change, at: Timestamp) {
             continue;
         };
         if gives_back {
-            usage.give_back(reserved_at, amount);
+            usage.give_back(reserved_at, amount, at);
         } else {
             usage.reserve(at, amount);
         }

@@ -175,9 +175,19 @@ impl Usage {
     }
 
     /// No longer counts what was reserved at this time.
-    pub fn give_back(&mut self, reserved_at: Timestamp, amount: Amount) {
+    ///
+    /// What left the longest window meanwhile, or was made before there was a limit that counted
+    /// it, is not here: it must not be taken from uses that came later.
+    pub fn give_back(&mut self, reserved_at: Timestamp, amount: Amount, now: Timestamp) {
+        if reserved_at <= now.plus_micros(-MONTH) {
+            return;
+        }
+        let is_fresh = reserved_at > now.plus_micros(-DAY);
+        // One slot more than uses are kept together, for clocks that differ.
+        let together = FINE.saturating_add(if is_fresh { FINE } else { COARSE });
+        let until = reserved_at.plus_micros(together);
         let kept = self.uses.iter_mut().find(|(last, _)| *last >= reserved_at);
-        if let Some((_, used)) = kept {
+        if let Some((_, used)) = kept.filter(|(last, _)| *last < until) {
             *used = used.checked_sub(amount).unwrap_or(Amount::ZERO);
         }
     }

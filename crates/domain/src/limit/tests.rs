@@ -81,11 +81,54 @@ fn what_is_given_back_counts_no_longer() {
     let mut used = Usage::default();
     used.reserve(NOW, amount(70));
     used.reserve(at(HOUR), amount(20));
-    used.give_back(NOW, amount(70));
+    used.give_back(NOW, amount(70), at(HOUR));
     assert_eq!(used.used_since(at(-1)), amount(20));
-    // What has left the window meanwhile, or was never counted, takes nothing from others.
-    used.give_back(at(2 * HOUR), amount(20));
-    assert_eq!(used.used_since(at(-1)), amount(20));
+    used.give_back(at(2 * HOUR), amount(20), at(2 * HOUR));
+    assert_eq!(used.used_since(at(-1)), amount(20), "nothing is so late");
+}
+
+#[test]
+fn what_has_left_the_window_or_was_never_counted_takes_nothing_from_others() {
+    let mut used = Usage::default();
+    used.reserve(NOW, amount(70));
+    used.reserve(at(MONTH + HOUR), amount(40));
+    assert_eq!(used.uses(), [(at(MONTH + HOUR), amount(40))]);
+    for (reserved_at, now) in [
+        (NOW, at(MONTH + 2 * HOUR)),
+        (at(HOUR), at(MONTH + 2 * HOUR)),
+        (at(MONTH), at(MONTH + 2 * HOUR)),
+        (at(MONTH - 2 * HOUR), at(MONTH + 30 * HOUR)),
+    ] {
+        used.give_back(reserved_at, amount(40), now);
+        assert_eq!(used.uses().len(), 1);
+        assert_eq!(used.used_since(NOW), amount(40), "{reserved_at}");
+    }
+}
+
+#[test]
+fn what_is_still_looked_at_can_be_given_back_however_old() {
+    let mut used = Usage::default();
+    let reserved: Vec<Timestamp> = (0..40).map(|n| at(n * 17 * HOUR / 10)).collect();
+    for reserved_at in &reserved {
+        used.reserve(*reserved_at, amount(1));
+    }
+    let now = at(29 * DAY);
+    used.reserve(now, amount(5));
+    for reserved_at in reserved {
+        used.give_back(reserved_at, amount(1), now);
+    }
+    assert_eq!(used.used_since(at(-1)), amount(5));
+}
+
+#[test]
+fn a_clock_that_runs_a_little_behind_loses_nothing() {
+    let mut used = Usage::default();
+    let slot = Timestamp::from_micros((NOW.as_micros() / FINE + 1) * FINE);
+    used.reserve(slot, amount(5));
+    used.reserve(slot.plus_micros(-1), amount(7));
+    used.reserve(slot.plus_micros(FINE - 1), amount(11));
+    used.give_back(slot.plus_micros(-1), amount(7), slot.plus_micros(FINE));
+    assert_eq!(used.used_since(NOW), amount(16));
 }
 
 #[test]
@@ -132,7 +175,7 @@ proptest! {
                 prop_assert!(tight, "refused although there was room");
             }
             if returns && let Some((at, units)) = counted.pop() {
-                used.give_back(at, amount(units));
+                used.give_back(at, amount(units), now);
             }
         }
     }
