@@ -9,6 +9,7 @@ mod exchange;
 mod fees;
 mod keys;
 mod ledger;
+mod limits;
 mod premises;
 mod properties;
 mod rulebook;

@@ -1,0 +1,435 @@
+//! What limits refuse, what counts as used of them, and what is given back.
+
+use bursar_domain::{
+    AssetId, Command, Kind, Limit, Limits, NewTransfer, OverLimit, PayoutRoute, Reason, Room,
+    Scale, Status, Timestamp,
+    ledger::{Applied, Books, Verdict},
+};
+
+use crate::{
+    rulebook::{
+        SECOND, approve, confirm_by_gateway, opened, rated, reason_of, reject, set_limits,
+        settle_at, some, usd, used,
+    },
+    sample::{
+        ALICE, NOW, amount, applied, balance, books_with, btc, cancel, confirm, id, new, settle,
+        settle_all, step,
+    },
+};
+
+const HOUR: i64 = 3_600 * 1_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// The kinds of which past transfers count.
+const ROLLING: [Kind; 2] = [Kind::Withdrawal, Kind::Internal];
+
+/// Of an asset in its own units, and of all in the root asset, in which one unit is worth two.
+const SCOPES: [(bool, i128); 2] = [(true, 1), (false, 2)];
+
+fn scope(of_asset: bool) -> Option<AssetId> {
+    of_asset.then(btc)
+}
+
+fn rated_new(number: i64, units: i128) -> NewTransfer {
+    rated(new(number, units, 0))
+}
+
+/// A transfer that is judged by the limits at once.
+fn send(books: &mut Books, kind: Kind, number: i64, units: i128, now: Timestamp) -> Verdict {
+    let change = opened(kind, rated_new(number, units)).settled_at_once();
+    settle_at(books, change, now)
+}
+
+fn most_in(window: Limit, units: i128) -> Limits {
+    match window {
+        Limit::MinAmount => Limits {
+            min_amount: some(units),
+            ..Limits::default()
+        },
+        Limit::MaxAmount => Limits {
+            max_amount: some(units),
+            ..Limits::default()
+        },
+        Limit::Daily => Limits {
+            daily: some(units),
+            ..Limits::default()
+        },
+        Limit::Monthly => Limits {
+            monthly: some(units),
+            ..Limits::default()
+        },
+    }
+}
+
+fn room(of_asset: bool, limit: Limit, left: i128, returns_at: Option<Timestamp>) -> Room {
+    let over = OverLimit {
+        limit,
+        left: amount(left),
+        returns_at,
+    };
+    let (asset, decimals) = if of_asset { (btc(), 8) } else { (usd(), 2) };
+    let scale = Scale::try_new(decimals).expect("at most 18");
+    Room { over, asset, scale }
+}
+
+/// A transfer that a limit refuses; an internal one is recorded as rejected.
+fn assert_over(kind: Kind, verdict: Verdict, reason: Reason, room: Room) {
+    if kind == Kind::Internal {
+        let Applied { next, entries, .. } = applied(verdict);
+        assert_eq!(next.reason(), Some(reason), "{kind:?}");
+        assert_eq!(entries, [], "{kind:?}");
+    } else {
+        assert_eq!(verdict, Verdict::OverLimit { reason, room }, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_least_and_the_most_of_one_transfer_bind_every_kind_in_both_scopes() {
+    for kind in Kind::ALL {
+        for (of_asset, worth) in SCOPES {
+            for (limit, reason, within, beyond) in [
+                (Limit::MinAmount, Reason::LimitMinAmount, 40, 39),
+                (Limit::MaxAmount, Reason::LimitMaxAmount, 40, 41),
+            ] {
+                let mut books = books_with(1_000);
+                let bound = 40 * worth;
+                set_limits(&mut books, kind, scope(of_asset), most_in(limit, bound));
+                let admitted = send(&mut books, kind, 1, within, NOW);
+                assert_eq!(reason_of(&admitted), None, "{kind:?} {limit:?}");
+                let before = books.accounts.get(&crate::sample::world()).copied();
+                let refused = send(&mut books, kind, 2, beyond, NOW);
+                assert_over(kind, refused, reason, room(of_asset, limit, bound, None));
+                assert_eq!(books.accounts.get(&crate::sample::world()).copied(), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_moved_in_the_window_counts_until_it_has_left_it() {
+    for kind in ROLLING {
+        for (of_asset, worth) in SCOPES {
+            for (limit, reason, window) in [
+                (Limit::Daily, Reason::LimitDaily, DAY),
+                (Limit::Monthly, Reason::LimitMonthly, 30 * DAY),
+            ] {
+                let mut books = books_with(1_000);
+                let most = most_in(limit, 100 * worth);
+                set_limits(&mut books, kind, scope(of_asset), most);
+                let first = applied(send(&mut books, kind, 1, 70, NOW)).next;
+                let returns_at = first.parts().created_at.plus_micros(window);
+                let before = returns_at.plus_micros(-1);
+                let refused = send(&mut books, kind, 2, 31, before);
+                let left = room(of_asset, limit, 30 * worth, Some(returns_at));
+                assert_over(kind, refused, reason, left);
+                let fits = send(&mut books, kind, 3, 30, before);
+                assert_eq!(reason_of(&fits), None, "{kind:?} {limit:?}");
+                let returned = send(&mut books, kind, 4, 70, returns_at);
+                assert_eq!(reason_of(&returned), None, "{kind:?} {limit:?}");
+                let never = send(&mut books, kind, 5, 101, returns_at);
+                assert_over(kind, never, reason, room(of_asset, limit, 0, None));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_for_its_kind_its_asset_and_its_user_alone() {
+    let mut books = books_with(1_000);
+    let daily = most_in(Limit::Daily, 50);
+    set_limits(&mut books, Kind::Withdrawal, Some(btc()), daily);
+    set_limits(
+        &mut books,
+        Kind::Withdrawal,
+        Some(usd()),
+        most_in(Limit::MaxAmount, 1),
+    );
+    assert_eq!(
+        reason_of(&send(&mut books, Kind::Withdrawal, 1, 50, NOW)),
+        None
+    );
+    assert_eq!(
+        reason_of(&send(&mut books, Kind::Internal, 2, 60, NOW)),
+        None
+    );
+    let bobs = bursar_domain::Transfer::withdrawal(new(3, 50, 0), crate::sample::BOB);
+    assert_eq!(reason_of(&settle(&mut books, bobs.expect("it fits"))), None);
+    let hers = send(&mut books, Kind::Withdrawal, 4, 1, NOW);
+    assert_eq!(reason_of(&hers), Some(Reason::LimitDaily));
+}
+
+#[test]
+fn the_asset_is_judged_before_the_root_asset_and_both_must_have_room() {
+    for (of_asset, of_root, reason, left) in [
+        (
+            50,
+            200,
+            Reason::LimitDaily,
+            room(true, Limit::Daily, 50, None),
+        ),
+        (
+            200,
+            100,
+            Reason::LimitDaily,
+            room(false, Limit::Daily, 100, None),
+        ),
+        (
+            50,
+            100,
+            Reason::LimitDaily,
+            room(true, Limit::Daily, 50, None),
+        ),
+    ] {
+        let mut books = books_with(1_000);
+        let daily = |most| most_in(Limit::Daily, most);
+        set_limits(&mut books, Kind::Withdrawal, Some(btc()), daily(of_asset));
+        set_limits(&mut books, Kind::Withdrawal, None, daily(of_root));
+        let refused = send(&mut books, Kind::Withdrawal, 1, 51, NOW);
+        assert_over(Kind::Withdrawal, refused, reason, left);
+        assert_eq!(used(&books, Kind::Withdrawal, Some(btc())), 0);
+        assert_eq!(used(&books, Kind::Withdrawal, None), 0);
+    }
+}
+
+#[test]
+fn all_assets_count_together_in_the_root_asset() {
+    let mut books = crate::exchange::Exchange::new().books;
+    for asset in crate::exchange::assets() {
+        let new = NewTransfer {
+            asset,
+            ..new(i64::from(asset == btc()) + 1, 100, 0)
+        };
+        let credit = bursar_domain::Transfer::deposit(new, ALICE).expect("no fee");
+        assert_eq!(
+            reason_of(&settle(&mut books, credit.settled_at_once())),
+            None
+        );
+    }
+    set_limits(
+        &mut books,
+        Kind::Withdrawal,
+        None,
+        most_in(Limit::Daily, 100),
+    );
+    let hold = |number, asset, units| {
+        opened(
+            Kind::Withdrawal,
+            NewTransfer {
+                asset,
+                ..rated_new(number, units)
+            },
+        )
+    };
+    assert_eq!(reason_of(&settle(&mut books, hold(3, btc(), 30))), None);
+    assert_eq!(reason_of(&settle(&mut books, hold(4, usd(), 15))), None);
+    let over = settle(&mut books, hold(5, btc(), 6));
+    assert_eq!(reason_of(&over), Some(Reason::LimitDaily));
+    assert_eq!(used(&books, Kind::Withdrawal, None), 90);
+}
+
+#[test]
+fn what_has_no_value_in_the_root_asset_is_refused_where_that_is_limited() {
+    let limits = [
+        Limit::MinAmount,
+        Limit::MaxAmount,
+        Limit::Daily,
+        Limit::Monthly,
+    ];
+    for kind in Kind::ALL {
+        for limit in limits {
+            let mut books = books_with(1_000);
+            set_limits(&mut books, kind, None, most_in(limit, 1));
+            let change = opened(kind, new(1, 100, 0)).settled_at_once();
+            let reason = Some(Reason::RateUnknown);
+            assert_eq!(
+                reason_of(&settle(&mut books, change)),
+                reason,
+                "{kind:?} {limit:?}"
+            );
+        }
+        let mut books = books_with(1_000);
+        set_limits(&mut books, kind, None, Limits::default());
+        let change = opened(kind, new(1, 100, 0)).settled_at_once();
+        let unlimited = reason_of(&settle(&mut books, change));
+        assert_eq!(
+            unlimited, None,
+            "{kind:?}: limits that are none ask for no rate"
+        );
+    }
+}
+
+/// What ends a withdrawal.
+type Ending = (&'static str, Vec<Command>, Status);
+
+fn endings() -> Vec<Ending> {
+    let refused = Command::Fail {
+        reason: Reason::PayoutRefused,
+    };
+    let gateway = || confirm_by_gateway(None);
+    let approved = approve(SECOND, PayoutRoute::Manual);
+    let (failed, done) = (Status::Failed, Status::Completed);
+    vec![
+        ("cancelled", vec![cancel(None)], Status::Canceled),
+        ("failed", vec![refused.clone()], failed),
+        ("expired", vec![Command::Expire], failed),
+        ("payout failed", vec![gateway(), refused.clone()], failed),
+        ("paid out", vec![gateway(), Command::PaidOut], done),
+        ("confirmed", vec![confirm(None)], done),
+        (
+            "to approve",
+            vec![confirm(None)],
+            Status::AwaitingConfirmation,
+        ),
+        ("approved", vec![confirm(None), approved], done),
+        ("rejected", vec![confirm(None), reject(SECOND)], failed),
+        ("not approved", vec![confirm(None), Command::Expire], failed),
+        ("unapproved failed", vec![confirm(None), refused], failed),
+        (
+            "cancelled late",
+            vec![confirm(None), cancel(None)],
+            Status::Canceled,
+        ),
+    ]
+}
+
+#[test]
+fn room_comes_back_with_the_hold_and_with_nothing_else() {
+    for (what, commands, status) in endings() {
+        let needs_approval = commands.len() == 2 && commands[0] == confirm(None)
+            || status == Status::AwaitingConfirmation;
+        let mut books = books_with(1_000);
+        for (of_asset, worth) in SCOPES {
+            let limits = Limits {
+                approval_above: needs_approval.then(|| amount(10)),
+                ..most_in(Limit::Daily, 100 * worth)
+            };
+            set_limits(&mut books, Kind::Withdrawal, scope(of_asset), limits);
+        }
+        let mut transfer = applied(send(&mut books, Kind::Withdrawal, 1, 70, NOW)).next;
+        assert_eq!(used(&books, Kind::Withdrawal, Some(btc())), 70, "{what}");
+        for command in &commands {
+            let change = step(&transfer, command);
+            let hours_later = NOW.plus_micros(5 * HOUR);
+            transfer = applied(settle_at(&mut books, change, hours_later)).next;
+        }
+        assert_eq!(transfer.status(), status, "{what}");
+        let returned = matches!(status, Status::Failed | Status::Canceled);
+        let left = if returned { 0 } else { 70 };
+        assert_eq!(used(&books, Kind::Withdrawal, Some(btc())), left, "{what}");
+        assert_eq!(used(&books, Kind::Withdrawal, None), 2 * left, "{what}");
+        assert_eq!(balance(&books, ALICE).0, 1_000 - left, "{what}");
+        let again = send(
+            &mut books,
+            Kind::Withdrawal,
+            2,
+            70,
+            NOW.plus_micros(6 * HOUR),
+        );
+        assert_eq!(reason_of(&again).is_none(), returned, "{what}");
+    }
+}
+
+#[test]
+fn what_is_refused_or_rejected_uses_nothing() {
+    for kind in ROLLING {
+        let mut books = books_with(10);
+        set_limits(&mut books, kind, Some(btc()), most_in(Limit::Daily, 100));
+        let verdict = send(&mut books, kind, 1, 11, NOW);
+        assert_eq!(reason_of(&verdict), Some(Reason::BalanceInsufficient));
+        assert_eq!(used(&books, kind, Some(btc())), 0, "{kind:?}");
+        let verdict = send(&mut books, kind, 2, 10, NOW);
+        assert_eq!(reason_of(&verdict), None, "{kind:?}");
+        assert_eq!(used(&books, kind, Some(btc())), 10, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_internal_transfer_is_judged_and_counted_when_it_settles() {
+    let mut books = books_with(1_000);
+    set_limits(
+        &mut books,
+        Kind::Internal,
+        Some(btc()),
+        most_in(Limit::Daily, 100),
+    );
+    let open = |books: &mut Books, number| {
+        applied(settle(books, opened(Kind::Internal, new(number, 60, 0)))).next
+    };
+    let (first, second) = (open(&mut books, 1), open(&mut books, 2));
+    assert_eq!(used(&books, Kind::Internal, Some(btc())), 0);
+    let day_later = NOW.plus_micros(DAY);
+    let settled = settle_at(&mut books, step(&first, &Command::Settle), day_later);
+    assert_eq!(reason_of(&settled), None);
+    let over = settle_at(&mut books, step(&second, &Command::Settle), day_later);
+    assert_eq!(reason_of(&over), Some(Reason::LimitDaily));
+    let still = send(
+        &mut books,
+        Kind::Internal,
+        3,
+        60,
+        day_later.plus_micros(HOUR),
+    );
+    assert_eq!(
+        reason_of(&still),
+        Some(Reason::LimitDaily),
+        "it counts from then on"
+    );
+}
+
+#[test]
+fn each_item_of_a_batch_sees_what_the_ones_before_it_used() {
+    for kind in ROLLING {
+        let mut books = books_with(1_000);
+        set_limits(&mut books, kind, Some(btc()), most_in(Limit::Daily, 100));
+        let changes = [60, 41, 40, 1]
+            .into_iter()
+            .zip(1..)
+            .map(|(units, number)| opened(kind, new(number, units, 0)).settled_at_once())
+            .collect();
+        let verdicts = settle_all(&mut books, changes);
+        let reasons: Vec<_> = verdicts.iter().map(reason_of).collect();
+        let over = Some(Reason::LimitDaily);
+        assert_eq!(reasons, [None, over, None, over], "{kind:?}");
+        assert_eq!(used(&books, kind, Some(btc())), 100);
+    }
+}
+
+#[test]
+fn a_store_that_forgot_to_read_what_was_used_moves_no_money() {
+    for kind in ROLLING {
+        for (of_asset, _) in SCOPES {
+            let mut books = books_with(1_000);
+            set_limits(
+                &mut books,
+                kind,
+                scope(of_asset),
+                most_in(Limit::Daily, 100),
+            );
+            books.usage.clear();
+            let verdict = send(&mut books, kind, 1, 1, NOW);
+            assert_eq!(reason_of(&verdict), Some(Reason::AssetDisabled), "{kind:?}");
+            assert_eq!(balance(&books, ALICE), (1_000, 0));
+        }
+    }
+}
+
+#[test]
+fn ending_what_was_made_before_the_limit_gives_nothing_back() {
+    let mut books = books_with(1_000);
+    let early = applied(send(&mut books, Kind::Withdrawal, 1, 90, NOW)).next;
+    set_limits(
+        &mut books,
+        Kind::Withdrawal,
+        Some(btc()),
+        most_in(Limit::Daily, 100),
+    );
+    let later = NOW.plus_micros(HOUR);
+    let verdict = send(&mut books, Kind::Withdrawal, 2, 100, later);
+    assert_eq!(reason_of(&verdict), None);
+    let canceled = settle_at(&mut books, step(&early, &cancel(None)), later);
+    assert_eq!(reason_of(&canceled), None);
+    assert_eq!(used(&books, Kind::Withdrawal, Some(btc())), 100);
+    let over = send(&mut books, Kind::Withdrawal, 3, 1, later);
+    assert_eq!(reason_of(&over), Some(Reason::LimitDaily));
+    assert!(!books.versions.contains_key(&id(3)));
+}
