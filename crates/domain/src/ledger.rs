@@ -229,14 +229,7 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
 fn judge(books: &Books, change: &Change, now: Timestamp) -> Result<(), Refusal> {
     for premise in &change.premises {
         if *premise == Premise::WithinLimits {
-            let used = |key: UsageKey| {
-                if change.reserves() {
-                    books.usage.get(&key).cloned()
-                } else {
-                    // What a transfer does not add to is not held against it.
-                    Some(Usage::default())
-                }
-            };
+            let used = |key: UsageKey| books.usage.get(&key).cloned();
             let measured = Measured::of(&change.next);
             books.rules.admit(&measured, used, now)?;
         } else {

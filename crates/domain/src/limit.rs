@@ -34,6 +34,15 @@ impl Limits {
         self.daily.is_some() || self.monthly.is_some()
     }
 
+    /// Those that look at one transfer alone.
+    pub(crate) fn without_rolling(self) -> Self {
+        Self {
+            daily: None,
+            monthly: None,
+            ..self
+        }
+    }
+
     /// Whether nothing is limited.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -76,9 +76,14 @@ impl Rules {
             .is_some_and(|schedule| !schedule.is_free())
     }
 
-    /// What limits a transfer of this kind, if anything does.
+    /// What limits a transfer of this kind. Deposits are limited one by one: what came in earlier
+    /// is not held against what comes in now.
     fn limits_on(&self, kind: Kind, scope: Option<AssetId>) -> Option<Limits> {
         let limits = *self.limits.get(&(kind, scope))?;
+        let limits = match kind {
+            Kind::Deposit => limits.without_rolling(),
+            Kind::Withdrawal | Kind::Internal => limits,
+        };
         (!limits.is_empty()).then_some(limits)
     }
 

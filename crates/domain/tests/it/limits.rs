@@ -134,6 +134,27 @@ fn what_was_moved_in_the_window_counts_until_it_has_left_it() {
 }
 
 #[test]
+fn deposits_are_not_held_against_rolling_limits() {
+    let mut books = books_with(0);
+    let limits = Limits {
+        daily: some(10),
+        monthly: some(10),
+        ..Limits::default()
+    };
+    for (of_asset, _) in SCOPES {
+        set_limits(&mut books, Kind::Deposit, scope(of_asset), limits);
+    }
+    for number in 1..4 {
+        let verdict = send(&mut books, Kind::Deposit, number, 11, NOW);
+        assert_eq!(reason_of(&verdict), None);
+    }
+    assert_eq!(balance(&books, ALICE), (33, 0));
+    assert_eq!(used(&books, Kind::Deposit, Some(btc())), 0);
+    let change = opened(Kind::Deposit, rated_new(9, 11));
+    assert_eq!(change.usage_keys(&books.rules), [], "no store need read it");
+}
+
+#[test]
 fn a_limit_is_for_its_kind_its_asset_and_its_user_alone() {
     let mut books = books_with(1_000);
     let daily = most_in(Limit::Daily, 50);
@@ -237,10 +258,12 @@ fn what_has_no_value_in_the_root_asset_is_refused_where_that_is_limited() {
     ];
     for kind in Kind::ALL {
         for limit in limits {
+            let is_judged =
+                kind != Kind::Deposit || matches!(limit, Limit::MinAmount | Limit::MaxAmount);
             let mut books = books_with(1_000);
             set_limits(&mut books, kind, None, most_in(limit, 1));
             let change = opened(kind, new(1, 100, 0)).settled_at_once();
-            let reason = Some(Reason::RateUnknown);
+            let reason = is_judged.then_some(Reason::RateUnknown);
             assert_eq!(
                 reason_of(&settle(&mut books, change)),
                 reason,
