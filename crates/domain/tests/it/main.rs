@@ -3,15 +3,21 @@
 
 mod acts;
 mod amounts;
+mod approvals;
 mod bulks;
 mod callbacks;
 mod exchange;
+mod expiry;
 mod fees;
 mod keys;
 mod ledger;
+mod limited_bulks;
 mod limits;
+mod payouts;
 mod premises;
 mod properties;
+mod reversals;
+mod review_callbacks;
 mod rulebook;
 mod sample;
 #[cfg(feature = "serde")]
@@ -19,3 +25,4 @@ mod serde;
 mod stamps;
 mod state_table;
 mod steps;
+mod stops;
