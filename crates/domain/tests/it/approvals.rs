@@ -9,7 +9,7 @@ use bursar_domain::{
 use crate::{
     rulebook::{
         DIGEST, SECOND, approve, confirm_by_gateway, flat, opened, priced, rated, reason_of,
-        reject, set_approval, set_fee, set_limits, some, usd,
+        reject, set_approval, set_fee, set_limits, usd,
     },
     sample::{
         ALICE, NOW, amount, applied, balance, books_with, btc, cancel, confirm, deposit, new,
@@ -110,7 +110,7 @@ fn a_confirm_above_the_threshold_waits_whatever_pays_out_and_says_who_confirmed(
 #[test]
 fn the_threshold_may_be_in_the_root_asset_and_the_lower_one_counts() {
     let above = |units| Limits {
-        approval_above: some(units),
+        approval_above: Some(amount(units)),
         ..Limits::default()
     };
     // One unit is worth two in the root asset.
@@ -150,7 +150,7 @@ fn what_had_no_value_when_it_was_made_waits_as_soon_as_values_count() {
     let mut books = books_with(1_000);
     let open = send(&mut books, withdrawal(1, 1, 0)).next;
     let limits = Limits {
-        approval_above: some(1_000_000),
+        approval_above: Some(amount(1_000_000)),
         ..Limits::default()
     };
     set_limits(&mut books, Kind::Withdrawal, None, limits);

@@ -7,8 +7,10 @@ use bursar_domain::{
 };
 
 use crate::{
-    rulebook::{rated, set_limits, settle_at, some, used},
-    sample::{ALICE, BOB, NOW, applied, balance, books_with, btc, new, nobody, payment_with_fee},
+    rulebook::{rated, set_limits, settle_at, used},
+    sample::{
+        ALICE, BOB, NOW, amount, applied, balance, books_with, btc, new, nobody, payment_with_fee,
+    },
 };
 
 /// Alice has 1000 and may send 100 a day, in units as in the root asset.
@@ -16,7 +18,7 @@ fn limited_books() -> Books {
     let mut books = books_with(1_000);
     for (scope, most) in [(Some(btc()), 100), (None, 200)] {
         let limits = Limits {
-            daily: some(most),
+            daily: Some(amount(most)),
             ..Limits::default()
         };
         set_limits(&mut books, Kind::Internal, scope, limits);

@@ -9,7 +9,7 @@ use bursar_domain::{
 use crate::{
     rulebook::{
         SECOND, approve, confirm_by_gateway, opened, rated, reason_of, reject, set_limits,
-        settle_at, some, usd, used,
+        settle_at, usd, used,
     },
     sample::{
         ALICE, NOW, amount, applied, balance, books_with, btc, cancel, confirm, id, new, settle,
@@ -43,19 +43,19 @@ fn send(books: &mut Books, kind: Kind, number: i64, units: i128, now: Timestamp)
 fn most_in(window: Limit, units: i128) -> Limits {
     match window {
         Limit::MinAmount => Limits {
-            min_amount: some(units),
+            min_amount: Some(amount(units)),
             ..Limits::default()
         },
         Limit::MaxAmount => Limits {
-            max_amount: some(units),
+            max_amount: Some(amount(units)),
             ..Limits::default()
         },
         Limit::Daily => Limits {
-            daily: some(units),
+            daily: Some(amount(units)),
             ..Limits::default()
         },
         Limit::Monthly => Limits {
-            monthly: some(units),
+            monthly: Some(amount(units)),
             ..Limits::default()
         },
     }
@@ -137,8 +137,8 @@ fn what_was_moved_in_the_window_counts_until_it_has_left_it() {
 fn deposits_are_not_held_against_rolling_limits() {
     let mut books = books_with(0);
     let limits = Limits {
-        daily: some(10),
-        monthly: some(10),
+        daily: Some(amount(10)),
+        monthly: Some(amount(10)),
         ..Limits::default()
     };
     for (of_asset, _) in SCOPES {

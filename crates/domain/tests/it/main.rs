@@ -16,6 +16,7 @@ mod limits;
 mod payouts;
 mod premises;
 mod properties;
+mod reversal_rules;
 mod reversals;
 mod review_callbacks;
 mod rulebook;

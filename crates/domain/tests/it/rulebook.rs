@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    ActorId, Amount, AssetId, BigDecimal, Change, Command, Commit, FeeSchedule, Kind, Limits,
-    NewTransfer, PayoutRoute, Percent, Recipient, RootRate, Rules, Scale, Terms, Timestamp,
-    Transfer, Usage, UsageKey,
+    ActorId, AssetId, BigDecimal, Change, Command, Commit, FeeSchedule, Kind, Limits, NewTransfer,
+    PayoutRoute, Percent, Recipient, RootRate, Rules, Scale, Terms, Timestamp, Transfer, Usage,
+    UsageKey,
     ledger::{self, Books, Verdict},
 };
 
@@ -168,8 +168,4 @@ pub(crate) fn confirm_by_gateway(url: Option<&str>) -> Command {
         route: PayoutRoute::Gateway,
         approval_expires_at: None,
     }
-}
-
-pub(crate) fn some(units: i128) -> Option<Amount> {
-    Some(amount(units))
 }

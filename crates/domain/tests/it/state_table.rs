@@ -320,7 +320,10 @@ fn state_of(transfer: &Transfer) -> State {
     }
 }
 
-fn assert_table(table: &[Row], transfer_in: fn(State) -> Transfer) {
+/// Makes a transfer in a state.
+type InState = fn(State) -> Transfer;
+
+fn assert_table(table: &[Row], transfer_in: InState) {
     let states: HashSet<State> = table.iter().map(|(state, _)| *state).collect();
     assert_eq!(states.len(), table.len(), "no state twice");
     for (state, answers) in table {
@@ -404,11 +407,12 @@ fn every_internal_state_answers_every_command() {
 
 #[test]
 fn the_states_that_never_change_are_the_final_ones() {
-    for (table, transfer_in) in [
-        (DEPOSIT.as_slice(), deposit_in as fn(State) -> Transfer),
-        (WITHDRAWAL.as_slice(), withdrawal_in),
-        (INTERNAL.as_slice(), internal_in),
-    ] {
+    let tables: [(&[Row], InState); 3] = [
+        (&DEPOSIT, deposit_in),
+        (&WITHDRAWAL, withdrawal_in),
+        (&INTERNAL, internal_in),
+    ];
+    for (table, transfer_in) in tables {
         for (state, answers) in table {
             let changes = answers.iter().any(|(_, answer)| matches!(answer, To(_)));
             let is_final = transfer_in(*state).status().is_final();
