@@ -2,12 +2,12 @@
 
 use bursar_domain::{
     ActorId, Amount, CallbackDraft, Change, CodeSalt, Expected, Kind, NewTransfer, Operation,
-    Posting, Recipient, Reversal, ReversalTerms, Status, Subscriber, Terms, Transfer,
+    Posting, Recipient, Reversal, ReversalTerms, Scale, Status, Subscriber, Terms, Transfer,
     ledger::{Applied, Books},
 };
 
 use crate::{
-    rulebook::opened,
+    rulebook::{opened, usd},
     sample::{
         ALICE, BOB, HOOK, account, amount, applied, balance, books_with, confirm, fees, id, line,
         new, settle, step, world,
@@ -197,6 +197,20 @@ fn a_reversal_is_a_final_transfer_the_other_way_that_costs_nothing_and_both_know
         panic!("an internal transfer is taken back by one: {applied:?}");
     };
     assert_eq!((recipient, custom_id), (&Recipient::Id(ALICE), &None));
+}
+
+#[test]
+fn whatever_is_asked_for_a_reversal_is_of_the_originals_asset() {
+    for kind in Kind::ALL {
+        let (_, original) = done(kind);
+        let other = NewTransfer {
+            asset: usd(),
+            scale: Scale::MAX,
+            ..asked(2)
+        };
+        let change = original.reversal(other, terms(None, true));
+        assert_eq!(change, Ok(reverse(&original, 2, None, true)), "{kind:?}");
+    }
 }
 
 #[test]
