@@ -396,7 +396,7 @@ fn await_approval(books: &mut Books, next: Transfer, terms: ApprovalTerms) -> Tr
 
 /// Counts a transfer among the uses of the limits, or no longer.
 fn count_use(books: &mut Books, change: &Change, at: Timestamp) {
-    let (reserves, gives_back) = (change.reserves(), change.gives_back());
+    let (reserves, gives_back) = (change.is_limited(), change.gives_back());
     if !reserves && !gives_back {
         return;
     }

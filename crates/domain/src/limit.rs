@@ -119,8 +119,8 @@ pub struct OverLimit {
     pub limit: Limit,
     /// What the limit leaves to one transfer right now; of a minimum, the minimum itself.
     pub left: Amount,
-    /// When there will be room for this very transfer, if nothing else happens; none when there
-    /// never will be.
+    /// When this limit, others aside, will have room for this very transfer, if nothing else
+    /// happens; none when there never will be.
     pub returns_at: Option<Timestamp>,
 }
 

@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     AssetId, Command, Kind, Limit, Limits, NewTransfer, OverLimit, PayoutRoute, Reason, Room,
-    Scale, Status, Timestamp,
+    Scale, Status, Timestamp, UsageKey,
     ledger::{Applied, Books, Verdict},
 };
 
@@ -434,6 +434,46 @@ fn a_store_that_forgot_to_read_what_was_used_moves_no_money() {
             assert_eq!(balance(&books, ALICE), (1_000, 0));
         }
     }
+}
+
+#[test]
+fn a_store_is_told_what_it_must_read_to_judge_count_and_give_back() {
+    let mut books = books_with(1_000);
+    let daily = most_in(Limit::Daily, 100);
+    let withdrawals = |asset| UsageKey {
+        user: ALICE,
+        kind: Kind::Withdrawal,
+        asset,
+    };
+    let own = vec![withdrawals(Some(btc())), withdrawals(None)];
+    let open = opened(Kind::Withdrawal, rated_new(1, 10));
+    assert_eq!(open.usage_keys(&books.rules), [], "nothing is limited");
+    for (of_asset, _) in SCOPES {
+        set_limits(&mut books, Kind::Withdrawal, scope(of_asset), daily);
+    }
+    let under_way = step(&open.next, &confirm_by_gateway(None));
+    let refused = Command::Fail {
+        reason: Reason::PayoutRefused,
+    };
+    for (change, keys) in [
+        (step(&open.next, &cancel(None)), &own),
+        (step(&open.next, &Command::Expire), &own),
+        (step(&under_way.next, &refused), &own),
+        (step(&open.next, &confirm(None)), &vec![]),
+        (step(&under_way.next, &Command::PaidOut), &vec![]),
+        (
+            opened(Kind::Internal, rated_new(2, 10)).settled_at_once(),
+            &vec![],
+        ),
+        (open, &own),
+        (under_way, &vec![]),
+    ] {
+        assert_eq!(change.usage_keys(&books.rules), *keys, "{change:?}");
+    }
+    let one_by_one = most_in(Limit::MaxAmount, 100);
+    set_limits(&mut books, Kind::Withdrawal, None, one_by_one);
+    let open = opened(Kind::Withdrawal, rated_new(3, 10));
+    assert_eq!(open.usage_keys(&books.rules), [withdrawals(Some(btc()))]);
 }
 
 #[test]
