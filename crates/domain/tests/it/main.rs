@@ -12,6 +12,7 @@ mod fees;
 mod interesting;
 mod keys;
 mod ledger;
+mod limit_uses;
 mod limited_bulks;
 mod limits;
 mod payouts;
