@@ -3,7 +3,7 @@
     reason = "a test that overflows fails"
 )]
 
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::Index};
 
 use super::*;
 
@@ -148,10 +148,11 @@ fn a_users_row_stays_small() {
     assert!((43_199..=43_320).contains(&month), "{month}");
 }
 
-/// Uses and returns, by hours.
-fn history() -> impl Strategy<Value = Vec<(i64, i128, bool)>> {
-    let one = (1..6 * HOUR, 1..100_i128, proptest::bool::weighted(0.3));
-    proptest::collection::vec(one, 1..200)
+/// Uses, some hours apart, and now and then something older that is given back.
+fn history() -> impl Strategy<Value = Vec<(i64, i128, Option<Index>)>> {
+    let returned = proptest::option::weighted(0.3, any::<Index>());
+    let pause = prop_oneof![20 => 1..6 * HOUR, 1 => 0..40 * DAY];
+    proptest::collection::vec((pause, 1..100_i128, returned), 1..200)
 }
 
 proptest! {
@@ -163,7 +164,7 @@ proptest! {
         let mut used = Usage::default();
         let mut now = NOW;
         let mut counted: Vec<(Timestamp, i128)> = vec![];
-        for (pause, units, returns) in history {
+        for (pause, units, returned) in history {
             now = now.plus_micros(pause);
             let exact = |window: i64, counted: &[(Timestamp, i128)]| -> i128 {
                 let since = now.plus_micros(-window);
@@ -179,7 +180,8 @@ proptest! {
                     || exact(MONTH + COARSE, &counted) + units > most * 9;
                 prop_assert!(tight, "refused although there was room");
             }
-            if returns && let Some((at, units)) = counted.pop() {
+            if let Some(returned) = returned && !counted.is_empty() {
+                let (at, units) = counted.remove(returned.index(counted.len()));
                 used.give_back(at, amount(units), now);
             }
         }

@@ -1,10 +1,12 @@
 //! What counts as used of the limits, when, and what is given back.
 
 use bursar_domain::{
-    Command, Kind, Limit, Limits, PayoutRoute, Reason, Status, UsageKey, ledger::Books,
+    Command, Kind, Limit, Limits, PayoutRoute, Reason, Status, UsageKey,
+    ledger::{Books, Verdict},
 };
 
 use crate::{
+    keys::{amount_claim, keyed},
     limits::{DAY, ROLLING, SCOPES, most_in, rated_new, scope, send},
     rulebook::{
         SECOND, approve, confirm_by_gateway, opened, reason_of, reject, set_limits, settle_at, used,
@@ -170,6 +172,21 @@ fn a_store_that_forgot_to_read_what_was_used_moves_no_money() {
             assert_eq!(balance(&books, ALICE), (1_000, 0));
         }
     }
+}
+
+#[test]
+fn a_key_remembers_which_limit_refused_also_when_it_no_longer_does() {
+    let mut books = books_with(1_000);
+    let daily = |most| most_in(Limit::Daily, most);
+    set_limits(&mut books, Kind::Withdrawal, Some(btc()), daily(50));
+    let hold = |number| opened(Kind::Withdrawal, rated_new(number, 60));
+    let refused = keyed(&mut books, hold(1), amount_claim("60"));
+    assert!(matches!(refused, Verdict::OverLimit { .. }), "{refused:?}");
+    set_limits(&mut books, Kind::Withdrawal, Some(btc()), daily(100));
+    let reason = Reason::LimitDaily;
+    let again = keyed(&mut books, hold(2), amount_claim("60"));
+    assert_eq!(again, Verdict::RefusalReplayed { reason });
+    assert_eq!(balance(&books, ALICE), (1_000, 0));
 }
 
 #[test]
