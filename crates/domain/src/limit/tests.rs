@@ -111,6 +111,35 @@ fn what_has_left_the_window_or_was_never_counted_takes_nothing_from_others() {
 }
 
 #[test]
+fn what_was_forgotten_is_not_taken_from_what_came_right_after_it() {
+    let edge = Timestamp::from_micros((NOW.as_micros() / COARSE + 1) * COARSE);
+    let (before, after) = (edge.plus_micros(-HOUR / 2), edge.plus_micros(HOUR / 2));
+    let mut used = Usage::default();
+    used.reserve(before, amount(70));
+    used.reserve(after, amount(40));
+    let now = edge.plus_micros(MONTH);
+    used.reserve(now, amount(1));
+    used.give_back(before, amount(70), now);
+    assert_eq!(used.uses(), [(after, amount(40)), (now, amount(1))]);
+}
+
+#[test]
+fn uses_that_are_kept_as_one_count_until_the_last_of_them_has_left() {
+    let slot = Timestamp::from_micros((NOW.as_micros() / FINE + 1) * FINE);
+    let last = slot.plus_micros(FINE - 1);
+    let mut used = Usage::default();
+    used.reserve(slot, amount(30));
+    used.reserve(last, amount(50));
+    assert_eq!(used.uses(), [(last, amount(80))]);
+    let over = daily(100).admit(amount(21), &used, slot.plus_micros(DAY));
+    let over = over.expect_err("the second has not left");
+    assert_eq!(
+        (over.left, over.returns_at),
+        (amount(20), Some(last.plus_micros(DAY)))
+    );
+}
+
+#[test]
 fn what_is_still_looked_at_can_be_given_back_however_old() {
     let mut used = Usage::default();
     let reserved: Vec<Timestamp> = (0..40).map(|n| at(n * 17 * HOUR / 10)).collect();
@@ -151,7 +180,7 @@ fn a_users_row_stays_small() {
 /// Uses, some hours apart, and now and then something older that is given back.
 fn history() -> impl Strategy<Value = Vec<(i64, i128, Option<Index>)>> {
     let returned = proptest::option::weighted(0.3, any::<Index>());
-    let pause = prop_oneof![20 => 1..6 * HOUR, 1 => 0..40 * DAY];
+    let pause = prop_oneof![10 => 1..6 * HOUR, 10 => 0..FINE, 1 => 0..40 * DAY];
     proptest::collection::vec((pause, 1..100_i128, returned), 1..200)
 }
 
