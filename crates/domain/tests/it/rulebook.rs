@@ -67,7 +67,7 @@ pub(crate) fn set_read_only(books: &mut Books, read_only: bool) {
     change_rules(books, |rules| rules.stops.read_only = read_only);
 }
 
-/// What a user has used of a limit, newest window or not.
+/// What Alice has used of a limit, of the 30 days together.
 pub(crate) fn used(books: &Books, kind: Kind, asset: Option<AssetId>) -> i128 {
     let user = ALICE;
     let key = UsageKey { user, kind, asset };

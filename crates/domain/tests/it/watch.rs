@@ -149,7 +149,6 @@ fn assert_stop(rules: &Rules, applied: &Applied, had: Option<&Transfer>) {
     for entry in &applied.entries {
         let stays = entry.available_delta + entry.held_delta >= 0;
         let is_user = entry.account.owner.user().is_some();
-        // What a sender gives does leave it, and so does not happen.
         assert!(stays || !is_user, "{next:?} left in spite of a stop");
     }
     assert_ne!(
