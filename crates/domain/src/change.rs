@@ -122,12 +122,8 @@ impl Change {
         }
     }
 
-    /// Whether it counts as a use of the limits.
-    pub(crate) fn reserves(&self) -> bool {
-        self.is_limited() && self.next.kind() != Kind::Deposit
-    }
-
-    fn is_limited(&self) -> bool {
+    /// Whether the limits are asked: what they admit counts as a use of them.
+    pub(crate) fn is_limited(&self) -> bool {
         self.premises.contains(&Premise::WithinLimits)
     }
 

@@ -7,7 +7,7 @@
 
 mod bulk;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 pub use bulk::{BulkVerdict, settle_bulk};
 
@@ -162,11 +162,15 @@ fn settle_one(books: &mut Books, commit: &Commit, now: Timestamp) -> Verdict {
 fn decide(books: &mut Books, change: &Change, now: Timestamp) -> Result<Applied, Refusal> {
     // The rules stay as they are while the books change.
     let rules = Arc::clone(&books.rules);
-    let priced = change.priced(&rules).map_err(Refusal::from);
-    match priced.and_then(|change| judge(books, &change, now).map(|()| change)) {
-        Ok(change) => Ok(apply(books, &change, now)),
+    // A refusal is recorded at the price as well, unless there is none that an account can hold.
+    let (change, priced) = match change.priced(&rules) {
+        Ok(priced) => (priced, Ok(())),
+        Err(reason) => (Cow::Borrowed(change), Err(Refusal::from(reason))),
+    };
+    match priced.and_then(|()| judge(books, &change, now)) {
+        Ok(()) => Ok(apply(books, &change, now)),
         Err(refusal) if change.on_refusal == OnRefusal::Record => {
-            Ok(record_refusal(books, change, refusal.reason, now))
+            Ok(record_refusal(books, &change, refusal.reason, now))
         }
         Err(refusal) => Err(refusal),
     }
@@ -225,14 +229,7 @@ fn remember_key(books: &mut Books, commit: &Commit, verdict: &Verdict) {
 fn judge(books: &Books, change: &Change, now: Timestamp) -> Result<(), Refusal> {
     for premise in &change.premises {
         if *premise == Premise::WithinLimits {
-            let used = |key: UsageKey| {
-                if change.reserves() {
-                    books.usage.get(&key).cloned()
-                } else {
-                    // What a transfer does not add to is not held against it.
-                    Some(Usage::default())
-                }
-            };
+            let used = |key: UsageKey| books.usage.get(&key).cloned();
             let measured = Measured::of(&change.next);
             books.rules.admit(&measured, used, now)?;
         } else {
@@ -399,7 +396,7 @@ fn await_approval(books: &mut Books, next: Transfer, terms: ApprovalTerms) -> Tr
 
 /// Counts a transfer among the uses of the limits, or no longer.
 fn count_use(books: &mut Books, change: &Change, at: Timestamp) {
-    let (reserves, gives_back) = (change.reserves(), change.gives_back());
+    let (reserves, gives_back) = (change.is_limited(), change.gives_back());
     if !reserves && !gives_back {
         return;
     }
@@ -409,7 +406,7 @@ fn count_use(books: &mut Books, change: &Change, at: Timestamp) {
             continue;
         };
         if gives_back {
-            usage.give_back(reserved_at, amount);
+            usage.give_back(reserved_at, amount, at);
         } else {
             usage.reserve(at, amount);
         }

@@ -34,6 +34,15 @@ impl Limits {
         self.daily.is_some() || self.monthly.is_some()
     }
 
+    /// Those that look at one transfer alone.
+    pub(crate) fn without_rolling(self) -> Self {
+        Self {
+            daily: None,
+            monthly: None,
+            ..self
+        }
+    }
+
     /// Whether nothing is limited.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -110,8 +119,8 @@ pub struct OverLimit {
     pub limit: Limit,
     /// What the limit leaves to one transfer right now; of a minimum, the minimum itself.
     pub left: Amount,
-    /// When there will be room for this very transfer, if nothing else happens; none when there
-    /// never will be.
+    /// When this limit, others aside, will have room for this very transfer, if nothing else
+    /// happens; none when there never will be.
     pub returns_at: Option<Timestamp>,
 }
 
@@ -175,9 +184,19 @@ impl Usage {
     }
 
     /// No longer counts what was reserved at this time.
-    pub fn give_back(&mut self, reserved_at: Timestamp, amount: Amount) {
+    ///
+    /// What left the longest window meanwhile, or was made before there was a limit that counted
+    /// it, is not here: it must not be taken from uses that came later.
+    pub fn give_back(&mut self, reserved_at: Timestamp, amount: Amount, now: Timestamp) {
+        if reserved_at <= now.plus_micros(-MONTH) {
+            return;
+        }
+        let is_fresh = reserved_at > now.plus_micros(-DAY);
+        // One slot more than uses are kept together, for clocks that differ.
+        let together = FINE.saturating_add(if is_fresh { FINE } else { COARSE });
+        let until = reserved_at.plus_micros(together);
         let kept = self.uses.iter_mut().find(|(last, _)| *last >= reserved_at);
-        if let Some((_, used)) = kept {
+        if let Some((_, used)) = kept.filter(|(last, _)| *last < until) {
             *used = used.checked_sub(amount).unwrap_or(Amount::ZERO);
         }
     }

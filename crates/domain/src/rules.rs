@@ -76,13 +76,24 @@ impl Rules {
             .is_some_and(|schedule| !schedule.is_free())
     }
 
+    /// What limits a transfer of this kind. Deposits are limited one by one: what came in earlier
+    /// is not held against what comes in now.
+    fn limits_on(&self, kind: Kind, scope: Option<AssetId>) -> Option<Limits> {
+        let limits = *self.limits.get(&(kind, scope))?;
+        let limits = match kind {
+            Kind::Deposit => limits.without_rolling(),
+            Kind::Withdrawal | Kind::Internal => limits,
+        };
+        (!limits.is_empty()).then_some(limits)
+    }
+
     /// Whose use must be known before a user's transfer can be admitted, and is changed by it.
     pub fn usage_keys(&self, user: UserId, kind: Kind, asset: AssetId) -> Vec<UsageKey> {
         [Some(asset), None]
             .into_iter()
             .filter(|scope| {
-                let limits = self.limits.get(&(kind, *scope));
-                limits.is_some_and(Limits::is_rolling)
+                let limits = self.limits_on(kind, *scope);
+                limits.is_some_and(|limits| limits.is_rolling())
             })
             .map(|asset| UsageKey { user, kind, asset })
             .collect()
@@ -99,7 +110,7 @@ impl Rules {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         for scope in [Some(measured.asset), None] {
-            let Some(limits) = self.limits.get(&(measured.kind, scope)) else {
+            let Some(limits) = self.limits_on(measured.kind, scope) else {
                 continue;
             };
             let (amount, asset, scale) = if scope.is_some() {

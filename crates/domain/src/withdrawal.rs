@@ -4,8 +4,8 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | `AwaitingConfirmation` | `Completed`, `PayingOut` or `AwaitingApproval` | – | `Canceled` | – | `Failed`; reject – |
 //! | `AwaitingApproval` | already | `Completed` or `PayingOut` | `Canceled` | – | `Failed` |
-//! | `PayingOut` | already | already | – | `Completed` | fail: `Failed` |
-//! | `Completed` | already | already | – | already | – |
+//! | `PayingOut` | already | already, if it was approved | – | `Completed` | fail: `Failed` |
+//! | `Completed` | already | already, if it was approved | – | already | – |
 //! | `Failed` | – | – | – | – | already, for the same reason |
 //! | `Canceled` | – | – | already | – | – |
 //!

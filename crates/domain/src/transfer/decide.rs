@@ -188,15 +188,18 @@ impl Transfer {
                 state,
             }),
         };
-        let is_second = command
-            .review()
+        let review = command.review();
+        let is_second = review
+            .as_ref()
             .is_none_or(|review| !self.was_made_by(&review.by));
+        // What went through without a second operator was not approved by anybody.
+        let is_repeated = review.is_none() || self.0.review.is_some();
         match next {
-            Next::Same => Ok(Decision::AlreadyApplied),
+            Next::Same if is_repeated => Ok(Decision::AlreadyApplied),
             Next::To(body) if is_second => {
                 Ok(Decision::Apply(Box::new(self.changed(body, command, now))))
             }
-            Next::To(_) | Next::Illegal => Err(IllegalTransition {
+            Next::To(_) | Next::Same | Next::Illegal => Err(IllegalTransition {
                 id: self.0.id,
                 status: self.status(),
                 command: command.participle(),

@@ -29,7 +29,8 @@ impl Transfer {
     /// Whoever was paid must have the money; that they are frozen or terminated is no obstacle,
     /// for that is when transfers are taken back.
     ///
-    /// Of `new`, the amount and the fee are set here.
+    /// Of `new`, the asset with its scale, the amount, the fee and the terms are decided here, and
+    /// nobody but the original's URL is called back.
     ///
     /// # Errors
     /// [`Reason::ReversalExceeds`] when less is left of it, when it is no transfer that went through,
@@ -58,6 +59,8 @@ impl Transfer {
             covers
         };
         let new = NewTransfer {
+            asset: self.0.asset,
+            scale: self.0.scale,
             amount: moved,
             fee: Amount::ZERO,
             callback_url: None,

@@ -2,7 +2,8 @@
 
 use bursar_domain::{
     Bulk, BulkClaim, BulkMode, Change, CodeSalt, Commit, FieldValue, Fingerprint, IdempotencyClaim,
-    IdempotencyKey, ItemRefusal, ItemResult, KeyScope, Reason, Recipient, Status, Transfer,
+    IdempotencyKey, ItemRefusal, ItemResult, KeyScope, Kind, Limits, NewTransfer, Reason,
+    Recipient, Status, Terms, Transfer,
     ledger::{self, Books, BulkVerdict, Verdict},
 };
 use proptest::prelude::*;
@@ -10,10 +11,12 @@ use proptest::prelude::*;
 use crate::{
     exchange::{Exchange, USERS},
     properties::config,
-    sample::{ALICE, BOB, CAROL, NOW, account, new, nobody},
+    rulebook::{percent, set_fee, set_limits},
+    sample::{ALICE, BOB, CAROL, NOW, account, amount, btc, new, nobody},
 };
 
-/// A payment among three users; the fourth recipient is nobody.
+/// A payment among three users; the fourth recipient is nobody. The last figure says whether it
+/// costs what the schedule says.
 type Payment = (usize, usize, i128, i128);
 
 fn payments() -> impl Strategy<Value = Vec<Payment>> {
@@ -29,15 +32,28 @@ fn changes(first: i64, payments: &[Payment]) -> Vec<Change> {
             let to = USERS.get(*to).copied();
             let recipient = to.map_or_else(nobody, Recipient::Id);
             let salt = CodeSalt::new([1; 10]);
-            let opened = Transfer::internal(new(id, *units, *fee), sender, recipient, salt, None);
+            let new = NewTransfer {
+                terms: Terms {
+                    pays_fee: *fee > 0,
+                    ..Terms::default()
+                },
+                ..new(id, *units, 0)
+            };
+            let opened = Transfer::internal(new, sender, recipient, salt, None);
             Some(opened.ok()?.settled_at_once())
         })
         .collect()
 }
 
-/// Three users with a hundred each.
+/// Three users with a hundred each, of whom each may send 130 a day, for 7 percent.
 fn funded() -> Books {
     let mut books = Exchange::new().books;
+    let limits = Limits {
+        daily: Some(amount(130)),
+        ..Limits::default()
+    };
+    set_limits(&mut books, Kind::Internal, Some(btc()), limits);
+    set_fee(&mut books, Kind::Internal, percent(7));
     let deposits: Vec<Commit> = (1..)
         .zip(USERS)
         .map(|(id, user)| Transfer::deposit(new(id, 100, 0), user).expect("no fee"))
@@ -67,6 +83,7 @@ fn assert_same(left: &Books, right: &Books) {
     assert_eq!(left.versions, right.versions);
     assert_eq!(left.assets, right.assets);
     assert_eq!(left.keys, right.keys);
+    assert_eq!(left.usage, right.usage);
 }
 
 /// What single requests in the same order come to.
@@ -257,7 +274,7 @@ fn a_key_tells_own_earlier_tries_from_repetitions_and_other_requests() {
 fn a_refusal_is_kept_and_told_as_ones_own_or_as_a_repetition() {
     let mut books = funded();
     let bulk = |first: i64| {
-        let changes = vec![payment(first, 1), payment(first + 1, 1_000)];
+        let changes = vec![payment(first, 1), payment(first + 1, 120)];
         claimed(changes, BulkMode::Atomic, 1)
     };
     let reasons = vec![None, Some(Reason::BalanceInsufficient)];

@@ -1,19 +1,31 @@
 //! A whole exchange on the ledger, and what must be true of it at any time.
 
-use std::collections::{BTreeMap, HashMap};
-
-use bursar_domain::{
-    AccountKey, AssetId, Balance, Body, Commit, Entry, IdempotencyKey, Status, Timestamp, Transfer,
-    TransferId, UserId, UserStatus,
-    ledger::{self, Books, Verdict},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
 };
 
-use crate::sample::{ALICE, BOB, CAROL, NOW, asset, asset_id};
+use bursar_domain::{
+    AccountKey, Amount, AssetId, Balance, Body, Commit, Entry, IdempotencyKey, Kind, Limits,
+    Linked, Rules, Status, Timestamp, Transfer, TransferId, Usage, UsageKey, UserId, UserStatus,
+    ledger::{self, Applied, Books, Verdict},
+};
+
+use crate::{
+    sample::{ALICE, BOB, CAROL, NOW, asset, asset_id},
+    watch::{self, Watch},
+};
 
 pub(crate) const USERS: [UserId; 3] = [ALICE, BOB, CAROL];
 
 pub(crate) fn assets() -> [AssetId; 2] {
     [asset_id("btc"), asset_id("usd")]
+}
+
+/// What a limit may be about: an asset, or all of them in the root asset.
+pub(crate) fn scopes() -> [Option<AssetId>; 3] {
+    let [btc, usd] = assets();
+    [Some(btc), Some(usd), None]
 }
 
 /// Something that happens to an exchange.
@@ -23,6 +35,8 @@ pub(crate) enum Event {
     Commit(Box<Commit>),
     /// A user is frozen, thawed or terminated.
     Status(UserId, UserStatus),
+    /// Operators now want these rules.
+    Rules(Arc<Rules>),
     /// The clock now shows another time.
     Clock(Timestamp),
 }
@@ -33,8 +47,9 @@ pub(crate) struct Exchange {
     pub(crate) books: Books,
     pub(crate) transfers: BTreeMap<TransferId, Transfer>,
     pub(crate) entries: HashMap<AccountKey, Vec<Entry>>,
+    pub(crate) now: Timestamp,
     effects: HashMap<IdempotencyKey, usize>,
-    now: Timestamp,
+    watch: Watch,
 }
 
 impl Exchange {
@@ -58,8 +73,33 @@ impl Exchange {
             transfers: BTreeMap::new(),
             entries: HashMap::new(),
             effects: HashMap::new(),
+            watch: Watch::default(),
             now: NOW,
         }
+    }
+
+    /// An exchange that counts from the first moment on what its users withdraw and send, though
+    /// nothing keeps them from it yet: what was not counted cannot be held against anybody.
+    pub(crate) fn counting() -> Self {
+        let mut exchange = Self::new();
+        let limits = Limits {
+            daily: Some(Amount::MAX),
+            monthly: Some(Amount::MAX),
+            ..Limits::default()
+        };
+        let mut rules = Rules::default();
+        for kind in [Kind::Withdrawal, Kind::Internal] {
+            for scope in scopes() {
+                rules.limits.insert((kind, scope), limits);
+                for user in USERS {
+                    let asset = scope;
+                    let key = UsageKey { user, kind, asset };
+                    exchange.books.usage.insert(key, Usage::default());
+                }
+            }
+        }
+        exchange.books.rules = Arc::new(rules);
+        exchange
     }
 
     /// Lets the events happen; commits that follow each other make batches of at most
@@ -89,6 +129,7 @@ impl Exchange {
         match event {
             Event::Commit(_) => {}
             Event::Clock(now) => self.now = *now,
+            Event::Rules(rules) => self.books.rules = Arc::clone(rules),
             Event::Status(user, status) => {
                 for (account, balance) in &mut self.books.accounts {
                     if account.owner.user() == Some(*user) {
@@ -110,24 +151,44 @@ impl Exchange {
                 assert!(*effects <= 1, "{:?} has two effects", claim.key);
             }
             if let Verdict::Applied(applied) = verdict {
-                for entry in &applied.entries {
-                    self.entries.entry(entry.account).or_default().push(*entry);
-                }
-                self.record(&applied.next);
+                self.write(commit, applied);
             }
         }
         self.check();
         verdicts
     }
 
-    fn record(&mut self, next: &Transfer) {
-        if let Some(had) = self.transfers.insert(next.id(), next.clone()) {
-            let absorbed = !had.status().is_final() || had == *next;
+    fn write(&mut self, commit: &Commit, applied: &Applied) {
+        for entry in &applied.entries {
+            self.entries.entry(entry.account).or_default().push(*entry);
+        }
+        let next = &applied.next;
+        let had = self.transfers.insert(next.id(), next.clone());
+        if let Some(had) = &had {
+            let absorbed = !had.status().is_final() || had == next;
             assert!(absorbed, "{had:?} was final and became {next:?}");
+        }
+        let rules = Arc::clone(&self.books.rules);
+        self.watch.applied(&rules, commit, applied, had.as_ref());
+        if let Some(linked) = &applied.linked {
+            self.write_linked(linked);
         }
     }
 
+    /// Of what was final nothing changes but how much of it was taken back.
+    fn write_linked(&mut self, linked: &Linked) {
+        let next = linked.next.clone();
+        let had = self.transfers.insert(next.id(), next.clone());
+        let had = had.expect("what is taken back exists");
+        assert_eq!(linked.expected, had.version());
+        let mut parts = had.into_parts();
+        parts.version = next.version();
+        parts.reversed = next.parts().reversed;
+        assert_eq!(Transfer::from_parts(parts), next);
+    }
+
     fn check(&self) {
+        watch::check(&self.transfers);
         let due = self.balances_due();
         for asset in assets() {
             let accounts = self.books.accounts.iter();
@@ -193,20 +254,28 @@ fn effect(transfer: &Transfer) -> Vec<(AccountKey, i128, i128)> {
         AccountKey::world(parts.asset),
         AccountKey::fees(parts.asset),
     );
+    // What a reversal gives back of the fee goes to whoever paid it.
+    let returned = parts
+        .reversal
+        .map_or(0, |reversal| reversal.fee_returned.units());
+    let fee_line = (fees, fee - returned, 0);
     match (&parts.body, transfer.status()) {
         (Body::Deposit { .. }, Status::Completed) => {
-            vec![(world, -amount, 0), (own, amount - fee, 0), (fees, fee, 0)]
+            let credited = amount - fee + returned;
+            vec![(world, -amount, 0), (own, credited, 0), fee_line]
         }
         (Body::Withdrawal { .. }, Status::AwaitingConfirmation) => {
             vec![(own, -amount - fee, amount + fee)]
         }
         (Body::Withdrawal { .. }, Status::Completed) => {
-            vec![(own, -amount - fee, 0), (world, amount, 0), (fees, fee, 0)]
+            let debited = amount + fee - returned;
+            vec![(own, -debited, 0), (world, amount, 0), fee_line]
         }
         (Body::Internal { recipient, .. }, Status::Success) => {
             let paid = recipient.user().expect("success has a recipient");
             let paid = AccountKey::user(paid, parts.asset);
-            vec![(own, -amount - fee, 0), (paid, amount, 0), (fees, fee, 0)]
+            let received = amount + returned;
+            vec![(own, -amount - fee, 0), (paid, received, 0), fee_line]
         }
         (Body::Deposit { .. } | Body::Withdrawal { .. } | Body::Internal { .. }, _) => vec![],
     }

@@ -32,7 +32,7 @@ fn claim(fields: &[(&str, &str)]) -> IdempotencyClaim {
     }
 }
 
-fn amount_claim(amount: &str) -> IdempotencyClaim {
+pub(crate) fn amount_claim(amount: &str) -> IdempotencyClaim {
     claim(&[("userId", "1"), ("amount", amount)])
 }
 
@@ -47,7 +47,7 @@ fn settle_keyed(books: &mut Books, items: Vec<(Change, IdempotencyClaim)>) -> Ve
     ledger::settle(books, &batch, NOW)
 }
 
-fn keyed(books: &mut Books, change: Change, claim: IdempotencyClaim) -> Verdict {
+pub(crate) fn keyed(books: &mut Books, change: Change, claim: IdempotencyClaim) -> Verdict {
     settle_keyed(books, vec![(change, claim)]).remove(0)
 }
 

@@ -3,16 +3,30 @@
 
 mod acts;
 mod amounts;
+mod approvals;
 mod bulks;
 mod callbacks;
 mod exchange;
+mod expiry;
+mod fees;
+mod interesting;
 mod keys;
 mod ledger;
+mod limit_uses;
+mod limited_bulks;
+mod limits;
+mod payouts;
 mod premises;
 mod properties;
+mod reversal_rules;
+mod reversals;
+mod review_callbacks;
+mod rulebook;
 mod sample;
 #[cfg(feature = "serde")]
 mod serde;
 mod stamps;
 mod state_table;
 mod steps;
+mod stops;
+mod watch;
