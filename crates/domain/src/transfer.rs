@@ -75,7 +75,7 @@ pub struct TransferParts {
     pub created_by: ActorId,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When its status last changed.
+    /// When its state last changed: its status, or what it waits for.
     pub updated_at: Timestamp,
     /// The rate to the root asset at creation; none when none was known.
     pub root_rate: Option<RootRate>,

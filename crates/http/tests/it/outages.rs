@@ -65,6 +65,15 @@ impl TransferStore for Failing {
         self.inner.list_unsettled(older_than_ms, limit).await
     }
 
+    async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+        self.inner.list_expired(limit).await
+    }
+
+    async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
+        self.check()?;
+        self.inner.list_reversals(of).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.check()
     }

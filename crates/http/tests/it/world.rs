@@ -8,7 +8,7 @@ use bursar_domain::{
     AccountKey, Change, Owner, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
 use bursar_http::{HttpConfig, HttpState, configure};
-use bursar_ports::{AccessKey, Permission, Token, TokenHash, TransferStore};
+use bursar_ports::{AccessKey, AssetRate, Permission, Token, TokenHash, TransferStore};
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
 };
@@ -144,7 +144,12 @@ impl World {
             self.store.put_asset(asset.clone());
             locked(&self.directory.assets).insert(asset.id, asset);
         }
-        locked(&self.directory.rates).insert(build::asset_id("btc"), 50_000.into());
+        let rate = AssetRate {
+            rate: 50_000.into(),
+            source: "a feed".to_owned(),
+            rated_at: FixedClock::START,
+        };
+        locked(&self.directory.rates).insert(build::asset_id("btc"), rate);
         self.put_user(ALICE, "alice", UserStatus::Active);
         self.put_user(BOB, "bob", UserStatus::Active);
         self.put_token(OPERATOR, "operator", None, &Permission::ALL);
