@@ -72,6 +72,14 @@ impl TransferStore for HintingStore {
         self.store.list_unsettled(older_than_ms, limit).await
     }
 
+    async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+        self.store.list_expired(limit).await
+    }
+
+    async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
+        self.store.list_reversals(of).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.store.ready().await
     }

@@ -13,26 +13,27 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Looks for pending transfers until told to stop; the pass under way is finished.
 pub async fn settle_pending(app: App, stop: CancellationToken) {
-    repeat("pending transfers can be settled", stop, async || {
-        app.settle_pending().await
-    })
-    .await;
+    let pass = move || {
+        let app = app.clone();
+        async move { app.settle_pending().await }
+    };
+    repeat("pending transfers can be settled", stop, pass).await;
 }
 
 /// Looks for transfers whose time is up until told to stop; the pass under way is finished.
 pub async fn expire_due(app: App, stop: CancellationToken) {
-    repeat("transfers can expire", stop, async || {
-        app.expire_due().await
-    })
-    .await;
+    let pass = move || {
+        let app = app.clone();
+        async move { app.expire_due().await }
+    };
+    repeat("transfers can expire", stop, pass).await;
 }
 
 /// Repeats a pass until told to stop. `what` is said of an outage and of its end.
-async fn repeat(
-    what: &'static str,
-    stop: CancellationToken,
-    pass: impl AsyncFn() -> Result<usize, StoreError>,
-) {
+async fn repeat<F>(what: &'static str, stop: CancellationToken, pass: impl Fn() -> F)
+where
+    F: Future<Output = Result<usize, StoreError>>,
+{
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
