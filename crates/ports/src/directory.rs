@@ -1,7 +1,7 @@
 //! Users, assets and rates.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId};
+use bursar_domain::{Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId};
 
 use crate::StoreError;
 
@@ -79,11 +79,12 @@ pub trait Directory: Send + Sync {
         limit: u32,
     ) -> Result<UserPage, StoreError>;
 
-    /// Creates or replaces a user; its status reaches every book before this returns.
+    /// Creates or replaces a user; its status reaches every book before this returns. What is
+    /// written is written with its row of the audit log, here and below.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_user(&self, user: User) -> Result<PutUser, StoreError>;
+    async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError>;
 
     /// The asset with this id.
     ///
@@ -107,7 +108,7 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError>;
+    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError>;
 
     /// What one of this asset is worth in the root asset; none when nobody said.
     ///
@@ -119,5 +120,10 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError>;
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: BigDecimal,
+        audit: AuditDraft,
+    ) -> Result<(), StoreError>;
 }

@@ -10,6 +10,7 @@
 //! compared with the entries, with the states of the transfers, and with zero.
 
 mod audit;
+mod audit_log;
 mod basics;
 mod batches;
 mod bulks;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{AccountKey, Asset, CallbackDraft, Entry, TransferId, UserId, UserStatus};
-use bursar_ports::TransferStore;
+use bursar_ports::{AuditRecord, TransferStore};
 
 use crate::{AccountView, FixedClock, SequentialIds};
 
@@ -56,6 +57,9 @@ pub trait Harness: Send + Sync {
 
     /// The callbacks of a transfer, in any order.
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft>;
+
+    /// What the audit log keeps about a target, oldest first.
+    async fn audit_of(&self, target: String) -> Vec<AuditRecord>;
 
     /// Cuts every connection the store has right now, or does what comes nearest to it; `false`
     /// when there is nothing to cut.
@@ -148,6 +152,11 @@ macro_rules! transfer_store_contract {
                 landing_twice_has_one_effect
                 a_step_that_was_taken_already_is_stale
                 a_callback_is_due_once_per_operation_and_url
+            }
+            audit_log {
+                what_an_operator_changes_is_in_the_audit_log_with_it
+                what_changes_nothing_is_not_in_the_audit_log
+                a_change_that_landed_is_in_the_audit_log_once
             }
             connections {
                 killed_connections_lose_and_double_nothing
