@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
+use bursar_domain::{
+    ActorId, Asset, AuditDraft, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId,
+};
 use bursar_ports::{
-    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
+    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog, MockCallbackLog,
     MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockTasks,
     MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
     StoreError, Task, TokenVerifier,
@@ -13,7 +15,9 @@ use bursar_ports::{
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
-use crate::{App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Ports, Principal, Settings};
+use crate::{
+    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Origin, Ports, Principal, Settings,
+};
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
 /// A user with money.
@@ -28,6 +32,7 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) audit_log: MockAuditLog,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -52,6 +57,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            audit_log: MockAuditLog::new(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -73,6 +79,7 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            audit_log: Arc::new(self.audit_log),
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,
@@ -275,6 +282,16 @@ fn principal(user: Option<UserId>, permission: Permission) -> Principal {
         user,
         permissions: vec![permission],
         requests_per_minute: None,
+        origin: Origin::with("token:1"),
+    }
+    .asking("request-1", "192.0.2.1".parse().ok())
+}
+
+/// What the audit log is to keep of what [`operator`] does.
+pub(crate) fn audited(action: &'static str, target: &str) -> AuditDraft {
+    AuditDraft {
+        actor: ActorId::new("credential-1"),
+        ..build::audit(action, target)
     }
 }
 

@@ -4,7 +4,9 @@ use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::*;
-use crate::test_support::{ALICE, BOB, Mocks, btc, operator, other_grants, unavailable, usd};
+use crate::test_support::{
+    ALICE, BOB, Mocks, audited, btc, operator, other_grants, unavailable, usd,
+};
 
 fn admin() -> Grant {
     operator(Permission::Admin)
@@ -56,9 +58,9 @@ async fn an_asset_is_written_unless_its_scale_is_in_use() {
         mocks
             .directory
             .expect_put_asset()
-            .with(eq(btc()))
+            .with(eq(btc()), eq(audited("asset.put", "asset:btc")))
             .times(1)
-            .return_once(|_| Ok(outcome));
+            .return_once(|_, _| Ok(outcome));
         let answer = mocks.app().put_asset(&admin(), btc()).await;
         if written {
             assert_eq!(answer.unwrap(), btc());
@@ -135,12 +137,13 @@ async fn a_user_is_written_unless_its_name_or_address_is_taken() {
     ] {
         let mut mocks = Mocks::new();
         let told = outcome.clone();
+        let audit = audited("user.put", &format!("user:{ALICE}"));
         mocks
             .directory
             .expect_put_user()
-            .with(eq(build::user(ALICE)))
+            .with(eq(build::user(ALICE)), eq(audit))
             .times(1)
-            .return_once(|_| Ok(told));
+            .return_once(|_, _| Ok(told));
         let answer = mocks.app().put_user(&admin(), build::user(ALICE)).await;
         match outcome {
             PutUser::Written => assert_eq!(answer.unwrap(), build::user(ALICE)),
@@ -275,12 +278,13 @@ async fn the_root_asset_is_worth_itself_and_an_unknown_asset_nothing() {
 async fn a_positive_rate_is_written() {
     for (asset, rate) in [(btc(), 60_000), (usd(), 1)] {
         let mut mocks = with_assets(Some(usd()));
+        let audit = audited("rate.put", &format!("rate:{}", asset.id));
         mocks
             .directory
             .expect_put_rate()
-            .with(eq(asset.id), eq(BigDecimal::from(rate)))
+            .with(eq(asset.id), eq(BigDecimal::from(rate)), eq(audit))
             .times(1)
-            .return_once(|_, _| Ok(()));
+            .return_once(|_, _, _| Ok(()));
         let app = mocks.app();
         let written = app.put_rate(&admin(), asset.id, rate.into()).await;
         assert_eq!(written.unwrap(), BigDecimal::from(rate));
@@ -388,10 +392,10 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     let directory = &mut mocks.directory;
     directory
         .expect_put_asset()
-        .returning(|_| Err(unavailable()));
+        .returning(|_, _| Err(unavailable()));
     directory
         .expect_put_user()
-        .returning(|_| Err(unavailable()));
+        .returning(|_, _| Err(unavailable()));
     directory
         .expect_find_asset()
         .returning(|_| Err(unavailable()));
@@ -429,7 +433,7 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     mocks
         .directory
         .expect_put_rate()
-        .returning(|_, _| Err(unavailable()));
+        .returning(|_, _, _| Err(unavailable()));
     mocks
         .directory
         .expect_list_assets()
