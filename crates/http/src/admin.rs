@@ -2,6 +2,7 @@
 
 mod access_keys;
 mod assets;
+mod audit;
 mod balances;
 mod callback_secrets;
 mod callbacks;
@@ -64,6 +65,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(get().to(rates::show))
                 .route(put().to(rates::replace)),
         )
+        .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
         .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
         .service(
             path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod address_book;
+mod audit_log;
 mod callback_log;
 #[cfg(test)]
 mod callback_secrets;

@@ -7,7 +7,7 @@ use bursar_domain::{
     AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Subscriber, Timestamp,
     TransferId, User, UserId, UserStatus,
 };
-use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
+use bursar_ports::{AuditRecord, Directory, PutAsset, PutUser, TransferStore};
 use bursar_postgres::{
     Database, EngineConfig, PgDirectory, PgStore, PoolConfig, testing::TestDatabase,
 };
@@ -16,6 +16,8 @@ use bursar_testkit::{
 };
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
+
+use crate::support::draft;
 
 struct PgHarness {
     clock: Arc<FixedClock>,
@@ -81,7 +83,7 @@ impl Harness for PgHarness {
 
     async fn put_asset(&self, asset: Asset) {
         assert_eq!(
-            self.directory.put_asset(asset).await.unwrap(),
+            self.directory.put_asset(asset, draft()).await.unwrap(),
             PutAsset::Written
         );
     }
@@ -92,7 +94,7 @@ impl Harness for PgHarness {
             ..build::user(user)
         };
         assert_eq!(
-            self.directory.put_user(user).await.unwrap(),
+            self.directory.put_user(user, draft()).await.unwrap(),
             PutUser::Written
         );
     }
@@ -168,6 +170,33 @@ impl Harness for PgHarness {
                 subscriber: Subscriber::from_name(row.get("subscriber")).unwrap(),
                 status: Status::from_name(row.get("status")).unwrap(),
                 error: row.get("error"),
+            })
+            .collect()
+    }
+
+    async fn audit_of(&self, target: String) -> Vec<AuditRecord> {
+        let rows = self
+            .client
+            .query(
+                "SELECT id::text, (extract(epoch FROM at) * 1000000)::bigint AS at, actor, \
+                 credential, request_id, address, action, target, before::text, after::text \
+                 FROM book_main.audit_log WHERE target = $1 ORDER BY at, id",
+                &[&target],
+            )
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| AuditRecord {
+                id: number(row, "id"),
+                at: Timestamp::from_micros(row.get("at")),
+                actor: row.get("actor"),
+                credential: row.get("credential"),
+                request_id: row.get("request_id"),
+                address: row.get("address"),
+                action: row.get("action"),
+                target: row.get("target"),
+                before: row.get("before"),
+                after: row.get("after"),
             })
             .collect()
     }
