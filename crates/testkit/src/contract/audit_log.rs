@@ -115,16 +115,16 @@ pub async fn what_changes_nothing_is_not_in_the_audit_log(harness: &dyn Harness)
             covered,
         ])
         .await;
-    assert_eq!(outcomes[0], refused(Reason::BalanceInsufficient));
-    assert_eq!(
-        outcomes[1],
-        CommitOutcome::Replayed {
-            original: open.id()
-        }
-    );
     let current = Some(done.version());
-    assert_eq!(outcomes[2], CommitOutcome::Stale { current });
-    assert!(matches!(outcomes[3], CommitOutcome::Committed(_)));
+    let unchanged = [
+        refused(Reason::BalanceInsufficient),
+        CommitOutcome::Replayed {
+            original: open.id(),
+        },
+        CommitOutcome::Stale { current },
+        CommitOutcome::Committed(Box::new(done.clone())),
+    ];
+    assert!(outcomes.starts_with(&unchanged), "{outcomes:?}");
     assert_eq!(scene.callbacks(done.id()).await.len(), 1);
 
     for transfer in nothing {
