@@ -47,6 +47,18 @@ struct Opening {
     begin: fn(NewTransfer, UserId) -> Result<Change, Reason>,
 }
 
+const DEPOSIT: Opening = Opening {
+    operation: "deposit",
+    action: "deposit.create",
+    begin: Transfer::deposit,
+};
+
+const WITHDRAW: Opening = Opening {
+    operation: "withdraw",
+    action: "withdrawal.create",
+    begin: Transfer::withdrawal,
+};
+
 impl App {
     /// Deposits money to a user.
     ///
@@ -58,12 +70,7 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        let how = Opening {
-            operation: "deposit",
-            action: "deposit.create",
-            begin: Transfer::deposit,
-        };
-        self.open(grant, how, request, options).await
+        self.open(grant, DEPOSIT, request, options).await
     }
 
     /// Holds a user's money for a withdrawal.
@@ -76,12 +83,7 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        let how = Opening {
-            operation: "withdraw",
-            action: "withdrawal.create",
-            begin: Transfer::withdrawal,
-        };
-        self.open(grant, how, request, options).await
+        self.open(grant, WITHDRAW, request, options).await
     }
 
     /// Pays a withdrawal out of its hold.
