@@ -172,12 +172,8 @@ pub(super) async fn write(
                 .map(|_| ())
         }),
         when(all || !writes.entries.accounts.is_empty(), async {
-            writes
-                .entries
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let insert = writes.entries.statement();
+            insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !writes.rewritten.is_empty(), async {
             writes
@@ -188,20 +184,12 @@ pub(super) async fn write(
                 .map(|_| ())
         }),
         when(all || !writes.deleted.is_empty(), async {
-            writes
-                .deleted
-                .delete()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let delete = writes.deleted.delete();
+            delete.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !writes.callbacks.ids.is_empty(), async {
-            writes
-                .callbacks
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let insert = writes.callbacks.statement();
+            insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !writes.audit.is_empty(), async {
             let insert = writes.audit.insert_into_book();
