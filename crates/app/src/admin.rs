@@ -1,6 +1,7 @@
 //! Administration (contract §4): assets, users, rates, credentials, balances and the whole story
 //! of a transfer.
 
+mod audit;
 mod callback_secrets;
 mod callbacks;
 mod credentials;
@@ -11,7 +12,9 @@ mod rules;
 mod story;
 mod transfers;
 
+pub(crate) use callback_secrets::callback_secret_target;
 pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
+pub(crate) use credentials::access_key_target;
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
-    AddressBook, AssetRate, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory,
-    IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery,
-    TransferStore,
+    AddressBook, AssetRate, AuditLog, CallbackLog, CallbackSecrets, Clock, CredentialStore,
+    Directory, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier,
+    TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -29,6 +29,8 @@ pub struct Ports {
     pub notifier: Arc<dyn Notifier>,
     /// Callbacks, as operators see them.
     pub callback_log: Arc<dyn CallbackLog>,
+    /// Who did what.
+    pub audit_log: Arc<dyn AuditLog>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
     /// What signs callbacks.

@@ -7,7 +7,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    App, Error, Principal,
+    App, Error, Origin, Principal,
     keyring::{TOKEN_PREFIX, equal, hash_token, hmac_sha256},
 };
 
@@ -130,6 +130,10 @@ impl App {
             user: token.user,
             permissions: token.permissions,
             requests_per_minute: None,
+            origin: Origin::with(match token.id {
+                Some(id) => format!("jwt:{id}"),
+                None => "jwt".to_owned(),
+            }),
         })
     }
 
@@ -142,6 +146,7 @@ impl App {
                 user: token.user,
                 permissions: token.permissions,
                 requests_per_minute: None,
+                origin: Origin::with(format!("token:{}", token.id)),
             });
         valid.ok_or(Error::Unauthenticated(AuthError::TokenInvalid))
     }
@@ -201,6 +206,7 @@ impl App {
             }
         }
         Ok(Principal {
+            origin: Origin::with(format!("access_key:{}", key.access_key)),
             subject: key.access_key,
             user: Some(key.user),
             permissions: key.permissions,

@@ -1,10 +1,11 @@
 //! Deposits and withdrawals on behalf of users (contract §1).
 
 use bursar_domain::{
-    Amount, AssetId, Change, Command, DecimalAmount, Decision, IdempotencyClaim, Kind, NewTransfer,
-    Reason, Transfer, TransferId, UserId,
+    Amount, AssetId, AuditDraft, Change, Command, Commit, DecimalAmount, Decision,
+    IdempotencyClaim, Kind, NewTransfer, Reason, Status, Transfer, TransferId, UserId,
 };
 use bursar_ports::Permission;
+use serde_json::json;
 
 use crate::{
     Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, commit::Made,
@@ -37,6 +38,27 @@ pub struct FinishRequest {
     pub callback_url: Option<String>,
 }
 
+/// How a deposit and a withdrawal differ before they are made.
+struct Opening {
+    /// The operation that its key belongs to.
+    operation: &'static str,
+    /// What the audit log calls it.
+    action: &'static str,
+    begin: fn(NewTransfer, UserId) -> Result<Change, Reason>,
+}
+
+const DEPOSIT: Opening = Opening {
+    operation: "deposit",
+    action: "deposit.create",
+    begin: Transfer::deposit,
+};
+
+const WITHDRAW: Opening = Opening {
+    operation: "withdraw",
+    action: "withdrawal.create",
+    begin: Transfer::withdrawal,
+};
+
 impl App {
     /// Deposits money to a user.
     ///
@@ -48,8 +70,7 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        self.open(grant, "deposit", Transfer::deposit, request, options)
-            .await
+        self.open(grant, DEPOSIT, request, options).await
     }
 
     /// Holds a user's money for a withdrawal.
@@ -62,8 +83,7 @@ impl App {
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
-        self.open(grant, "withdraw", Transfer::withdrawal, request, options)
-            .await
+        self.open(grant, WITHDRAW, request, options).await
     }
 
     /// Pays a withdrawal out of its hold.
@@ -85,7 +105,9 @@ impl App {
             route: self.settings.transfers.payout,
             approval_expires_at: self.settings.transfers.approval_expires_at(self.now()),
         };
-        self.finish(request, &command, claim, options.wait).await
+        let action = "withdrawal.confirm";
+        self.finish(grant, action, request, &command, claim, options.wait)
+            .await
     }
 
     /// Gives a withdrawal's hold back.
@@ -105,30 +127,39 @@ impl App {
             by: grant.actor(),
             callback_url,
         };
-        self.finish(request, &command, claim, options.wait).await
+        let action = "withdrawal.cancel";
+        self.finish(grant, action, request, &command, claim, options.wait)
+            .await
     }
 
     async fn open(
         &self,
         grant: &Grant,
-        operation: &'static str,
-        begin: fn(NewTransfer, UserId) -> Result<Change, Reason>,
+        how: Opening,
         request: OpenRequest,
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
         grant.require(Permission::BackofficeWrite)?;
-        let claim = open_claim(grant, operation, &request, &options);
+        let claim = open_claim(grant, how.operation, &request, &options);
         let user = request.user;
         let new = self.new_transfer(grant, request).await?;
-        let change = begin(new, user).map_err(|reason| Error::Refused {
+        let change = (how.begin)(new, user).map_err(|reason| Error::Refused {
             reason,
             replayed: false,
         })?;
-        self.create(change, claim, options.wait, None).await
+        let target = target_of(change.next.id());
+        let commit = Commit {
+            change,
+            idempotency: claim,
+            audit: Some(grant.audit(how.action, target)),
+        };
+        self.create(commit, options.wait, None).await
     }
 
     async fn finish(
         &self,
+        grant: &Grant,
+        action: &'static str,
         request: FinishRequest,
         command: &Command,
         claim: Option<IdempotencyClaim>,
@@ -146,13 +177,15 @@ impl App {
             let current = self.withdrawal_of(&request).await?;
             // Whoever confirmed what is not over yet hears of its end.
             let tells = request.callback_url.is_some() && current.status().is_final();
-            let change = match current.decide(command, self.now()) {
-                Ok(Decision::Apply(change)) => *change,
+            let (change, audit) = match current.decide(command, self.now()) {
+                Ok(Decision::Apply(change)) => {
+                    (*change, Some(finish_audit(grant, action, &current)))
+                }
                 // Nothing to tell and no key to bind.
                 Ok(Decision::AlreadyApplied) if !tells && claim.is_none() => {
                     return answer(current, false);
                 }
-                Ok(Decision::AlreadyApplied) => current.acknowledge(command, None),
+                Ok(Decision::AlreadyApplied) => (current.acknowledge(command, None), None),
                 Err(_) => {
                     if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
                         return answer(transfer, true);
@@ -160,7 +193,12 @@ impl App {
                     return Err(self.refuse_finish(&current, command).await);
                 }
             };
-            match self.commit_one(change, claim.clone()).await? {
+            let commit = Commit {
+                change,
+                idempotency: claim.clone(),
+                audit,
+            };
+            match self.commit_one(commit).await? {
                 Made::Now(transfer) => return answer(*transfer, false),
                 Made::Before(transfer) => return answer(*transfer, true),
                 Made::Stale => {}
@@ -176,7 +214,7 @@ impl App {
         if !told.callbacks.is_empty() {
             // What is final can be neither refused nor stale; while it is being paid out, one who asks
             // again hears of the end.
-            if let Err(error) = self.commit_one(told, None).await {
+            if let Err(error) = self.commit_one(Commit::new(told)).await {
                 return error;
             }
         }
@@ -230,6 +268,23 @@ pub(crate) fn amount_in(
     amount
         .to_amount(scale)
         .map_err(|error| FieldError::new(field, "amount.too_precise", error.to_string()))
+}
+
+/// How the audit log names a transfer.
+pub(crate) fn target_of(id: TransferId) -> String {
+    format!("transfer:{id}")
+}
+
+/// A change of a transfer for the audit log, with where it stood before.
+pub(crate) fn finish_audit(grant: &Grant, action: &'static str, current: &Transfer) -> AuditDraft {
+    let before = json!({
+        "version": current.version().get(),
+        "status": current.status().as_str(),
+    });
+    AuditDraft {
+        before: Some(before.to_string()),
+        ..grant.audit(action, target_of(current.id()))
+    }
 }
 
 fn open_claim(

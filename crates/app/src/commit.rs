@@ -1,8 +1,7 @@
 //! Committing one change, and what its outcome means to the caller.
 
 use bursar_domain::{
-    Change, Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId,
-    ledger::StoredClaim,
+    Commit, IdempotencyClaim, IdempotencyKey, Kind, Transfer, TransferId, ledger::StoredClaim,
 };
 use bursar_ports::{CommitOutcome, StoreError};
 
@@ -40,16 +39,8 @@ pub(crate) enum Made {
 
 impl App {
     /// Commits one change and turns its outcome into a transfer or an error.
-    pub(crate) async fn commit_one(
-        &self,
-        change: Change,
-        claim: Option<IdempotencyClaim>,
-    ) -> Result<Made, Error> {
-        let named = self.name_of(&change.next);
-        let commit = Commit {
-            change,
-            idempotency: claim,
-        };
+    pub(crate) async fn commit_one(&self, commit: Commit) -> Result<Made, Error> {
+        let named = self.name_of(&commit.change.next);
         let outcome = match self.ports.store.commit(vec![commit]).await {
             Ok(outcomes) => outcomes.into_iter().next(),
             Err(source @ StoreError::OutcomeUnknown(_)) => {
@@ -136,17 +127,14 @@ impl App {
     /// Commits a new transfer, sees to its settlement, and answers as the caller wishes.
     pub(crate) async fn create(
         &self,
-        change: Change,
-        claim: Option<IdempotencyClaim>,
+        mut commit: Commit,
         wait: bool,
         turn: Option<RecipientTurn>,
     ) -> Result<Answer<Transfer>, Error> {
-        let change = if wait {
-            change.settled_at_once()
-        } else {
-            change
-        };
-        let (transfer, replayed) = match self.commit_one(change, claim).await? {
+        if wait {
+            commit.change = commit.change.settled_at_once();
+        }
+        let (transfer, replayed) = match self.commit_one(commit).await? {
             Made::Now(transfer) => (*transfer, false),
             Made::Before(transfer) => (*transfer, true),
             Made::Stale => return Err(Error::Internal("a new transfer cannot be stale")),

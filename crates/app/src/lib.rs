@@ -52,6 +52,6 @@ pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBa
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
-pub use principal::{Grant, Principal};
+pub use principal::{Grant, Origin, Principal};
 pub(crate) use recipient_tries::RecipientTurn;
 pub use reseal::{ResealPass, Resealed};

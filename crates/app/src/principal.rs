@@ -1,9 +1,39 @@
 //! Who is calling and what they may do.
 
-use bursar_domain::{ActorId, UserId};
+use std::net::IpAddr;
+
+use bursar_domain::{ActorId, AuditDraft, UserId};
 use bursar_ports::Permission;
 
 use crate::Error;
+
+/// What a request is made with and where it comes from, as the audit log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The credential: `token:<id>`, `access_key:<public half>`, `jwt:<jti, else kid>`, or `local`.
+    pub credential: String,
+    /// The id of the request.
+    pub request_id: String,
+    /// The address it comes from.
+    pub address: String,
+}
+
+/// What stands for a request id or an address that is not known.
+const UNKNOWN: &str = "unknown";
+
+/// What the command line is called in the place of a credential, a request and an address.
+const LOCAL: &str = "local";
+
+impl Origin {
+    /// A request of which only the credential is known.
+    pub(crate) fn with(credential: impl Into<String>) -> Self {
+        Self {
+            credential: credential.into(),
+            request_id: UNKNOWN.to_owned(),
+            address: UNKNOWN.to_owned(),
+        }
+    }
+}
 
 /// Who the credentials say is calling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +46,8 @@ pub struct Principal {
     pub permissions: Vec<Permission>,
     /// How many requests a minute it may make instead of what everybody may.
     pub requests_per_minute: Option<u32>,
+    /// How it is calling.
+    pub origin: Origin,
 }
 
 impl Principal {
@@ -31,7 +63,22 @@ impl Principal {
                 Permission::Admin,
             ],
             requests_per_minute: None,
+            origin: Origin {
+                credential: LOCAL.to_owned(),
+                request_id: LOCAL.to_owned(),
+                address: LOCAL.to_owned(),
+            },
         }
+    }
+
+    /// The same principal in a request with this id from this address.
+    #[must_use]
+    pub fn asking(mut self, request_id: &str, address: Option<IpAddr>) -> Self {
+        request_id.clone_into(&mut self.origin.request_id);
+        if let Some(address) = address {
+            self.origin.address = address.to_string();
+        }
+        self
     }
 
     /// Grants a permission that the credential has.
@@ -85,6 +132,26 @@ impl Grant {
 
     pub(crate) fn actor(&self) -> ActorId {
         ActorId::new(self.principal.subject.clone())
+    }
+
+    /// Who does this, as the audit log keeps it; what was there before and after is told where the
+    /// change is made.
+    pub(crate) fn audit(&self, action: &'static str, target: impl Into<String>) -> AuditDraft {
+        let Origin {
+            credential,
+            request_id,
+            address,
+        } = self.principal.origin.clone();
+        AuditDraft {
+            actor: self.actor(),
+            credential,
+            request_id,
+            address,
+            action,
+            target: target.into(),
+            before: None,
+            after: None,
+        }
     }
 
     /// Refuses a grant of another permission.

@@ -6,9 +6,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bursar_ports::{IdSource, SealedRecord, SealedSecrets, SecretOwner, StoreError};
+use bursar_ports::{
+    Clock, IdSource, Permission, SealedRecord, SealedSecrets, SecretOwner, StoreError,
+};
 
-use crate::{Keyring, SealError};
+use crate::{
+    Error, Grant, Keyring, SealError,
+    admin::{access_key_target, callback_secret_target},
+};
 
 /// How many secrets are read at once.
 const BATCH: u32 = 100;
@@ -22,6 +27,8 @@ pub struct ResealPass {
     pub keyring: Arc<Keyring>,
     /// New nonces.
     pub ids: Arc<dyn IdSource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What became of the secrets that were not under the first key.
@@ -39,8 +46,9 @@ impl ResealPass {
     /// Goes once through everything that is not under the first key.
     ///
     /// # Errors
-    /// [`StoreError`] when the secrets cannot be read or replaced; what was replaced stays so.
-    pub async fn run(&self) -> Result<Resealed, StoreError> {
+    /// [`Error::Store`] when the secrets cannot be read or replaced; what was replaced stays so.
+    pub async fn run(&self, grant: &Grant) -> Result<Resealed, Error> {
+        grant.require(Permission::Admin)?;
         let mut done = Resealed::default();
         let mut after = None;
         loop {
@@ -51,12 +59,17 @@ impl ResealPass {
             };
             after = Some(last.belongs_to.clone());
             for record in batch {
-                self.reseal(record, &mut done).await?;
+                self.reseal(grant, record, &mut done).await?;
             }
         }
     }
 
-    async fn reseal(&self, record: SealedRecord, done: &mut Resealed) -> Result<(), StoreError> {
+    async fn reseal(
+        &self,
+        grant: &Grant,
+        record: SealedRecord,
+        done: &mut Resealed,
+    ) -> Result<(), StoreError> {
         let random = self.ids.random_bytes();
         let belongs_to = record.belongs_to.to_string();
         let sealed = self
@@ -65,7 +78,10 @@ impl ResealPass {
             .and_then(|secret| self.keyring.seal(&secret, &belongs_to, random));
         match sealed {
             Ok(sealed) => {
-                let count = if self.secrets.replace_sealed(record, sealed).await? {
+                let audit = grant.audit("secret.reseal", target_of(&record.belongs_to));
+                let now = self.clock.now();
+                let secrets = &self.secrets;
+                let count = if secrets.replace_sealed(record, sealed, now, audit).await? {
                     &mut done.resealed
                 } else {
                     &mut done.changed_meanwhile
@@ -100,6 +116,14 @@ impl ResealPass {
             }
         }
         Ok(counted)
+    }
+}
+
+/// How the audit log names what a secret belongs to.
+fn target_of(owner: &SecretOwner) -> String {
+    match owner {
+        SecretOwner::AccessKey(access_key) => access_key_target(access_key),
+        SecretOwner::CallbackSecret(id) => callback_secret_target(*id),
     }
 }
 

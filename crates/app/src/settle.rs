@@ -29,7 +29,7 @@ impl App {
                 // Already settled, one way or the other.
                 Ok(Decision::AlreadyApplied) | Err(_) => return Ok(current),
             };
-            match self.commit_one(change, None).await? {
+            match self.commit_one(Commit::new(change)).await? {
                 Made::Now(transfer) | Made::Before(transfer) => return Ok(*transfer),
                 Made::Stale => current = self.recorded(current.id()).await?,
             }

@@ -3,18 +3,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bursar_domain::{Asset, BigDecimal, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
+use bursar_domain::{
+    ActorId, Asset, AuditDraft, BigDecimal, Commit, IdempotencyKey, Timestamp, Transfer, User,
+    UserId,
+};
 use bursar_ports::{
-    AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
-    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockRuleBook, MockTasks,
-    MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
-    StoreError, Task, TokenVerifier,
+    AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
+    MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier,
+    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission,
+    RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Ports, Principal, Settings,
+    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Origin, Ports, Principal, Settings,
     TransferSettings,
 };
 
@@ -40,6 +43,7 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) audit_log: MockAuditLog,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -66,6 +70,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            audit_log: MockAuditLog::new(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -91,6 +96,7 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            audit_log: Arc::new(self.audit_log),
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,
@@ -295,6 +301,16 @@ fn principal(user: Option<UserId>, permission: Permission) -> Principal {
         user,
         permissions: vec![permission],
         requests_per_minute: None,
+        origin: Origin::with("token:1"),
+    }
+    .asking("request-1", "192.0.2.1".parse().ok())
+}
+
+/// What the audit log is to keep of what [`operator`] does.
+pub(crate) fn audited(action: &'static str, target: &str) -> AuditDraft {
+    AuditDraft {
+        actor: ActorId::new("credential-1"),
+        ..build::audit(action, target)
     }
 }
 

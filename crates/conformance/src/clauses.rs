@@ -8,6 +8,7 @@ mod admin;
 mod admin_records;
 mod admin_transfers;
 mod amounts;
+mod audit;
 mod backoffice_callbacks;
 mod balance;
 mod bulk;
@@ -66,6 +67,7 @@ const ALL: &[&[Clause]] = &[
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
     service::CLAUSES,
+    audit::CLAUSES,
 ];
 
 /// Every clause, in the order of the contract.

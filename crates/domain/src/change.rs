@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    AccountKey, Amount, AssetId, CallbackDraft, IdempotencyClaim, Kind, Posting, Reason, Rules,
-    Status, Timestamp, Transfer, TransferId, UsageKey, Version,
+    AccountKey, Amount, AssetId, AuditDraft, CallbackDraft, IdempotencyClaim, Kind, Posting,
+    Reason, Rules, Status, Timestamp, Transfer, TransferId, UsageKey, Version,
 };
 
 /// What [`Transfer::decide`] answers to a command that the state allows.
@@ -214,14 +214,25 @@ pub struct Commit {
     pub change: Change,
     /// The key that must have no other effect.
     pub idempotency: Option<IdempotencyClaim>,
+    /// What the audit log keeps of it if it is applied and changes the transfer; none when nobody
+    /// but the transfer's own user, or Bursar itself, is behind it.
+    pub audit: Option<AuditDraft>,
 }
 
 impl Commit {
-    /// A change nobody claimed a key for.
+    /// A change nobody claimed a key for and no operator made.
     pub const fn new(change: Change) -> Self {
         Self {
             change,
             idempotency: None,
+            audit: None,
         }
+    }
+
+    /// The draft of the audit row, unless nothing about the transfer changes.
+    pub fn audited(&self) -> Option<&AuditDraft> {
+        self.audit
+            .as_ref()
+            .filter(|_| self.change.writes_transfer())
     }
 }

@@ -15,6 +15,7 @@
 mod account;
 mod amount;
 mod asset;
+mod audit;
 mod bulk;
 mod callback;
 mod change;
@@ -36,6 +37,7 @@ mod withdrawal;
 pub use account::{AccountKey, Balance, Entry, Owner, Posting};
 pub use amount::{Amount, AmountOverflow, DecimalAmount, ExcessPrecision, ParseAmountError};
 pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
+pub use audit::AuditDraft;
 pub use bigdecimal::BigDecimal;
 pub use bulk::{Bulk, BulkClaim, BulkMode, ItemRefusal, ItemResult, RefusedField};
 pub use callback::{CallbackDraft, Operation, Subscriber};

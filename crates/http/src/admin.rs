@@ -2,6 +2,7 @@
 
 mod access_keys;
 mod assets;
+mod audit;
 mod balances;
 mod callback_secrets;
 mod callbacks;
@@ -97,6 +98,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(put().to(stops::stop))
                 .route(delete().to(stops::lift)),
         )
+        .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
         .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
         .service(
             path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::{
-    body, credentials,
+    body,
+    client_address::client_address,
+    credentials,
     fields::{Fields, Names, SentId},
     options,
     problem::Problem,
@@ -69,6 +71,8 @@ impl Call {
         body: Bytes,
     ) -> Result<Self, Problem> {
         let principal = credentials::authenticate(shared.app(), &request, &body).await?;
+        let id = request_id(&request)?;
+        let principal = principal.asking(id.as_str(), client_address(&request));
         request
             .extensions_mut()
             .insert(Subject(principal.subject.clone()));
@@ -143,8 +147,7 @@ impl Call {
 
     /// The id of the request, for problems inside of an answer.
     pub(crate) fn request_id(&self) -> Result<RequestId, Problem> {
-        let id = self.request.extensions().get::<RequestId>().cloned();
-        id.ok_or_else(Problem::internal)
+        request_id(&self.request)
     }
 
     /// A part of the path.
@@ -164,6 +167,12 @@ impl Call {
             .map(|sent| sent.0)
             .ok_or_else(|| Problem::field("id", "id.invalid", "must be a positive integer"))
     }
+}
+
+/// The id that was given to the request before anything else.
+fn request_id(request: &HttpRequest) -> Result<RequestId, Problem> {
+    let id = request.extensions().get::<RequestId>().cloned();
+    id.ok_or_else(Problem::internal)
 }
 
 /// The state that `routes` put there.

@@ -85,9 +85,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook,
-        MockTasks, MockTransferQuery, MockTransferStore,
+        MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
+        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
+        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -108,6 +108,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            audit_log: Arc::new(MockAuditLog::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

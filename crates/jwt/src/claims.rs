@@ -10,7 +10,7 @@ use crate::{JwtConfig, refusal::Refusal};
 /// Claims by their names.
 pub(crate) type Claims = Map<String, Value>;
 
-const SUBJECT_CHARS_MAX: usize = 255;
+const NAME_CHARS_MAX: usize = 255;
 
 /// A token that is good, and until when.
 #[derive(Clone, Debug)]
@@ -20,9 +20,10 @@ pub(crate) struct Accepted {
     pub(crate) until: Timestamp,
 }
 
-/// Holds the claims against the configuration.
+/// Holds the claims against the configuration. The key's name is the header's.
 pub(crate) fn check(
     claims: &Claims,
+    kid: Option<&str>,
     config: &JwtConfig,
     now: Timestamp,
 ) -> Result<Accepted, Refusal> {
@@ -48,10 +49,13 @@ pub(crate) fn check(
         return Err(Refusal::NotYet);
     }
     let subject = text("sub")
-        .filter(|sub| is_usable_subject(sub))
+        .filter(|sub| is_usable_name(sub))
         .ok_or(Refusal::Subject)?;
+    let id = text("jti").filter(|id| is_usable_name(id));
+    let id = id.or_else(|| kid.filter(|kid| is_usable_name(kid)));
     let token = VerifiedToken {
         subject: subject.to_owned(),
+        id: id.map(str::to_owned),
         user: user(claims, &config.user_claim)?,
         permissions: permissions(claims),
     };
@@ -88,10 +92,10 @@ fn whole_seconds(seconds: f64) -> Option<i64> {
 }
 
 /// It becomes the name of whoever did something, so it must be one that can be kept and shown.
-fn is_usable_subject(subject: &str) -> bool {
-    !subject.trim().is_empty()
-        && subject.chars().count() <= SUBJECT_CHARS_MAX
-        && !subject.chars().any(char::is_control)
+fn is_usable_name(name: &str) -> bool {
+    !name.trim().is_empty()
+        && name.chars().count() <= NAME_CHARS_MAX
+        && !name.chars().any(char::is_control)
 }
 
 /// The user that a token acts for. `sub` is in every token, so there a GUID names a user and

@@ -132,7 +132,13 @@ impl JwtVerifier {
             }
         };
         let accepted = claims.and_then(|claims| {
-            claims::check(&claims, &self.config, self.clock.now()).map(Arc::new)
+            claims::check(
+                &claims,
+                header.kid.as_deref(),
+                &self.config,
+                self.clock.now(),
+            )
+            .map(Arc::new)
         });
         Ok(accepted.map(|accepted| Remembered {
             accepted,

@@ -1,7 +1,7 @@
 //! Callbacks as operators see them.
 
 use async_trait::async_trait;
-use bursar_domain::{Kind, Operation, Status, Timestamp, TransferId};
+use bursar_domain::{AuditDraft, Kind, Operation, Status, Timestamp, TransferId};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -148,14 +148,20 @@ pub trait CallbackLog: Send + Sync {
     async fn find(&self, id: Uuid) -> Result<Option<CallbackRecord>, StoreError>;
 
     /// Makes a callback that has come to an end due at `now`, with the whole schedule of attempts
-    /// before it. One that is due anyway stays as it is.
+    /// before it, and writes the row of the audit log. One that is due anyway stays as it is.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn replay(&self, id: Uuid, now: Timestamp) -> Result<Replay, StoreError>;
+    async fn replay(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<Replay, StoreError>;
 
     /// Makes at most `limit` callbacks due at `now` that became due first at `since` or later and
-    /// are not overtaken, oldest first; tells how many.
+    /// are not overtaken, oldest first; tells how many. If there are any, so does a row of the audit
+    /// log.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
@@ -165,5 +171,6 @@ pub trait CallbackLog: Send + Sync {
         since: Timestamp,
         now: Timestamp,
         limit: u32,
+        audit: AuditDraft,
     ) -> Result<u64, StoreError>;
 }

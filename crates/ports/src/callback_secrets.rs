@@ -1,7 +1,7 @@
 //! The secrets that sign callbacks.
 
 use async_trait::async_trait;
-use bursar_domain::{Subscriber, Timestamp};
+use bursar_domain::{AuditDraft, Subscriber, Timestamp};
 use uuid::Uuid;
 
 use crate::{SealedSecret, StoreError};
@@ -64,7 +64,8 @@ pub trait CallbackSecrets: Send + Sync {
     ) -> Result<Vec<StoredCallbackSecret>, StoreError>;
 
     /// Keeps a new current secret. The one before it ends at `overlap_until`, and one that had an
-    /// end already ends at once.
+    /// end already ends at once. The row of the audit log that is written with it tells the secret
+    /// that was current before.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
@@ -72,6 +73,7 @@ pub trait CallbackSecrets: Send + Sync {
         &self,
         secret: StoredCallbackSecret,
         overlap_until: Timestamp,
+        audit: AuditDraft,
     ) -> Result<(), StoreError>;
 
     /// Secrets after `after` in order of ids, of everybody or of one subscriber, at most `limit`;
@@ -86,9 +88,10 @@ pub trait CallbackSecrets: Send + Sync {
         limit: u32,
     ) -> Result<Vec<StoredCallbackSecret>, StoreError>;
 
-    /// Ends a secret at once; `false` when there is none with this id. Repeating it changes nothing.
+    /// Ends a secret at once, with its row of the audit log; `false` when there is none with this
+    /// id. Repeating it changes nothing and writes no row.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn revoke(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError>;
+    async fn revoke(&self, id: Uuid, at: Timestamp, audit: AuditDraft) -> Result<bool, StoreError>;
 }

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use async_trait::async_trait;
-use bursar_domain::{Timestamp, UserId};
+use bursar_domain::{AuditDraft, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -217,7 +217,8 @@ pub struct AccessKey {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Issued credentials. Lookups may be up to 30 seconds old.
+/// Issued credentials. Lookups may be up to 30 seconds old. What is issued or revoked has its row of
+/// the audit log, written with it; a repetition that changes nothing has none.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
@@ -231,7 +232,7 @@ pub trait CredentialStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn add_token(&self, token: Token) -> Result<(), StoreError>;
+    async fn add_token(&self, token: Token, audit: AuditDraft) -> Result<(), StoreError>;
 
     /// Tokens after `after` in order of ids (which grow with time), at most `limit`.
     ///
@@ -243,7 +244,12 @@ pub trait CredentialStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError>;
+    async fn revoke_token(
+        &self,
+        id: Uuid,
+        at: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<bool, StoreError>;
 
     /// The access key with this public half, also when it was revoked.
     ///
@@ -255,7 +261,7 @@ pub trait CredentialStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn add_access_key(&self, key: AccessKey) -> Result<(), StoreError>;
+    async fn add_access_key(&self, key: AccessKey, audit: AuditDraft) -> Result<(), StoreError>;
 
     /// Access keys after `after` in order of their public halves, at most `limit`.
     ///
@@ -275,6 +281,7 @@ pub trait CredentialStore: Send + Sync {
         &self,
         access_key: String,
         at: Timestamp,
+        audit: AuditDraft,
     ) -> Result<bool, StoreError>;
 }
 

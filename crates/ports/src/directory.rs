@@ -1,7 +1,9 @@
 //! Users, assets and rates.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, Timestamp, User, UserId};
+use bursar_domain::{
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId,
+};
 
 use crate::StoreError;
 
@@ -90,11 +92,12 @@ pub trait Directory: Send + Sync {
         limit: u32,
     ) -> Result<UserPage, StoreError>;
 
-    /// Creates or replaces a user; its status reaches every book before this returns.
+    /// Creates or replaces a user; its status reaches every book before this returns. What is
+    /// written is written with its row of the audit log, here and below.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_user(&self, user: User) -> Result<PutUser, StoreError>;
+    async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError>;
 
     /// The asset with this id.
     ///
@@ -118,7 +121,7 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError>;
+    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError>;
 
     /// What one of this asset is worth in the root asset; none when nobody said.
     ///
@@ -136,5 +139,6 @@ pub trait Directory: Send + Sync {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        audit: AuditDraft,
     ) -> Result<AssetRate, StoreError>;
 }

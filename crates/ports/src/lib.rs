@@ -10,6 +10,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod address_book;
+mod audit_log;
 mod callback_log;
 mod callback_secrets;
 mod callback_url;
@@ -30,6 +31,7 @@ mod tasks;
 mod token_verifier;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
+pub use audit_log::{AuditFilter, AuditLog, AuditPlace, AuditRecord};
 pub use callback_log::{
     CallbackAttempt, CallbackFilter, CallbackLog, CallbackPlace, CallbackRecord, CallbackState,
     Replay, Replayable,
@@ -63,7 +65,7 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
-    address_book::MockAddressBook, callback_log::MockCallbackLog,
+    address_book::MockAddressBook, audit_log::MockAuditLog, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
     query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,

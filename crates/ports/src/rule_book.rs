@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, AssetId, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
+    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
 };
 
 use crate::StoreError;
@@ -53,6 +53,7 @@ pub trait RuleBook: Send + Sync {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        audit: AuditDraft,
     ) -> Result<(), StoreError>;
 
     /// Sets how much transfers of a kind may move of an asset or, without one, of all assets
@@ -65,6 +66,7 @@ pub trait RuleBook: Send + Sync {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        audit: AuditDraft,
     ) -> Result<(), StoreError>;
 
     /// What is stopped, by scope.
@@ -77,13 +79,13 @@ pub trait RuleBook: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    async fn stop(&self, stop: Stop) -> Result<(), StoreError>;
+    async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError>;
 
     /// Lifts a stop; `false` when there is none.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError>;
+    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError>;
 
     /// What was used of each of these limits until now, in the same order.
     ///

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use bursar_domain::{AuditDraft, Timestamp};
 use uuid::Uuid;
 
 use crate::{SealedSecret, StoreError};
@@ -51,8 +52,8 @@ pub trait SealedSecrets: Send + Sync {
         limit: u32,
     ) -> Result<Vec<SealedRecord>, StoreError>;
 
-    /// Puts a newly encrypted secret in the place of `old`; `false` when that has changed or gone
-    /// meanwhile, and then nothing happens.
+    /// Puts a newly encrypted secret in the place of `old`, with its row of the audit log; `false`
+    /// when that has changed or gone meanwhile, and then nothing happens.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
@@ -60,6 +61,8 @@ pub trait SealedSecrets: Send + Sync {
         &self,
         old: SealedRecord,
         new: SealedSecret,
+        at: Timestamp,
+        audit: AuditDraft,
     ) -> Result<bool, StoreError>;
 
     /// How many secrets there are under each key, by its name.

@@ -93,7 +93,8 @@ pub enum BulkOutcome {
 /// # Contract, proved for every implementation by `bursar_testkit::contract`
 /// - Outcomes are positional. Items that are committed behave as if applied in order, one by one.
 /// - A business refusal is an outcome, never an `Err`, and does not disturb its neighbours.
-/// - An item is committed whole: transfer, entries, balances, key and callbacks, or none of it.
+/// - An item is committed whole: transfer, entries, balances, key, callbacks and the row of the audit
+///   log, or none of it.
 /// - A key has at most one effect, for ever, whoever races.
 /// - [`StoreError::OutcomeUnknown`] means that repeating the call unchanged is safe and answers
 ///   what is true; every other error means that nothing happened.

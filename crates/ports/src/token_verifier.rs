@@ -10,6 +10,9 @@ use crate::{Permission, StoreError};
 pub struct VerifiedToken {
     /// `sub`: whom it stands for, 1 to 255 characters without control characters.
     pub subject: String,
+    /// `jti`, or else the name of the key that it is signed with: what tells it from others in the
+    /// audit log. None when it has neither that could be kept.
+    pub id: Option<String>,
     /// The user it acts for, if it names one. Nobody has looked whether there is such a user.
     pub user: Option<UserId>,
     /// What it allows, as far as its names are known here.

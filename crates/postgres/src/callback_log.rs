@@ -6,7 +6,7 @@
 use std::{collections::HashMap, fmt};
 
 use async_trait::async_trait;
-use bursar_domain::{Kind, Operation, Status, Timestamp, TransferId};
+use bursar_domain::{AuditDraft, Kind, Operation, Status, Timestamp, TransferId};
 use bursar_ports::{
     CallbackAttempt, CallbackFilter, CallbackLog, CallbackRecord, CallbackState, Replay,
     Replayable, StoreError,
@@ -18,11 +18,13 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
+    audit_log::note_in_book,
     error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    pool::Database,
     schema::{callback_attempts, callbacks, transfers},
     tx::run_tx,
     value::At,
@@ -55,16 +57,20 @@ impl CallbackLog for PgCallbackLog {
             .await
     }
 
-    async fn replay(&self, id: Uuid, now: Timestamp) -> Result<Replay, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let chosen = not_overtaken().filter(callbacks::id.eq(id));
-        let chosen = chosen.load(&mut connection).await.map_err(unavailable)?;
-        let replayed = make_due(&mut connection, chosen, now).await;
-        let replayed = replayed.map_err(unavailable)?;
-        let found = find(&mut connection, id).await?;
-        Ok(match found {
+    async fn replay(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<Replay, StoreError> {
+        let replayed = run_tx(self.database.pool(), "replay callback", move |connection| {
+            let audit = audit.clone();
+            async move { replay(connection, id, now, &audit).await }.boxed()
+        });
+        let replayed = replayed.await?;
+        Ok(match self.find(id).await? {
             None => Replay::Unknown,
-            Some(record) if replayed > 0 || is_due(record.state) => Replay::Due(record),
+            Some(record) if replayed || is_due(record.state) => Replay::Due(record),
             Some(_) => Replay::Overtaken,
         })
     }
@@ -75,11 +81,23 @@ impl CallbackLog for PgCallbackLog {
         since: Timestamp,
         now: Timestamp,
         limit: u32,
+        audit: AuditDraft,
     ) -> Result<u64, StoreError> {
         let replayed = run_tx(
             self.database.pool(),
             "replay callbacks",
-            move |connection| replay_since(connection, which, since, now, limit).boxed(),
+            move |connection| {
+                let audit = audit.clone();
+                async move {
+                    let replayed = replay_since(connection, which, since, now, limit).await?;
+                    if replayed > 0 {
+                        let after = json!({"replayed": replayed});
+                        note_in_book(connection, &audit, now, None, Some(&after)).await?;
+                    }
+                    Ok(replayed)
+                }
+                .boxed()
+            },
         );
         let replayed = replayed.await?;
         Ok(u64::try_from(replayed).unwrap_or(u64::MAX))
@@ -137,6 +155,31 @@ async fn make_due(
         ))
         .execute(connection)
         .await
+}
+
+/// Whether the callback is due now and was not before.
+async fn replay(
+    connection: &mut AsyncPgConnection,
+    id: Uuid,
+    now: Timestamp,
+    audit: &AuditDraft,
+) -> QueryResult<bool> {
+    let before: Option<(String, i32)> = callbacks::table
+        .find(id)
+        .select((callbacks::state, callbacks::attempts))
+        .for_no_key_update()
+        .get_result(connection)
+        .await
+        .optional()?;
+    let chosen = not_overtaken().filter(callbacks::id.eq(id));
+    let chosen = chosen.load(connection).await?;
+    let replayed = make_due(connection, chosen, now).await? > 0;
+    if let Some((state, attempts)) = before.filter(|_| replayed) {
+        let told = |state: &str| json!({"state": state, "attempts": attempts});
+        let (before, after) = (told(&state), told("pending"));
+        note_in_book(connection, audit, now, Some(&before), Some(&after)).await?;
+    }
+    Ok(replayed)
 }
 
 /// Oldest first, so that a limit stops at a time and not in the middle of everything.

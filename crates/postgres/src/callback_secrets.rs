@@ -7,14 +7,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bursar_domain::{Subscriber, Timestamp};
+use bursar_domain::{AuditDraft, Subscriber, Timestamp};
 use bursar_ports::{CallbackSecrets, SealedSecret, StoreError, StoredCallbackSecret};
-use diesel::{dsl::exists, prelude::*};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
+    audit_log::note_in_directory,
     cache::ReadCache,
     error::{inconsistent, unavailable},
     pool::{Database, checkout},
@@ -57,6 +59,19 @@ struct SecretRow {
     created_at: At,
     expires_at: Option<At>,
     revoked_at: Option<At>,
+}
+
+impl SecretRow {
+    /// As the audit log tells it: without the secret.
+    fn told(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "subscriber": self.subscriber,
+            "created_at": self.created_at.0.to_micros_text(),
+            "expires_at": self.expires_at.map(|at| at.0.to_micros_text()),
+            "revoked_at": self.revoked_at.map(|at| at.0.to_micros_text()),
+        })
+    }
 }
 
 impl From<StoredCallbackSecret> for SecretRow {
@@ -134,15 +149,16 @@ impl CallbackSecrets for PgCallbackSecrets {
         &self,
         secret: StoredCallbackSecret,
         overlap_until: Timestamp,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
         let subscriber = secret.subscriber.clone();
         let row = SecretRow::from(secret);
         let mut rotated = Ok(false);
         for _ in 0..TRIES_MAX {
-            let row = row.clone();
+            let (row, audit) = (row.clone(), audit.clone());
             rotated = run_tx(self.database.pool(), "rotate callback secret", move |c| {
-                let row = row.clone();
-                async move { rotate(c, row, At(overlap_until)).await }.boxed()
+                let (row, audit) = (row.clone(), audit.clone());
+                async move { rotate(c, row, At(overlap_until), &audit).await }.boxed()
             })
             .await;
             if !matches!(rotated, Ok(false)) {
@@ -182,26 +198,16 @@ impl CallbackSecrets for PgCallbackSecrets {
         read(rows)
     }
 
-    async fn revoke(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let named = callback_secrets::table.find(id);
-        // The first revocation is the one that counts.
-        let unrevoked = named.filter(callback_secrets::revoked_at.is_null());
-        let revoked: Option<String> = diesel::update(unrevoked)
-            .set(callback_secrets::revoked_at.eq(At(at)))
-            .returning(callback_secrets::subscriber)
-            .get_result(&mut connection)
-            .await
-            .optional()
-            .map_err(unavailable)?;
-        if let Some(subscriber) = revoked.as_deref().and_then(Subscriber::from_name) {
+    async fn revoke(&self, id: Uuid, at: Timestamp, audit: AuditDraft) -> Result<bool, StoreError> {
+        let revoked = run_tx(self.database.pool(), "revoke callback secret", move |c| {
+            let audit = audit.clone();
+            async move { revoke(c, id, at, &audit).await }.boxed()
+        });
+        let subscriber = revoked.await?;
+        if let Some(subscriber) = subscriber.as_deref().and_then(Subscriber::from_name) {
             self.active.forget(&subscriber);
-            return Ok(true);
         }
-        diesel::select(exists(named))
-            .get_result(&mut connection)
-            .await
-            .map_err(unavailable)
+        Ok(subscriber.is_some())
     }
 }
 
@@ -244,14 +250,15 @@ async fn rotate(
     connection: &mut AsyncPgConnection,
     row: SecretRow,
     overlap_until: At,
+    audit: &AuditDraft,
 ) -> QueryResult<bool> {
     let theirs = callback_secrets::subscriber.eq(row.subscriber.clone());
     let left = callback_secrets::table
         .filter(theirs.clone())
         .filter(callback_secrets::revoked_at.is_null());
-    let _locked: Vec<Uuid> = left
+    let locked: Vec<SecretRow> = left
         .clone()
-        .select(callback_secrets::id)
+        .select(SecretRow::as_select())
         .order(callback_secrets::id)
         .for_no_key_update()
         .load(connection)
@@ -268,7 +275,45 @@ async fn rotate(
         .set(callback_secrets::expires_at.eq(overlap_until))
         .execute(connection)
         .await?;
-    add_current(connection, &row).await
+    let added = add_current(connection, &row).await?;
+    if added {
+        let current = locked.iter().find(|one| one.expires_at.is_none());
+        let (before, after) = (current.map(SecretRow::told), row.told());
+        let at = row.created_at.0;
+        note_in_directory(connection, audit, at, before.as_ref(), Some(&after)).await?;
+    }
+    Ok(added)
+}
+
+/// Whose secret it is that is ended now, if there is one with this id. The first revocation is the
+/// one that counts.
+async fn revoke(
+    connection: &mut AsyncPgConnection,
+    id: Uuid,
+    at: Timestamp,
+    audit: &AuditDraft,
+) -> QueryResult<Option<String>> {
+    let found: Option<SecretRow> = callback_secrets::table
+        .find(id)
+        .select(SecretRow::as_select())
+        .for_no_key_update()
+        .get_result(connection)
+        .await
+        .optional()?;
+    let Some(mut row) = found else {
+        return Ok(None);
+    };
+    if row.revoked_at.is_none() {
+        let before = row.told();
+        row.revoked_at = Some(At(at));
+        diesel::update(callback_secrets::table.find(id))
+            .set(callback_secrets::revoked_at.eq(row.revoked_at))
+            .execute(connection)
+            .await?;
+        let after = row.told();
+        note_in_directory(connection, audit, at, Some(&before), Some(&after)).await?;
+    }
+    Ok(Some(row.subscriber))
 }
 
 impl fmt::Debug for PgCallbackSecrets {

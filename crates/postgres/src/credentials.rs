@@ -7,7 +7,7 @@ mod tokens;
 use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bursar_domain::Timestamp;
+use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{
     AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, SecretOwner,
     StoreError, Token, TokenHash,
@@ -67,9 +67,9 @@ impl CredentialStore for PgCredentials {
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
-    async fn add_token(&self, token: Token) -> Result<(), StoreError> {
+    async fn add_token(&self, token: Token, audit: AuditDraft) -> Result<(), StoreError> {
         let hash = token.hash;
-        let added = tokens::add(self.database.pool(), token).await;
+        let added = tokens::add(self.database.pool(), token, audit).await;
         self.tokens.forget(&hash);
         added
     }
@@ -78,8 +78,13 @@ impl CredentialStore for PgCredentials {
         tokens::list(self.database.pool(), after, limit).await
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
-        let hash = tokens::revoke(self.database.pool(), id, at).await?;
+    async fn revoke_token(
+        &self,
+        id: Uuid,
+        at: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<bool, StoreError> {
+        let hash = tokens::revoke(self.database.pool(), id, at, audit).await?;
         if let Some(hash) = hash {
             self.tokens.forget(&hash);
         }
@@ -102,9 +107,9 @@ impl CredentialStore for PgCredentials {
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
-    async fn add_access_key(&self, key: AccessKey) -> Result<(), StoreError> {
+    async fn add_access_key(&self, key: AccessKey, audit: AuditDraft) -> Result<(), StoreError> {
         let access_key = key.access_key.clone();
-        let added = access_keys::add(self.database.pool(), key).await;
+        let added = access_keys::add(self.database.pool(), key, audit).await;
         self.access_keys.forget(&access_key);
         added
     }
@@ -121,8 +126,10 @@ impl CredentialStore for PgCredentials {
         &self,
         access_key: String,
         at: Timestamp,
+        audit: AuditDraft,
     ) -> Result<bool, StoreError> {
-        let revoked = access_keys::revoke(self.database.pool(), access_key.clone(), at).await;
+        let pool = self.database.pool();
+        let revoked = access_keys::revoke(pool, access_key.clone(), at, audit).await;
         self.access_keys.forget(&access_key);
         revoked
     }
@@ -143,9 +150,11 @@ impl SealedSecrets for PgCredentials {
         &self,
         old: SealedRecord,
         new: SealedSecret,
+        at: Timestamp,
+        audit: AuditDraft,
     ) -> Result<bool, StoreError> {
         let owner = old.belongs_to.clone();
-        let replaced = sealed::replace(self.database.pool(), old, new).await;
+        let replaced = sealed::replace(self.database.pool(), old, new, at, audit).await;
         // A callback secret is read anew soon enough: both keys are configured meanwhile.
         if let SecretOwner::AccessKey(access_key) = owner {
             self.access_keys.forget(&access_key);
@@ -175,8 +184,8 @@ where
         .remembering_absence(ABSENT_MAX, ABSENT_TIME_TO_LIVE)
 }
 
-fn permission_names(permissions: &[Permission]) -> Vec<&'static str> {
-    permissions.iter().map(|p| p.as_str()).collect()
+fn permission_names(permissions: &[Permission]) -> Vec<String> {
+    permissions.iter().map(|p| p.as_str().to_owned()).collect()
 }
 
 /// None when one of the names is nobody's: a permission is never dropped in silence.

@@ -27,6 +27,9 @@
 //! stop in the book already: that again errs on the safe side, and for a user that does not exist
 //! it means nothing.
 //!
+//! The row of the audit log belongs to the directory's write, whatever that was told of the book: it
+//! says what people see afterwards.
+//!
 //! # A freeze against a new account
 //!
 //! An account is created in a transaction that (a) inserts the user's `owners` row unless there is
@@ -51,7 +54,9 @@ mod write_user;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, User, UserId, fold_name};
+use bursar_domain::{
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, fold_name,
+};
 use bursar_ports::{AssetRate, Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
 
 use crate::{cache::ReadCache, pool::Database, value::At};
@@ -100,10 +105,10 @@ impl PgDirectory {
     }
 
     /// Writes a user and carries its status to the book.
-    async fn change_user(&self, user: User) -> Result<PutUser, StoreError> {
+    async fn change_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError> {
         let shared = &self.shared;
         let id = user.id;
-        let written = write_user::run(shared.database.pool(), user, self.now()).await;
+        let written = write_user::run(shared.database.pool(), user, self.now(), audit).await;
         shared.users.forget(&id);
         shared.strangers.forget(&id);
         written
@@ -239,10 +244,10 @@ impl Directory for PgDirectory {
         users::list(&self.shared.database, search, after, limit).await
     }
 
-    async fn put_user(&self, user: User) -> Result<PutUser, StoreError> {
+    async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError> {
         // In a task of its own: a caller that hangs up must not leave a change half carried.
         let directory = self.clone();
-        let change = tokio::spawn(async move { directory.change_user(user).await });
+        let change = tokio::spawn(async move { directory.change_user(user, audit).await });
         change
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?
@@ -287,9 +292,9 @@ impl Directory for PgDirectory {
         Ok(listed.map(Arc::unwrap_or_clone).unwrap_or_default())
     }
 
-    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError> {
+    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
         let id = asset.id;
-        let put = assets::put(self.shared.database.pool(), asset).await;
+        let put = assets::put(self.shared.database.pool(), asset, self.now(), audit).await;
         self.shared.assets.forget(&id);
         self.shared.asset_list.forget(&());
         put
@@ -307,13 +312,14 @@ impl Directory for PgDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        audit: AuditDraft,
     ) -> Result<AssetRate, StoreError> {
         let rate = AssetRate {
             rate,
             source,
             rated_at: self.now().0,
         };
-        let put = rates::put(self.shared.database.pool(), asset, &rate).await;
+        let put = rates::put(self.shared.database.pool(), asset, &rate, audit).await;
         self.shared.rates.forget(&asset);
         put.map(|()| rate)
     }

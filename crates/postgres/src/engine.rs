@@ -33,7 +33,10 @@ use tokio::{
 use self::batcher::Batcher;
 pub(crate) use self::{
     books::{KeyRow, read_claim},
-    rules::{KnownRules, RULE_SET, UsageKeyColumns, UsageRow, read_usage, scope_column},
+    rules::{
+        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_usage,
+        scope_column,
+    },
 };
 use crate::{
     accounts::AccountIds,

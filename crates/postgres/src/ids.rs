@@ -15,6 +15,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt as _;
 use rand::RngExt as _;
+use uuid::{Builder, Uuid};
 
 use crate::{error::inconsistent, pool::Database, tx::run_tx};
 
@@ -92,4 +93,11 @@ impl IdSource for PgIds {
 
 fn transfer_id(id: i64) -> Result<TransferId, StoreError> {
     TransferId::try_new(id).map_err(|error| inconsistent("id_ranges", error.to_string()))
+}
+
+/// A UUID of version 7. It goes to customers, so it tells the time and nothing else.
+pub(crate) fn time_ordered_id(millis: i64) -> Uuid {
+    let random: [u8; 10] = rand::rng().random();
+    Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random)
+        .into_uuid()
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address_book;
+mod audit_log;
 mod cache;
 mod callback_host;
 mod callback_log;
@@ -30,6 +31,7 @@ mod usage;
 mod value;
 
 pub use crate::address_book::PgAddressBook;
+pub use crate::audit_log::PgAuditLog;
 pub use crate::callback_log::PgCallbackLog;
 pub use crate::callback_secrets::PgCallbackSecrets;
 pub use crate::credentials::PgCredentials;

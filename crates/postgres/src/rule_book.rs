@@ -6,14 +6,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{ActorId, AssetId, FeeSchedule, Kind, Limits, Rules, Usage, UsageKey};
+use bursar_domain::{
+    ActorId, Amount, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage,
+    UsageKey,
+};
 use bursar_ports::{Clock, RuleBook, Stop, StopScope, StoreError};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 
 use crate::{
-    engine::{KnownRules, RULE_SET, UsageKeyColumns, UsageRow, read_usage, scope_column},
+    audit_log::note_in_book,
+    engine::{
+        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_usage,
+        scope_column,
+    },
     error::{inconsistent, unavailable},
     pool::{Database, checkout},
     schema::{fee_schedules, limit_usage, limits, rule_sets, stops},
@@ -60,30 +68,16 @@ impl RuleBook for PgRuleBook {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
         let percent = i64::try_from(schedule.percent.parts())
             .map_err(|error| inconsistent("fee_schedules", error.to_string()))?;
+        let at = self.clock.now();
         run_tx(self.database.pool(), "put fees", move |connection| {
+            let audit = audit.clone();
             async move {
                 move_on(connection).await?;
-                let row = (
-                    fee_schedules::percent.eq(percent),
-                    fee_schedules::min.eq(Units(schedule.min.units())),
-                    fee_schedules::max.eq(schedule.max.map(|max| Units(max.units()))),
-                    fee_schedules::absolute.eq(Units(schedule.absolute.units())),
-                );
-                diesel::insert_into(fee_schedules::table)
-                    .values((
-                        fee_schedules::kind.eq(kind.as_str()),
-                        fee_schedules::asset.eq(asset.as_str()),
-                        row,
-                    ))
-                    .on_conflict((fee_schedules::kind, fee_schedules::asset))
-                    .do_update()
-                    .set(row)
-                    .execute(connection)
-                    .await?;
-                Ok(())
+                write_fees(connection, (kind, asset, percent), &schedule, (&audit, at)).await
             }
             .boxed()
         })
@@ -95,11 +89,14 @@ impl RuleBook for PgRuleBook {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
+        let at = self.clock.now();
         run_tx(self.database.pool(), "put limits", move |connection| {
+            let audit = audit.clone();
             async move {
                 move_on(connection).await?;
-                write_limits(connection, kind, asset, limits).await
+                write_limits(connection, kind, asset, limits, (&audit, at)).await
             }
             .boxed()
         })
@@ -138,13 +135,14 @@ impl RuleBook for PgRuleBook {
         Ok(found)
     }
 
-    async fn stop(&self, stop: Stop) -> Result<(), StoreError> {
+    async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
         run_tx(self.database.pool(), "stop", move |connection| {
-            let stop = stop.clone();
+            let (stop, audit) = (stop.clone(), audit.clone());
             async move {
                 move_on(connection).await?;
                 let (name, asset) = stop_columns(&stop.scope);
-                diesel::insert_into(stops::table)
+                let after = json!({"reason": stop.reason});
+                let stopped = diesel::insert_into(stops::table)
                     .values((
                         stops::name.eq(name),
                         stops::asset.eq(asset),
@@ -155,6 +153,10 @@ impl RuleBook for PgRuleBook {
                     .on_conflict_do_nothing()
                     .execute(connection)
                     .await?;
+                if stopped > 0 {
+                    let at = stop.stopped_at;
+                    note_in_book(connection, &audit, at, None, Some(&after)).await?;
+                }
                 Ok(())
             }
             .boxed()
@@ -162,15 +164,24 @@ impl RuleBook for PgRuleBook {
         .await
     }
 
-    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError> {
+    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
+        let at = self.clock.now();
         run_tx(self.database.pool(), "lift stop", move |connection| {
+            let audit = audit.clone();
             async move {
                 move_on(connection).await?;
                 let (name, asset) = stop_columns(&scope);
-                let lifted = diesel::delete(stops::table.find((name, asset)))
-                    .execute(connection)
-                    .await?;
-                Ok(lifted > 0)
+                let reason: Option<String> = diesel::delete(stops::table.find((name, asset)))
+                    .returning(stops::reason)
+                    .get_result(connection)
+                    .await
+                    .optional()?;
+                let Some(reason) = reason else {
+                    return Ok(false);
+                };
+                let before = json!({"reason": reason});
+                note_in_book(connection, &audit, at, Some(&before), None).await?;
+                Ok(true)
             }
             .boxed()
         })
@@ -222,6 +233,50 @@ async fn move_on(connection: &mut AsyncPgConnection) -> QueryResult<()> {
     }
 }
 
+async fn write_fees(
+    connection: &mut AsyncPgConnection,
+    (kind, asset, percent): (Kind, AssetId, i64),
+    schedule: &FeeSchedule,
+    (audit, at): (&AuditDraft, Timestamp),
+) -> QueryResult<()> {
+    let found = fee_schedules::table.find((kind.as_str(), asset.as_str()));
+    let had: Option<FeeRow> = found
+        .select(FeeRow::as_select())
+        .get_result(connection)
+        .await
+        .optional()?;
+    let row = (
+        fee_schedules::percent.eq(percent),
+        fee_schedules::min.eq(Units(schedule.min.units())),
+        fee_schedules::max.eq(schedule.max.map(|max| Units(max.units()))),
+        fee_schedules::absolute.eq(Units(schedule.absolute.units())),
+    );
+    diesel::insert_into(fee_schedules::table)
+        .values((
+            fee_schedules::kind.eq(kind.as_str()),
+            fee_schedules::asset.eq(asset.as_str()),
+            row,
+        ))
+        .on_conflict((fee_schedules::kind, fee_schedules::asset))
+        .do_update()
+        .set(row)
+        .execute(connection)
+        .await?;
+    let before = had.and_then(|row| row.read()).map(|had| told_fees(&had));
+    let after = told_fees(schedule);
+    note_in_book(connection, audit, at, before.as_ref(), Some(&after)).await
+}
+
+/// A fee schedule as the audit log tells it: amounts in smallest units.
+fn told_fees(schedule: &FeeSchedule) -> Value {
+    json!({
+        "percent": schedule.percent.to_plain(),
+        "min": schedule.min.units().to_string(),
+        "max": schedule.max.map(|max| max.units().to_string()),
+        "absolute": schedule.absolute.units().to_string(),
+    })
+}
+
 /// Uses are counted from when a limit begins to roll; those of an earlier time when it did are out
 /// of date, and belong to another epoch.
 async fn write_limits(
@@ -229,21 +284,21 @@ async fn write_limits(
     kind: Kind,
     asset: Option<AssetId>,
     new: Limits,
+    (audit, at): (&AuditDraft, Timestamp),
 ) -> QueryResult<()> {
     let scope = scope_column(&asset);
-    let had: Option<(Option<Units>, Option<Units>, i32)> = limits::table
+    let had: Option<LimitsRow> = limits::table
         .find((kind.as_str(), scope))
-        .select((limits::daily, limits::monthly, limits::epoch))
+        .select(LimitsRow::as_select())
         .get_result(connection)
         .await
         .optional()?;
-    let epoch = match had {
+    let epoch = had.as_ref().map_or(1, |had| {
         // What rolled on has been counted all the time.
-        Some((daily, monthly, epoch)) if daily.is_some() || monthly.is_some() => epoch,
-        Some((_, _, epoch)) => epoch.saturating_add(1),
-        None => 1,
-    };
-    let units = |amount: Option<bursar_domain::Amount>| amount.map(|amount| Units(amount.units()));
+        let rolls = had.read().is_some_and(|had| had.is_rolling());
+        had.epoch.saturating_add((!rolls).into())
+    });
+    let units = |amount: Option<Amount>| amount.map(|amount| Units(amount.units()));
     let row = (
         limits::min_amount.eq(units(new.min_amount)),
         limits::max_amount.eq(units(new.max_amount)),
@@ -259,7 +314,21 @@ async fn write_limits(
         .set(row)
         .execute(connection)
         .await?;
-    Ok(())
+    let before = had.and_then(|row| row.read()).map(|had| told_limits(&had));
+    let after = told_limits(&new);
+    note_in_book(connection, audit, at, before.as_ref(), Some(&after)).await
+}
+
+/// Limits as the audit log tells them: amounts in smallest units.
+fn told_limits(limits: &Limits) -> Value {
+    let units = |amount: Option<Amount>| amount.map(|amount| amount.units().to_string());
+    json!({
+        "min_amount": units(limits.min_amount),
+        "max_amount": units(limits.max_amount),
+        "daily": units(limits.daily),
+        "monthly": units(limits.monthly),
+        "approval_above": units(limits.approval_above),
+    })
 }
 
 fn stop_columns(scope: &StopScope) -> (&'static str, &str) {

@@ -80,6 +80,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    #[sql_name = "audit_log"]
+    directory.directory_audit_log (at, id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        actor -> Text,
+        credential -> Text,
+        request_id -> Text,
+        address -> Text,
+        action -> Text,
+        target -> Text,
+        before -> Nullable<Json>,
+        after -> Nullable<Json>,
+    }
+}
+
+diesel::table! {
     book_main.assets (id) {
         id -> Text,
         name -> Text,
@@ -262,6 +278,22 @@ diesel::table! {
         duration_ms -> BigInt,
         http_status -> Nullable<Integer>,
         outcome -> Text,
+    }
+}
+
+diesel::table! {
+    #[sql_name = "audit_log"]
+    book_main.book_audit_log (at, id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        actor -> Text,
+        credential -> Text,
+        request_id -> Text,
+        address -> Text,
+        action -> Text,
+        target -> Text,
+        before -> Nullable<Json>,
+        after -> Nullable<Json>,
     }
 }
 

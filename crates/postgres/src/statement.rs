@@ -50,6 +50,7 @@ macro_rules! statement {
 }
 
 mod accounts;
+mod audit;
 mod batch;
 mod directory;
 mod keys;
@@ -60,6 +61,7 @@ pub(crate) use accounts::{
     FindAccounts, InsertAccounts, InsertOwners, LockAccounts, LockOwners, ShareAssets,
     TakeAccountIds, UpdateAccounts,
 };
+pub(crate) use audit::{InsertBookAudit, InsertDirectoryAudit};
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};

@@ -12,7 +12,7 @@ use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
+    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
     PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgRuleBook, PgStore,
     PoolConfig,
 };
@@ -74,6 +74,7 @@ impl System {
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
+            audit_log: Arc::new(PgAuditLog::new(database.clone())),
             notifier: notifier.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -90,6 +91,7 @@ impl System {
             secrets: credentials,
             keyring: Arc::clone(&keyring),
             ids: Arc::clone(&ids),
+            clock: Arc::clone(&clock),
         };
         let pass = CallbackPass {
             outbox: Arc::new(PgOutbox::new(database)),

@@ -3,9 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bursar_domain::{
-    ActorId, Amount, Asset, AssetId, Change, CodeSalt, Command, Commit, Decision, FieldValue,
-    Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope, NewTransfer, PayoutRoute, Reason,
-    Recipient, Scale, Terms, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
+    ActorId, Amount, Asset, AssetId, AuditDraft, Change, CodeSalt, Command, Commit, Decision,
+    FieldValue, Fingerprint, IdempotencyClaim, IdempotencyKey, KeyScope, NewTransfer, PayoutRoute,
+    Reason, Recipient, Scale, Terms, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
 use uuid::Uuid;
 
@@ -176,6 +176,21 @@ pub const fn keyed(change: Change, claim: IdempotencyClaim) -> Commit {
     Commit {
         change,
         idempotency: Some(claim),
+        audit: None,
+    }
+}
+
+/// What the audit log is to keep of an operator's change.
+pub fn audit(action: &'static str, target: &str) -> AuditDraft {
+    AuditDraft {
+        actor: ActorId::new("operator"),
+        credential: "token:1".to_owned(),
+        request_id: "request-1".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        action,
+        target: target.to_owned(),
+        before: None,
+        after: None,
     }
 }
 

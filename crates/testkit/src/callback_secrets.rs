@@ -3,13 +3,18 @@
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use bursar_domain::{ActorId, Subscriber, Timestamp};
+use bursar_domain::{ActorId, AuditDraft, Subscriber, Timestamp};
 use bursar_ports::{CallbackSecrets, SealedSecret, StoreError, StoredCallbackSecret};
 use uuid::Uuid;
 
+use crate::build;
+
 /// Keeps everything in memory.
 #[derive(Debug, Default)]
-pub struct InMemoryCallbackSecrets(Mutex<Vec<StoredCallbackSecret>>);
+pub struct InMemoryCallbackSecrets {
+    kept: Mutex<Vec<StoredCallbackSecret>>,
+    audited: Mutex<Vec<AuditDraft>>,
+}
 
 impl InMemoryCallbackSecrets {
     /// Everything that is kept, in order of ids.
@@ -20,7 +25,16 @@ impl InMemoryCallbackSecrets {
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<StoredCallbackSecret>> {
-        self.0.lock().expect("no holder of the lock panics")
+        self.kept.lock().expect("no holder of the lock panics")
+    }
+
+    /// What the audit log keeps of the changes so far.
+    pub fn audited(&self) -> Vec<AuditDraft> {
+        self.drafts().clone()
+    }
+
+    fn drafts(&self) -> MutexGuard<'_, Vec<AuditDraft>> {
+        self.audited.lock().expect("no holder of the lock panics")
     }
 }
 
@@ -65,6 +79,7 @@ impl CallbackSecrets for InMemoryCallbackSecrets {
         &self,
         secret: StoredCallbackSecret,
         overlap_until: Timestamp,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept();
         let of_theirs = kept
@@ -78,6 +93,7 @@ impl CallbackSecrets for InMemoryCallbackSecrets {
             }
         }
         kept.push(secret);
+        self.drafts().push(audit);
         Ok(())
     }
 
@@ -98,12 +114,16 @@ impl CallbackSecrets for InMemoryCallbackSecrets {
         Ok(all.take(limit).collect())
     }
 
-    async fn revoke(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(&self, id: Uuid, at: Timestamp, audit: AuditDraft) -> Result<bool, StoreError> {
         let mut kept = self.kept();
-        let found = kept.iter_mut().find(|secret| secret.id == id);
-        let revoke =
-            |secret: &mut StoredCallbackSecret| secret.revoked_at = secret.revoked_at.or(Some(at));
-        Ok(found.map(revoke).is_some())
+        let Some(found) = kept.iter_mut().find(|secret| secret.id == id) else {
+            return Ok(false);
+        };
+        if found.revoked_at.is_none() {
+            found.revoked_at = Some(at);
+            self.drafts().push(audit);
+        }
+        Ok(true)
     }
 }
 
@@ -132,6 +152,14 @@ fn secret(number: u8, subscriber: &Subscriber, hour: i64) -> StoredCallbackSecre
     }
 }
 
+fn issued() -> AuditDraft {
+    build::audit("callback_secret.issue", "callback_secret:1")
+}
+
+fn revoked() -> AuditDraft {
+    build::audit("callback_secret.revoke", "callback_secret:1")
+}
+
 async fn signing(secrets: &dyn CallbackSecrets, whose: &Subscriber, hour: i64) -> Vec<u128> {
     let active = secrets.find_active(whose.clone(), at(hour)).await;
     let active = active.expect("the store answers").into_iter();
@@ -158,10 +186,10 @@ pub async fn of_several_first_secrets_one_is_kept(secrets: &dyn CallbackSecrets)
 
 /// After a rotation two sign until the older one's end, never three.
 pub async fn a_rotation_leaves_two_until_the_end_of_the_older(secrets: &dyn CallbackSecrets) {
-    let user = Subscriber::User(crate::build::user_id(7));
+    let user = Subscriber::User(build::user_id(7));
     let rotate = async |number, hour| {
         let rotated = secrets
-            .rotate(secret(number, &user, hour), at(hour + 24))
+            .rotate(secret(number, &user, hour), at(hour + 24), issued())
             .await;
         rotated.expect("the store answers");
     };
@@ -196,7 +224,11 @@ pub async fn a_rotation_leaves_two_until_the_end_of_the_older(secrets: &dyn Call
 /// However many rotate at once, each is done, and two sign afterwards.
 pub async fn rotations_at_once_leave_two(secrets: &dyn CallbackSecrets) {
     let office = client("office");
-    let rotate = async |number| secrets.rotate(secret(number, &office, 0), at(24)).await;
+    let rotate = async |number| {
+        secrets
+            .rotate(secret(number, &office, 0), at(24), issued())
+            .await
+    };
     let (a, b, c, d) = tokio::join!(rotate(1), rotate(2), rotate(3), rotate(4));
     for rotated in [a, b, c, d] {
         rotated.expect("the store answers");
@@ -216,7 +248,7 @@ pub async fn a_revoked_secret_signs_no_more(secrets: &dyn CallbackSecrets) {
     assert_eq!(first.expect("the store answers").len(), 1);
     let id = Uuid::from_u128(1);
     for hour in [1, 2] {
-        let found = secrets.revoke(id, at(hour)).await;
+        let found = secrets.revoke(id, at(hour), revoked()).await;
         assert!(found.expect("the store answers"));
     }
     assert_eq!(signing(secrets, &office, 3).await, [0_u128; 0]);
@@ -228,7 +260,7 @@ pub async fn a_revoked_secret_signs_no_more(secrets: &dyn CallbackSecrets) {
     );
     let next = secrets.add_first(secret(2, &office, 3)).await;
     assert_eq!(next.expect("the store answers"), [secret(2, &office, 3)]);
-    let found = secrets.revoke(Uuid::from_u128(9), at(4)).await;
+    let found = secrets.revoke(Uuid::from_u128(9), at(4), revoked()).await;
     assert!(!found.expect("the store answers"));
 }
 
@@ -238,11 +270,11 @@ pub async fn a_first_secret_comes_beside_one_that_is_ending(secrets: &dyn Callba
     let office = client("office");
     for (number, hour) in [(1, 0), (2, 1)] {
         let rotated = secrets
-            .rotate(secret(number, &office, hour), at(hour + 24))
+            .rotate(secret(number, &office, hour), at(hour + 24), issued())
             .await;
         rotated.expect("the store answers");
     }
-    let found = secrets.revoke(Uuid::from_u128(2), at(2)).await;
+    let found = secrets.revoke(Uuid::from_u128(2), at(2), revoked()).await;
     assert!(found.expect("the store answers"));
     assert_eq!(signing(secrets, &office, 2).await, [1]);
     let added = secrets.add_first(secret(3, &office, 2)).await;
@@ -254,7 +286,9 @@ pub async fn a_first_secret_comes_beside_one_that_is_ending(secrets: &dyn Callba
 pub async fn secrets_are_listed_by_id(secrets: &dyn CallbackSecrets) {
     let (one, other) = (client("one"), client("other"));
     for (number, whose) in [(3, &one), (1, &one), (2, &other)] {
-        let rotated = secrets.rotate(secret(number, whose, 0), at(24)).await;
+        let rotated = secrets
+            .rotate(secret(number, whose, 0), at(24), issued())
+            .await;
         rotated.expect("the store answers");
     }
     let list = async |whose, after: Option<u128>, limit| {

@@ -10,6 +10,7 @@
 //! compared with the entries, with the states of the transfers, and with zero.
 
 mod audit;
+mod audit_log;
 mod basics;
 mod batches;
 mod bulks;
@@ -28,7 +29,7 @@ use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
 };
-use bursar_ports::TransferStore;
+use bursar_ports::{AuditRecord, TransferStore};
 
 use crate::{AccountView, FixedClock, SequentialIds};
 
@@ -63,6 +64,9 @@ pub trait Harness: Send + Sync {
 
     /// The callbacks of a transfer, in any order.
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft>;
+
+    /// What the audit log keeps about a target, oldest first.
+    async fn audit_of(&self, target: String) -> Vec<AuditRecord>;
 
     /// Cuts every connection the store has right now, or does what comes nearest to it; `false`
     /// when there is nothing to cut.
@@ -165,6 +169,11 @@ macro_rules! transfer_store_contract {
                 what_has_expired_is_listed_and_ends
                 stops_hold_at_once
                 reversals_never_come_to_more_than_the_original
+            }
+            audit_log {
+                what_an_operator_changes_is_in_the_audit_log_with_it
+                what_changes_nothing_is_not_in_the_audit_log
+                a_change_that_landed_is_in_the_audit_log_once
             }
             connections {
                 killed_connections_lose_and_double_nothing

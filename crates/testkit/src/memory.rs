@@ -8,12 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Amount, Asset, Balance, Bulk, CallbackDraft, Change, Commit, Entry, IdempotencyKey,
-    KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Usage, UsageKey, UserId,
-    UserStatus,
+    AccountKey, Amount, Asset, AuditDraft, Balance, Bulk, CallbackDraft, Change, Commit, Entry,
+    IdempotencyKey, KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Usage,
+    UsageKey, UserId, UserStatus,
     ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
-use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
+use bursar_ports::{AuditRecord, BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
+use uuid::Uuid;
 
 /// What an account holds, as a test sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,7 @@ struct State {
     transfers: BTreeMap<TransferId, Transfer>,
     entries: HashMap<AccountKey, Vec<Entry>>,
     callbacks: HashMap<TransferId, Vec<CallbackDraft>>,
+    audit: Vec<AuditRecord>,
     /// How many commits will yet be answered as unknown.
     lost_answers: u32,
 }
@@ -108,6 +110,11 @@ impl InMemoryStore {
             .get(&transfer)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// The audit log, oldest first.
+    pub fn audit(&self) -> Vec<AuditRecord> {
+        self.state().audit.clone()
     }
 
     /// Loses the answers of the next commits: they are made and answered with
@@ -199,9 +206,37 @@ impl State {
         applied.next
     }
 
+    /// Keeps who did what. Of what is there now it tells no more than tests compare.
+    fn note(&mut self, draft: AuditDraft, transfer: &Transfer) {
+        let number = self.audit.len().saturating_add(1);
+        let after = format!(
+            r#"{{"status":"{}","version":{}}}"#,
+            transfer.status().as_str(),
+            transfer.version().get()
+        );
+        self.audit.push(AuditRecord {
+            id: Uuid::from_u128(u128::try_from(number).expect("it fits")),
+            at: transfer.parts().updated_at,
+            actor: draft.actor.as_str().to_owned(),
+            credential: draft.credential,
+            request_id: draft.request_id,
+            address: draft.address,
+            action: draft.action.to_owned(),
+            target: draft.target,
+            before: draft.before,
+            after: Some(after),
+        });
+    }
+
     fn outcome(&mut self, commit: &Commit, verdict: Verdict) -> CommitOutcome {
         match verdict {
-            Verdict::Applied(applied) => CommitOutcome::Committed(Box::new(self.write(*applied))),
+            Verdict::Applied(applied) => {
+                let transfer = self.write(*applied);
+                if let Some(draft) = commit.audited() {
+                    self.note(draft.clone(), &transfer);
+                }
+                CommitOutcome::Committed(Box::new(transfer))
+            }
             Verdict::Landed => CommitOutcome::Committed(Box::new(self.landed(&commit.change))),
             Verdict::Replayed { original } => CommitOutcome::Replayed { original },
             Verdict::RefusalReplayed { reason } => CommitOutcome::RefusalReplayed { reason },

@@ -62,9 +62,10 @@ impl App {
             .keyring
             .keep_callback_secret(&secret, new.subscriber, now, ids)
             .map_err(|_| Error::Internal("a secret cannot be encrypted"))?;
+        let audit = grant.audit("callback_secret.issue", callback_secret_target(stored.id));
         self.ports
             .callback_secrets
-            .rotate(stored.clone(), now.plus_micros(OVERLAP_US))
+            .rotate(stored.clone(), now.plus_micros(OVERLAP_US), audit)
             .await?;
         let text = callback_secret_text(&secret);
         Ok(IssuedCallbackSecret { stored, text })
@@ -94,13 +95,20 @@ impl App {
     /// [`Error::NotFound`] when there is none with this id.
     pub async fn revoke_callback_secret(&self, grant: &Grant, id: Uuid) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
-        let found = self.ports.callback_secrets.revoke(id, self.now()).await?;
+        let audit = grant.audit("callback_secret.revoke", callback_secret_target(id));
+        let secrets = &self.ports.callback_secrets;
+        let found = secrets.revoke(id, self.now(), audit).await?;
         if found {
             Ok(())
         } else {
             Err(Error::NotFound(Missing::CallbackSecret))
         }
     }
+}
+
+/// How the audit log names a callback secret.
+pub(crate) fn callback_secret_target(id: Uuid) -> String {
+    format!("callback_secret:{id}")
 }
 
 #[cfg(test)]

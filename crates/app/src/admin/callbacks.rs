@@ -1,7 +1,7 @@
 //! Callbacks as operators see them, and replay (contract §3, §4).
 
 use bursar_domain::Timestamp;
-use bursar_ports::{CallbackFilter, CallbackRecord, Permission, Replay, Replayable};
+use bursar_ports::{CallbackFilter, CallbackRecord, CallbackState, Permission, Replay, Replayable};
 use uuid::Uuid;
 
 use super::READERS;
@@ -42,7 +42,9 @@ impl App {
     /// of its transfer is due or was delivered.
     pub async fn replay_callback(&self, grant: &Grant, id: Uuid) -> Result<CallbackRecord, Error> {
         grant.require(Permission::Admin)?;
-        match self.ports.callback_log.replay(id, self.now()).await? {
+        let audit = grant.audit("callback.replay", format!("callback:{id}"));
+        let log = &self.ports.callback_log;
+        match log.replay(id, self.now(), audit).await? {
             Replay::Due(callback) => Ok(callback),
             Replay::Unknown => Err(Error::NotFound(Missing::Callback)),
             Replay::Overtaken => Err(Error::Conflict(Conflict::CallbackOvertaken)),
@@ -64,10 +66,11 @@ impl App {
         let log = &self.ports.callback_log;
         // What fails again at once was replayed at `now`, and is not replayed by this call again.
         let now = self.now();
+        let audit = grant.audit("callbacks.replay", replay_target(which, since));
         let mut replayed = 0_u64;
         loop {
             let some = log
-                .replay_since(which, since, now, REPLAYED_AT_ONCE)
+                .replay_since(which, since, now, REPLAYED_AT_ONCE, audit.clone())
                 .await?;
             replayed = replayed.saturating_add(some);
             if some < u64::from(REPLAYED_AT_ONCE) {
@@ -75,6 +78,15 @@ impl App {
             }
         }
     }
+}
+
+/// How the audit log names callbacks that came to an end since a time.
+fn replay_target(which: Replayable, since: Timestamp) -> String {
+    let state = match which {
+        Replayable::Dead => CallbackState::Dead,
+        Replayable::Succeeded => CallbackState::Succeeded,
+    };
+    format!("callbacks:{}:{}", state.as_str(), since.to_micros_text())
 }
 
 #[cfg(test)]

@@ -80,7 +80,9 @@ impl App {
             expires_at: created_at.plus_micros(lifetime_us),
             revoked_at: None,
         };
-        self.ports.credentials.add_token(token.clone()).await?;
+        let audit = grant.audit("token.issue", format!("token:{}", token.id));
+        let credentials = &self.ports.credentials;
+        credentials.add_token(token.clone(), audit).await?;
         Ok(IssuedToken { token, secret })
     }
 
@@ -104,7 +106,9 @@ impl App {
     /// [`Error::NotFound`] when there is none with this id.
     pub async fn revoke_token(&self, grant: &Grant, id: Uuid) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
-        let found = self.ports.credentials.revoke_token(id, self.now()).await?;
+        let audit = grant.audit("token.revoke", format!("token:{id}"));
+        let credentials = &self.ports.credentials;
+        let found = credentials.revoke_token(id, self.now(), audit).await?;
         if found {
             Ok(())
         } else {
@@ -146,7 +150,9 @@ impl App {
             created_at: self.now(),
             revoked_at: None,
         };
-        self.ports.credentials.add_access_key(key.clone()).await?;
+        let audit = grant.audit("access_key.issue", access_key_target(&key.access_key));
+        let credentials = &self.ports.credentials;
+        credentials.add_access_key(key.clone(), audit).await?;
         Ok(IssuedAccessKey { key, secret })
     }
 
@@ -174,10 +180,11 @@ impl App {
     /// [`Error::NotFound`] when there is none with this public half.
     pub async fn revoke_access_key(&self, grant: &Grant, access_key: String) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
+        let audit = grant.audit("access_key.revoke", access_key_target(&access_key));
         let found = self
             .ports
             .credentials
-            .revoke_access_key(access_key, self.now())
+            .revoke_access_key(access_key, self.now(), audit)
             .await?;
         if found {
             Ok(())
@@ -193,6 +200,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// How the audit log names an access key.
+pub(crate) fn access_key_target(access_key: &str) -> String {
+    format!("access_key:{access_key}")
 }
 
 /// Refuses to give a user's credential power over others.

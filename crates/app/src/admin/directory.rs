@@ -13,7 +13,8 @@ impl App {
     /// [`Error::ScaleInUse`] when the asset has accounts and the scale would change.
     pub async fn put_asset(&self, grant: &Grant, asset: Asset) -> Result<Asset, Error> {
         grant.require(Permission::Admin)?;
-        match self.ports.directory.put_asset(asset.clone()).await? {
+        let audit = grant.audit("asset.put", format!("asset:{}", asset.id));
+        match self.ports.directory.put_asset(asset.clone(), audit).await? {
             PutAsset::Written => Ok(asset),
             PutAsset::ScaleInUse => Err(Error::ScaleInUse),
         }
@@ -49,7 +50,8 @@ impl App {
         if !wrong.is_empty() {
             return Err(Error::Invalid(wrong));
         }
-        match self.ports.directory.put_user(user.clone()).await? {
+        let audit = grant.audit("user.put", format!("user:{}", user.id));
+        match self.ports.directory.put_user(user.clone(), audit).await? {
             PutUser::Written => Ok(user),
             PutUser::UsernameTaken => Err(Error::UsernameTaken),
             PutUser::EmailTaken => Err(Error::EmailTaken),
@@ -127,8 +129,9 @@ impl App {
             return Err(invalid("the root asset is always worth 1"));
         }
         let source = source.unwrap_or_else(|| grant.actor().as_str().to_owned());
+        let audit = grant.audit("rate.put", format!("rate:{}", asset.id));
         let directory = &self.ports.directory;
-        Ok(directory.put_rate(asset.id, rate, source).await?)
+        Ok(directory.put_rate(asset.id, rate, source, audit).await?)
     }
 
     /// What a user has of every asset.

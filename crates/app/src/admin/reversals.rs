@@ -1,7 +1,7 @@
 //! Taking transfers back.
 
 use bursar_domain::{
-    Amount, DecimalAmount, IdempotencyClaim, NewTransfer, ReversalTerms, Terms, Transfer,
+    Amount, Commit, DecimalAmount, IdempotencyClaim, NewTransfer, ReversalTerms, Terms, Transfer,
     TransferId,
 };
 use bursar_ports::Permission;
@@ -75,7 +75,13 @@ impl App {
                     }
                 },
             };
-            let (transfer, replayed) = match self.commit_one(change, claim.clone()).await? {
+            let target = format!("transfer:{}", change.next.id());
+            let commit = Commit {
+                change,
+                idempotency: claim.clone(),
+                audit: Some(grant.audit("transfer.reverse", target)),
+            };
+            let (transfer, replayed) = match self.commit_one(commit).await? {
                 Made::Now(transfer) => (*transfer, false),
                 Made::Before(transfer) => (*transfer, true),
                 Made::Stale => continue,

@@ -1,12 +1,14 @@
 //! The second operator: approving and rejecting what waits for that.
 
-use bursar_domain::{Command, Decision, IdempotencyClaim, Kind, Stage, Transfer, TransferId};
+use bursar_domain::{
+    Command, Commit, Decision, IdempotencyClaim, Kind, Stage, Transfer, TransferId,
+};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Answer, App, Conflict, Error, Grant, Missing, Options, commit::Made,
+    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit, commit::Made,
     idempotency::RequestFields, settle::STALE_TRIES_MAX,
 };
 
@@ -23,6 +25,18 @@ pub struct ReviewRequest {
 enum Word {
     Approve,
     Reject,
+}
+
+impl Word {
+    /// What the audit log calls it.
+    const fn action(self, transfer: &Transfer) -> &'static str {
+        match (self, transfer.kind()) {
+            (Self::Approve, Kind::Deposit) => "deposit.approve",
+            (Self::Reject, Kind::Deposit) => "deposit.reject",
+            (Self::Approve, Kind::Withdrawal | Kind::Internal) => "withdrawal.approve",
+            (Self::Reject, Kind::Withdrawal | Kind::Internal) => "withdrawal.reject",
+        }
+    }
 }
 
 impl App {
@@ -75,6 +89,7 @@ impl App {
         for _ in 0..STALE_TRIES_MAX {
             let current = self.reviewable(request.transfer).await?;
             let command = self.command(grant, &current, word);
+            let audit = finish_audit(grant, word.action(&current), &current);
             let change = match current.decide(&command, self.now()) {
                 Ok(Decision::Apply(_)) if !fits(request, &current) => {
                     return Err(Error::Conflict(Conflict::DigestMismatch));
@@ -95,7 +110,12 @@ impl App {
                     });
                 }
             };
-            match self.commit_one(change, claim.clone()).await? {
+            let commit = Commit {
+                change,
+                idempotency: claim.clone(),
+                audit: Some(audit),
+            };
+            match self.commit_one(commit).await? {
                 Made::Now(transfer) => return Ok(answer(*transfer, false)),
                 Made::Before(transfer) => return Ok(answer(*transfer, true)),
                 Made::Stale => {}

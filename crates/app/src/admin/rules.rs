@@ -85,10 +85,9 @@ impl App {
         grant.require(Permission::Admin)?;
         let asset = self.asset(asset, Missing::Asset).await?;
         let schedule = read_fees(&new, asset.scale).map_err(Error::Invalid)?;
-        self.ports
-            .rule_book
-            .put_fees(kind, asset.id, schedule)
-            .await?;
+        let audit = grant.audit("fees.put", target("fees", kind, Some(asset.id)));
+        let book = &self.ports.rule_book;
+        book.put_fees(kind, asset.id, schedule, audit).await?;
         Ok(Fees {
             kind,
             asset,
@@ -132,7 +131,9 @@ impl App {
         grant.require(Permission::Admin)?;
         let counted_in = self.counted_in(asset).await?;
         let limits = read_limits(kind, &new, counted_in.scale).map_err(Error::Invalid)?;
-        self.ports.rule_book.put_limits(kind, asset, limits).await?;
+        let audit = grant.audit("limits.put", target("limits", kind, asset));
+        let book = &self.ports.rule_book;
+        book.put_limits(kind, asset, limits, audit).await?;
         Ok(KindLimits {
             kind,
             asset,
@@ -247,7 +248,8 @@ impl App {
             stopped_by: grant.actor(),
             stopped_at: self.now(),
         };
-        Ok(self.ports.rule_book.stop(stop).await?)
+        let audit = grant.audit("stop.put", stop_target(scope));
+        Ok(self.ports.rule_book.stop(stop, audit).await?)
     }
 
     /// Lifts a stop.
@@ -256,7 +258,8 @@ impl App {
     /// [`Error::NotFound`] when there is none.
     pub async fn lift_stop(&self, grant: &Grant, scope: StopScope) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
-        if self.ports.rule_book.lift(scope).await? {
+        let audit = grant.audit("stop.lift", stop_target(scope));
+        if self.ports.rule_book.lift(scope, audit).await? {
             Ok(())
         } else {
             Err(Error::NotFound(Missing::Stop))
@@ -267,6 +270,22 @@ impl App {
     async fn counted_in(&self, asset: Option<AssetId>) -> Result<Asset, Error> {
         self.asset(asset.unwrap_or(self.settings.root_asset), Missing::Asset)
             .await
+    }
+}
+
+/// What the audit log calls a rule.
+fn target(rule: &str, kind: Kind, asset: Option<AssetId>) -> String {
+    match asset {
+        Some(asset) => format!("{rule}:{}:{asset}", kind.as_str()),
+        None => format!("{rule}:{}", kind.as_str()),
+    }
+}
+
+/// What the audit log calls a stop.
+fn stop_target(scope: StopScope) -> String {
+    match scope {
+        StopScope::ReadOnly => "stop:read_only".to_owned(),
+        StopScope::Outgoing(asset) => format!("stop:outgoing:{asset}"),
     }
 }
 

@@ -49,6 +49,7 @@ async fn a_token_stands_for_its_subject_and_user_with_its_permissions() {
             user,
             permissions: token(user).permissions,
             requests_per_minute: None,
+            origin: Origin::with(format!("token:{}", token(user).id)),
         };
         assert_eq!(principal, expected);
     }
@@ -156,6 +157,7 @@ async fn a_well_signed_request_is_its_user_s_with_the_key_s_own_limit() {
             user: Some(ALICE),
             permissions: vec![Permission::AllowTransfer],
             requests_per_minute,
+            origin: Origin::with("access_key:BAK1"),
         };
         assert_eq!(principal, expected);
     }

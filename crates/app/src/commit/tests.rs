@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     InternalRequest, OpenRequest,
     test_support::{
-        ALICE, BOB, Mocks, NOW, alice, btc, committed, in_doubt, inconsistent, keyed, operator,
-        outcome, overloaded, plain, replayed, stale, trouble, unavailable, usd, wait,
+        ALICE, BOB, Mocks, NOW, alice, audited, btc, committed, in_doubt, inconsistent, keyed,
+        operator, outcome, overloaded, plain, replayed, stale, trouble, unavailable, usd, wait,
     },
 };
 
@@ -157,6 +157,21 @@ async fn waiting_makes_creation_and_settlement_one_commit() {
         assert_eq!(change.expected, Expected::Absent);
         assert_eq!(change.next.version(), Version::FIRST);
         assert_eq!(change.postings.len(), 2, "the money moves in this commit");
+    }
+}
+
+#[tokio::test]
+async fn what_operators_make_is_for_the_audit_log_and_what_users_make_is_not() {
+    let expected = |create| match create {
+        Create::Deposit => Some(audited("deposit.create", "transfer:1")),
+        Create::Withdraw => Some(audited("withdrawal.create", "transfer:1")),
+        Create::Send => None,
+    };
+    for create in ALL {
+        let mut mocks = Mocks::new();
+        let commits = mocks.commits([committed()]);
+        create.run(mocks, wait()).await.unwrap();
+        assert_eq!(commits.only().audit, expected(create), "{create:?}");
     }
 }
 

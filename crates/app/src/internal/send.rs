@@ -1,5 +1,6 @@
 //! Sending money to one other user.
 
+use bursar_domain::Commit;
 use bursar_ports::Permission;
 
 use super::{InternalRequest, InternalView};
@@ -27,7 +28,13 @@ impl App {
         let prepared = self.prepare(grant, sender, vec![request]).await?;
         let prepared = prepared.into_iter().next();
         let answer = match prepared.ok_or(Error::Internal("a request was lost"))? {
-            Ok(change) => self.create(change, claim, options.wait, turn).await?,
+            Ok(change) => {
+                let commit = Commit {
+                    idempotency: claim,
+                    ..Commit::new(change)
+                };
+                self.create(commit, options.wait, turn).await?
+            }
             Err(error) if error.rests_on_names() => {
                 let Some(transfer) = self.answered_before(claim.as_ref()).await? else {
                     self.note_mismatches(sender, &[&error]).await;

@@ -18,6 +18,7 @@ fn by_key(subject: &str, requests_per_minute: u32) -> Grant {
         user: Some(ALICE),
         permissions: vec![Permission::AllowTransfer],
         requests_per_minute: Some(requests_per_minute),
+        origin: crate::Origin::with(format!("access_key:{subject}")),
     };
     principal.grant(Permission::AllowTransfer).unwrap()
 }

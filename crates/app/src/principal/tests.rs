@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_support::{ALICE, alice, operator};
+use crate::test_support::{ALICE, alice, audited, operator};
 
 fn principal(permissions: &[Permission]) -> Principal {
     Principal {
@@ -7,6 +7,7 @@ fn principal(permissions: &[Permission]) -> Principal {
         user: None,
         permissions: permissions.to_vec(),
         requests_per_minute: None,
+        origin: Origin::with("token:1"),
     }
 }
 
@@ -99,4 +100,23 @@ fn every_credential_of_one_user_shares_its_keys_and_an_operator_has_its_own() {
     };
     assert_eq!(token.key_principal(), access_key.key_principal());
     assert_eq!(principal(&[]).key_principal(), "somebody");
+}
+
+#[test]
+fn what_is_done_is_told_with_who_and_how() {
+    let grant = operator(Permission::Admin);
+    let expected = audited("asset.put", "asset:btc");
+    assert_eq!(grant.audit("asset.put", "asset:btc"), expected);
+    assert_eq!(expected.actor.as_str(), "credential-1");
+    // A proxy may hide the address.
+    let hidden = principal(&Permission::ALL).asking("request-1", None);
+    assert_eq!(hidden.origin.request_id, "request-1");
+    assert_eq!(hidden.origin.address, "unknown");
+    let local = Principal::local_operator().grant(Permission::Admin);
+    let local = local.unwrap().audit("asset.put", "asset:btc");
+    assert_eq!(local.actor.as_str(), "local operator");
+    assert_eq!(
+        [local.credential, local.request_id, local.address],
+        ["local", "local", "local"]
+    );
 }

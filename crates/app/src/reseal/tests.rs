@@ -1,11 +1,11 @@
 use std::sync::Mutex;
 
 use bursar_ports::{MockSealedSecrets, SealedSecret};
-use bursar_testkit::SequentialIds;
+use bursar_testkit::{FixedClock, SequentialIds};
 use mockall::predicate::{always, eq};
 
 use super::*;
-use crate::test_support::unavailable;
+use crate::test_support::{NOW, audited, operator, other_grants, unavailable};
 
 /// The new key first, then the old one.
 fn keyring() -> Keyring {
@@ -31,7 +31,12 @@ fn pass(secrets: MockSealedSecrets) -> ResealPass {
         secrets: Arc::new(secrets),
         keyring: Arc::new(keyring()),
         ids: Arc::new(SequentialIds::default()),
+        clock: Arc::new(FixedClock::default()),
     }
+}
+
+fn admin() -> Grant {
+    operator(Permission::Admin)
 }
 
 /// Answers these, and then that there are no more.
@@ -59,11 +64,14 @@ async fn every_secret_is_readable_under_the_first_key_alone_afterwards() {
     secrets
         .expect_replace_sealed()
         .times(2)
-        .returning(move |old, new| {
+        .returning(move |old, new, at, audit| {
+            let target = format!("access_key:{}", old.belongs_to);
+            assert_eq!(audit, audited("secret.reseal", &target));
+            assert_eq!(at, NOW);
             seen.lock().unwrap().push((old, new));
             Ok(true)
         });
-    let done = pass(secrets).run().await.unwrap();
+    let done = pass(secrets).run(&admin()).await.unwrap();
     assert_eq!(done.resealed, 2);
     assert_eq!(done.unreadable, []);
     let only_new = Keyring::try_new([7; 32], vec![("new".to_owned(), [2; 32])]).unwrap();
@@ -73,6 +81,22 @@ async fn every_secret_is_readable_under_the_first_key_alone_afterwards() {
         let secret = only_new.open(new, &belongs_to).unwrap();
         assert_eq!(secret, belongs_to.as_bytes());
     }
+}
+
+#[tokio::test]
+async fn nobody_but_an_admin_encrypts_anew() {
+    for grant in other_grants(&[Permission::Admin]) {
+        let refused = pass(MockSealedSecrets::new()).run(&grant).await;
+        assert!(matches!(refused, Err(Error::Forbidden(Permission::Admin))));
+    }
+}
+
+#[test]
+fn a_secret_is_named_in_the_audit_log_as_what_it_belongs_to() {
+    assert_eq!(target_of(&owner("BAK1")), "access_key:BAK1");
+    let id = uuid::Uuid::from_u128(1);
+    let expected = format!("callback_secret:{id}");
+    assert_eq!(target_of(&SecretOwner::CallbackSecret(id)), expected);
 }
 
 #[tokio::test]
@@ -86,8 +110,8 @@ async fn what_changed_meanwhile_and_what_cannot_be_read_is_counted_and_left() {
     secrets
         .expect_replace_sealed()
         .times(1)
-        .returning(|_, _| Ok(false));
-    let done = pass(secrets).run().await.unwrap();
+        .returning(|_, _, _, _| Ok(false));
+    let done = pass(secrets).run(&admin()).await.unwrap();
     let expected = Resealed {
         resealed: 0,
         changed_meanwhile: 1,
@@ -103,7 +127,7 @@ async fn trouble_ends_the_pass() {
         .expect_list_sealed()
         .with(always(), always(), always())
         .return_once(|_, _, _| Err(unavailable()));
-    assert!(pass(secrets).run().await.is_err());
+    assert!(pass(secrets).run(&admin()).await.is_err());
     let mut secrets = MockSealedSecrets::new();
     let records = vec![under("old", 1, "a"), under("old", 1, "b")];
     secrets
@@ -112,8 +136,8 @@ async fn trouble_ends_the_pass() {
     secrets
         .expect_replace_sealed()
         .times(1)
-        .returning(|_, _| Err(unavailable()));
-    assert!(pass(secrets).run().await.is_err());
+        .returning(|_, _, _, _| Err(unavailable()));
+    assert!(pass(secrets).run(&admin()).await.is_err());
 }
 
 #[tokio::test]

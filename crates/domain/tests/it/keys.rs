@@ -42,6 +42,7 @@ fn settle_keyed(books: &mut Books, items: Vec<(Change, IdempotencyClaim)>) -> Ve
         .map(|(change, claim)| Commit {
             change,
             idempotency: Some(claim),
+            audit: None,
         })
         .collect();
     ledger::settle(books, &batch, NOW)

@@ -210,6 +210,7 @@ impl Players {
         let commit = Commit {
             change,
             idempotency: claim,
+            audit: None,
         };
         let verdicts = self.happen(Event::Commit(Box::new(commit.clone())));
         let Some(Verdict::Applied(applied)) = verdicts.first() else {

@@ -14,7 +14,7 @@ use crate::{
 const STAMP: &str = "2021-04-09T10:50:40.116485Z";
 const LIST: &str = "/admin/v1/callbacks";
 
-fn callback(number: u128, state: CallbackState) -> CallbackRecord {
+pub(crate) fn callback(number: u128, state: CallbackState) -> CallbackRecord {
     CallbackRecord {
         id: Uuid::from_u128(number),
         transfer: build::transfer_id(7),

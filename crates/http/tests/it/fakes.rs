@@ -7,16 +7,16 @@ use std::{
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Timestamp, Transfer,
-    TransferId, Usage, UsageKey, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Timestamp,
+    Transfer, TransferId, Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
-    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
-    Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
-    Replay, Replayable, RuleBook, Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash,
-    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice, Undelivered,
-    UserPage,
+    AuditFilter, AuditLog, AuditRecord, CallbackFilter, CallbackLog, CallbackRecord, CallbackState,
+    CredentialStore, Delivered, Directory, InternalFilter, LedgerLine, ListPlace, Notification,
+    Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook, Stop, StopScope, StoreError, Task,
+    Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
+    TransferSlice, Undelivered, UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -32,6 +32,7 @@ pub(crate) struct FakeDirectory {
     pub(crate) users: Mutex<BTreeMap<UserId, User>>,
     pub(crate) assets: Mutex<BTreeMap<AssetId, Asset>>,
     pub(crate) rates: Mutex<BTreeMap<AssetId, AssetRate>>,
+    pub(crate) audited: Mutex<Vec<AuditDraft>>,
 }
 
 #[async_trait]
@@ -82,7 +83,7 @@ impl Directory for FakeDirectory {
         Ok(UserPage { users, more })
     }
 
-    async fn put_user(&self, user: User) -> Result<PutUser, StoreError> {
+    async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError> {
         let mut users = locked(&self.users);
         let others = || users.values().filter(|other| other.id != user.id);
         if others().any(|other| other.username.eq_ignore_ascii_case(&user.username)) {
@@ -93,6 +94,7 @@ impl Directory for FakeDirectory {
             return Ok(PutUser::EmailTaken);
         }
         users.insert(user.id, user);
+        locked(&self.audited).push(audit);
         Ok(PutUser::Written)
     }
 
@@ -113,13 +115,14 @@ impl Directory for FakeDirectory {
     }
 
     /// Every asset that exists is in use.
-    async fn put_asset(&self, asset: Asset) -> Result<PutAsset, StoreError> {
+    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
         let mut assets = locked(&self.assets);
         let had = assets.get(&asset.id).map(|had| had.scale);
         if had.is_some_and(|scale| scale != asset.scale) {
             return Ok(PutAsset::ScaleInUse);
         }
         assets.insert(asset.id, asset);
+        locked(&self.audited).push(audit);
         Ok(PutAsset::Written)
     }
 
@@ -132,6 +135,7 @@ impl Directory for FakeDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        audit: AuditDraft,
     ) -> Result<AssetRate, StoreError> {
         let rate = AssetRate {
             rate,
@@ -139,6 +143,7 @@ impl Directory for FakeDirectory {
             rated_at: FixedClock::START,
         };
         locked(&self.rates).insert(asset, rate.clone());
+        locked(&self.audited).push(audit);
         Ok(rate)
     }
 }
@@ -148,6 +153,7 @@ impl Directory for FakeDirectory {
 pub(crate) struct FakeRuleBook {
     rules: Mutex<Rules>,
     stops: Mutex<BTreeMap<StopScope, Stop>>,
+    pub(crate) audited: Mutex<Vec<AuditDraft>>,
 }
 
 #[async_trait]
@@ -161,8 +167,10 @@ impl RuleBook for FakeRuleBook {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
         locked(&self.rules).fees.insert((kind, asset), schedule);
+        locked(&self.audited).push(audit);
         Ok(())
     }
 
@@ -171,7 +179,9 @@ impl RuleBook for FakeRuleBook {
         kind: Kind,
         asset: Option<AssetId>,
         limits: bursar_domain::Limits,
+        audit: AuditDraft,
     ) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
         locked(&self.rules).limits.insert((kind, asset), limits);
         Ok(())
     }
@@ -180,12 +190,14 @@ impl RuleBook for FakeRuleBook {
         Ok(locked(&self.stops).values().cloned().collect())
     }
 
-    async fn stop(&self, stop: Stop) -> Result<(), StoreError> {
+    async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
         locked(&self.stops).entry(stop.scope).or_insert(stop);
         Ok(())
     }
 
-    async fn lift(&self, scope: StopScope) -> Result<bool, StoreError> {
+    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
+        locked(&self.audited).push(audit);
         Ok(locked(&self.stops).remove(&scope).is_some())
     }
 
@@ -199,6 +211,7 @@ impl RuleBook for FakeRuleBook {
 pub(crate) struct FakeCredentials {
     pub(crate) tokens: Mutex<Vec<Token>>,
     pub(crate) keys: Mutex<Vec<AccessKey>>,
+    pub(crate) audited: Mutex<Vec<AuditDraft>>,
 }
 
 fn page<T>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
@@ -213,7 +226,8 @@ impl CredentialStore for FakeCredentials {
         Ok(tokens.iter().find(|token| token.hash == hash).cloned())
     }
 
-    async fn add_token(&self, token: Token) -> Result<(), StoreError> {
+    async fn add_token(&self, token: Token, audit: AuditDraft) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
         let mut tokens = locked(&self.tokens);
         tokens.push(token);
         tokens.sort_by_key(|token| token.id);
@@ -226,7 +240,13 @@ impl CredentialStore for FakeCredentials {
         Ok(page(tokens.into_iter().filter(rest), limit))
     }
 
-    async fn revoke_token(&self, id: Uuid, at: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke_token(
+        &self,
+        id: Uuid,
+        at: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<bool, StoreError> {
+        locked(&self.audited).push(audit);
         let mut tokens = locked(&self.tokens);
         let found = tokens.iter_mut().find(|token| token.id == id);
         Ok(found
@@ -240,7 +260,8 @@ impl CredentialStore for FakeCredentials {
         Ok(found.cloned())
     }
 
-    async fn add_access_key(&self, key: AccessKey) -> Result<(), StoreError> {
+    async fn add_access_key(&self, key: AccessKey, audit: AuditDraft) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
         let mut keys = locked(&self.keys);
         keys.push(key);
         keys.sort_by(|a, b| a.access_key.cmp(&b.access_key));
@@ -261,7 +282,9 @@ impl CredentialStore for FakeCredentials {
         &self,
         access_key: String,
         at: Timestamp,
+        audit: AuditDraft,
     ) -> Result<bool, StoreError> {
+        locked(&self.audited).push(audit);
         let mut keys = locked(&self.keys);
         let found = keys.iter_mut().find(|key| key.access_key == access_key);
         Ok(found
@@ -349,6 +372,7 @@ pub(crate) struct FakeCallbackLog {
     pub(crate) callbacks: Mutex<Vec<CallbackRecord>>,
     pub(crate) asked: Mutex<Option<CallbackFilter>>,
     pub(crate) replayed: Mutex<Option<(Replayable, Timestamp)>>,
+    pub(crate) audited: Mutex<Vec<AuditDraft>>,
 }
 
 #[async_trait]
@@ -365,7 +389,13 @@ impl CallbackLog for FakeCallbackLog {
         Ok(callbacks.iter().find(|callback| callback.id == id).cloned())
     }
 
-    async fn replay(&self, id: Uuid, now: Timestamp) -> Result<Replay, StoreError> {
+    async fn replay(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+        audit: AuditDraft,
+    ) -> Result<Replay, StoreError> {
+        locked(&self.audited).push(audit);
         Ok(match self.find(id).await? {
             None => Replay::Unknown,
             Some(callback) if callback.state == CallbackState::Cancelled => Replay::Overtaken,
@@ -383,9 +413,27 @@ impl CallbackLog for FakeCallbackLog {
         since: Timestamp,
         _now: Timestamp,
         _limit: u32,
+        audit: AuditDraft,
     ) -> Result<u64, StoreError> {
+        locked(&self.audited).push(audit);
         *locked(&self.replayed) = Some((which, since));
         Ok(3)
+    }
+}
+
+/// An audit log that a test wrote down, newest first; remembers what was asked for.
+#[derive(Default)]
+pub(crate) struct FakeAuditLog {
+    pub(crate) records: Mutex<Vec<AuditRecord>>,
+    pub(crate) asked: Mutex<Option<AuditFilter>>,
+}
+
+#[async_trait]
+impl AuditLog for FakeAuditLog {
+    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, StoreError> {
+        let limit = filter.limit;
+        *locked(&self.asked) = Some(filter);
+        Ok(page(locked(&self.records).clone().into_iter(), limit))
     }
 }
 

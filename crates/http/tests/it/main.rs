@@ -5,6 +5,7 @@ mod admin;
 mod admin_credentials;
 mod admin_transfers;
 mod amounts;
+mod audit;
 mod backoffice;
 mod backoffice_lists;
 mod bulk;

@@ -1,7 +1,7 @@
 //! What must have happened before the examples of the document can be answers.
 
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status};
-use bursar_ports::{AccountBalance, CallbackAttempt, CallbackRecord, CallbackState};
+use bursar_ports::{AccountBalance, AuditRecord, CallbackAttempt, CallbackRecord, CallbackState};
 use bursar_testkit::build;
 use uuid::Uuid;
 
@@ -75,6 +75,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             *locked(&world.query.transfers) = vec![made];
         }
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
+        "listAudit" => note(world),
         "showTransfer" => tell(world).await,
         _ => {}
     }
@@ -98,6 +99,22 @@ fn give_up(world: &World) {
             http_status: Some(410),
             outcome: "answered".to_owned(),
         }],
+    }];
+}
+
+/// A rate that was set for the first time.
+fn note(world: &World) {
+    *locked(&world.audit_log.records) = vec![AuditRecord {
+        id: Uuid::from_u128(0x019d_4e1c_7f00_7000_8000_0000_0000_0003),
+        at: NOW,
+        actor: "settlement-robot".to_owned(),
+        credential: "token:019d4e1c-7f00-7000-8000-000000000002".to_owned(),
+        request_id: "4f1c2b7e9a6d4c0f8b3e5d7a1c9f2e60".to_owned(),
+        address: "203.0.113.7".to_owned(),
+        action: "rate.put".to_owned(),
+        target: "rate:btc".to_owned(),
+        before: None,
+        after: Some(r#"{"rate":"50000"}"#.to_owned()),
     }];
 }
 

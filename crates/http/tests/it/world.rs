@@ -19,8 +19,8 @@ pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
     fakes::{
-        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, FakeRuleBook,
-        HeldTasks, Taken, locked,
+        FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery,
+        FakeRuleBook, HeldTasks, Taken, locked,
     },
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) query: Arc<FakeQuery>,
     pub(crate) callback_log: Arc<FakeCallbackLog>,
+    pub(crate) audit_log: Arc<FakeAuditLog>,
+    pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -95,6 +97,8 @@ impl World {
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
         let callback_log = Arc::new(FakeCallbackLog::default());
+        let audit_log = Arc::new(FakeAuditLog::default());
+        let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -103,9 +107,10 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            audit_log: audit_log.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
-            callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
+            callback_secrets: callback_secrets.clone(),
             token_verifier: None,
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
@@ -130,6 +135,8 @@ impl World {
             credentials,
             query,
             callback_log,
+            audit_log,
+            callback_secrets,
             tasks,
             clock,
             keyring,

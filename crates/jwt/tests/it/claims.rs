@@ -169,6 +169,27 @@ async fn a_claim_of_its_own_names_the_user() {
 }
 
 #[tokio::test]
+async fn a_token_is_told_by_its_id_or_else_by_its_key() {
+    let long = "x".repeat(256);
+    for (jti, id) in [
+        (json!("id-1"), "id-1"),
+        (json!("x".repeat(255)), &long[1..]),
+        (Value::Null, "any"),
+        (json!(""), "any"),
+        (json!("a\nb"), "any"),
+        (json!(long), "any"),
+        (json!(7), "any"),
+    ] {
+        let token = read(&Verifier::with_secret(), &json!({"jti": jti})).await;
+        assert_eq!(token.unwrap().id.as_deref(), Some(id), "{jti}");
+    }
+    let nameless = json!({"alg": "HS256"});
+    let token = secret().token(&nameless, &claims_with(&json!({})));
+    let token = Verifier::with_secret().verify(&token).await;
+    assert_eq!(token.unwrap().id, None);
+}
+
+#[tokio::test]
 async fn the_subject_can_name_the_user() {
     let alice = UserId::new(Uuid::parse_str(ALICE).unwrap());
     let mut config = config(KeyConfig::Secret(SECRET.to_vec()));

@@ -1,20 +1,24 @@
 //! Access keys with their encrypted secrets.
 
-use bursar_domain::{Timestamp, UserId};
+use bursar_domain::{AuditDraft, Timestamp, UserId};
 use bursar_ports::{AccessKey, SealedSecret, StoreError};
-use diesel::{dsl::exists, prelude::*};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{permission_names, read_permissions};
 use crate::{
+    audit_log::note_in_directory,
     error::{inconsistent, unavailable},
     pool::checkout,
     schema::access_keys,
+    tx::run_tx,
     value::At,
 };
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = access_keys)]
 struct AccessKeyRow {
     access_key: String,
@@ -26,6 +30,41 @@ struct AccessKeyRow {
     requests_per_minute: Option<i32>,
     created_at: At,
     revoked_at: Option<At>,
+}
+
+impl AccessKeyRow {
+    /// As the audit log tells it: without the secret.
+    fn told(&self) -> Value {
+        json!({
+            "access_key": self.access_key,
+            "user_id": self.user_id.to_string(),
+            "permissions": self.permissions,
+            "allowed_ips": self.allowed_ips,
+            "requests_per_minute": self.requests_per_minute,
+            "created_at": self.created_at.0.to_micros_text(),
+            "revoked_at": self.revoked_at.map(|at| at.0.to_micros_text()),
+        })
+    }
+}
+
+impl From<AccessKey> for AccessKeyRow {
+    fn from(key: AccessKey) -> Self {
+        // A column of 32 bits with a sign; nobody sends two thousand million requests a minute.
+        let per_minute = key
+            .requests_per_minute
+            .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
+        Self {
+            access_key: key.access_key,
+            user_id: key.user.as_uuid(),
+            permissions: permission_names(&key.permissions),
+            secret_key_id: key.secret.key_id,
+            secret: key.secret.bytes,
+            allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
+            requests_per_minute: per_minute,
+            created_at: At(key.created_at),
+            revoked_at: key.revoked_at.map(At),
+        }
+    }
 }
 
 impl TryFrom<AccessKeyRow> for AccessKey {
@@ -66,28 +105,25 @@ pub(super) async fn find(
     row.map(AccessKey::try_from).transpose()
 }
 
-pub(super) async fn add(pool: &Pool<AsyncPgConnection>, key: AccessKey) -> Result<(), StoreError> {
-    let ranges: Vec<String> = key.allowed_ips.iter().map(ToString::to_string).collect();
-    // A column of 32 bits with a sign; nobody sends two thousand million requests a minute.
-    let per_minute = key
-        .requests_per_minute
-        .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
-    diesel::insert_into(access_keys::table)
-        .values((
-            access_keys::access_key.eq(key.access_key),
-            access_keys::user_id.eq(key.user.as_uuid()),
-            access_keys::permissions.eq(permission_names(&key.permissions)),
-            access_keys::secret_key_id.eq(key.secret.key_id),
-            access_keys::secret.eq(key.secret.bytes),
-            access_keys::allowed_ips.eq(ranges),
-            access_keys::requests_per_minute.eq(per_minute),
-            access_keys::created_at.eq(At(key.created_at)),
-            access_keys::revoked_at.eq(key.revoked_at.map(At)),
-        ))
-        .execute(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
-    Ok(())
+pub(super) async fn add(
+    pool: &Pool<AsyncPgConnection>,
+    key: AccessKey,
+    audit: AuditDraft,
+) -> Result<(), StoreError> {
+    let row = AccessKeyRow::from(key);
+    run_tx(pool, "add access key", move |connection| {
+        let (row, audit) = (row.clone(), audit.clone());
+        async move {
+            diesel::insert_into(access_keys::table)
+                .values(&row)
+                .execute(connection)
+                .await?;
+            let (at, after) = (row.created_at.0, row.told());
+            note_in_directory(connection, &audit, at, None, Some(&after)).await
+        }
+        .boxed()
+    })
+    .await
 }
 
 pub(super) async fn list(
@@ -115,17 +151,42 @@ pub(super) async fn revoke(
     pool: &Pool<AsyncPgConnection>,
     access_key: String,
     at: Timestamp,
+    audit: AuditDraft,
 ) -> Result<bool, StoreError> {
-    let mut connection = checkout(pool).await?;
+    run_tx(pool, "revoke access key", move |connection| {
+        let (access_key, audit) = (access_key.clone(), audit.clone());
+        async move { revoke_once(connection, access_key, at, &audit).await }.boxed()
+    })
+    .await
+}
+
+/// The first revocation is the one that counts.
+async fn revoke_once(
+    connection: &mut AsyncPgConnection,
+    access_key: String,
+    at: Timestamp,
+    audit: &AuditDraft,
+) -> QueryResult<bool> {
     let named = access_keys::table.find(access_key);
-    // The first revocation is the one that counts.
-    diesel::update(named.clone().filter(access_keys::revoked_at.is_null()))
-        .set(access_keys::revoked_at.eq(At(at)))
-        .execute(&mut connection)
+    let found: Option<AccessKeyRow> = named
+        .clone()
+        .select(AccessKeyRow::as_select())
+        .for_no_key_update()
+        .get_result(connection)
         .await
-        .map_err(unavailable)?;
-    diesel::select(exists(named))
-        .get_result(&mut connection)
-        .await
-        .map_err(unavailable)
+        .optional()?;
+    let Some(mut row) = found else {
+        return Ok(false);
+    };
+    if row.revoked_at.is_none() {
+        let before = row.told();
+        row.revoked_at = Some(At(at));
+        diesel::update(named)
+            .set(access_keys::revoked_at.eq(row.revoked_at))
+            .execute(connection)
+            .await?;
+        let after = row.told();
+        note_in_directory(connection, audit, at, Some(&before), Some(&after)).await?;
+    }
+    Ok(true)
 }

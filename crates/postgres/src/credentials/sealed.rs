@@ -4,18 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{SealedRecord, SealedSecret, SecretOwner, StoreError};
 use diesel::{
     dsl::{count_star, now},
     prelude::*,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
+    audit_log::note_in_directory,
     error::unavailable,
     pool::checkout,
     schema::{access_keys, callback_secrets},
+    tx::run_tx,
 };
 
 type Page = Result<Vec<SealedRecord>, StoreError>;
@@ -102,8 +107,33 @@ pub(super) async fn replace(
     pool: &Pool<AsyncPgConnection>,
     old: SealedRecord,
     new: SealedSecret,
+    at: Timestamp,
+    audit: AuditDraft,
 ) -> Result<bool, StoreError> {
-    let mut connection = checkout(pool).await?;
+    run_tx(pool, "replace secret", move |connection| {
+        let (old, new, audit) = (old.clone(), new.clone(), audit.clone());
+        async move {
+            // What the secret is under is all that anybody may read of it.
+            let [before, after] = [&old.secret, &new].map(|secret| {
+                let key = &secret.key_id;
+                json!({"master_key": key})
+            });
+            let replaced = replace_once(connection, old, new).await?;
+            if replaced {
+                note_in_directory(connection, &audit, at, Some(&before), Some(&after)).await?;
+            }
+            Ok(replaced)
+        }
+        .boxed()
+    })
+    .await
+}
+
+async fn replace_once(
+    connection: &mut AsyncPgConnection,
+    old: SealedRecord,
+    new: SealedSecret,
+) -> QueryResult<bool> {
     let SealedRecord { belongs_to, secret } = old;
     let replaced = match belongs_to {
         SecretOwner::AccessKey(access_key) => {
@@ -116,7 +146,7 @@ pub(super) async fn replace(
                     access_keys::secret_key_id.eq(new.key_id),
                     access_keys::secret.eq(new.bytes),
                 ))
-                .execute(&mut connection)
+                .execute(connection)
                 .await
         }
         SecretOwner::CallbackSecret(id) => {
@@ -129,11 +159,11 @@ pub(super) async fn replace(
                     callback_secrets::secret_key_id.eq(new.key_id),
                     callback_secrets::secret.eq(new.bytes),
                 ))
-                .execute(&mut connection)
+                .execute(connection)
                 .await
         }
     };
-    Ok(replaced.map_err(unavailable)? > 0)
+    Ok(replaced? > 0)
 }
 
 /// How many there are under each key, in order of the keys' names.

@@ -1,20 +1,24 @@
 //! Opaque bearer tokens.
 
-use bursar_domain::{Timestamp, UserId};
+use bursar_domain::{AuditDraft, Timestamp, UserId};
 use bursar_ports::{StoreError, Token, TokenHash};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{permission_names, read_permissions};
 use crate::{
+    audit_log::note_in_directory,
     error::{inconsistent, unavailable},
     pool::checkout,
     schema::tokens,
+    tx::run_tx,
     value::At,
 };
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = tokens)]
 struct TokenRow {
     id: Uuid,
@@ -25,6 +29,36 @@ struct TokenRow {
     created_at: At,
     expires_at: At,
     revoked_at: Option<At>,
+}
+
+impl TokenRow {
+    /// As the audit log tells it: neither the token nor its hash.
+    fn told(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "subject": self.subject,
+            "user_id": self.user_id.map(|user| user.to_string()),
+            "permissions": self.permissions,
+            "created_at": self.created_at.0.to_micros_text(),
+            "expires_at": self.expires_at.0.to_micros_text(),
+            "revoked_at": self.revoked_at.map(|at| at.0.to_micros_text()),
+        })
+    }
+}
+
+impl From<Token> for TokenRow {
+    fn from(token: Token) -> Self {
+        Self {
+            id: token.id,
+            hash: token.hash.0.to_vec(),
+            subject: token.subject,
+            user_id: token.user.map(|user| user.as_uuid()),
+            permissions: permission_names(&token.permissions),
+            created_at: At(token.created_at),
+            expires_at: At(token.expires_at),
+            revoked_at: token.revoked_at.map(At),
+        }
+    }
 }
 
 impl TryFrom<TokenRow> for Token {
@@ -63,22 +97,25 @@ pub(super) async fn find(
     row.map(Token::try_from).transpose()
 }
 
-pub(super) async fn add(pool: &Pool<AsyncPgConnection>, token: Token) -> Result<(), StoreError> {
-    diesel::insert_into(tokens::table)
-        .values((
-            tokens::id.eq(token.id),
-            tokens::hash.eq(token.hash.0.as_slice()),
-            tokens::subject.eq(token.subject),
-            tokens::user_id.eq(token.user.map(|user| user.as_uuid())),
-            tokens::permissions.eq(permission_names(&token.permissions)),
-            tokens::created_at.eq(At(token.created_at)),
-            tokens::expires_at.eq(At(token.expires_at)),
-            tokens::revoked_at.eq(token.revoked_at.map(At)),
-        ))
-        .execute(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
-    Ok(())
+pub(super) async fn add(
+    pool: &Pool<AsyncPgConnection>,
+    token: Token,
+    audit: AuditDraft,
+) -> Result<(), StoreError> {
+    let row = TokenRow::from(token);
+    run_tx(pool, "add token", move |connection| {
+        let (row, audit) = (row.clone(), audit.clone());
+        async move {
+            diesel::insert_into(tokens::table)
+                .values(&row)
+                .execute(connection)
+                .await?;
+            let (at, after) = (row.created_at.0, row.told());
+            note_in_directory(connection, &audit, at, None, Some(&after)).await
+        }
+        .boxed()
+    })
+    .await
 }
 
 pub(super) async fn list(
@@ -106,23 +143,45 @@ pub(super) async fn revoke(
     pool: &Pool<AsyncPgConnection>,
     id: Uuid,
     at: Timestamp,
+    audit: AuditDraft,
 ) -> Result<Option<TokenHash>, StoreError> {
-    let mut connection = checkout(pool).await?;
-    // The first revocation is the one that counts.
-    diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
-        .set(tokens::revoked_at.eq(At(at)))
-        .execute(&mut connection)
-        .await
-        .map_err(unavailable)?;
-    let hash: Option<Vec<u8>> = tokens::table
-        .find(id)
-        .select(tokens::hash)
-        .get_result(&mut connection)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+    let hash = run_tx(pool, "revoke token", move |connection| {
+        let audit = audit.clone();
+        async move { revoke_once(connection, id, at, &audit).await }.boxed()
+    })
+    .await?;
     hash.map(|hash| {
         read_hash(&hash).ok_or_else(|| inconsistent("tokens", format!("id {id}: hash")))
     })
     .transpose()
+}
+
+/// The first revocation is the one that counts.
+async fn revoke_once(
+    connection: &mut AsyncPgConnection,
+    id: Uuid,
+    at: Timestamp,
+    audit: &AuditDraft,
+) -> QueryResult<Option<Vec<u8>>> {
+    let found: Option<TokenRow> = tokens::table
+        .find(id)
+        .select(TokenRow::as_select())
+        .for_no_key_update()
+        .get_result(connection)
+        .await
+        .optional()?;
+    let Some(mut row) = found else {
+        return Ok(None);
+    };
+    if row.revoked_at.is_none() {
+        let before = row.told();
+        row.revoked_at = Some(At(at));
+        diesel::update(tokens::table.find(id))
+            .set(tokens::revoked_at.eq(row.revoked_at))
+            .execute(connection)
+            .await?;
+        let after = row.told();
+        note_in_directory(connection, audit, at, Some(&before), Some(&after)).await?;
+    }
+    Ok(Some(row.hash))
 }

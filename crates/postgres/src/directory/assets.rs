@@ -1,16 +1,19 @@
 //! Assets, which live in the book, and the directory's record of which book that is.
 
-use bursar_domain::{Asset, AssetId, Scale};
+use bursar_domain::{Asset, AssetId, AuditDraft, Scale};
 use bursar_ports::{PutAsset, StoreError};
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
 use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 
 use crate::{
+    audit_log::note_in_book,
     error::{inconsistent, unavailable},
     pool::checkout,
     schema::{accounts, asset_books, assets},
     tx::run_tx,
+    value::At,
 };
 
 /// The only book there is so far.
@@ -25,6 +28,19 @@ struct AssetRow {
     can_deposit: bool,
     can_withdraw: bool,
     can_transfer: bool,
+}
+
+impl AssetRow {
+    /// As the audit log tells it.
+    fn told(&self) -> Value {
+        json!({
+            "name": self.name,
+            "scale": self.scale,
+            "can_deposit": self.can_deposit,
+            "can_withdraw": self.can_withdraw,
+            "can_transfer": self.can_transfer,
+        })
+    }
 }
 
 impl From<Asset> for AssetRow {
@@ -106,6 +122,8 @@ pub(super) async fn list(pool: &Pool<AsyncPgConnection>) -> Result<Vec<Asset>, S
 pub(super) async fn put(
     pool: &Pool<AsyncPgConnection>,
     asset: Asset,
+    at: At,
+    audit: AuditDraft,
 ) -> Result<PutAsset, StoreError> {
     let book = claim_book(pool, asset.id).await?;
     if book != BOOK {
@@ -116,8 +134,8 @@ pub(super) async fn put(
     }
     let row = AssetRow::from(asset);
     run_tx(pool, "put asset", move |connection| {
-        let row = row.clone();
-        async move { write(connection, row).await }.boxed()
+        let (row, audit) = (row.clone(), audit.clone());
+        async move { write(connection, row, at, &audit).await }.boxed()
     })
     .await
 }
@@ -146,28 +164,37 @@ async fn claim_book(pool: &Pool<AsyncPgConnection>, id: AssetId) -> Result<Strin
 
 /// Whoever creates an account holds the asset's row `FOR SHARE`: with the row locked here, no
 /// account can slip in between the check and the change of scale.
-async fn write(connection: &mut AsyncPgConnection, row: AssetRow) -> QueryResult<PutAsset> {
+async fn write(
+    connection: &mut AsyncPgConnection,
+    row: AssetRow,
+    At(at): At,
+    audit: &AuditDraft,
+) -> QueryResult<PutAsset> {
+    let after = Some(row.told());
     let created = diesel::insert_into(assets::table)
         .values(&row)
         .on_conflict_do_nothing()
         .execute(connection)
         .await?;
     if created > 0 {
+        note_in_book(connection, audit, at, None, after.as_ref()).await?;
         return Ok(PutAsset::Written);
     }
-    let scale: i16 = assets::table
+    let old: AssetRow = assets::table
         .find(&row.id)
-        .select(assets::scale)
+        .select(AssetRow::as_select())
         .for_update()
         .get_result(connection)
         .await?;
-    if scale != row.scale && has_accounts(connection, &row.id).await? {
+    if old.scale != row.scale && has_accounts(connection, &row.id).await? {
         return Ok(PutAsset::ScaleInUse);
     }
     diesel::update(assets::table.find(&row.id))
         .set(&row)
         .execute(connection)
         .await?;
+    let before = Some(old.told());
+    note_in_book(connection, audit, at, before.as_ref(), after.as_ref()).await?;
     Ok(PutAsset::Written)
 }
 

@@ -1,11 +1,17 @@
 //! What assets are worth in the root asset.
 
-use bursar_domain::{AssetId, BigDecimal};
+use bursar_domain::{AssetId, AuditDraft, BigDecimal};
 use bursar_ports::{AssetRate, StoreError};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
 
-use crate::{error::unavailable, pool::checkout, schema::asset_rates, value::At};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+
+use crate::{
+    audit_log::note_in_directory, error::unavailable, pool::checkout, schema::asset_rates,
+    tx::run_tx, value::At,
+};
 
 pub(super) async fn find(
     pool: &Pool<AsyncPgConnection>,
@@ -33,19 +39,51 @@ pub(super) async fn put(
     pool: &Pool<AsyncPgConnection>,
     asset: AssetId,
     rate: &AssetRate,
+    audit: AuditDraft,
 ) -> Result<(), StoreError> {
+    run_tx(pool, "put rate", |connection| {
+        let (rate, audit) = (rate.clone(), audit.clone());
+        async move { write(connection, asset, &rate, &audit).await }.boxed()
+    })
+    .await
+}
+
+async fn write(
+    connection: &mut AsyncPgConnection,
+    asset: AssetId,
+    rate: &AssetRate,
+    audit: &AuditDraft,
+) -> QueryResult<()> {
+    let at = rate.rated_at;
     let row = (
         asset_rates::rate.eq(rate.rate.clone()),
         asset_rates::source.eq(rate.source.clone()),
-        asset_rates::updated_at.eq(At(rate.rated_at)),
+        asset_rates::updated_at.eq(At(at)),
     );
-    diesel::insert_into(asset_rates::table)
+    let created = diesel::insert_into(asset_rates::table)
         .values((asset_rates::asset.eq(asset.as_str()), row.clone()))
-        .on_conflict(asset_rates::asset)
-        .do_update()
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    let after = Some(told(&rate.rate, &rate.source));
+    if created > 0 {
+        return note_in_directory(connection, audit, at, None, after.as_ref()).await;
+    }
+    let (old, source): (BigDecimal, String) = asset_rates::table
+        .find(asset.as_str())
+        .select((asset_rates::rate, asset_rates::source))
+        .for_update()
+        .get_result(connection)
+        .await?;
+    diesel::update(asset_rates::table.find(asset.as_str()))
         .set(row)
-        .execute(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
-    Ok(())
+        .execute(connection)
+        .await?;
+    let before = Some(told(&old, &source));
+    note_in_directory(connection, audit, at, before.as_ref(), after.as_ref()).await
+}
+
+/// As the audit log tells it.
+fn told(rate: &BigDecimal, source: &str) -> Value {
+    json!({"rate": rate.normalized().to_plain_string(), "source": source})
 }

@@ -1,6 +1,6 @@
 //! Writing a user; the doctrine is told in the module above.
 
-use bursar_domain::{User, UserStatus, fold_name};
+use bursar_domain::{AuditDraft, User, UserStatus, fold_name};
 use bursar_ports::{PutUser, StoreError};
 use diesel::{
     prelude::*,
@@ -8,10 +8,14 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
 use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::status;
-use crate::{error::unavailable, pool::checkout, schema::users, tx::run_tx, value::At};
+use crate::{
+    audit_log::note_in_directory, error::unavailable, pool::checkout, schema::users, tx::run_tx,
+    value::At,
+};
 
 /// How often a name is looked up again that somebody else took between look-up and write.
 const LOOKS_MAX: u32 = 3;
@@ -34,14 +38,35 @@ struct NewUser {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 struct OldUser {
+    username: String,
+    email: String,
+    roles: Vec<String>,
     status: String,
     status_revision: i64,
+}
+
+/// A user as the audit log tells it.
+fn told(username: &str, email: &str, roles: &[String], status: &str) -> Value {
+    json!({"username": username, "email": email, "roles": roles, "status": status})
+}
+
+impl NewUser {
+    fn told(&self) -> Value {
+        told(&self.username, &self.email, &self.roles, &self.status)
+    }
+}
+
+impl OldUser {
+    fn told(&self) -> Value {
+        told(&self.username, &self.email, &self.roles, &self.status)
+    }
 }
 
 pub(super) async fn run(
     pool: &Pool<AsyncPgConnection>,
     user: User,
     at: At,
+    audit: AuditDraft,
 ) -> Result<PutUser, StoreError> {
     let (id, status) = (user.id, user.status);
     let mut row = NewUser {
@@ -62,12 +87,12 @@ pub(super) async fn run(
     match status {
         UserStatus::Frozen | UserStatus::Terminated => {
             row.status_revision = status::stop(pool, id, status).await?;
-            write(pool, row).await
+            write(pool, row, audit).await
         }
         UserStatus::Active => {
             let seen = status::revision(pool, id).await?;
             row.status_revision = seen.unwrap_or(0).saturating_add(1);
-            let written = write(pool, row).await?;
+            let written = write(pool, row, audit).await?;
             // A book that did not know the user had nothing to release.
             if let (PutUser::Written, Some(seen)) = (&written, seen) {
                 status::release(pool, id, seen).await?;
@@ -78,13 +103,17 @@ pub(super) async fn run(
 }
 
 /// Writes the directory's row.
-async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<PutUser, StoreError> {
+async fn write(
+    pool: &Pool<AsyncPgConnection>,
+    row: NewUser,
+    audit: AuditDraft,
+) -> Result<PutUser, StoreError> {
     let mut looks = 1;
     loop {
-        let row = row.clone();
+        let (row, audit) = (row.clone(), audit.clone());
         let written = run_tx(pool, "write user", move |connection| {
-            let row = row.clone();
-            async move { write_once(connection, row).await }.boxed()
+            let (row, audit) = (row.clone(), audit.clone());
+            async move { write_once(connection, row, &audit).await }.boxed()
         })
         .await;
         match written {
@@ -94,7 +123,11 @@ async fn write(pool: &Pool<AsyncPgConnection>, row: NewUser) -> Result<PutUser, 
     }
 }
 
-async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryResult<PutUser> {
+async fn write_once(
+    connection: &mut AsyncPgConnection,
+    mut row: NewUser,
+    audit: &AuditDraft,
+) -> QueryResult<PutUser> {
     let clash = find_clash(connection, &row).await?;
     let mut old = lock(connection, row.id).await?;
     if let (None, None) = (&clash, &old) {
@@ -112,12 +145,16 @@ async fn write_once(connection: &mut AsyncPgConnection, row: NewUser) -> QueryRe
     if let Some(outcome) = clash {
         return Ok(outcome);
     }
+    let before = old.as_ref().map(OldUser::told);
     if let Some(old) = old {
+        row = with_later_status(row, old);
         diesel::update(users::table.find(row.id))
-            .set(&with_later_status(row, old))
+            .set(&row)
             .execute(connection)
             .await?;
     }
+    let (at, after) = (row.updated_at.0, row.told());
+    note_in_directory(connection, audit, at, before.as_ref(), Some(&after)).await?;
     Ok(PutUser::Written)
 }
 
@@ -219,6 +256,9 @@ mod tests {
         ];
         for (old, new, expected) in cases {
             let old = OldUser {
+                username: "old".to_owned(),
+                email: String::new(),
+                roles: vec![],
                 status: old.0.to_owned(),
                 status_revision: old.1,
             };

@@ -1,10 +1,10 @@
 //! What is committed in one transaction: requests that came together, or one bulk.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use bursar_domain::{
-    AccountKey, Bulk, Change, Commit, IdempotencyClaim, ItemResult, Reason, Timestamp, Transfer,
-    TransferId,
+    AccountKey, AuditDraft, Bulk, Change, Commit, IdempotencyClaim, ItemResult, Reason, Timestamp,
+    Transfer, TransferId,
     ledger::{self, Applied, Books, BulkVerdict, Verdict},
 };
 use bursar_ports::{BulkOutcome, CommitOutcome};
@@ -38,6 +38,12 @@ pub(super) trait Batch: Sync {
         &'a self,
         verdicts: &'a Self::Verdicts,
     ) -> impl Iterator<Item = (&'a Change, &'a Applied)>;
+
+    /// What operators changed, with what the audit log keeps of it.
+    fn audited<'a>(
+        &'a self,
+        verdicts: &'a Self::Verdicts,
+    ) -> impl Iterator<Item = (&'a AuditDraft, &'a Applied)>;
 
     /// The new transfers that an earlier try has left.
     fn landed<'a>(&'a self, verdicts: &Self::Verdicts) -> Vec<&'a Transfer>;
@@ -81,19 +87,16 @@ impl Batch for [Commit] {
         &'a self,
         verdicts: &'a Vec<Verdict>,
     ) -> impl Iterator<Item = (&'a Change, &'a Applied)> {
-        self.changes()
-            .zip(verdicts)
-            .filter_map(|(change, verdict)| match verdict {
-                Verdict::Applied(applied) => Some((change, &**applied)),
-                Verdict::Landed
-                | Verdict::Replayed { .. }
-                | Verdict::RefusalReplayed { .. }
-                | Verdict::KeyReused { .. }
-                | Verdict::Stale { .. }
-                | Verdict::Refused { .. }
-                | Verdict::OverLimit { .. }
-                | Verdict::ReadOnly => None,
-            })
+        let changes = self.changes().zip(verdicts);
+        changes.filter_map(|(change, verdict)| Some((change, written(verdict)?)))
+    }
+
+    fn audited<'a>(
+        &'a self,
+        verdicts: &'a Vec<Verdict>,
+    ) -> impl Iterator<Item = (&'a AuditDraft, &'a Applied)> {
+        let commits = self.iter().zip(verdicts);
+        commits.filter_map(|(commit, verdict)| Some((commit.audited()?, written(verdict)?)))
     }
 
     fn landed<'a>(&'a self, verdicts: &Vec<Verdict>) -> Vec<&'a Transfer> {
@@ -156,6 +159,21 @@ impl Batch for [Commit] {
     }
 }
 
+/// What is to be written of an item, if anything.
+fn written(verdict: &Verdict) -> Option<&Applied> {
+    match verdict {
+        Verdict::Applied(applied) => Some(applied),
+        Verdict::Landed
+        | Verdict::Replayed { .. }
+        | Verdict::RefusalReplayed { .. }
+        | Verdict::KeyReused { .. }
+        | Verdict::Stale { .. }
+        | Verdict::Refused { .. }
+        | Verdict::OverLimit { .. }
+        | Verdict::ReadOnly => None,
+    }
+}
+
 impl Batch for Bulk {
     type Verdicts = BulkVerdict;
     type Outcomes = BulkOutcome;
@@ -195,6 +213,14 @@ impl Batch for Bulk {
             | BulkVerdict::ReadOnly => &[],
         };
         self.changes.iter().zip(applied)
+    }
+
+    /// Bulks are users' own.
+    fn audited<'a>(
+        &'a self,
+        _verdict: &'a BulkVerdict,
+    ) -> impl Iterator<Item = (&'a AuditDraft, &'a Applied)> {
+        iter::empty()
     }
 
     fn landed<'a>(&'a self, verdict: &BulkVerdict) -> Vec<&'a Transfer> {

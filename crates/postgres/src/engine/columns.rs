@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use bursar_domain::{AccountKey, Balance, CallbackDraft, Entry, Transfer};
-use rand::RngExt as _;
 use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::{
     callback_host::host_of,
+    ids::time_ordered_id,
     statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
     value::{At, Units},
 };
@@ -131,11 +131,4 @@ impl<'a> CallbackColumns<'a> {
             created: &self.created,
         }
     }
-}
-
-/// A UUID of version 7. It goes to customers, so it tells the time and nothing else.
-fn time_ordered_id(millis: i64) -> Uuid {
-    let random: [u8; 10] = rand::rng().random();
-    Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random)
-        .into_uuid()
 }

@@ -165,7 +165,18 @@ pub(super) async fn write(
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
     let (transfers, updates) = (&writes.inserted, &writes.updated);
     let usage = &writes.usage;
-    let (accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, committed) = join!(
+    let (
+        accounts,
+        inserted,
+        updated,
+        entries,
+        used,
+        rewritten,
+        deleted,
+        callbacks,
+        audit,
+        committed,
+    ) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
                 .accounts
@@ -189,12 +200,8 @@ pub(super) async fn write(
                 .map(|_| ())
         }),
         when(all || !writes.entries.accounts.is_empty(), async {
-            writes
-                .entries
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let insert = writes.entries.statement();
+            insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !usage.is_empty(), async {
             usage
@@ -212,27 +219,23 @@ pub(super) async fn write(
                 .map(|_| ())
         }),
         when(all || !writes.deleted.is_empty(), async {
-            writes
-                .deleted
-                .delete()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let delete = writes.deleted.delete();
+            delete.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !writes.callbacks.ids.is_empty(), async {
-            writes
-                .callbacks
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
+            let insert = writes.callbacks.statement();
+            insert.execute(&mut &*connection).await.map(|_| ())
+        }),
+        when(all || !writes.audit.is_empty(), async {
+            let insert = writes.audit.insert_into_book();
+            insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
     );
     let written = first_error([
-        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks,
+        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, audit,
     ]);
     (written, committed)
 }

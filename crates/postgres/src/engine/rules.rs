@@ -134,7 +134,7 @@ pub(crate) fn scope_column(asset: &Option<AssetId>) -> &str {
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = fee_schedules)]
-struct FeeRow {
+pub(crate) struct FeeRow {
     kind: String,
     asset: String,
     percent: i64,
@@ -144,7 +144,7 @@ struct FeeRow {
 }
 
 impl FeeRow {
-    fn read(&self) -> Option<FeeSchedule> {
+    pub(crate) fn read(&self) -> Option<FeeSchedule> {
         Some(FeeSchedule {
             percent: Percent::try_from_parts(self.percent.into()).ok()?,
             min: amount(self.min)?,
@@ -156,7 +156,7 @@ impl FeeRow {
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = limits)]
-struct LimitsRow {
+pub(crate) struct LimitsRow {
     kind: String,
     asset: String,
     min_amount: Option<Units>,
@@ -164,11 +164,11 @@ struct LimitsRow {
     daily: Option<Units>,
     monthly: Option<Units>,
     approval_above: Option<Units>,
-    epoch: i32,
+    pub(crate) epoch: i32,
 }
 
 impl LimitsRow {
-    fn read(&self) -> Option<Limits> {
+    pub(crate) fn read(&self) -> Option<Limits> {
         Some(Limits {
             min_amount: optional(self.min_amount)?,
             max_amount: optional(self.max_amount)?,

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, Change, Entry, Expected,
+    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Transfer,
     ledger::{Applied, Books},
 };
+use serde_json::json;
 
 use super::{
     batch::{Batch, Claim},
@@ -14,6 +15,7 @@ use super::{
     rules::{KnownRules, UsageColumns},
     transfer_columns::TransferColumns,
 };
+use crate::audit_log::AuditColumns;
 
 /// Everything that one batch writes.
 #[derive(Default)]
@@ -26,6 +28,7 @@ pub(super) struct Writes<'a> {
     pub(super) deleted: KeyColumns<'a>,
     pub(super) callbacks: CallbackColumns<'a>,
     pub(super) usage: UsageColumns<'a>,
+    pub(super) audit: AuditColumns<'a>,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -56,6 +59,9 @@ impl<'a> Writes<'a> {
         };
         for (change, applied) in batch.applied(verdicts) {
             writes.push(change, applied, ids);
+        }
+        for (draft, applied) in batch.audited(verdicts) {
+            writes.push_audit(draft, &applied.next);
         }
         for (key, balance) in &books.accounts {
             if let Some(id) = ids.get(key)
@@ -97,6 +103,21 @@ impl<'a> Writes<'a> {
                 self.callbacks.push(&linked.next, draft);
             }
         }
+    }
+
+    fn push_audit(&mut self, draft: &'a AuditDraft, next: &Transfer) {
+        let parts = next.parts();
+        let after = json!({
+            "id": parts.id.get(),
+            "version": parts.version.get(),
+            "status": next.status().as_str(),
+            "user_id": next.owner().to_string(),
+            "asset": parts.asset.as_str(),
+            "amount": parts.amount.to_plain(parts.scale),
+            "fee": parts.fee.to_plain(parts.scale),
+            "reason": next.reason().map(Reason::code),
+        });
+        self.audit.push(draft, parts.updated_at, None, Some(&after));
     }
 
     /// Claimed keys: kept as claimed, bound to what came of them, or given back.

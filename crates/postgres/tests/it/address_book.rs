@@ -7,7 +7,7 @@ use bursar_postgres::{PgAddressBook, PgDirectory};
 use bursar_testkit::FixedClock;
 use futures_util::future::join_all;
 
-use crate::support::{Fixture, at, user, user_id};
+use crate::support::{Fixture, at, draft, user, user_id};
 
 fn entry(owner: u128, code: &str, seconds: i64) -> AddressBookEntry {
     AddressBookEntry {
@@ -76,7 +76,7 @@ async fn entries_that_are_added_at_once_never_exceed_the_bound() {
     let fixture = Fixture::new().await;
     let directory = PgDirectory::new(fixture.database.clone(), Arc::new(FixedClock::default()));
     assert_eq!(
-        directory.put_user(user(1, "anna")).await.unwrap(),
+        directory.put_user(user(1, "anna"), draft()).await.unwrap(),
         bursar_ports::PutUser::Written
     );
     let book = PgAddressBook::new(fixture.database.clone());

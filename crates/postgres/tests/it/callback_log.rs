@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     outbox::{attempt, claim},
-    support::{Fixture, Row, at, insert},
+    support::{Fixture, Row, at, draft, insert},
 };
 
 const STATES: [&str; 4] = ["pending", "succeeded", "dead", "skipped"];
@@ -146,12 +146,18 @@ async fn what_has_come_to_an_end_is_due_again_with_the_whole_schedule_before_it(
     let (fixture, log) = one_of_each().await;
     let outbox = PgOutbox::new(fixture.database.clone());
     for id in [2, 3] {
-        let answer = log.replay(Uuid::from_u128(id), at(50)).await.unwrap();
+        let answer = log
+            .replay(Uuid::from_u128(id), at(50), draft())
+            .await
+            .unwrap();
         let callback = replayed(answer);
         assert_eq!(callback.state, CallbackState::Pending);
         assert_eq!(callback.next_attempt_at, Some(at(50)));
         // Twice is once.
-        let again = log.replay(Uuid::from_u128(id), at(60)).await.unwrap();
+        let again = log
+            .replay(Uuid::from_u128(id), at(60), draft())
+            .await
+            .unwrap();
         assert_eq!(replayed(again), callback);
     }
     let claims = claim(&outbox, 50, 10).await;
@@ -165,7 +171,10 @@ async fn what_has_come_to_an_end_is_due_again_with_the_whole_schedule_before_it(
         assert_eq!(callback.state, CallbackState::Succeeded);
         assert_eq!(callback.attempts.len(), 1);
     }
-    let unknown = log.replay(Uuid::from_u128(77), at(50)).await.unwrap();
+    let unknown = log
+        .replay(Uuid::from_u128(77), at(50), draft())
+        .await
+        .unwrap();
     assert_eq!(unknown, Replay::Unknown);
 }
 
@@ -180,10 +189,15 @@ async fn nothing_is_told_after_a_newer_state() {
     ];
     let (mut fixture, log) = fixture(&rows).await;
     for id in [1, 5] {
-        let answer = log.replay(Uuid::from_u128(id), at(9)).await.unwrap();
+        let answer = log
+            .replay(Uuid::from_u128(id), at(9), draft())
+            .await
+            .unwrap();
         assert_eq!(answer, Replay::Overtaken, "{id}");
     }
-    let since = log.replay_since(Replayable::Dead, at(0), at(9), 10).await;
+    let since = log
+        .replay_since(Replayable::Dead, at(0), at(9), 10, draft())
+        .await;
     assert_eq!(since.unwrap(), 2);
     let expected = ["dead", "succeeded", "pending", "pending", "skipped"];
     assert_eq!(states(&mut fixture).await, expected);
@@ -204,7 +218,7 @@ async fn all_since_a_time_are_replayed_oldest_first_and_once() {
         .collect();
     let (mut fixture, log) = fixture(&rows).await;
     let dead = async |now, limit| {
-        let replayed = log.replay_since(Replayable::Dead, at(2), at(now), limit);
+        let replayed = log.replay_since(Replayable::Dead, at(2), at(now), limit, draft());
         replayed.await.unwrap()
     };
     assert_eq!(dead(50, 3).await, 3);
@@ -222,7 +236,7 @@ async fn all_since_a_time_are_replayed_oldest_first_and_once() {
     assert_eq!(dead(51, 3).await, 0);
 
     let succeeded = async |since, now| {
-        let replayed = log.replay_since(Replayable::Succeeded, at(since), at(now), 10);
+        let replayed = log.replay_since(Replayable::Succeeded, at(since), at(now), 10, draft());
         replayed.await.unwrap()
     };
     assert_eq!(succeeded(7, 60).await, 0);

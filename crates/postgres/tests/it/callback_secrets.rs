@@ -11,7 +11,7 @@ use bursar_postgres::{PgCallbackSecrets, PgCredentials};
 use bursar_testkit::callback_secrets_contract;
 use uuid::Uuid;
 
-use crate::support::{Fixture, at};
+use crate::support::{Fixture, at, draft};
 
 /// A store, and the database that must outlive it.
 struct Kept {
@@ -63,9 +63,9 @@ async fn what_signs_is_kept_in_memory_and_own_writes_show_at_once() {
         let ids = found.unwrap().into_iter().map(|one| one.id.as_u128());
         ids.collect::<Vec<_>>()
     };
-    here.rotate(secret(1), at(10)).await.unwrap();
+    here.rotate(secret(1), at(10), draft()).await.unwrap();
     assert_eq!(active(&here, 1).await, [1]);
-    here.rotate(secret(2), at(10)).await.unwrap();
+    here.rotate(secret(2), at(10), draft()).await.unwrap();
     assert_eq!(active(&here, 1).await, [2, 1]);
     fixture
         .run("ALTER TABLE directory.callback_secrets RENAME TO hidden")
@@ -79,7 +79,7 @@ async fn what_signs_is_kept_in_memory_and_own_writes_show_at_once() {
     fixture
         .run("ALTER TABLE directory.hidden RENAME TO callback_secrets")
         .await;
-    assert!(here.revoke(secret(2).id, at(3)).await.unwrap());
+    assert!(here.revoke(secret(2).id, at(3), draft()).await.unwrap());
     assert_eq!(active(&here, 4).await, [1]);
 }
 
@@ -96,7 +96,7 @@ async fn callback_secrets_in_use_follow_the_access_keys_when_the_key_changes() {
         };
         store.add_first(one).await.unwrap();
     }
-    store.revoke(secret(3).id, at(5)).await.unwrap();
+    store.revoke(secret(3).id, at(5), draft()).await.unwrap();
     fixture
         .run(
             "UPDATE directory.callback_secrets SET expires_at = now() - interval '1 second' \
@@ -127,9 +127,13 @@ async fn callback_secrets_in_use_follow_the_access_keys_when_the_key_changes() {
         key_id: "k2".to_owned(),
         bytes: vec![9],
     };
-    let replaced = sealed.replace_sealed(record(1), new.clone()).await;
+    let replaced = sealed
+        .replace_sealed(record(1), new.clone(), at(9), draft())
+        .await;
     assert!(replaced.unwrap());
-    let again = sealed.replace_sealed(record(1), new.clone()).await;
+    let again = sealed
+        .replace_sealed(record(1), new.clone(), at(9), draft())
+        .await;
     assert!(!again.unwrap(), "it is not the old one any more");
     let kept = store.list(None, None, 1).await.unwrap();
     assert_eq!(kept[0].secret, new);

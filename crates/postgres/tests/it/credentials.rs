@@ -9,7 +9,7 @@ use bursar_ports::{
 use bursar_postgres::PgCredentials;
 use uuid::Uuid;
 
-use crate::support::{Fixture, at, user_id};
+use crate::support::{Fixture, at, draft, user_id};
 
 fn token(number: u128) -> Token {
     Token {
@@ -49,20 +49,25 @@ async fn a_token_is_found_by_its_hash_and_a_revocation_counts_at_once() {
     let store = PgCredentials::new(fixture.database.clone());
     let kept = token(1);
     assert_eq!(store.find_token(kept.hash).await.unwrap(), None);
-    store.add_token(kept.clone()).await.unwrap();
+    store.add_token(kept.clone(), draft()).await.unwrap();
     for _ in 0..2 {
         assert_eq!(
             store.find_token(kept.hash).await.unwrap(),
             Some(kept.clone())
         );
     }
-    assert!(store.revoke_token(kept.id, at(5)).await.unwrap());
+    assert!(store.revoke_token(kept.id, at(5), draft()).await.unwrap());
     let revoked = store.find_token(kept.hash).await.unwrap().unwrap();
     assert_eq!(revoked.revoked_at, Some(at(5)));
-    assert!(store.revoke_token(kept.id, at(6)).await.unwrap());
+    assert!(store.revoke_token(kept.id, at(6), draft()).await.unwrap());
     let again = store.find_token(kept.hash).await.unwrap().unwrap();
     assert_eq!(again.revoked_at, Some(at(5)));
-    assert!(!store.revoke_token(Uuid::from_u128(9), at(5)).await.unwrap());
+    assert!(
+        !store
+            .revoke_token(Uuid::from_u128(9), at(5), draft())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -70,7 +75,7 @@ async fn tokens_are_listed_by_id() {
     let fixture = Fixture::new().await;
     let store = PgCredentials::new(fixture.database.clone());
     for number in [3, 1, 2] {
-        store.add_token(token(number)).await.unwrap();
+        store.add_token(token(number), draft()).await.unwrap();
     }
     assert_eq!(
         store.list_tokens(None, 2).await.unwrap(),
@@ -89,13 +94,23 @@ async fn an_access_key_is_found_and_a_revocation_counts_at_once() {
     let store = PgCredentials::new(fixture.database.clone());
     let kept = access_key(1);
     let name = kept.access_key.clone();
-    store.add_access_key(kept.clone()).await.unwrap();
+    store.add_access_key(kept.clone(), draft()).await.unwrap();
     for _ in 0..2 {
         let found = store.find_access_key(name.clone()).await.unwrap();
         assert_eq!(found, Some(kept.clone()));
     }
-    assert!(store.revoke_access_key(name.clone(), at(5)).await.unwrap());
-    assert!(store.revoke_access_key(name.clone(), at(6)).await.unwrap());
+    assert!(
+        store
+            .revoke_access_key(name.clone(), at(5), draft())
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .revoke_access_key(name.clone(), at(6), draft())
+            .await
+            .unwrap()
+    );
     let revoked = store.find_access_key(name).await.unwrap().unwrap();
     assert_eq!(revoked.revoked_at, Some(at(5)));
     for nobodys in ["", "BAK", "B\0K"] {
@@ -106,7 +121,7 @@ async fn an_access_key_is_found_and_a_revocation_counts_at_once() {
     }
     assert!(
         !store
-            .revoke_access_key("BAK9".to_owned(), at(5))
+            .revoke_access_key("BAK9".to_owned(), at(5), draft())
             .await
             .unwrap()
     );
@@ -122,7 +137,7 @@ async fn access_keys_are_listed_by_name() {
         ..access_key(3)
     };
     for key in [unlimited.clone(), access_key(1), access_key(2)] {
-        store.add_access_key(key).await.unwrap();
+        store.add_access_key(key, draft()).await.unwrap();
     }
     let first = store.list_access_keys(None, 2).await.unwrap();
     assert_eq!(first, [access_key(1), access_key(2)]);
@@ -134,7 +149,7 @@ async fn access_keys_are_listed_by_name() {
 async fn a_permission_that_nobody_knows_is_an_error() {
     let mut fixture = Fixture::new().await;
     let store = PgCredentials::new(fixture.database.clone());
-    store.add_token(token(1)).await.unwrap();
+    store.add_token(token(1), draft()).await.unwrap();
     fixture
         .run("UPDATE directory.tokens SET permissions = '{admin,root}'")
         .await;
@@ -151,8 +166,11 @@ async fn that_nobody_has_a_credential_is_remembered_for_some_seconds() {
     assert_eq!(here.find_token(token.hash).await.unwrap(), None);
     let name = key.access_key.clone();
     assert_eq!(here.find_access_key(name.clone()).await.unwrap(), None);
-    elsewhere.add_token(token.clone()).await.unwrap();
-    elsewhere.add_access_key(key.clone()).await.unwrap();
+    elsewhere.add_token(token.clone(), draft()).await.unwrap();
+    elsewhere
+        .add_access_key(key.clone(), draft())
+        .await
+        .unwrap();
     // Nothing is asked of the database, which could not answer.
     fixture
         .run("ALTER TABLE directory.tokens RENAME TO hidden; ALTER TABLE directory.access_keys RENAME TO hidden_too")
@@ -195,10 +213,16 @@ async fn secrets_in_use_are_listed_counted_and_replaced_where_unchanged() {
     let fixture = Fixture::new().await;
     let store = PgCredentials::new(fixture.database.clone());
     for number in 1..=4 {
-        store.add_access_key(access_key(number)).await.unwrap();
+        store
+            .add_access_key(access_key(number), draft())
+            .await
+            .unwrap();
     }
     let revoked = "BAK4".to_owned();
-    store.revoke_access_key(revoked, at(5)).await.unwrap();
+    store
+        .revoke_access_key(revoked, at(5), draft())
+        .await
+        .unwrap();
     let record = |number: u128| SealedRecord {
         belongs_to: SecretOwner::AccessKey(format!("BAK{number}")),
         secret: access_key(number).secret,
@@ -221,10 +245,18 @@ async fn secrets_in_use_are_listed_counted_and_replaced_where_unchanged() {
     // Found before, so that the memory of it has to go.
     let name = "BAK1".to_owned();
     store.find_access_key(name.clone()).await.unwrap();
-    assert!(store.replace_sealed(record(1), new.clone()).await.unwrap());
+    assert!(
+        store
+            .replace_sealed(record(1), new.clone(), at(9), draft())
+            .await
+            .unwrap()
+    );
     let found = store.find_access_key(name).await.unwrap().unwrap();
     assert_eq!(found.secret, new);
-    let again = store.replace_sealed(record(1), new.clone()).await.unwrap();
+    let again = store
+        .replace_sealed(record(1), new.clone(), at(9), draft())
+        .await
+        .unwrap();
     assert!(!again, "it is not the old one any more");
     assert_eq!(list(None, 9).await, [record(2), record(3)]);
     let counted = store.count_sealed().await.unwrap();

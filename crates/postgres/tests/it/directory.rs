@@ -10,7 +10,7 @@ use bursar_postgres::PgDirectory;
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
 
-use crate::support::{Fixture, run, texts, user, user_id};
+use crate::support::{Fixture, draft, run, texts, user, user_id};
 
 fn directory(fixture: &Fixture) -> PgDirectory {
     PgDirectory::new(fixture.database.clone(), Arc::new(FixedClock::default()))
@@ -36,7 +36,7 @@ async fn named(directory: &PgDirectory, typed: &str) -> Option<User> {
 }
 
 async fn put(directory: &PgDirectory, user: &User) -> PutUser {
-    directory.put_user(user.clone()).await.unwrap()
+    directory.put_user(user.clone(), draft()).await.unwrap()
 }
 
 async fn write(directory: &PgDirectory, user: &User) {
@@ -138,7 +138,7 @@ async fn many_assets_are_found_at_once() {
     let directory = directory(&fixture);
     let (btc, eth) = (asset("btc", 8), asset("eth", 18));
     for asset in [&btc, &eth] {
-        let put = directory.put_asset(asset.clone()).await.unwrap();
+        let put = directory.put_asset(asset.clone(), draft()).await.unwrap();
         assert_eq!(put, PutAsset::Written);
     }
     let unknown = AssetId::parse("doge").unwrap();
@@ -257,7 +257,7 @@ async fn of_two_who_want_one_name_one_gets_it() {
         let [one, two] = [0, 1].map(|n| {
             let wanted = user(100 + round * 2 + n, &name);
             let replica = replicas[usize::try_from(n).unwrap()].clone();
-            tokio::spawn(async move { replica.put_user(wanted).await.unwrap() })
+            tokio::spawn(async move { replica.put_user(wanted, draft()).await.unwrap() })
         });
         let mut outcomes = [one.await.unwrap(), two.await.unwrap()];
         outcomes.sort_by_key(|outcome| *outcome != PutUser::Written);
@@ -273,7 +273,7 @@ async fn a_user_created_twice_at_once_is_one_user() {
         let [one, two] = [0, 1].map(|n| {
             let replica = replicas[n].clone();
             let same = user(200 + round, &format!("same{round}"));
-            tokio::spawn(async move { replica.put_user(same).await.unwrap() })
+            tokio::spawn(async move { replica.put_user(same, draft()).await.unwrap() })
         });
         assert_eq!(one.await.unwrap(), PutUser::Written);
         assert_eq!(two.await.unwrap(), PutUser::Written);
@@ -316,15 +316,15 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
     assert_eq!(directory.find_asset(btc.id).await.unwrap(), None);
     assert_eq!(directory.list_assets().await.unwrap(), []);
     assert_eq!(
-        directory.put_asset(btc.clone()).await.unwrap(),
+        directory.put_asset(btc.clone(), draft()).await.unwrap(),
         PutAsset::Written
     );
     assert_eq!(
-        directory.put_asset(asset("a-1", 0)).await.unwrap(),
+        directory.put_asset(asset("a-1", 0), draft()).await.unwrap(),
         PutAsset::Written
     );
     assert_eq!(
-        directory.put_asset(asset("btc", 6)).await.unwrap(),
+        directory.put_asset(asset("btc", 6), draft()).await.unwrap(),
         PutAsset::Written
     );
     assert_eq!(
@@ -341,7 +341,7 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
         )
         .await;
     assert_eq!(
-        directory.put_asset(btc.clone()).await.unwrap(),
+        directory.put_asset(btc.clone(), draft()).await.unwrap(),
         PutAsset::ScaleInUse
     );
     let renamed = Asset {
@@ -350,7 +350,7 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
         ..asset("btc", 6)
     };
     assert_eq!(
-        directory.put_asset(renamed.clone()).await.unwrap(),
+        directory.put_asset(renamed.clone(), draft()).await.unwrap(),
         PutAsset::Written
     );
     assert_eq!(
@@ -367,11 +367,11 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
 async fn no_account_slips_in_while_a_scale_changes() {
     let mut fixture = Fixture::new().await;
     let directory = directory(&fixture);
-    let _ = directory.put_asset(asset("a1", 8)).await.unwrap();
+    let _ = directory.put_asset(asset("a1", 8), draft()).await.unwrap();
     let mut creator = fixture.connect().await;
     let share = "BEGIN; SELECT id FROM book_main.assets WHERE id = 'a1' FOR SHARE";
     run(&mut creator, share).await;
-    let change = tokio::spawn(async move { directory.put_asset(asset("a1", 2)).await });
+    let change = tokio::spawn(async move { directory.put_asset(asset("a1", 2), draft()).await });
     fixture.until_somebody_waits().await;
     run(&mut creator, &account_creation(1, 1)).await;
     run(&mut creator, "COMMIT").await;
@@ -392,7 +392,7 @@ async fn rates_are_exact_and_show_at_once() {
         "98765432109876543210.1",
     ] {
         let rate: BigDecimal = text.parse().unwrap();
-        let put = directory.put_rate(btc, rate.clone(), text.to_owned());
+        let put = directory.put_rate(btc, rate.clone(), text.to_owned(), draft());
         let written = put.await.unwrap();
         assert_eq!((&written.rate, written.source.as_str()), (&rate, text));
         assert_eq!(directory.find_rate(btc).await.unwrap(), Some(written));

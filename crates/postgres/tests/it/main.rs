@@ -5,6 +5,9 @@
 
 #[cfg(test)]
 mod address_book;
+#[cfg(test)]
+mod audit_log;
+#[cfg(test)]
 mod callback_log;
 #[cfg(test)]
 mod callback_secrets;

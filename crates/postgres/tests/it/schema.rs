@@ -18,8 +18,15 @@ type Tables = BTreeMap<String, Vec<String>>;
 fn declared() -> Tables {
     let mut tables = Tables::new();
     let mut current = None;
+    // Two schemas may each have a table of one name, which diesel must call by two.
+    let mut sql_name = None;
     for line in SCHEMA.lines().map(str::trim) {
-        if let Some((table, _)) = line.split_once(" (").filter(|_| line.ends_with(") {")) {
+        if let Some((_, name)) = line.split_once("#[sql_name = \"") {
+            sql_name = name.strip_suffix("\"]");
+        } else if let Some((table, _)) = line.split_once(" (").filter(|_| line.ends_with(") {")) {
+            let (schema, name) = table.split_once('.').expect("a table without a schema");
+            let table = format!("{schema}.{}", sql_name.take().unwrap_or(name));
+            let table = table.as_str();
             tables.insert(table.to_owned(), vec![]);
             current = Some(table.to_owned());
         } else if let Some((column, sql_type)) = line.split_once(" -> ") {

@@ -7,7 +7,9 @@ use bursar_domain::{
     AccountKey, ActorId, Asset, CallbackDraft, Entry, Operation, Owner, Rules, Status, Subscriber,
     Timestamp, TransferId, User, UserId, UserStatus,
 };
-use bursar_ports::{Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore};
+use bursar_ports::{
+    AuditRecord, Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore,
+};
 use bursar_postgres::{
     Database, EngineConfig, PgDirectory, PgRuleBook, PgStore, PoolConfig, testing::TestDatabase,
 };
@@ -16,6 +18,8 @@ use bursar_testkit::{
 };
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
+
+use crate::support::draft;
 
 struct PgHarness {
     clock: Arc<FixedClock>,
@@ -84,7 +88,7 @@ impl Harness for PgHarness {
 
     async fn put_asset(&self, asset: Asset) {
         assert_eq!(
-            self.directory.put_asset(asset).await.unwrap(),
+            self.directory.put_asset(asset, draft()).await.unwrap(),
             PutAsset::Written
         );
     }
@@ -95,7 +99,7 @@ impl Harness for PgHarness {
             ..build::user(user)
         };
         assert_eq!(
-            self.directory.put_user(user).await.unwrap(),
+            self.directory.put_user(user, draft()).await.unwrap(),
             PutUser::Written
         );
     }
@@ -165,15 +169,17 @@ impl Harness for PgHarness {
         for (kind, asset) in had.fees.keys().chain(rules.fees.keys()) {
             let schedule = rules.fees.get(&(*kind, *asset)).copied();
             let schedule = schedule.unwrap_or_default();
-            book.put_fees(*kind, *asset, schedule).await.unwrap();
+            let put = book.put_fees(*kind, *asset, schedule, draft());
+            put.await.unwrap();
         }
         for (kind, asset) in had.limits.keys().chain(rules.limits.keys()) {
             let limits = rules.limits.get(&(*kind, *asset)).copied();
             let limits = limits.unwrap_or_default();
-            book.put_limits(*kind, *asset, limits).await.unwrap();
+            let put = book.put_limits(*kind, *asset, limits, draft());
+            put.await.unwrap();
         }
         for stop in book.list_stops().await.unwrap() {
-            assert!(book.lift(stop.scope).await.unwrap());
+            assert!(book.lift(stop.scope, draft()).await.unwrap());
         }
         let read_only = rules.stops.read_only.then_some(StopScope::ReadOnly);
         let outgoing = rules.stops.outgoing.iter().copied();
@@ -184,7 +190,7 @@ impl Harness for PgHarness {
                 stopped_by: ActorId::new("operator"),
                 stopped_at: self.clock.now(),
             };
-            book.stop(stop).await.unwrap();
+            book.stop(stop, draft()).await.unwrap();
         }
     }
 
@@ -205,6 +211,33 @@ impl Harness for PgHarness {
                 subscriber: Subscriber::from_name(row.get("subscriber")).unwrap(),
                 status: Status::from_name(row.get("status")).unwrap(),
                 error: row.get("error"),
+            })
+            .collect()
+    }
+
+    async fn audit_of(&self, target: String) -> Vec<AuditRecord> {
+        let rows = self
+            .client
+            .query(
+                "SELECT id::text, (extract(epoch FROM at) * 1000000)::bigint AS at, actor, \
+                 credential, request_id, address, action, target, before::text, after::text \
+                 FROM book_main.audit_log WHERE target = $1 ORDER BY at, id",
+                &[&target],
+            )
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| AuditRecord {
+                id: number(row, "id"),
+                at: Timestamp::from_micros(row.get("at")),
+                actor: row.get("actor"),
+                credential: row.get("credential"),
+                request_id: row.get("request_id"),
+                address: row.get("address"),
+                action: row.get("action"),
+                target: row.get("target"),
+                before: row.get("before"),
+                after: row.get("after"),
             })
             .collect()
     }

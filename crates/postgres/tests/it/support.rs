@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bursar_domain::{Timestamp, User, UserId, UserStatus};
+use bursar_domain::{AuditDraft, Timestamp, User, UserId, UserStatus};
 use bursar_postgres::{Database, PoolConfig, testing::TestDatabase};
+use bursar_testkit::build;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
@@ -106,6 +107,11 @@ pub(crate) fn user(number: u128, name: &str) -> User {
         roles: vec!["trader".to_owned(), "vip".to_owned()],
         status: UserStatus::Active,
     }
+}
+
+/// What the audit log is to keep of a change that a test makes only to have it.
+pub(crate) fn draft() -> AuditDraft {
+    build::audit("test.change", "test:1")
 }
 
 /// A transfer's row, as the engine would write it.

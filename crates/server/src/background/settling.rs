@@ -60,9 +60,9 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_ports::{
-        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook,
-        MockTasks, MockTransferQuery, MockTransferStore, StoreError,
+        MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
+        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
+        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -76,6 +76,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            audit_log: Arc::new(MockAuditLog::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

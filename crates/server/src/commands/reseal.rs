@@ -24,9 +24,10 @@ pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
 }
 
 async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
+    let grant = Principal::local_operator().grant(Permission::Admin)?;
     let done = system
         .reseal
-        .run()
+        .run(&grant)
         .await
         .context("not all secrets could be encrypted anew; run it again")?;
     let mut report = vec![
@@ -41,7 +42,6 @@ async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
     report.extend(done.unreadable.iter().map(unreadable));
     if revoke_unreadable {
         let revoked = done.unreadable.len();
-        let grant = Principal::local_operator().grant(Permission::Admin)?;
         for owner in done.unreadable {
             match owner {
                 SecretOwner::AccessKey(access_key) => {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
 };
-use bursar_ports::TransferStore;
+use bursar_ports::{AuditRecord, TransferStore};
 use bursar_testkit::{
     AccountView, FixedClock, InMemoryStore, SequentialIds, contract::Harness,
     transfer_store_contract,
@@ -63,6 +63,12 @@ impl Harness for MemoryHarness {
 
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft> {
         self.store.callbacks(transfer)
+    }
+
+    async fn audit_of(&self, target: String) -> Vec<AuditRecord> {
+        let mut about = self.store.audit();
+        about.retain(|record| record.target == target);
+        about
     }
 
     async fn sabotage(&self) -> bool {

@@ -6,7 +6,7 @@ use bursar_testkit::{InMemoryCallbackSecrets, build};
 use super::*;
 use crate::{
     read_callback_secret,
-    test_support::{ALICE, Mocks, NOW, keyring, operator, other_grants},
+    test_support::{ALICE, Mocks, NOW, audited, keyring, operator, other_grants},
 };
 
 fn admin() -> Grant {
@@ -129,6 +129,12 @@ async fn a_secret_is_ended_once_and_an_unknown_one_is_not_found() {
         app.revoke_callback_secret(&admin(), id).await.unwrap();
         assert_eq!(secrets.all()[0].revoked_at, Some(NOW));
     }
+    let target = format!("callback_secret:{id}");
+    let expected = ["callback_secret.issue", "callback_secret.revoke"];
+    assert_eq!(
+        secrets.audited(),
+        expected.map(|action| audited(action, &target))
+    );
     let unknown = app.revoke_callback_secret(&admin(), Uuid::nil()).await;
     let missing = Missing::CallbackSecret;
     assert!(matches!(unknown, Err(Error::NotFound(found)) if found == missing));

@@ -5,7 +5,7 @@ use bursar_ports::{CallbackState, StoreError};
 use mockall::predicate::eq;
 
 use super::*;
-use crate::test_support::{Mocks, NOW, operator, other_grants};
+use crate::test_support::{Mocks, NOW, audited, operator, other_grants};
 
 const ID: Uuid = Uuid::from_u128(1);
 
@@ -68,8 +68,10 @@ async fn whoever_may_read_finds_callbacks() {
 async fn what_came_of_a_replay_is_told() {
     let replayed = async |answer: Replay| {
         let mut mocks = Mocks::new();
-        let replay = mocks.callback_log.expect_replay().with(eq(ID), eq(NOW));
-        replay.times(1).return_once(|_, _| Ok(answer));
+        let audit = audited("callback.replay", &format!("callback:{ID}"));
+        let replay = mocks.callback_log.expect_replay();
+        let replay = replay.with(eq(ID), eq(NOW), eq(audit));
+        replay.times(1).return_once(|_, _, _| Ok(answer));
         let grant = operator(Permission::Admin);
         mocks.app().replay_callback(&grant, ID).await
     };
@@ -87,12 +89,15 @@ async fn what_came_of_a_replay_is_told() {
 async fn all_since_a_time_are_replayed_in_parts_at_one_time() {
     let mut mocks = Mocks::new();
     let left = AtomicU64::new(2_300);
+    let target = format!("callbacks:succeeded:{}", NOW.to_micros_text());
+    let audit = audited("callbacks.replay", &target);
+    let succeeded = eq(Replayable::Succeeded);
     mocks
         .callback_log
         .expect_replay_since()
-        .with(eq(Replayable::Succeeded), eq(NOW), eq(NOW), eq(1_000))
+        .with(succeeded, eq(NOW), eq(NOW), eq(1_000), eq(audit))
         .times(3)
-        .returning(move |_, _, _, limit| {
+        .returning(move |_, _, _, limit, _| {
             let some = left.load(Ordering::SeqCst).min(u64::from(limit));
             left.fetch_sub(some, Ordering::SeqCst);
             Ok(some)
@@ -107,7 +112,7 @@ async fn all_since_a_time_are_replayed_in_parts_at_one_time() {
 async fn trouble_of_the_store_is_told() {
     let mut mocks = Mocks::new();
     let replay = mocks.callback_log.expect_replay_since();
-    replay.returning(|_, _, _, _| Err(StoreError::Overloaded));
+    replay.returning(|_, _, _, _, _| Err(StoreError::Overloaded));
     let grant = operator(Permission::Admin);
     let app = mocks.app();
     let replayed = app.replay_callbacks(&grant, Replayable::Dead, NOW).await;

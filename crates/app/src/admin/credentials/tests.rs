@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     SignedRequest,
     keyring::hmac_sha256,
-    test_support::{ALICE, Mocks, NOW, keyring, operator, other_grants, unavailable},
+    test_support::{ALICE, Mocks, NOW, audited, keyring, operator, other_grants, unavailable},
 };
 
 fn admin() -> Grant {
@@ -58,7 +58,9 @@ async fn issued_token(new: NewToken) -> IssuedToken {
         .credentials
         .expect_add_token()
         .times(1)
-        .return_once(move |token| {
+        .return_once(move |token, audit| {
+            let target = format!("token:{}", token.id);
+            assert_eq!(audit, audited("token.issue", &target));
             keep.send(token).unwrap();
             Ok(())
         });
@@ -76,7 +78,9 @@ async fn issued_key(new: NewAccessKey) -> IssuedAccessKey {
         .credentials
         .expect_add_access_key()
         .times(1)
-        .return_once(move |key| {
+        .return_once(move |key, audit| {
+            let target = format!("access_key:{}", key.access_key);
+            assert_eq!(audit, audited("access_key.issue", &target));
             keep.send(key).unwrap();
             Ok(())
         });
@@ -254,7 +258,7 @@ async fn a_credential_that_cannot_be_kept_is_not_issued() {
         .credentials
         .expect_add_token()
         .times(1)
-        .return_once(|_| Err(unavailable()));
+        .return_once(|_, _| Err(unavailable()));
     let token = mocks.app().issue_token(&admin(), new_token(None)).await;
     assert!(matches!(
         token,
@@ -267,7 +271,7 @@ async fn a_credential_that_cannot_be_kept_is_not_issued() {
         .credentials
         .expect_add_access_key()
         .times(1)
-        .return_once(|_| Err(unavailable()));
+        .return_once(|_, _| Err(unavailable()));
     let key = mocks.app().issue_access_key(&admin(), new_key()).await;
     assert!(matches!(key, Err(Error::Store(StoreError::Unavailable(_)))));
 
@@ -337,12 +341,13 @@ async fn a_token_is_revoked_now_or_was_never_there() {
     let id = Uuid::from_u128(1);
     for found in [true, false] {
         let mut mocks = Mocks::new();
+        let audit = audited("token.revoke", &format!("token:{id}"));
         mocks
             .credentials
             .expect_revoke_token()
-            .with(eq(id), eq(NOW))
+            .with(eq(id), eq(NOW), eq(audit))
             .times(1)
-            .return_once(move |_, _| Ok(found));
+            .return_once(move |_, _, _| Ok(found));
         let answer = mocks.app().revoke_token(&admin(), id).await;
         if found {
             assert!(answer.is_ok());
@@ -357,12 +362,13 @@ async fn an_access_key_is_revoked_now_or_was_never_there() {
     let name = || "BAK1".to_owned();
     for found in [true, false] {
         let mut mocks = Mocks::new();
+        let audit = audited("access_key.revoke", "access_key:BAK1");
         mocks
             .credentials
             .expect_revoke_access_key()
-            .with(eq(name()), eq(NOW))
+            .with(eq(name()), eq(NOW), eq(audit))
             .times(1)
-            .return_once(move |_, _| Ok(found));
+            .return_once(move |_, _, _| Ok(found));
         let answer = mocks.app().revoke_access_key(&admin(), name()).await;
         if found {
             assert!(answer.is_ok());
@@ -379,12 +385,12 @@ async fn a_revocation_that_cannot_be_made_is_an_error() {
         .credentials
         .expect_revoke_token()
         .times(1)
-        .return_once(|_, _| Err(unavailable()));
+        .return_once(|_, _, _| Err(unavailable()));
     mocks
         .credentials
         .expect_revoke_access_key()
         .times(1)
-        .return_once(|_, _| Err(unavailable()));
+        .return_once(|_, _, _| Err(unavailable()));
     let app = mocks.app();
     let token = app.revoke_token(&admin(), Uuid::from_u128(1)).await;
     assert!(matches!(

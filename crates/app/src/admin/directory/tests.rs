@@ -5,7 +5,7 @@ use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, BOB, Mocks, btc, operator, other_grants, rated, unavailable, usd,
+    ALICE, BOB, Mocks, audited, btc, operator, other_grants, rated, unavailable, usd,
 };
 
 fn admin() -> Grant {
@@ -60,9 +60,9 @@ async fn an_asset_is_written_unless_its_scale_is_in_use() {
         mocks
             .directory
             .expect_put_asset()
-            .with(eq(btc()))
+            .with(eq(btc()), eq(audited("asset.put", "asset:btc")))
             .times(1)
-            .return_once(|_| Ok(outcome));
+            .return_once(|_, _| Ok(outcome));
         let answer = mocks.app().put_asset(&admin(), btc()).await;
         if written {
             assert_eq!(answer.unwrap(), btc());
@@ -139,12 +139,13 @@ async fn a_user_is_written_unless_its_name_or_address_is_taken() {
     ] {
         let mut mocks = Mocks::new();
         let told = outcome.clone();
+        let audit = audited("user.put", &format!("user:{ALICE}"));
         mocks
             .directory
             .expect_put_user()
-            .with(eq(build::user(ALICE)))
+            .with(eq(build::user(ALICE)), eq(audit))
             .times(1)
-            .return_once(|_| Ok(told));
+            .return_once(|_, _| Ok(told));
         let answer = mocks.app().put_user(&admin(), build::user(ALICE)).await;
         match outcome {
             PutUser::Written => assert_eq!(answer.unwrap(), build::user(ALICE)),
@@ -279,6 +280,7 @@ async fn the_root_asset_is_worth_itself_and_an_unknown_asset_nothing() {
 async fn a_positive_rate_is_written() {
     for (asset, rate, source) in [(btc(), 60_000, Some("feed")), (usd(), 1, None)] {
         let mut mocks = with_assets(Some(usd()));
+        let audit = audited("rate.put", &format!("rate:{}", asset.id));
         mocks
             .directory
             .expect_put_rate()
@@ -286,9 +288,10 @@ async fn a_positive_rate_is_written() {
                 eq(asset.id),
                 eq(BigDecimal::from(rate)),
                 eq(source.unwrap_or("credential-1").to_owned()),
+                eq(audit),
             )
             .times(1)
-            .return_once(|_, rate, _| Ok(rated(rate)));
+            .return_once(|_, rate, _, _| Ok(rated(rate)));
         let app = mocks.app();
         let source = source.map(str::to_owned);
         let written = app.put_rate(&admin(), asset.id, rate.into(), source).await;
@@ -397,10 +400,10 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     let directory = &mut mocks.directory;
     directory
         .expect_put_asset()
-        .returning(|_| Err(unavailable()));
+        .returning(|_, _| Err(unavailable()));
     directory
         .expect_put_user()
-        .returning(|_| Err(unavailable()));
+        .returning(|_, _| Err(unavailable()));
     directory
         .expect_find_asset()
         .returning(|_| Err(unavailable()));

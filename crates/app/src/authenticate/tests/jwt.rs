@@ -13,6 +13,7 @@ const JWT: &str = "header.claims.signature";
 fn verified(user: Option<UserId>) -> VerifiedToken {
     VerifiedToken {
         subject: "settlement".to_owned(),
+        id: Some("id-1".to_owned()),
         user,
         permissions: vec![Permission::BackofficeRead, Permission::AllowTransfer],
     }
@@ -36,7 +37,19 @@ async fn a_jwt_without_a_user_is_its_subject_s() {
     let principal = app.authenticate_bearer(JWT).await.unwrap();
     assert_eq!(principal.subject, "settlement");
     assert_eq!(principal.user, None);
+    assert_eq!(principal.origin, Origin::with("jwt:id-1"));
     assert!(principal.grant(Permission::BackofficeRead).is_ok());
+}
+
+#[tokio::test]
+async fn a_jwt_without_a_name_is_just_a_jwt() {
+    let nameless = VerifiedToken {
+        id: None,
+        ..verified(None)
+    };
+    let app = answering(Ok(Some(nameless))).app();
+    let principal = app.authenticate_bearer(JWT).await.unwrap();
+    assert_eq!(principal.origin, Origin::with("jwt"));
 }
 
 #[tokio::test]

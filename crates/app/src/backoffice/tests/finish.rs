@@ -12,8 +12,8 @@ use super::super::*;
 use crate::{
     Original,
     test_support::{
-        ALICE, BOB, Commits, Mocks, NOW, btc, committed, in_doubt, keyed, operator, other_grants,
-        overloaded, plain, stale, trouble, unavailable,
+        ALICE, BOB, Commits, Mocks, NOW, audited, btc, committed, in_doubt, keyed, operator,
+        other_grants, overloaded, plain, stale, trouble, unavailable,
     },
 };
 
@@ -76,6 +76,18 @@ impl Finish {
         match self {
             Self::Confirm => Operation::Confirm,
             Self::Cancel => Operation::Cancel,
+        }
+    }
+
+    /// What the audit log is to keep of finishing [`open`].
+    pub(super) fn audit(self) -> AuditDraft {
+        let action = match self {
+            Self::Confirm => "withdrawal.confirm",
+            Self::Cancel => "withdrawal.cancel",
+        };
+        AuditDraft {
+            before: Some(r#"{"status":"AwaitingConfirmation","version":1}"#.to_owned()),
+            ..audited(action, &format!("transfer:{}", open().id()))
         }
     }
 

@@ -23,8 +23,11 @@ async fn an_open_withdrawal_is_finished_in_one_commit() {
             let mut mocks = stored(&open());
             let commits = mocks.commits([committed()]);
             let answer = finish.run(mocks, request(url), plain()).await.unwrap();
-            let expected = build::step(&open(), &finish.command(url), NOW);
-            assert_eq!(commits.only(), Commit::new(expected));
+            let expected = Commit {
+                audit: Some(finish.audit()),
+                ..Commit::new(build::step(&open(), &finish.command(url), NOW))
+            };
+            assert_eq!(commits.only(), expected);
             assert_eq!(answer.transfer.status(), finish.ends_as());
             assert_eq!(
                 answer.transfer.finished_by().unwrap().as_str(),

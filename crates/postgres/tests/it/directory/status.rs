@@ -7,7 +7,7 @@ use bursar_ports::{Directory, PutUser};
 use uuid::Uuid;
 
 use super::{account_creation, directory, with_status, write};
-use crate::support::{Fixture, run, user};
+use crate::support::{Fixture, draft, run, user};
 
 /// The status in the directory, in the book, and on each account.
 async fn statuses(fixture: &mut Fixture, number: u128) -> Vec<String> {
@@ -68,7 +68,7 @@ async fn a_stop_waits_for_an_account_in_the_making_and_stops_it() {
     let mut creator = fixture.connect().await;
     run(&mut creator, &format!("BEGIN; {}", account_creation(1, 1))).await;
     let frozen = with_status(&anna, UserStatus::Frozen);
-    let stop = tokio::spawn(async move { directory.put_user(frozen).await });
+    let stop = tokio::spawn(async move { directory.put_user(frozen, draft()).await });
     fixture.until_somebody_waits().await;
     run(&mut creator, "COMMIT").await;
     assert_eq!(stop.await.unwrap().unwrap(), PutUser::Written);
@@ -87,7 +87,7 @@ async fn a_stop_waits_for_money_on_its_way() {
                 UPDATE book_main.accounts SET available = 7, seq = 1 WHERE id = 1";
     run(&mut spender, lock).await;
     let frozen = with_status(&anna, UserStatus::Frozen);
-    let stop = tokio::spawn(async move { directory.put_user(frozen).await });
+    let stop = tokio::spawn(async move { directory.put_user(frozen, draft()).await });
     fixture.until_somebody_waits().await;
     run(&mut spender, "COMMIT").await;
     assert_eq!(stop.await.unwrap().unwrap(), PutUser::Written);
@@ -111,10 +111,10 @@ async fn a_release_does_not_undo_a_stop_it_did_not_know_of() {
     )
     .await;
     let replica = directory.clone();
-    let release = tokio::spawn(async move { replica.put_user(anna).await });
+    let release = tokio::spawn(async move { replica.put_user(anna, draft()).await });
     fixture.until_somebody_waits().await;
     let replica = self::directory(&fixture);
-    let stop = tokio::spawn(async move { replica.put_user(frozen).await });
+    let stop = tokio::spawn(async move { replica.put_user(frozen, draft()).await });
     let revision = "SELECT revision::text FROM book_main.owners";
     while fixture.text(revision).await != "2" {
         tokio::task::yield_now().await;
@@ -140,7 +140,9 @@ async fn directory_and_book_agree_whoever_races() {
         let mut tasks = vec![];
         for (replica, status) in replicas.iter().zip(wanted) {
             let (replica, changed) = (Arc::clone(replica), with_status(&anna, status));
-            tasks.push(tokio::spawn(async move { replica.put_user(changed).await }));
+            tasks.push(tokio::spawn(async move {
+                replica.put_user(changed, draft()).await
+            }));
         }
         let mut creator = fixture.connect().await;
         run(

@@ -92,6 +92,15 @@ async fn the_old_key_can_go_once_everything_is_under_the_new_one() {
     for key in &keys {
         assert_eq!(signed_status(&client, key).await, 200);
     }
+    let told = "/admin/v1/audit?action=secret.reseal&actor=local%20operator";
+    let told = client.with(&exchange.admin).get(told).await.ok().json();
+    let told = told["data"].as_array().unwrap().clone();
+    assert_eq!(told.len(), 3);
+    for row in told {
+        assert_eq!(row["credential"], "local");
+        assert_eq!(row["before"], json!({"master_key": "test"}));
+        assert_eq!(row["after"], json!({"master_key": "new"}));
+    }
     service.stopped().await;
 
     let service = Service::start_with(url, &[("BURSAR_MASTER_KEY", NEW_KEY)]).await;

@@ -18,7 +18,6 @@ const WITHOUT_GRANT: &[&str] = &[
     "CallbackPass::release",
     "CallbackPass::figures",
     "CallbackPass::deliver",
-    "ResealPass::run",
     "ResealPass::count",
     "ResealPass::missing_keys",
 ];
