@@ -17,6 +17,7 @@ mod clock;
 mod credentials;
 mod directory;
 mod error;
+mod events;
 mod ids;
 mod notifier;
 mod outbox;
@@ -42,6 +43,7 @@ pub use credentials::{
 };
 pub use directory::{Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
+pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use ids::IdSource;
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{
@@ -63,8 +65,9 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer, ids::MockIdSource,
+    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
+    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
     token_verifier::MockTokenVerifier,
 };

@@ -52,6 +52,7 @@ macro_rules! statement {
 mod accounts;
 mod batch;
 mod directory;
+mod journal;
 mod keys;
 mod transfers;
 
@@ -61,5 +62,6 @@ pub(crate) use accounts::{
 };
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
+pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -6,6 +6,7 @@ mod amounts;
 mod bulks;
 mod callbacks;
 mod exchange;
+mod feed;
 mod keys;
 mod ledger;
 mod premises;

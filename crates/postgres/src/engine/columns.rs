@@ -134,7 +134,7 @@ impl<'a> CallbackColumns<'a> {
 }
 
 /// A UUID of version 7. It goes to customers, so it tells the time and nothing else.
-fn time_ordered_id(millis: i64) -> Uuid {
+pub(super) fn time_ordered_id(millis: i64) -> Uuid {
     let random: [u8; 10] = rand::rng().random();
     Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random)
         .into_uuid()

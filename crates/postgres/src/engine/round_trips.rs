@@ -148,7 +148,7 @@ pub(super) async fn write(
 ) -> (QueryResult<()>, QueryResult<()>) {
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
     let (transfers, updates) = (&writes.inserted, &writes.updated);
-    let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, committed) = join!(
+    let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, journal, committed) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
                 .accounts
@@ -203,18 +203,26 @@ pub(super) async fn write(
                 .await
                 .map(|_| ())
         }),
+        when(all || !writes.journal.is_empty(), async {
+            writes
+                .journal
+                .statement()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
     );
     let written = first_error([
-        accounts, inserted, updated, entries, rewritten, deleted, callbacks,
+        accounts, inserted, updated, entries, rewritten, deleted, callbacks, journal,
     ]);
     (written, committed)
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 7]) -> QueryResult<()> {
+fn first_error(results: [QueryResult<()>; 8]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()

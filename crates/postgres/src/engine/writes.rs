@@ -11,6 +11,7 @@ use super::{
     batch::{Batch, Claim},
     books::{Balances, KeyColumns, KeyName, name_of},
     columns::{AccountColumns, CallbackColumns, EntryColumns},
+    journal_columns::JournalColumns,
     transfer_columns::TransferColumns,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Writes<'a> {
     pub(super) rewritten: KeyColumns<'a>,
     pub(super) deleted: KeyColumns<'a>,
     pub(super) callbacks: CallbackColumns<'a>,
+    pub(super) journal: JournalColumns,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -68,6 +70,10 @@ impl<'a> Writes<'a> {
             self.inserted.push(&applied.next, refs);
         } else if change.writes_transfer() {
             self.updated.push(&applied.next, refs);
+        }
+        // The version stays the same when only callbacks or a key are written: nothing happened.
+        if change.writes_transfer() {
+            self.journal.push(&applied.next);
         }
         for entry in &applied.entries {
             self.entries.push(entry, ids);

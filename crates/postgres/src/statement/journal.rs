@@ -1,0 +1,33 @@
+//! The journal.
+
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use crate::value::At;
+
+statement! {
+    /// Tells what a batch changed: one row, or none without an id. It is sent when all locks are
+    /// held, so of two batches that depend on each other the later one reads a later time.
+    InsertJournal {
+        "/* insert_journal */ INSERT INTO journal \
+         (transfer_ids, versions, states, ats, topic, locked_at, count, id) SELECT "
+            transfers: i64 => BigInt,
+        ", " versions: i32 => Integer,
+        ", " states: &'a str => Text,
+        ", " ats: At => Timestamptz,
+        ", 'transfers', clock_timestamp(), cardinality($1), n.id FROM unnest("
+            ids: Uuid => SqlUuid,
+    }
+    ") AS n (id)"
+}
+
+statement! {
+    /// Gives rows of the journal their numbers. A short count raises (division by zero).
+    NumberJournal -> (BigInt) {
+        "/* number_journal */ WITH written AS (UPDATE journal j SET first_number = n.first \
+         FROM unnest(" ids: Uuid => SqlUuid,
+        ", " firsts: i64 => BigInt,
+    }
+    ") AS n (id, first) WHERE j.id = n.id AND j.first_number IS NULL RETURNING 1) \
+     SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
+}

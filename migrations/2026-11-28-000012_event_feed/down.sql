@@ -1,0 +1,2 @@
+DROP TABLE book_main.sequencers;
+DROP TABLE book_main.journal;
