@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each case gets a fresh harness, and ends with an audit of everything it made: balances are
-//! compared with the entries, with the states of the transfers, and with zero.
+//! compared with the entries, with the states of the transfers, and with zero, and the event feed
+//! with transfers and callbacks.
 
 mod audit;
 mod basics;
@@ -24,7 +25,9 @@ mod scene;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{AccountKey, Asset, CallbackDraft, Entry, TransferId, UserId, UserStatus};
+use bursar_domain::{
+    AccountKey, Asset, CallbackDraft, Entry, Status, TransferId, UserId, UserStatus, Version,
+};
 use bursar_ports::TransferStore;
 
 use crate::{AccountView, FixedClock, SequentialIds};
@@ -56,6 +59,9 @@ pub trait Harness: Send + Sync {
 
     /// The callbacks of a transfer, in any order.
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft>;
+
+    /// Every step of every transfer, as the event feed tells them and in its order.
+    async fn events(&self) -> Vec<(TransferId, Version, Status)>;
 
     /// Cuts every connection the store has right now, or does what comes nearest to it; `false`
     /// when there is nothing to cut.

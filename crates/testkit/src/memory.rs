@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Asset, Balance, Bulk, CallbackDraft, Change, Commit, Entry, IdempotencyKey,
-    KeyScope, Owner, Status, Transfer, TransferId, UserId, UserStatus,
+    KeyScope, Owner, Status, Transfer, TransferId, UserId, UserStatus, Version,
     ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
@@ -40,6 +40,7 @@ struct State {
     transfers: BTreeMap<TransferId, Transfer>,
     entries: HashMap<AccountKey, Vec<Entry>>,
     callbacks: HashMap<TransferId, Vec<CallbackDraft>>,
+    steps: Vec<(TransferId, Version, Status)>,
     /// How many commits will yet be answered as unknown.
     lost_answers: u32,
 }
@@ -101,6 +102,11 @@ impl InMemoryStore {
             .unwrap_or_default()
     }
 
+    /// Every step of every transfer, in order.
+    pub fn steps(&self) -> Vec<(TransferId, Version, Status)> {
+        self.state().steps.clone()
+    }
+
     /// Loses the answers of the next commits: they are made and answered with
     /// [`StoreError::OutcomeUnknown`], as when a connection dies round a COMMIT.
     pub fn lose_answers(&self, commits: u32) {
@@ -143,7 +149,11 @@ impl State {
                 callbacks.push(draft);
             }
         }
-        self.transfers.insert(id, applied.next.clone());
+        let (version, status) = (applied.next.version(), applied.next.status());
+        let before = self.transfers.insert(id, applied.next.clone());
+        if before.is_none_or(|before| before.version() != version) {
+            self.steps.push((id, version, status));
+        }
         applied.next
     }
 

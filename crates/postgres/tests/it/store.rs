@@ -5,11 +5,11 @@ use std::{str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Asset, CallbackDraft, Entry, Operation, Owner, Status, Subscriber, Timestamp,
-    TransferId, User, UserId, UserStatus,
+    TransferId, User, UserId, UserStatus, Version,
 };
 use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, PgDirectory, PgEvents, PgStore, PoolConfig, testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -22,6 +22,7 @@ struct PgHarness {
     ids: SequentialIds,
     store: Arc<PgStore>,
     directory: PgDirectory,
+    events: PgEvents,
     /// Looks past the store.
     client: Client,
     /// Dropped last, with the database.
@@ -36,6 +37,7 @@ impl PgHarness {
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig::default();
         let directory = PgDirectory::new(connections.clone(), clock.clone());
+        let events = PgEvents::new(connections.clone());
         let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
@@ -47,6 +49,7 @@ impl PgHarness {
             ids,
             store: Arc::new(store),
             directory,
+            events,
             client,
             _database: database,
         }
@@ -169,6 +172,13 @@ impl Harness for PgHarness {
                 status: Status::from_name(row.get("status")).unwrap(),
                 error: row.get("error"),
             })
+            .collect()
+    }
+
+    async fn events(&self) -> Vec<(TransferId, Version, Status)> {
+        let steps = crate::events::everything(&self.events).await.into_iter();
+        steps
+            .filter_map(|event| crate::events::step(&event))
             .collect()
     }
 

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bursar_domain::{AccountKey, Asset, CallbackDraft, Entry, TransferId, UserId, UserStatus};
+use bursar_domain::{
+    AccountKey, Asset, CallbackDraft, Entry, Status, TransferId, UserId, UserStatus, Version,
+};
 use bursar_ports::TransferStore;
 use bursar_testkit::{
     AccountView, FixedClock, InMemoryStore, SequentialIds, contract::Harness,
@@ -57,6 +59,10 @@ impl Harness for MemoryHarness {
 
     async fn callbacks(&self, transfer: TransferId) -> Vec<CallbackDraft> {
         self.store.callbacks(transfer)
+    }
+
+    async fn events(&self) -> Vec<(TransferId, Version, Status)> {
+        self.store.steps()
     }
 
     async fn sabotage(&self) -> bool {
