@@ -5,11 +5,13 @@ mod callback_secrets;
 mod callbacks;
 mod credentials;
 mod directory;
+mod events;
 mod story;
 mod transfers;
 
 pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
+pub use events::{FeedEvent, ToldTransfer};
 pub use story::TransferStory;
 pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
-    Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, EventFeed,
+    IdSource, Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery,
+    TransferStore,
 };
 
 use crate::{
@@ -28,6 +29,8 @@ pub struct Ports {
     pub notifier: Arc<dyn Notifier>,
     /// Callbacks, as operators see them.
     pub callback_log: Arc<dyn CallbackLog>,
+    /// What happened, in order.
+    pub events: Arc<dyn EventFeed>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
     /// What signs callbacks.

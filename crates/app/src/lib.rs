@@ -32,8 +32,8 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
-    NewAccessKey, NewCallbackSecret, NewToken, TransferSearch, TransferStory,
+    FeedEvent, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
+    NewAccessKey, NewCallbackSecret, NewToken, ToldTransfer, TransferSearch, TransferStory,
 };
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};

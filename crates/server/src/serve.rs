@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     let System {
         app,
         callbacks,
+        numbering,
         jwks,
         tasks,
         mut engine,
@@ -63,6 +64,12 @@ pub(crate) async fn serve(
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let welcome = Arc::clone(&state.ready);
+    let streams = state.events.clone();
+    let reached = {
+        let streams = streams.clone();
+        move |last| streams.reach(last)
+    };
+    background.spawn(numbering.run(reached, stop.clone()));
     let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
         .context("the server cannot be started")?;
     let handle = server.handle();
@@ -80,6 +87,8 @@ pub(crate) async fn serve(
     };
     signals.exit_on_next();
     welcome.store(false, Ordering::Relaxed);
+    // The server waits for all answers, and theirs have no end.
+    streams.end();
     handle.stop(true).await;
     let ending = async {
         // Settlements that were started after answers come before the loop that would take them up.
@@ -112,6 +121,7 @@ fn http_config(config: &Config) -> HttpConfig {
         keep_alive: config.http.keep_alive,
         trusted_proxies: config.http.trusted_proxies.clone(),
         callback_addresses: config.callback.sending_addresses.clone(),
+        event_streams_max: config.http.event_streams,
         // Whole seconds, and never none: what is under way must have a chance.
         shutdown_timeout: config.shutdown_grace.max(Duration::from_secs(1)),
         ..defaults

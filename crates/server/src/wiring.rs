@@ -12,16 +12,21 @@ use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgIds, PgOutbox, PgQuery, PgStore,
+    PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
-    background::{CallbackLoop, HintingStore},
+    background::{CallbackLoop, HintingStore, NumberingLoop},
     config::{Config, DatabaseConfig},
     system::{BackgroundTasks, SystemClock},
 };
+
+/// How long what another replica commits waits for a number when that replica dies before it gives
+/// one, and how long streams at this one wait for what was numbered elsewhere.
+const NUMBERING_POLL: Duration = Duration::from_millis(100);
 
 /// Everything that runs, put together but not started.
 pub(crate) struct System {
@@ -29,6 +34,8 @@ pub(crate) struct System {
     pub(crate) app: App,
     /// Delivers callbacks.
     pub(crate) callbacks: CallbackLoop,
+    /// Numbers events.
+    pub(crate) numbering: NumberingLoop,
     /// Encrypts secrets anew.
     pub(crate) reseal: ResealPass,
     /// The keys for secrets.
@@ -58,7 +65,8 @@ impl System {
             queue_max: config.database.queue_items,
         };
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
-        let hint = Arc::new(Notify::new());
+        let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
@@ -67,11 +75,16 @@ impl System {
         let limits = limits::Shared::build(&config.limits)?;
         let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
+            store: Arc::new(HintingStore::new(
+                Arc::new(store),
+                Arc::clone(&hint),
+                Arc::clone(&committed),
+            )),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
+            events: events.clone(),
             notifier: notifier.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -105,6 +118,11 @@ impl System {
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
+            numbering: NumberingLoop {
+                sequencer: events,
+                hint: committed,
+                poll: NUMBERING_POLL,
+            },
             reseal,
             keyring,
             jwks,

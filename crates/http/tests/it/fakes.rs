@@ -12,9 +12,10 @@ use bursar_domain::{
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
     CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
-    Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
-    Replay, Replayable, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
+    Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine, ListPlace, Notice,
+    Notification, Notifier, PutAsset, PutUser, Replay, Replayable, StoreError, Task, Tasks, Token,
+    TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
+    Undelivered, UserPage,
 };
 use uuid::Uuid;
 
@@ -127,6 +128,30 @@ impl Directory for FakeDirectory {
     async fn put_rate(&self, asset: AssetId, rate: BigDecimal) -> Result<(), StoreError> {
         locked(&self.rates).insert(asset, rate);
         Ok(())
+    }
+}
+
+/// Events in memory, from the first one that is kept.
+#[derive(Default)]
+pub(crate) struct FakeEvents {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) oldest: Mutex<i64>,
+}
+
+#[async_trait]
+impl EventFeed for FakeEvents {
+    async fn list(&self, after: i64, limit: u32) -> Result<EventPage, StoreError> {
+        let oldest = *locked(&self.oldest);
+        if after.saturating_add(1) < oldest {
+            return Ok(EventPage::Pruned { oldest });
+        }
+        let events = locked(&self.events).clone();
+        let rest = events.into_iter().filter(|event| event.number > after);
+        Ok(EventPage::Events(page(rest, limit)))
+    }
+
+    async fn append(&self, _: Notice) -> Result<bool, StoreError> {
+        Err(StoreError::Unavailable("nothing over HTTP appends".into()))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What must have happened before the examples of the document can be answers.
 
-use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status};
-use bursar_ports::{AccountBalance, CallbackAttempt, CallbackRecord, CallbackState};
+use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
+use bursar_ports::{
+    AccountBalance, CallbackAttempt, CallbackRecord, CallbackState, Event, Happening, Step,
+};
 use bursar_testkit::build;
 use uuid::Uuid;
 
@@ -71,6 +73,21 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             world.fund(ALICE, "btc", "1.5").await;
             let made = world.transfer(1).await.expect("it was just made");
             *locked(&world.query.transfers) = vec![made];
+        }
+        "listEvents" => {
+            world.fund(ALICE, "btc", "1.5").await;
+            let transfer = world.transfer(1).await.expect("it was just made");
+            let steps = [Status::Pending, Status::Completed].into_iter().zip(1..);
+            let event = |(status, number)| Event {
+                number,
+                at: NOW,
+                what: Happening::Step(Step {
+                    transfer: transfer.clone(),
+                    version: Version::FIRST,
+                    status,
+                }),
+            };
+            *locked(&world.events.events) = steps.map(event).collect();
         }
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
         "showTransfer" => tell(world).await,
