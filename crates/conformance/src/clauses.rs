@@ -16,6 +16,7 @@ mod callback_urls;
 mod credentials;
 mod delivery;
 mod deposits;
+mod events;
 mod history;
 mod idempotency;
 mod internal_callbacks;
@@ -65,6 +66,7 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
+    events::CLAUSES,
     service::CLAUSES,
 ];
 
