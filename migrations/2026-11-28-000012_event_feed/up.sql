@@ -20,10 +20,16 @@ CREATE TABLE book_main.journal (
     CONSTRAINT journal_first_number_ck CHECK (first_number > 0)
 );
 
-CREATE INDEX journal_unnumbered_idx ON book_main.journal (locked_at, id)
-    WHERE first_number IS NULL;
 CREATE UNIQUE INDEX journal_first_number_uq ON book_main.journal (first_number)
     WHERE first_number IS NOT NULL;
+
+-- The rows without a number. A table of its own, because every row leaves it at once: an index of the
+-- journal would keep what has left until the whole journal is vacuumed.
+CREATE TABLE book_main.journal_queue (
+    locked_at  timestamptz NOT NULL,
+    id         uuid NOT NULL,
+    CONSTRAINT journal_queue_locked_at_id_pk PRIMARY KEY (locked_at, id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- Whoever holds the row's lock gives the numbers.
 CREATE TABLE book_main.sequencers (

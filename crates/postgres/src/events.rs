@@ -14,12 +14,13 @@ use diesel::{dsl, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::{
     error::{inconsistent, unavailable},
     pool::Database,
     row::TransferRow,
-    schema::{journal, sequencers, transfers},
+    schema::{journal, journal_queue, sequencers, transfers},
     tx::run_tx,
     value::At,
 };
@@ -139,20 +140,34 @@ async fn rows_between(
     last: i64,
 ) -> Result<Vec<JournalRow>, StoreError> {
     // The row that holds the first of them may have begun before.
-    let begins: Option<i64> = journal::table
-        .filter(journal::first_number.le(first))
-        .select(dsl::max(journal::first_number))
+    let begins: Option<Option<i64>> = begins(first)
         .first(connection)
         .await
+        .optional()
         .map_err(unavailable)?;
-    journal::table
-        .filter(journal::first_number.ge(begins.unwrap_or(first)))
-        .filter(journal::first_number.le(last))
-        .order(journal::first_number)
+    between(begins.flatten().unwrap_or(first), last)
         .select(JournalRow::as_select())
         .load(connection)
         .await
         .map_err(unavailable)
+}
+
+/// Where the last row begins that has this number or a lower one.
+#[dsl::auto_type]
+fn begins(number: i64) -> _ {
+    journal::table
+        .filter(journal::first_number.le(number))
+        .order(journal::first_number.desc())
+        .select(journal::first_number)
+}
+
+/// The rows that begin from one number to another.
+#[dsl::auto_type]
+fn between(first: i64, last: i64) -> _ {
+    journal::table
+        .filter(journal::first_number.ge(first))
+        .filter(journal::first_number.le(last))
+        .order(journal::first_number)
 }
 
 /// The events from one number to another, as far as they follow each other without a gap: beyond one
@@ -281,7 +296,7 @@ async fn append(connection: &mut AsyncPgConnection, notice: Notice) -> QueryResu
     }
     let members = notice.data.into_iter();
     let payload: Map<String, Value> = members.map(|(k, v)| (k, Value::String(v))).collect();
-    diesel::insert_into(journal::table)
+    let told: Option<(At, Uuid)> = diesel::insert_into(journal::table)
         .values((
             journal::id.eq(notice.id),
             journal::topic.eq(notice.topic),
@@ -297,7 +312,18 @@ async fn append(connection: &mut AsyncPgConnection, notice: Notice) -> QueryResu
         ))
         .on_conflict(journal::id)
         .do_nothing()
-        .execute(connection)
-        .await?;
+        .returning((journal::locked_at, journal::id))
+        .get_result(connection)
+        .await
+        .optional()?;
+    if let Some((locked_at, id)) = told {
+        diesel::insert_into(journal_queue::table)
+            .values((
+                journal_queue::locked_at.eq(locked_at),
+                journal_queue::id.eq(id),
+            ))
+            .execute(connection)
+            .await?;
+    }
     Ok(true)
 }

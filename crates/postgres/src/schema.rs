@@ -216,6 +216,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    book_main.journal_queue (locked_at, id) {
+        locked_at -> Timestamptz,
+        id -> Uuid,
+    }
+}
+
+diesel::table! {
     book_main.sequencers (name) {
         name -> Text,
         next_number -> BigInt,
@@ -224,4 +231,4 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
-diesel::allow_tables_to_appear_in_same_query!(journal, sequencers);
+diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

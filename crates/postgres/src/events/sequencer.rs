@@ -15,9 +15,8 @@ use bursar_domain::{
 };
 use bursar_ports::{EventSequencer, Numbering, StoreError};
 use diesel::{
-    dsl::{exists, sql},
+    dsl::{self, exists},
     prelude::*,
-    sql_types::Bool,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -26,7 +25,7 @@ use uuid::Uuid;
 use super::{PgEvents, SEQUENCE};
 use crate::{
     error::{inconsistent, unavailable},
-    schema::{journal, sequencers},
+    schema::{journal, journal_queue, sequencers},
     statement::NumberJournal,
     tx::run_tx,
     value::At,
@@ -77,7 +76,7 @@ impl EventSequencer for PgEvents {
 
 /// The next number, and whether anything waits for one.
 async fn peek(connection: &mut AsyncPgConnection) -> Result<(i64, bool), StoreError> {
-    let waiting = journal::table.filter(unnumbered());
+    let waiting = journal_queue::table.select(journal_queue::id);
     sequencers::table
         .filter(sequencers::name.eq(SEQUENCE))
         .select((sequencers::next_number, exists(waiting)))
@@ -86,9 +85,21 @@ async fn peek(connection: &mut AsyncPgConnection) -> Result<(i64, bool), StoreEr
         .map_err(unavailable)
 }
 
-/// A literal, so that the partial index serves it under every plan.
-fn unnumbered() -> diesel::expression::SqlLiteral<Bool> {
-    sql::<Bool>("first_number IS NULL")
+/// What comes next among what has no number.
+#[dsl::auto_type]
+fn waiting() -> _ {
+    let chunk: i64 = CHUNK;
+    journal_queue::table
+        .inner_join(journal::table.on(journal::id.eq(journal_queue::id)))
+        .order((journal_queue::locked_at, journal_queue::id))
+        .limit(chunk)
+        .select((
+            journal::id,
+            journal_queue::locked_at,
+            journal::transfer_ids,
+            journal::versions,
+            journal::count,
+        ))
 }
 
 async fn number(connection: &mut AsyncPgConnection) -> QueryResult<Chunk> {
@@ -104,19 +115,7 @@ async fn number(connection: &mut AsyncPgConnection) -> QueryResult<Chunk> {
         return Ok(Chunk::Elsewhere);
     };
     // In a statement of its own: it sees what was committed before the lease was given.
-    let rows: Vec<Row> = journal::table
-        .filter(unnumbered())
-        .order((journal::locked_at, journal::id))
-        .limit(CHUNK)
-        .select((
-            journal::id,
-            journal::locked_at,
-            journal::transfer_ids,
-            journal::versions,
-            journal::count,
-        ))
-        .load(connection)
-        .await?;
+    let rows: Vec<Row> = waiting().load(connection).await?;
     let mut entries = Vec::with_capacity(rows.len());
     let mut counts = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -128,16 +127,18 @@ async fn number(connection: &mut AsyncPgConnection) -> QueryResult<Chunk> {
         counts.insert(id, count);
     }
     let mut next = first;
-    let (mut ids, mut firsts) = (vec![], vec![]);
+    let (mut ids, mut firsts, mut locked) = (vec![], vec![], vec![]);
     for entry in in_causal_order(entries) {
         ids.push(entry.id);
         firsts.push(next);
+        locked.push(At(entry.locked_at));
         next = next.saturating_add(counts.get(&entry.id).copied().unwrap_or_default());
     }
     if !ids.is_empty() {
         NumberJournal {
             ids: &ids,
             firsts: &firsts,
+            locked: &locked,
         }
         .load::<(i64,)>(connection)
         .await?;
@@ -162,4 +163,43 @@ fn entry((id, locked_at, transfers, versions, _): Row) -> Option<JournalEntry> {
         locked_at: locked_at.0,
         steps: steps.collect::<Option<_>>()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+
+    use super::*;
+    use crate::{explain::read_by, testing::TestDatabase};
+
+    /// A long feed of which the last rows have no number yet.
+    const FEED: &str = "SET search_path = book_main; \
+        INSERT INTO journal (id, topic, locked_at, transfer_ids, versions, states, ats, count, \
+        first_number) \
+        SELECT gen_random_uuid(), 'transfers', now() + n * interval '1 second', ARRAY[n], '{1}', \
+        '{Completed}', ARRAY[now()], 1, CASE WHEN n <= 19990 THEN n END \
+        FROM generate_series(1, 20000) AS n; \
+        INSERT INTO journal_queue SELECT locked_at, id FROM journal WHERE first_number IS NULL; \
+        ANALYZE journal, journal_queue";
+
+    #[tokio::test]
+    async fn what_waits_for_a_number_is_found_without_reading_the_feed() {
+        let database = TestDatabase::create().await;
+        let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
+        connection.batch_execute(FEED).await.unwrap();
+        let read = read_by(&mut connection, waiting()).await;
+        assert!(read.contains(&"journal_id_pk".to_owned()), "{read:?}");
+        assert!(!read.contains(&"journal".to_owned()), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn a_page_is_found_by_its_numbers() {
+        let database = TestDatabase::create().await;
+        let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
+        connection.batch_execute(FEED).await.unwrap();
+        let read = read_by(&mut connection, super::super::begins(9_000).limit(1)).await;
+        assert_eq!(read, ["journal_first_number_uq"]);
+        let read = read_by(&mut connection, super::super::between(9_000, 9_100)).await;
+        assert_eq!(read, ["journal_first_number_uq"]);
+    }
 }

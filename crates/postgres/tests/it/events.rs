@@ -234,7 +234,17 @@ async fn a_notice_is_told_once_and_only_while_it_is_true() {
     );
 }
 
-/// The statement of docs/OPERATIONS.md, and what readers learn of it.
+/// The statement with which an operator prunes.
+fn documented_pruning() -> &'static str {
+    let guide = include_str!("../../../../docs/OPERATIONS.md");
+    let (_, rest) = guide
+        .split_once("```sql\nDELETE FROM book_main.journal")
+        .unwrap();
+    let (end, _) = rest.split_once("```").unwrap();
+    let start = guide.len() - rest.len() - "DELETE FROM book_main.journal".len();
+    &guide[start..guide.len() - rest.len() + end.len()]
+}
+
 #[tokio::test]
 async fn what_was_pruned_is_told_and_its_numbers_never_come_again() {
     let mut scene = Scene::new().await;
@@ -242,10 +252,10 @@ async fn what_was_pruned_is_told_and_its_numbers_never_come_again() {
     number(&scene.events).await;
     scene.deposits(2).await;
     number(&scene.events).await;
-    scene
-        .fixture
-        .run("DELETE FROM book_main.journal WHERE first_number = 1")
-        .await;
+    let age = "UPDATE book_main.journal SET locked_at = now() - interval '91 days' \
+               WHERE first_number = 1";
+    scene.fixture.run(age).await;
+    scene.fixture.run(documented_pruning()).await;
     for after in [0, 1, 2] {
         let answer = scene.events.list(after, 9).await.unwrap();
         assert_eq!(answer, EventPage::Pruned { oldest: 4 });

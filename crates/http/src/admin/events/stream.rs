@@ -38,6 +38,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LIFE: Duration = Duration::from_secs(300);
 /// How long a client may take nothing.
 const STALL: Duration = Duration::from_secs(60);
+/// How long to gather events before they are read: under load many come together, and nobody notices.
+const GATHER: Duration = Duration::from_millis(20);
 /// The pause after the feed could not be read.
 const OUTAGE: Duration = Duration::from_secs(1);
 /// Tells nginx not to hold events back.
@@ -137,6 +139,7 @@ impl Feed {
         {
             self.send(STILL_HERE.to_owned()).await?;
         }
+        sleep(GATHER).await;
         Ok(())
     }
 

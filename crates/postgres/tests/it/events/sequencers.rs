@@ -55,7 +55,9 @@ async fn a_backlog_is_numbered_chunk_by_chunk() {
              ats, count) \
              SELECT gen_random_uuid(), topic, locked_at + n * interval '1 second', transfer_ids, \
              versions, states, ats, count \
-             FROM book_main.journal, generate_series(1, 1200) AS n",
+             FROM book_main.journal, generate_series(1, 1200) AS n; \
+             INSERT INTO book_main.journal_queue SELECT locked_at, id FROM book_main.journal \
+             ON CONFLICT DO NOTHING",
         )
         .await;
     let mut chunks = vec![];
