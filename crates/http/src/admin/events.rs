@@ -49,11 +49,11 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let after = query.number(name!("after"));
     let limit = query.limit(name!("limit"), &[], LIMIT_MAX);
     let resumed = last_event_id(call.headers());
-    if resumed.is_none() {
-        let detail = "must be the number of an event";
+    if let Err(detail) = resumed {
         query.error("Last-Event-ID", "last_event_id.invalid", detail);
     }
-    let (after, limit, resumed) = query.finish(resumed.map(|resumed| (after, limit, resumed)))?;
+    let read = resumed.ok().map(|resumed| (after, limit, resumed));
+    let (after, limit, resumed) = query.finish(read)?;
     if wants_stream(call.headers()) {
         return stream::open(&call, grant, resumed.unwrap_or(after)).await;
     }
@@ -79,18 +79,14 @@ impl<'a> EventBody<'a> {
     }
 }
 
-/// The number that a stream goes on after: `None` when it is no number, `Some(None)` when there is
-/// none.
-fn last_event_id(headers: &HeaderMap) -> Option<Option<i64>> {
-    let Some(value) = headers.get(LAST_EVENT_ID) else {
-        return Some(None);
+/// The number that a stream goes on after, if there is one, or what is wrong with it.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, &'static str> {
+    let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
+        return Ok(None);
     };
-    let text = value.to_str().ok()?;
-    if text.is_empty() {
-        return Some(None);
-    }
-    let number = text.parse().ok().filter(|number| *number >= 0)?;
-    Some(Some(number))
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let number = number.filter(|number| *number >= 0);
+    number.map(Some).ok_or("must be the number of an event")
 }
 
 /// Whether the client asks for server-sent events.
@@ -109,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for value in values {
             map.append(name.clone(), HeaderValue::from_static(value));
@@ -124,7 +120,7 @@ mod tests {
             &["application/json, Text/Event-Stream;q=0.5"],
             &["application/json", "text/event-stream"],
         ] {
-            assert!(wants_stream(&headers(ACCEPT, accepted)), "{accepted:?}");
+            assert!(wants_stream(&headers(&ACCEPT, accepted)), "{accepted:?}");
         }
         for accepted in [
             &[][..],
@@ -132,19 +128,19 @@ mod tests {
             &["text/*"],
             &["application/json;x=text/event-stream"],
         ] {
-            assert!(!wants_stream(&headers(ACCEPT, accepted)), "{accepted:?}");
+            assert!(!wants_stream(&headers(&ACCEPT, accepted)), "{accepted:?}");
         }
     }
 
     #[test]
     fn a_stream_is_taken_up_after_a_number() {
-        let read = |value| last_event_id(&headers(LAST_EVENT_ID, &[value]));
-        assert_eq!(last_event_id(&HeaderMap::new()), Some(None));
-        assert_eq!(read(""), Some(None));
-        assert_eq!(read("0"), Some(Some(0)));
-        assert_eq!(read("41"), Some(Some(41)));
+        let read = |value| last_event_id(&headers(&LAST_EVENT_ID, &[value]));
+        assert_eq!(last_event_id(&HeaderMap::new()), Ok(None));
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("0"), Ok(Some(0)));
+        assert_eq!(read("41"), Ok(Some(41)));
         for wrong in ["-1", "x", "1.5", "9223372036854775808"] {
-            assert_eq!(read(wrong), None, "{wrong}");
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

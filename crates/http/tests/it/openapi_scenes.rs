@@ -74,21 +74,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             let made = world.transfer(1).await.expect("it was just made");
             *locked(&world.query.transfers) = vec![made];
         }
-        "listEvents" => {
-            world.fund(ALICE, "btc", "1.5").await;
-            let transfer = world.transfer(1).await.expect("it was just made");
-            let steps = [Status::Pending, Status::Completed].into_iter().zip(1..);
-            let event = |(status, number)| Event {
-                number,
-                at: NOW,
-                what: Happening::Step(Step {
-                    transfer: transfer.clone(),
-                    version: Version::FIRST,
-                    status,
-                }),
-            };
-            *locked(&world.events.events) = steps.map(event).collect();
-        }
+        "listEvents" => happen(world).await,
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
         "showTransfer" => tell(world).await,
         _ => {}
@@ -114,6 +100,23 @@ fn give_up(world: &World) {
             outcome: "answered".to_owned(),
         }],
     }];
+}
+
+/// A deposit, accepted and then settled.
+async fn happen(world: &World) {
+    world.fund(ALICE, "btc", "1.5").await;
+    let transfer = world.transfer(1).await.expect("it was just made");
+    let steps = [Status::Pending, Status::Completed].into_iter().zip(1..);
+    let event = |(status, number)| Event {
+        number,
+        at: NOW,
+        what: Happening::Step(Step {
+            transfer: transfer.clone(),
+            version: Version::FIRST,
+            status,
+        }),
+    };
+    *locked(&world.events.events) = steps.map(event).collect();
 }
 
 /// A deposit with its two ledger lines.

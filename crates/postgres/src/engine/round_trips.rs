@@ -15,6 +15,7 @@ use super::{
     attempt::Attempt,
     batch::Batch,
     books::{KeyColumns, KeyName, Read},
+    journal_columns::JournalColumns,
     writes::Writes,
 };
 use crate::{
@@ -147,7 +148,7 @@ pub(super) async fn write(
     send: Send,
 ) -> (QueryResult<()>, QueryResult<()>) {
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
-    let (transfers, updates) = (&writes.inserted, &writes.updated);
+    let (transfers, updates, told) = (&writes.inserted, &writes.updated, &writes.journal);
     let (accounts, inserted, updated, entries, rewritten, deleted, callbacks, journal, committed) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
@@ -203,14 +204,7 @@ pub(super) async fn write(
                 .await
                 .map(|_| ())
         }),
-        when(all || !writes.journal.is_empty(), async {
-            writes
-                .journal
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
+        when(all || !told.is_empty(), tell(connection, told)),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
@@ -219,6 +213,12 @@ pub(super) async fn write(
         accounts, inserted, updated, entries, rewritten, deleted, callbacks, journal,
     ]);
     (written, committed)
+}
+
+/// Tells the journal what the batch changed.
+async fn tell(connection: &AsyncPgConnection, journal: &JournalColumns) -> QueryResult<()> {
+    let statement = journal.statement();
+    statement.execute(&mut &*connection).await.map(|_| ())
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.

@@ -89,9 +89,11 @@ impl Scene {
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Transfer> {
         let outcomes = self.store.commit(commits).await.unwrap().into_iter();
-        let committed = |outcome| match outcome {
-            CommitOutcome::Committed(transfer) => *transfer,
-            other => panic!("{other:?}"),
+        let committed = |outcome| {
+            let CommitOutcome::Committed(transfer) = outcome else {
+                panic!("{outcome:?}")
+            };
+            *transfer
         };
         outcomes.map(committed).collect()
     }
