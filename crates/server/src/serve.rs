@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::Context;
-use bursar_http::{HttpConfig, HttpState};
+use bursar_http::{EventStreams, HttpConfig, HttpState};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{settle_pending, watch_queue},
+    background::{NumberingLoop, settle_pending, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -63,13 +63,8 @@ pub(crate) async fn serve(
     }
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
-    let welcome = Arc::clone(&state.ready);
-    let streams = state.events.clone();
-    let reached = {
-        let streams = streams.clone();
-        move |last| streams.reach(last)
-    };
-    background.spawn(numbering.run(reached, stop.clone()));
+    let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
+    number_events(&mut background, numbering, streams.clone(), stop.clone());
     let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
         .context("the server cannot be started")?;
     let handle = server.handle();
@@ -110,6 +105,16 @@ pub(crate) async fn serve(
         }
         Some(what) => anyhow::bail!(what),
     }
+}
+
+/// Numbers events, and tells their streams.
+fn number_events(
+    background: &mut JoinSet<()>,
+    numbering: NumberingLoop,
+    streams: EventStreams,
+    stop: CancellationToken,
+) {
+    background.spawn(numbering.run(move |last| streams.reach(last), stop));
 }
 
 fn http_config(config: &Config) -> HttpConfig {

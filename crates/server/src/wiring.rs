@@ -9,7 +9,7 @@ use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
-use bursar_ports::{Clock, IdSource, TokenVerifier};
+use bursar_ports::{Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
     PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgIds, PgOutbox, PgQuery, PgStore,
@@ -59,11 +59,7 @@ impl System {
             .context("the database cannot be reached")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
-        let engine = EngineConfig {
-            batchers: config.database.batchers,
-            batch_items_max: config.database.batch_items,
-            queue_max: config.database.queue_items,
-        };
+        let engine = engine(&config.database);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let events = Arc::new(PgEvents::new(database.clone()));
@@ -75,11 +71,7 @@ impl System {
         let limits = limits::Shared::build(&config.limits)?;
         let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(
-                Arc::new(store),
-                Arc::clone(&hint),
-                Arc::clone(&committed),
-            )),
+            store: Arc::new(HintingStore::new(Arc::new(store), &hint, &committed)),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
@@ -118,11 +110,7 @@ impl System {
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
-            numbering: NumberingLoop {
-                sequencer: events,
-                hint: committed,
-                poll: NUMBERING_POLL,
-            },
+            numbering: numbering(events, committed),
             reseal,
             keyring,
             jwks,
@@ -204,6 +192,22 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool
+}
+
+fn engine(config: &DatabaseConfig) -> EngineConfig {
+    EngineConfig {
+        batchers: config.batchers,
+        batch_items_max: config.batch_items,
+        queue_max: config.queue_items,
+    }
+}
+
+fn numbering(sequencer: Arc<dyn EventSequencer>, hint: Arc<Notify>) -> NumberingLoop {
+    NumberingLoop {
+        sequencer,
+        hint,
+        poll: NUMBERING_POLL,
+    }
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;

@@ -19,11 +19,11 @@ pub struct HintingStore {
 
 impl HintingStore {
     /// The same store, with the hint for callbacks and the one for every commit.
-    pub fn new(store: Arc<dyn TransferStore>, hint: Arc<Notify>, committed: Arc<Notify>) -> Self {
+    pub fn new(store: Arc<dyn TransferStore>, hint: &Arc<Notify>, committed: &Arc<Notify>) -> Self {
         Self {
             store,
-            hint,
-            committed,
+            hint: Arc::clone(hint),
+            committed: Arc::clone(committed),
         }
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         store.expect_commit().times(1).return_once(move |_| answer);
         let hint = Arc::new(Notify::new());
         let committed = Arc::new(Notify::new());
-        let hinting = HintingStore::new(Arc::new(store), Arc::clone(&hint), Arc::clone(&committed));
+        let hinting = HintingStore::new(Arc::new(store), &hint, &committed);
         let failed = hinting.commit(batch).await.is_err();
         let given = hint.notified().now_or_never().is_some();
         let told = committed.notified().now_or_never().is_some();
