@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, CallbackLog, CallbackSecrets, Clock, CredentialStore,
-    Directory, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier,
-    TransferQuery, TransferStore,
+    Directory, EventFeed, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks,
+    TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct Ports {
     pub callback_log: Arc<dyn CallbackLog>,
     /// Who did what.
     pub audit_log: Arc<dyn AuditLog>,
+    /// What happened, in order.
+    pub events: Arc<dyn EventFeed>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
     /// What signs callbacks.

@@ -70,6 +70,12 @@ pub enum Error {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
+    /// What was asked for is not kept any more.
+    #[error("events before number {oldest} are not kept")]
+    EventsPruned {
+        /// The first event that is.
+        oldest: i64,
+    },
     /// The asset is in use, so its scale cannot change.
     #[error("the scale of an asset that is in use cannot change")]
     ScaleInUse,

@@ -33,9 +33,10 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    Fees, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
-    KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken,
-    ReversalRequest, ReviewRequest, TransferSearch, TransferStory, approval_digest,
+    FeedEvent, Fees, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret,
+    IssuedToken, KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits,
+    NewToken, ReversalRequest, ReviewRequest, ToldTransfer, TransferSearch, TransferStory,
+    approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};

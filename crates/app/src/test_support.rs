@@ -9,9 +9,9 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
-    MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier,
-    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission,
-    RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
+    MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory, MockEventFeed,
+    MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
+    Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -44,6 +44,7 @@ pub(crate) struct Mocks {
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
     pub(crate) audit_log: MockAuditLog,
+    pub(crate) events: MockEventFeed,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -71,6 +72,7 @@ impl Mocks {
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
             audit_log: MockAuditLog::new(),
+            events: MockEventFeed::new(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -97,6 +99,7 @@ impl Mocks {
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
             audit_log: Arc::new(self.audit_log),
+            events: Arc::new(self.events),
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,

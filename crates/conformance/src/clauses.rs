@@ -17,6 +17,7 @@ mod callback_urls;
 mod credentials;
 mod delivery;
 mod deposits;
+mod events;
 mod history;
 mod idempotency;
 mod internal_callbacks;
@@ -66,6 +67,7 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
+    events::CLAUSES,
     service::CLAUSES,
     audit::CLAUSES,
 ];

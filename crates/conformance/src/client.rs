@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
+use reqwest::{
+    Method, RequestBuilder,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 
 use crate::{answer::Answer, signing::AccessKey};
 
@@ -64,6 +67,29 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
+    }
+
+    /// What a stream of events says until it has said all lines of an event that contains this.
+    pub(crate) async fn stream(&self, path: &str, until: &str) -> Answer {
+        let request = self.request(Method::GET, path);
+        let request = request.header(ACCEPT, "text/event-stream");
+        let mut response = request.send().await.expect("the deployment answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut text = String::new();
+        let is_said = |text: &str| {
+            let said = text.split_once(until);
+            said.is_some_and(|(_, rest)| rest.contains("\n\n"))
+        };
+        while !is_said(&text) {
+            let chunk = response.chunk().await.expect("the stream is whole");
+            let chunk = chunk.unwrap_or_else(|| panic!("it ended: {text}"));
+            text.push_str(std::str::from_utf8(&chunk).expect("a stream is text"));
+        }
+        Answer {
+            status,
+            headers,
+            text,
+        }
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

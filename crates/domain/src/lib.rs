@@ -9,6 +9,7 @@
 //! * [`Amount`] and [`DecimalAmount`]: exact money, integers of an asset's smallest unit.
 //! * [`Transfer`] with [`Transfer::decide`]: the only place a transfer changes state.
 //! * [`ledger::settle`]: the only place a balance changes.
+//! * [`feed::in_causal_order`]: the only place that orders what is told.
 //! * [`Reason`]: every business refusal with its published code.
 #![warn(clippy::missing_errors_doc, clippy::arithmetic_side_effects)]
 
@@ -21,6 +22,7 @@ mod callback;
 mod change;
 mod deposit;
 mod fee;
+pub mod feed;
 mod idempotency;
 mod ids;
 mod internal;

@@ -6,6 +6,7 @@ mod audit;
 mod balances;
 mod callback_secrets;
 mod callbacks;
+mod events;
 mod money;
 mod page;
 mod rates;
@@ -108,6 +109,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         .service(
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
         )
+        .service(path("/admin/v1/events", read).route(get().to(events::list)))
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)))
         .service(

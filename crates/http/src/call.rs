@@ -1,6 +1,10 @@
 //! What a handler starts from: the body, whoever is calling, and what they may do.
 
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::{Method, header::HeaderMap},
+    web,
+};
 use bursar_app::{App, Error, FieldError, Grant, InternalCall, Options, Principal};
 use bursar_domain::TransferId;
 use bursar_ports::Permission;
@@ -82,6 +86,18 @@ impl Call {
             body,
             principal,
         })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
     }
 
     pub(crate) fn app(&self) -> &App {

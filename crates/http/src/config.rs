@@ -25,6 +25,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpRange>,
     /// From where callbacks are sent, as receivers are told.
     pub callback_addresses: Vec<IpRange>,
+    /// How many streams of the event feed may be open at once.
+    pub event_streams_max: usize,
     /// How long requests under way may take to finish after a stop, in whole seconds.
     pub shutdown_timeout: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for HttpConfig {
             keep_alive: Duration::from_secs(15),
             trusted_proxies: vec![],
             callback_addresses: vec![],
+            event_streams_max: 32,
             shutdown_timeout: Duration::from_secs(30),
         }
     }

@@ -25,6 +25,7 @@ mod callback_tests;
 mod client_address;
 mod config;
 mod credentials;
+mod event_streams;
 mod fields;
 mod headroom;
 mod health;
@@ -43,6 +44,7 @@ mod server;
 mod state;
 
 pub use config::HttpConfig;
+pub use event_streams::EventStreams;
 pub use openapi::OPENAPI;
 pub use routes::configure;
 pub use server::server;

@@ -127,6 +127,12 @@ impl Problem {
         Self::new(status, "service.unavailable", detail).extended(Extension::NotExecuted)
     }
 
+    pub(crate) fn streams_taken() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let detail = "As many streams of events are open as there may be.";
+        Self::new(status, "events.streams_taken", detail)
+    }
+
     /// What stands in for an error answer that actix itself made.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         if status == StatusCode::NOT_FOUND {

@@ -206,6 +206,19 @@ impl Query {
         }
     }
 
+    /// A number of 0 or more; 0 unless said. One beyond all numbers is as large as any.
+    pub(crate) fn number(&mut self, name: &Name) -> i64 {
+        let Some(text) = self.take(name, &[]) else {
+            return 0;
+        };
+        let number = whole(&text).filter(|number| *number >= 0);
+        if number.is_none() {
+            let detail = "must be a whole number of 0 or more";
+            self.error(name.name, name.invalid, detail);
+        }
+        number.map_or(0, |number| i64::try_from(number).unwrap_or(i64::MAX))
+    }
+
     /// How many rows to pass over: 0 to `max`, none unless said.
     pub(crate) fn offset(&mut self, name: &Name, max: u32) -> u64 {
         let Some(text) = self.take(name, &[]) else {

@@ -86,8 +86,9 @@ mod tests {
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
-        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore,
+        MockCredentialStore, MockDirectory, MockEventFeed, MockIdSource, MockNotifier,
+        MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+        MockTransferStore,
     };
     use serde_json::Value;
 
@@ -109,6 +110,7 @@ mod tests {
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
             audit_log: Arc::new(MockAuditLog::new()),
+            events: Arc::new(MockEventFeed::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

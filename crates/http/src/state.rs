@@ -8,8 +8,9 @@ use std::{
 
 use bursar_app::App;
 use bursar_ports::IpRange;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::HttpConfig;
+use crate::{HttpConfig, event_streams::EventStreams};
 
 /// The application and what the service pages tell of it. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,9 @@ pub struct HttpState {
     /// Whether new requests are welcome. Set to `false` when a shutdown begins: `/health/ready`
     /// then says so, and load balancers look elsewhere while requests under way finish.
     pub ready: Arc<AtomicBool>,
+    /// What the streams of the event feed wait for. They end when it is told so, which a shutdown
+    /// does first: it would wait for them.
+    pub events: EventStreams,
 }
 
 impl HttpState {
@@ -30,6 +34,7 @@ impl HttpState {
             app,
             metrics,
             ready: Arc::new(AtomicBool::new(true)),
+            events: EventStreams::default(),
         }
     }
 }
@@ -50,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) body_read_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) callback_addresses: Vec<IpRange>,
+    event_streams: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -61,7 +67,13 @@ impl Shared {
             body_read_timeout: config.body_read_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
             callback_addresses: config.callback_addresses.clone(),
+            event_streams: Arc::new(Semaphore::new(config.event_streams_max)),
         }
+    }
+
+    /// A place for one more stream of events, if there is any.
+    pub(crate) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.event_streams).try_acquire_owned().ok()
     }
 
     pub(crate) const fn app(&self) -> &App {

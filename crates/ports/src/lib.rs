@@ -18,6 +18,7 @@ mod clock;
 mod credentials;
 mod directory;
 mod error;
+mod events;
 mod ids;
 mod notifier;
 mod outbox;
@@ -45,6 +46,7 @@ pub use credentials::{
 };
 pub use directory::{AssetRate, Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
+pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use ids::IdSource;
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{
@@ -67,8 +69,9 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, audit_log::MockAuditLog, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
-    rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
-    tasks::MockTasks, token_verifier::MockTokenVerifier,
+    directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer, ids::MockIdSource,
+    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
+    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard, rule_book::MockRuleBook,
+    sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
+    token_verifier::MockTokenVerifier,
 };

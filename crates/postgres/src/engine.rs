@@ -14,6 +14,7 @@ mod batch;
 mod batcher;
 mod books;
 mod columns;
+mod journal_columns;
 mod results;
 mod round_trips;
 mod rules;

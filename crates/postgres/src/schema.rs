@@ -297,5 +297,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    book_main.journal (id) {
+        id -> Uuid,
+        topic -> Text,
+        locked_at -> Timestamptz,
+        transfer_ids -> Array<BigInt>,
+        versions -> Array<Integer>,
+        states -> Array<Text>,
+        ats -> Array<Timestamptz>,
+        payload -> Nullable<Jsonb>,
+        count -> Integer,
+        first_number -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    book_main.journal_queue (locked_at, id) {
+        locked_at -> Timestamptz,
+        id -> Uuid,
+    }
+}
+
+diesel::table! {
+    book_main.sequencers (name) {
+        name -> Text,
+        next_number -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
+diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

@@ -53,6 +53,7 @@ mod accounts;
 mod audit;
 mod batch;
 mod directory;
+mod journal;
 mod keys;
 mod rules;
 mod transfers;
@@ -64,6 +65,7 @@ pub(crate) use accounts::{
 pub(crate) use audit::{InsertBookAudit, InsertDirectoryAudit};
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
+pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use rules::{InsertUsage, LockUsage, ReadRevision, UpdateUsage};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -2,10 +2,12 @@
 
 mod callbacks;
 mod hint;
+mod numbering;
 mod queue_figures;
 mod settling;
 
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
+pub use numbering::NumberingLoop;
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

@@ -125,6 +125,8 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// How many streams of events may be open at once.
+    pub event_streams: usize,
     /// Who may say from where a request comes.
     pub trusted_proxies: Vec<IpRange>,
 }
@@ -268,12 +270,14 @@ impl HttpConfig {
         let head_timeout = read.value(&setting::HTTP_HEAD_TIMEOUT, parse::millis(100, 60_000));
         let body_timeout = read.value(&setting::HTTP_BODY_TIMEOUT, parse::millis(100, 300_000));
         let keep_alive = read.value(&setting::HTTP_KEEP_ALIVE, parse::millis(0, 600_000));
+        let event_streams = read.value(&setting::HTTP_EVENT_STREAMS, parse::count(1, 1_000));
         let trusted_proxies = read.list(&setting::HTTP_TRUSTED_PROXIES, parse::ip_range);
         Some(Self {
             workers: workers?.and_then(NonZeroUsize::new),
             head_timeout: head_timeout?,
             body_timeout: body_timeout?,
             keep_alive: keep_alive?,
+            event_streams: event_streams?,
             trusted_proxies: trusted_proxies?,
         })
     }

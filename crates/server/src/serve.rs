@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::Context;
-use bursar_http::{HttpConfig, HttpState};
+use bursar_http::{EventStreams, HttpConfig, HttpState};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{expire_due, settle_pending, watch_queue},
+    background::{NumberingLoop, expire_due, settle_pending, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     let System {
         app,
         callbacks,
+        numbering,
         jwks,
         tasks,
         mut engine,
@@ -63,7 +64,8 @@ pub(crate) async fn serve(
     }
 
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
-    let welcome = Arc::clone(&state.ready);
+    let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
+    number_events(&mut background, numbering, streams.clone(), stop.clone());
     let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
         .context("the server cannot be started")?;
     let handle = server.handle();
@@ -81,6 +83,8 @@ pub(crate) async fn serve(
     };
     signals.exit_on_next();
     welcome.store(false, Ordering::Relaxed);
+    // The server waits for all answers, and theirs have no end.
+    streams.end();
     handle.stop(true).await;
     let ending = async {
         // Settlements that were started after answers come before the loop that would take them up.
@@ -104,6 +108,16 @@ pub(crate) async fn serve(
     }
 }
 
+/// Numbers events, and tells their streams.
+fn number_events(
+    background: &mut JoinSet<()>,
+    numbering: NumberingLoop,
+    streams: EventStreams,
+    stop: CancellationToken,
+) {
+    background.spawn(numbering.run(move |last| streams.reach(last), stop));
+}
+
 fn http_config(config: &Config) -> HttpConfig {
     let defaults = HttpConfig::default();
     HttpConfig {
@@ -113,6 +127,7 @@ fn http_config(config: &Config) -> HttpConfig {
         keep_alive: config.http.keep_alive,
         trusted_proxies: config.http.trusted_proxies.clone(),
         callback_addresses: config.callback.sending_addresses.clone(),
+        event_streams_max: config.http.event_streams,
         // Whole seconds, and never none: what is under way must have a chance.
         shutdown_timeout: config.shutdown_grace.max(Duration::from_secs(1)),
         ..defaults

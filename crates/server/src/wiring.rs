@@ -10,20 +10,24 @@ use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
-use bursar_ports::{Clock, IdSource, TokenVerifier};
+use bursar_ports::{Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgRuleBook, PgStore,
-    PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgIds, PgOutbox, PgQuery, PgRuleBook,
+    PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
-    background::{CallbackLoop, HintingStore},
+    background::{CallbackLoop, HintingStore, NumberingLoop},
     config::{Config, DatabaseConfig, TransfersConfig},
     system::{BackgroundTasks, SystemClock},
 };
+
+/// How long what another replica commits waits for a number when that replica dies before it gives
+/// one, and how long streams at this one wait for what was numbered elsewhere.
+const NUMBERING_POLL: Duration = Duration::from_millis(100);
 
 /// Everything that runs, put together but not started.
 pub(crate) struct System {
@@ -31,6 +35,8 @@ pub(crate) struct System {
     pub(crate) app: App,
     /// Delivers callbacks.
     pub(crate) callbacks: CallbackLoop,
+    /// Numbers events.
+    pub(crate) numbering: NumberingLoop,
     /// Encrypts secrets anew.
     pub(crate) reseal: ResealPass,
     /// The keys for secrets.
@@ -54,13 +60,10 @@ impl System {
             .context("the database cannot be reached")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
-        let engine = EngineConfig {
-            batchers: config.database.batchers,
-            batch_items_max: config.database.batch_items,
-            queue_max: config.database.queue_items,
-        };
+        let engine = engine(&config.database);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
-        let hint = Arc::new(Notify::new());
+        let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
@@ -69,12 +72,13 @@ impl System {
         let limits = limits::Shared::build(&config.limits)?;
         let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(Arc::new(store), Arc::clone(&hint))),
+            store: Arc::new(HintingStore::new(Arc::new(store), &hint, &committed)),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
+            events: events.clone(),
             notifier: notifier.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -110,6 +114,7 @@ impl System {
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
+            numbering: numbering(events, committed),
             reseal,
             keyring,
             jwks,
@@ -191,6 +196,22 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool
+}
+
+fn engine(config: &DatabaseConfig) -> EngineConfig {
+    EngineConfig {
+        batchers: config.batchers,
+        batch_items_max: config.batch_items,
+        queue_max: config.queue_items,
+    }
+}
+
+fn numbering(sequencer: Arc<dyn EventSequencer>, hint: Arc<Notify>) -> NumberingLoop {
+    NumberingLoop {
+        sequencer,
+        hint,
+        poll: NUMBERING_POLL,
+    }
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each case gets a fresh harness, and ends with an audit of everything it made: balances are
-//! compared with the entries, with the states of the transfers, and with zero.
+//! compared with the entries, with the states of the transfers, and with zero, and the event feed
+//! with transfers and callbacks.
 
 mod audit;
 mod audit_log;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
+    AccountKey, Asset, CallbackDraft, Entry, Rules, Status, TransferId, UserId, UserStatus, Version,
 };
 use bursar_ports::{AuditRecord, TransferStore};
 
@@ -67,6 +68,8 @@ pub trait Harness: Send + Sync {
 
     /// What the audit log keeps about a target, oldest first.
     async fn audit_of(&self, target: String) -> Vec<AuditRecord>;
+    /// Every step of every transfer, as the event feed tells them and in its order.
+    async fn events(&self) -> Vec<(TransferId, Version, Status)>;
 
     /// Cuts every connection the store has right now, or does what comes nearest to it; `false`
     /// when there is nothing to cut.

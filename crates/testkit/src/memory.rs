@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Amount, Asset, AuditDraft, Balance, Bulk, CallbackDraft, Change, Commit, Entry,
     IdempotencyKey, KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Usage,
-    UsageKey, UserId, UserStatus,
+    UsageKey, UserId, UserStatus, Version,
     ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
 use bursar_ports::{AuditRecord, BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
@@ -44,6 +44,7 @@ struct State {
     entries: HashMap<AccountKey, Vec<Entry>>,
     callbacks: HashMap<TransferId, Vec<CallbackDraft>>,
     audit: Vec<AuditRecord>,
+    steps: Vec<(TransferId, Version, Status)>,
     /// How many commits will yet be answered as unknown.
     lost_answers: u32,
 }
@@ -115,6 +116,11 @@ impl InMemoryStore {
     /// The audit log, oldest first.
     pub fn audit(&self) -> Vec<AuditRecord> {
         self.state().audit.clone()
+    }
+
+    /// Every step of every transfer, in order.
+    pub fn steps(&self) -> Vec<(TransferId, Version, Status)> {
+        self.state().steps.clone()
     }
 
     /// Loses the answers of the next commits: they are made and answered with
@@ -194,13 +200,19 @@ impl State {
                 callbacks.push(draft);
             }
         }
-        self.transfers.insert(id, applied.next.clone());
+        let (version, status) = (applied.next.version(), applied.next.status());
+        let before = self.transfers.insert(id, applied.next.clone());
+        if before.is_none_or(|before| before.version() != version) {
+            self.steps.push((id, version, status));
+        }
         if let Some(linked) = applied.linked {
             let other = linked.next.id();
             self.callbacks
                 .entry(other)
                 .or_default()
                 .extend(linked.callbacks);
+            self.steps
+                .push((other, linked.next.version(), linked.next.status()));
             self.transfers.insert(other, linked.next);
         }
         applied.next

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{clause::clauses, scene::Scene};
 
-clauses! { "4.4 The service itself",
+clauses! { "4.5 The service itself",
     "Decision: `/health/live`, `/health/ready`": health_needs_no_credentials
         = "`/health/live` and `/health/ready` answer `{\"status\":\"ok\"}` without credentials.",
     "Decision: Prometheus": metrics_are_prometheus_text = "`/metrics` is Prometheus text that counts requests by route.",

@@ -8,6 +8,7 @@ mod bulks;
 mod callbacks;
 mod exchange;
 mod expiry;
+mod feed;
 mod fees;
 mod interesting;
 mod keys;

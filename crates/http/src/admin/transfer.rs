@@ -105,7 +105,20 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 impl<'a> TransferBody<'a> {
     pub(super) fn of(transfer: &'a Transfer, code: Option<&'a str>) -> Self {
+        let at = transfer.parts().updated_at;
+        Self::as_of(transfer, code, transfer.status(), at)
+    }
+
+    /// The transfer as it was when it came to a status.
+    pub(super) fn as_of(
+        transfer: &'a Transfer,
+        code: Option<&'a str>,
+        was: Status,
+        at: Timestamp,
+    ) -> Self {
         let parts = transfer.parts();
+        // It has one only with the status that ended it.
+        let reason = transfer.reason().filter(|_| was == transfer.status());
         let kind = transfer.kind();
         let (recipient, custom_id) = match &parts.body {
             Body::Internal {
@@ -120,9 +133,9 @@ impl<'a> TransferBody<'a> {
             id: parts.id.get(),
             code,
             kind: kind.as_str(),
-            status: status(kind, transfer.status()),
-            reason_code: transfer.reason().map(Reason::code),
-            reason_message: transfer.reason().map(Reason::message),
+            status: status(kind, was),
+            reason_code: reason.map(Reason::code),
+            reason_message: reason.map(Reason::message),
             user_id: transfer.owner().to_string(),
             recipient_id: recipient_id.map(|user| user.to_string()),
             recipient: recipient.and_then(|recipient| recipient.typed()),
@@ -143,7 +156,7 @@ impl<'a> TransferBody<'a> {
             reversed: parts.reversed.to_plain(parts.scale),
             root_rate: parts.root_rate.as_ref().map(RootRateBody::of),
             created_at: parts.created_at.to_micros_text(),
-            updated_at: parts.updated_at.to_micros_text(),
+            updated_at: at.to_micros_text(),
         }
     }
 }

@@ -44,6 +44,11 @@ impl From<Error> for Problem {
             ),
             Error::BulkRefused { results, replayed } => bulk_refused(results, replayed),
             Error::KeyReused { original, fields } => key_reused(original, fields),
+            Error::EventsPruned { oldest } => Self::new(
+                StatusCode::GONE,
+                "events.pruned",
+                format!("The oldest event that is kept has the number {oldest}."),
+            ),
             Error::ScaleInUse => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "asset.scale_in_use",

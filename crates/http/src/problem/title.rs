@@ -10,6 +10,7 @@ pub(super) fn of(status: StatusCode) -> &'static str {
         404 => "Not found",
         405 => "Method not allowed",
         409 => "The state forbids it",
+        410 => "Not kept any more",
         413 => "Body too large",
         415 => "Unsupported media type",
         422 => "Refused",

@@ -13,10 +13,10 @@ use bursar_domain::{
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
     AuditFilter, AuditLog, AuditRecord, CallbackFilter, CallbackLog, CallbackRecord, CallbackState,
-    CredentialStore, Delivered, Directory, InternalFilter, LedgerLine, ListPlace, Notification,
-    Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook, Stop, StopScope, StoreError, Task,
-    Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
-    TransferSlice, Undelivered, UserPage,
+    CredentialStore, Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine,
+    ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook,
+    Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
+    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -203,6 +203,30 @@ impl RuleBook for FakeRuleBook {
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
         Ok(keys.iter().map(|_| Usage::default()).collect())
+    }
+}
+
+/// Events in memory, from the first one that is kept.
+#[derive(Default)]
+pub(crate) struct FakeEvents {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) oldest: Mutex<i64>,
+}
+
+#[async_trait]
+impl EventFeed for FakeEvents {
+    async fn list(&self, after: i64, limit: u32) -> Result<EventPage, StoreError> {
+        let oldest = *locked(&self.oldest);
+        if after.saturating_add(1) < oldest {
+            return Ok(EventPage::Pruned { oldest });
+        }
+        let events = locked(&self.events).clone();
+        let rest = events.into_iter().filter(|event| event.number > after);
+        Ok(EventPage::Events(page(rest, limit)))
+    }
+
+    async fn append(&self, _: Notice) -> Result<bool, StoreError> {
+        Err(StoreError::Unavailable("nothing over HTTP appends".into()))
     }
 }
 

@@ -14,6 +14,7 @@ mod callbacks;
 mod client;
 mod credentials;
 mod documented;
+mod events;
 mod fakes;
 mod guide;
 mod idempotency;

@@ -1,7 +1,10 @@
 //! What must have happened before the examples of the document can be answers.
 
-use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status};
-use bursar_ports::{AccountBalance, AuditRecord, CallbackAttempt, CallbackRecord, CallbackState};
+use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
+use bursar_ports::{
+    AccountBalance, AuditRecord, CallbackAttempt, CallbackRecord, CallbackState, Event, Happening,
+    Step,
+};
 use bursar_testkit::build;
 use uuid::Uuid;
 
@@ -74,6 +77,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             let made = world.transfer(1).await.expect("it was just made");
             *locked(&world.query.transfers) = vec![made];
         }
+        "listEvents" => happen(world).await,
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
         "listAudit" => note(world),
         "showTransfer" => tell(world).await,
@@ -116,6 +120,24 @@ fn note(world: &World) {
         before: None,
         after: Some(r#"{"rate":"50000"}"#.to_owned()),
     }];
+}
+
+/// A deposit, accepted and then settled.
+async fn happen(world: &World) {
+    world.fund(ALICE, "btc", "1.5").await;
+    let transfer = world.transfer(1).await.expect("it was just made");
+    let steps = [Status::Pending, Status::Completed].into_iter().zip(1..);
+    let event = |(status, number)| Event {
+        number,
+        at: NOW,
+        what: Happening::Step(Step {
+            transfer: transfer.clone(),
+            version: Version::FIRST,
+            status,
+            reversed: false,
+        }),
+    };
+    *locked(&world.events.events) = steps.map(event).collect();
 }
 
 /// A deposit with its two ledger lines.

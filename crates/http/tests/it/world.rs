@@ -19,8 +19,8 @@ pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
     fakes::{
-        FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery,
-        FakeRuleBook, HeldTasks, Taken, locked,
+        FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
+        FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
     },
 };
 
@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) callback_log: Arc<FakeCallbackLog>,
     pub(crate) audit_log: Arc<FakeAuditLog>,
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
+    pub(crate) events: Arc<FakeEvents>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -99,6 +100,7 @@ impl World {
         let callback_log = Arc::new(FakeCallbackLog::default());
         let audit_log = Arc::new(FakeAuditLog::default());
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
+        let events = Arc::new(FakeEvents::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -108,6 +110,7 @@ impl World {
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
             audit_log: audit_log.clone(),
+            events: events.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -137,6 +140,7 @@ impl World {
             callback_log,
             audit_log,
             callback_secrets,
+            events,
             tasks,
             clock,
             keyring,

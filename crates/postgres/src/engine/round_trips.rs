@@ -15,6 +15,7 @@ use super::{
     attempt::Attempt,
     batch::Batch,
     books::{KeyColumns, KeyName, Read},
+    journal_columns::JournalColumns,
     rules::{RULE_SET, UsageKeyColumns},
     writes::Writes,
 };
@@ -157,13 +158,17 @@ async fn give_back(connection: &AsyncPgConnection, claimed: Vec<KeyName>) {
 
 /// Second round trip: the writes and, when `commit` is set, COMMIT behind them. The second result
 /// is COMMIT's; the server answers ROLLBACK to it, without an error, when a write failed.
+#[expect(
+    clippy::too_many_lines,
+    reason = "an arm for each statement, and nothing else"
+)]
 pub(super) async fn write(
     connection: &AsyncPgConnection,
     writes: &Writes<'_>,
     send: Send,
 ) -> (QueryResult<()>, QueryResult<()>) {
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
-    let (transfers, updates) = (&writes.inserted, &writes.updated);
+    let (transfers, updates, told) = (&writes.inserted, &writes.updated, &writes.journal);
     let usage = &writes.usage;
     let (
         accounts,
@@ -175,6 +180,7 @@ pub(super) async fn write(
         deleted,
         callbacks,
         audit,
+        journal,
         committed,
     ) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
@@ -230,18 +236,25 @@ pub(super) async fn write(
             let insert = writes.audit.insert_into_book();
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
+        when(all || !told.is_empty(), tell(connection, told)),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
     );
     let written = first_error([
-        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, audit,
+        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, audit, journal,
     ]);
     (written, committed)
 }
 
+/// Tells the journal what the batch changed.
+async fn tell(connection: &AsyncPgConnection, journal: &JournalColumns) -> QueryResult<()> {
+    let statement = journal.statement();
+    statement.execute(&mut &*connection).await.map(|_| ())
+}
+
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 8]) -> QueryResult<()> {
+fn first_error(results: [QueryResult<()>; 10]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()

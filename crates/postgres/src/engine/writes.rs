@@ -12,6 +12,7 @@ use super::{
     batch::{Batch, Claim},
     books::{Before, KeyColumns, KeyName, name_of},
     columns::{AccountColumns, CallbackColumns, EntryColumns},
+    journal_columns::JournalColumns,
     rules::{KnownRules, UsageColumns},
     transfer_columns::TransferColumns,
 };
@@ -29,6 +30,7 @@ pub(super) struct Writes<'a> {
     pub(super) callbacks: CallbackColumns<'a>,
     pub(super) usage: UsageColumns<'a>,
     pub(super) audit: AuditColumns<'a>,
+    pub(super) journal: JournalColumns,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -91,6 +93,10 @@ impl<'a> Writes<'a> {
         } else if change.writes_transfer() {
             self.updated.push(&applied.next, refs);
         }
+        // The version stays the same when only callbacks or a key are written: nothing happened.
+        if change.writes_transfer() {
+            self.journal.push(&applied.next);
+        }
         for entry in &applied.entries {
             self.entries.push(entry, ids);
         }
@@ -99,6 +105,8 @@ impl<'a> Writes<'a> {
         }
         if let Some(linked) = &applied.linked {
             self.updated.push(&linked.next, entry_refs(&[], ids));
+            let at = applied.next.parts().updated_at;
+            self.journal.push_reversed(&linked.next, at);
             for draft in &linked.callbacks {
                 self.callbacks.push(&linked.next, draft);
             }

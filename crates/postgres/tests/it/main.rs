@@ -16,6 +16,8 @@ mod credentials;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod local_server;

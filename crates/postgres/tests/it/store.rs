@@ -5,13 +5,14 @@ use std::{str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, ActorId, Asset, CallbackDraft, Entry, Operation, Owner, Rules, Status, Subscriber,
-    Timestamp, TransferId, User, UserId, UserStatus,
+    Timestamp, TransferId, User, UserId, UserStatus, Version,
 };
 use bursar_ports::{
     AuditRecord, Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgRuleBook, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
+    testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -27,6 +28,7 @@ struct PgHarness {
     store: Arc<PgStore>,
     directory: PgDirectory,
     rule_book: PgRuleBook,
+    events: PgEvents,
     /// Looks past the store.
     client: Client,
     /// Dropped last, with the database.
@@ -42,6 +44,7 @@ impl PgHarness {
         let config = EngineConfig::default();
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
+        let events = PgEvents::new(connections.clone());
         let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
@@ -54,6 +57,7 @@ impl PgHarness {
             store: Arc::new(store),
             directory,
             rule_book,
+            events,
             client,
             _database: database,
         }
@@ -239,6 +243,13 @@ impl Harness for PgHarness {
                 before: row.get("before"),
                 after: row.get("after"),
             })
+            .collect()
+    }
+
+    async fn events(&self) -> Vec<(TransferId, Version, Status)> {
+        let steps = crate::events::everything(&self.events).await.into_iter();
+        steps
+            .filter_map(|event| crate::events::step(&event))
             .collect()
     }
 

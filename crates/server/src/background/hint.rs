@@ -1,4 +1,4 @@
-//! Tells the delivery of callbacks that there may be some.
+//! Tells the delivery of callbacks and the sequencer of events that there may be some.
 
 use std::sync::Arc;
 
@@ -9,17 +9,22 @@ use bursar_domain::{
 use bursar_ports::{BulkOutcome, CommitOutcome, StoreError, TransferStore};
 use tokio::sync::Notify;
 
-/// A store that gives a hint after every commit that may have made callbacks due. Only a hint:
-/// what another replica commits, or what is due again, is found by looking.
+/// A store that gives a hint after every commit, and another one after those that may have made
+/// callbacks due. Only hints: what another replica commits, or what is due again, is found by looking.
 pub struct HintingStore {
     store: Arc<dyn TransferStore>,
     hint: Arc<Notify>,
+    committed: Arc<Notify>,
 }
 
 impl HintingStore {
-    /// The same store, with the hint.
-    pub fn new(store: Arc<dyn TransferStore>, hint: Arc<Notify>) -> Self {
-        Self { store, hint }
+    /// The same store, with the hint for callbacks and the one for every commit.
+    pub fn new(store: Arc<dyn TransferStore>, hint: &Arc<Notify>, committed: &Arc<Notify>) -> Self {
+        Self {
+            store,
+            hint: Arc::clone(hint),
+            committed: Arc::clone(committed),
+        }
     }
 }
 
@@ -46,6 +51,7 @@ impl TransferStore for HintingStore {
             .iter()
             .any(|commit| !commit.change.callbacks.is_empty());
         let outcomes = self.store.commit(batch).await?;
+        self.committed.notify_one();
         if may_call {
             self.hint.notify_one();
         }
@@ -58,6 +64,7 @@ impl TransferStore for HintingStore {
             .iter()
             .any(|change| !change.callbacks.is_empty());
         let outcome = self.store.commit_bulk(bulk).await?;
+        self.committed.notify_one();
         if may_call {
             self.hint.notify_one();
         }
@@ -119,10 +126,13 @@ mod tests {
         let answer = answer.map(|()| vec![]);
         store.expect_commit().times(1).return_once(move |_| answer);
         let hint = Arc::new(Notify::new());
-        let hinting = HintingStore::new(Arc::new(store), Arc::clone(&hint));
+        let committed = Arc::new(Notify::new());
+        let hinting = HintingStore::new(Arc::new(store), &hint, &committed);
         let failed = hinting.commit(batch).await.is_err();
         let given = hint.notified().now_or_never().is_some();
+        let told = committed.notified().now_or_never().is_some();
         assert!(!(failed && given));
+        assert_ne!(failed, told, "every commit is told of");
         given
     }
 

@@ -61,8 +61,9 @@ mod tests {
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
-        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore, StoreError,
+        MockCredentialStore, MockDirectory, MockEventFeed, MockIdSource, MockNotifier,
+        MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+        MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -77,6 +78,7 @@ mod tests {
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
             audit_log: Arc::new(MockAuditLog::new()),
+            events: Arc::new(MockEventFeed::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

@@ -216,6 +216,16 @@ pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const HTTP_EVENT_STREAMS: Setting = Setting {
+    key: "http.event_streams",
+    default: Default::Value("32"),
+    form: "streams, 1 to 1,000",
+    example: "32",
+    help: "How many streams of the event feed may be open at once; one more is answered with 503. \
+           Each reads every event from the database.",
+    ..PLAIN
+};
+
 pub(super) const HTTP_TRUSTED_PROXIES: Setting = Setting {
     key: "http.trusted_proxies",
     default: Default::Missing("no proxy is trusted, and the client is whoever connects"),
@@ -471,6 +481,7 @@ pub(super) const ALL: &[&Setting] = &[
     &HTTP_HEAD_TIMEOUT,
     &HTTP_BODY_TIMEOUT,
     &HTTP_KEEP_ALIVE,
+    &HTTP_EVENT_STREAMS,
     &HTTP_TRUSTED_PROXIES,
     &jwt::ISSUER,
     &jwt::AUDIENCE,

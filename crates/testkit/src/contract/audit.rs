@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bursar_domain::{AccountKey, Body, Entry, Status, Transfer, TransferId};
+use bursar_domain::{
+    AccountKey, Body, CallbackDraft, Entry, Status, Transfer, TransferId, Version,
+};
 
 use super::scene::Scene;
 use crate::AccountView;
@@ -15,10 +17,25 @@ impl Scene<'_> {
     pub(super) async fn audit(&self) {
         let made = self.made();
         let mut transfers = Vec::new();
-        for id in &made.transfers {
-            transfers.extend(self.find(*id).await);
-            self.audit_callbacks(*id).await;
+        let mut lives: BTreeMap<TransferId, Vec<(Version, Status)>> = BTreeMap::new();
+        for (id, version, status) in self.harness.events().await {
+            lives.entry(id).or_default().push((version, status));
         }
+        for id in &made.transfers {
+            let found = self.find(*id).await;
+            let life = lives.remove(id).unwrap_or_default();
+            let callbacks = self.audit_callbacks(*id).await;
+            match &found {
+                None => assert_eq!(life, [], "{id} is told of and does not exist"),
+                Some(transfer) => audit_life(transfer, &life, &callbacks),
+            }
+            transfers.extend(found);
+        }
+        assert_eq!(
+            lives.len(),
+            0,
+            "events of transfers that nobody made: {lives:?}"
+        );
         let known: BTreeSet<TransferId> = transfers.iter().map(Transfer::id).collect();
         let due = balances_due(&transfers);
         let mut per_transfer: BTreeMap<TransferId, i128> = BTreeMap::new();
@@ -53,12 +70,38 @@ impl Scene<'_> {
         }
     }
 
-    async fn audit_callbacks(&self, id: TransferId) {
+    async fn audit_callbacks(&self, id: TransferId) -> Vec<CallbackDraft> {
         let mut seen = HashSet::new();
-        for callback in self.harness.callbacks(id).await {
-            let key = (callback.operation, callback.url);
-            assert!(seen.insert(key.clone()), "{id} calls {key:?} back twice");
+        let callbacks = self.harness.callbacks(id).await;
+        for callback in &callbacks {
+            let key = (callback.operation, &callback.url);
+            assert!(seen.insert(key), "{id} calls {key:?} back twice");
         }
+        callbacks
+    }
+}
+
+/// The feed tells every version of a transfer once and in order, and agrees with the callbacks.
+fn audit_life(transfer: &Transfer, life: &[(Version, Status)], callbacks: &[CallbackDraft]) {
+    let id = transfer.id();
+    let versions: Vec<i32> = life.iter().map(|(version, _)| version.get()).collect();
+    let all: Vec<i32> = (1..=transfer.version().get()).collect();
+    assert_eq!(versions, all, "the events of {id}");
+    let last = life.last().map(|(_, status)| *status);
+    assert_eq!(last, Some(transfer.status()), "the last event of {id}");
+    let is_told = |wanted: Status| life.iter().any(|(_, status)| *status == wanted);
+    for callback in callbacks {
+        // What was asked for and refused is no step; only a callback tells of it.
+        let refused = callback.error.is_some();
+        assert!(refused || is_told(callback.status), "{id}: {callback:?}");
+    }
+    if let Some(url) = &transfer.parts().callback_url
+        && transfer.status().is_final()
+    {
+        let is_called = callbacks
+            .iter()
+            .any(|callback| callback.url == *url && callback.status == transfer.status());
+        assert!(is_called, "nobody is called about the end of {id}");
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, Asset, CallbackDraft, Entry, Rules, TransferId, UserId, UserStatus,
+    AccountKey, Asset, CallbackDraft, Entry, Rules, Status, TransferId, UserId, UserStatus, Version,
 };
 use bursar_ports::{AuditRecord, TransferStore};
 use bursar_testkit::{
@@ -69,6 +69,10 @@ impl Harness for MemoryHarness {
         let mut about = self.store.audit();
         about.retain(|record| record.target == target);
         about
+    }
+
+    async fn events(&self) -> Vec<(TransferId, Version, Status)> {
+        self.store.steps()
     }
 
     async fn sabotage(&self) -> bool {
