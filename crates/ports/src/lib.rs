@@ -17,7 +17,9 @@ mod clock;
 mod credentials;
 mod directory;
 mod error;
+mod export;
 mod ids;
+mod ledger;
 mod notifier;
 mod outbox;
 mod query;
@@ -42,7 +44,12 @@ pub use credentials::{
 };
 pub use directory::{Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
+pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
 pub use ids::IdSource;
+pub use ledger::{
+    Holding, LedgerOwner, LedgerRecord, Statement, StatementAccount, StatementFilter,
+    StatementPlace,
+};
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
@@ -63,8 +70,9 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    directory::MockDirectory, export::MockExportPages, export::MockExports, ids::MockIdSource,
+    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
+    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
     token_verifier::MockTokenVerifier,
 };
