@@ -5,11 +5,15 @@ mod callback_secrets;
 mod callbacks;
 mod credentials;
 mod directory;
+mod export;
+mod statement;
 mod story;
 mod transfers;
 
 pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
+pub use export::{EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal};
+pub use statement::{CodedLine, UserStatement};
 pub use story::TransferStory;
 pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 

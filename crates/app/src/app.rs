@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
-    Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, Exports,
+    IdSource, Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery,
+    TransferStore,
 };
 
 use crate::{
@@ -20,6 +21,8 @@ pub struct Ports {
     pub store: Arc<dyn TransferStore>,
     /// Lists.
     pub query: Arc<dyn TransferQuery>,
+    /// Everything that lists and the ledger have.
+    pub exports: Arc<dyn Exports>,
     /// Users, assets and rates.
     pub directory: Arc<dyn Directory>,
     /// Whom users pay again and again.

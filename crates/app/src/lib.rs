@@ -32,8 +32,9 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
-    NewAccessKey, NewCallbackSecret, NewToken, TransferSearch, TransferStory,
+    CodedLine, EntryExport, EntryTotal, FoundTransfer, FoundTransfers, IssuedAccessKey,
+    IssuedCallbackSecret, IssuedToken, NewAccessKey, NewCallbackSecret, NewToken, OwnerKind,
+    TransferExport, TransferSearch, TransferStory, TransferTotal, UserStatement,
 };
 pub use app::{App, Ports, Settings};
 pub use authenticate::{AuthError, SignedRequest};

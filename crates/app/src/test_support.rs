@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
     CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
-    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockTasks,
+    MockCallbackSecrets, MockCredentialStore, MockDirectory, MockExports, MockNotifier, MockTasks,
     MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
     StoreError, Task, TokenVerifier,
 };
@@ -25,6 +25,7 @@ pub(crate) const BOB: UserId = build::user_id(0xb);
 pub(crate) struct Mocks {
     pub(crate) store: MockTransferStore,
     pub(crate) query: MockTransferQuery,
+    pub(crate) exports: MockExports,
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
@@ -49,6 +50,7 @@ impl Mocks {
         Self {
             store: MockTransferStore::new(),
             query: MockTransferQuery::new(),
+            exports: MockExports::new(),
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
@@ -70,6 +72,7 @@ impl Mocks {
         let ports = Ports {
             store: Arc::new(self.store),
             query: Arc::new(self.query),
+            exports: Arc::new(self.exports),
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),

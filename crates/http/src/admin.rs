@@ -5,9 +5,11 @@ mod assets;
 mod balances;
 mod callback_secrets;
 mod callbacks;
+mod export;
 mod money;
 mod page;
 mod rates;
+mod statement;
 mod tokens;
 mod transfer;
 mod transfers;
@@ -35,6 +37,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(get().to(users::show))
                 .route(put().to(users::replace)),
         )
+        .service(path("/admin/v1/users/{id}/statement", read).route(get().to(statement::show)))
         .service(
             path("/admin/v1/tokens", issue)
                 .route(get().to(tokens::list))
@@ -73,6 +76,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         .service(
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
         )
+        .configure(export::mount)
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)));
 }

@@ -84,8 +84,8 @@ mod tests {
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore,
+        MockDirectory, MockExports, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard,
+        MockTasks, MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -103,6 +103,7 @@ mod tests {
         let ports = Ports {
             store: Arc::new(MockTransferStore::new()),
             query: Arc::new(MockTransferQuery::new()),
+            exports: Arc::new(MockExports::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),

@@ -32,10 +32,10 @@ const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random
 /// How long one statement of an export may run.
 pub(crate) const LONG_STATEMENT_MAX: Duration = Duration::from_secs(60);
 
-/// What connections for exports are told. Who does not read on for a minute has gone; a statement
+/// What connections for exports are told. Pauses are ended here and not by the server; a statement
 /// whose reader has gone is ended within a second, and not when it would have found something.
 const EXPORT_SETTINGS: &str = "SET statement_timeout = '60s'; \
-    SET idle_in_transaction_session_timeout = '60s'; SET client_connection_check_interval = '1s'";
+    SET idle_in_transaction_session_timeout = 0; SET client_connection_check_interval = '1s'";
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -51,7 +51,9 @@ pub struct PoolConfig {
     /// How many exports run at once, each on a connection of its own beside the others.
     pub exports_at_once: usize,
     /// How long one export may take.
-    pub export_timeout_ms: u64,
+    pub export_timeout: Duration,
+    /// How long the reader of an export may pause.
+    pub export_pause: Duration,
     /// How long to wait for a free connection, or for a list's turn.
     pub wait_ms: u64,
     /// How long one statement may run.
@@ -70,7 +72,8 @@ impl PoolConfig {
                 .map_or(1, NonZero::get)
                 .saturating_add(1),
             exports_at_once: 2,
-            export_timeout_ms: 1_800_000,
+            export_timeout: Duration::from_secs(1_800),
+            export_pause: Duration::from_secs(60),
             wait_ms: 1_000,
             statement_timeout_ms: 3_000,
             lock_timeout_ms: 1_000,
@@ -230,7 +233,12 @@ impl Database {
 
     /// How long one export may take.
     pub(crate) fn export_timeout(&self) -> Duration {
-        Duration::from_millis(self.config.export_timeout_ms)
+        self.config.export_timeout
+    }
+
+    /// How long the reader of an export may pause.
+    pub(crate) fn export_pause(&self) -> Duration {
+        self.config.export_pause
     }
 
     /// The connections.

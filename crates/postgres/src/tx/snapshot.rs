@@ -1,10 +1,13 @@
 //! Reading for as long as it takes, from one snapshot.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bursar_ports::StoreError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle, time::Instant};
 
 use crate::{
     error::unavailable,
@@ -18,11 +21,23 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A transaction that sees what was committed when it began and nothing else, on a connection of
 /// its own. Dropping it closes the connection, and that ends the transaction, also in the middle of
-/// a statement.
+/// a statement. So does a reader that pauses for too long: a snapshot that is kept keeps the server
+/// from clearing up behind payments, and its place from whoever comes next.
 pub(crate) struct Snapshot {
-    /// None once it has failed: nobody knows what would come out of it.
-    connection: Option<AsyncPgConnection>,
+    rest: Arc<Mutex<Rest>>,
     ends_at: Instant,
+    watch: JoinHandle<()>,
+}
+
+/// What waits for the next reading.
+struct Rest {
+    /// None while it is read from, and once it has ended.
+    held: Option<Held>,
+    since: Instant,
+}
+
+struct Held {
+    connection: AsyncPgConnection,
     _place: OwnedSemaphorePermit,
 }
 
@@ -34,10 +49,21 @@ impl Snapshot {
         };
         let mut connection = database.connect_for_exports().await?;
         connection.batch_execute(BEGIN).await.map_err(unavailable)?;
-        Ok(Some(Self {
-            connection: Some(connection),
-            ends_at: Instant::now() + database.export_timeout(),
+        let held = Held {
+            connection,
             _place: place,
+        };
+        let since = Instant::now();
+        let rest = Arc::new(Mutex::new(Rest {
+            held: Some(held),
+            since,
+        }));
+        let ends_at = since + database.export_timeout();
+        let watch = watch(Arc::clone(&rest), ends_at, database.export_pause());
+        Ok(Some(Self {
+            rest,
+            ends_at,
+            watch: tokio::spawn(watch),
         }))
     }
 
@@ -48,17 +74,49 @@ impl Snapshot {
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         // Taken out, so that it is gone when this is not waited for until the end.
-        let mut connection = self
-            .connection
-            .take()
-            .ok_or_else(|| StoreError::Unavailable("the snapshot has ended".into()))?;
-        // A snapshot that is kept keeps the server from clearing up behind payments.
+        let held = locked(&self.rest).held.take();
+        let mut held =
+            held.ok_or_else(|| StoreError::Unavailable("the snapshot has ended".into()))?;
         let left = self.ends_at.saturating_duration_since(Instant::now());
         let wait = left.min(LONG_STATEMENT_MAX.saturating_add(GRACE));
-        let answer = tokio::time::timeout(wait, ask(&mut connection))
+        let answer = tokio::time::timeout(wait, ask(&mut held.connection))
             .await
             .map_err(|elapsed| StoreError::Unavailable(elapsed.into()))??;
-        self.connection = Some(connection);
+        *locked(&self.rest) = Rest {
+            held: Some(held),
+            since: Instant::now(),
+        };
         Ok(answer)
     }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+/// Ends a snapshot that nobody reads from, and any when its time is over.
+async fn watch(rest: Arc<Mutex<Rest>>, ends_at: Instant, pause_max: Duration) {
+    loop {
+        let looked_at = Instant::now();
+        let pause_ends = {
+            let mut rest = locked(&rest);
+            let pause_ends = match &rest.held {
+                Some(_) => rest.since + pause_max,
+                // It is being read from.
+                None => looked_at + pause_max,
+            };
+            if pause_ends.min(ends_at) <= looked_at {
+                rest.held = None;
+                return;
+            }
+            pause_ends
+        };
+        tokio::time::sleep_until(pause_ends.min(ends_at)).await;
+    }
+}
+
+fn locked(rest: &Mutex<Rest>) -> std::sync::MutexGuard<'_, Rest> {
+    rest.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -39,8 +39,8 @@ mod tests {
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
         MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore, StoreError,
+        MockDirectory, MockExports, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard,
+        MockTasks, MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -51,6 +51,7 @@ mod tests {
         let ports = Ports {
             store: Arc::new(store),
             query: Arc::new(MockTransferQuery::new()),
+            exports: Arc::new(MockExports::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
