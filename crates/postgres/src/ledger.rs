@@ -8,6 +8,8 @@
 mod accounts;
 mod bounds;
 mod lines;
+#[cfg(test)]
+mod plan_tests;
 
 pub(crate) use self::{
     accounts::{Chosen, LedgerAccount, choose},

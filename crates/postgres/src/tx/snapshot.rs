@@ -93,6 +93,8 @@ impl Snapshot {
 impl Drop for Snapshot {
     fn drop(&mut self) {
         self.watch.abort();
+        // The watch holds it too, and ends a little later.
+        locked(&self.rest).held = None;
     }
 }
 
@@ -119,4 +121,79 @@ async fn watch(rest: Arc<Mutex<Rest>>, ends_at: Instant, pause_max: Duration) {
 
 fn locked(rest: &Mutex<Rest>) -> std::sync::MutexGuard<'_, Rest> {
     rest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{QueryableByName, sql_query, sql_types::BigInt};
+    use diesel_async::{AsyncConnection, RunQueryDsl};
+
+    use super::*;
+    use crate::{pool::PoolConfig, testing::TestDatabase};
+
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+
+    /// Waits until this many others sleep on the server.
+    async fn until_asleep(connection: &mut AsyncPgConnection, count: i64) {
+        let asleep = "SELECT count(*) AS count FROM pg_stat_activity WHERE wait_event = 'PgSleep' \
+                      AND datname = current_database()";
+        let wait = async {
+            loop {
+                let found: Count = sql_query(asleep).get_result(connection).await.unwrap();
+                if found.count == count {
+                    return;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.expect("nothing changes");
+    }
+
+    #[tokio::test]
+    async fn a_statement_whose_reader_has_gone_is_ended() {
+        let database = TestDatabase::create().await;
+        let mut looking = AsyncPgConnection::establish(database.url()).await.unwrap();
+        let config = PoolConfig {
+            exports_at_once: 1,
+            ..PoolConfig::new(database.url())
+        };
+        let connections = Database::connect(config).await.unwrap();
+        let mut snapshot = Snapshot::open(&connections).await.unwrap().unwrap();
+        let sleep = snapshot.read(async |connection| {
+            let slept = connection.batch_execute("SELECT pg_sleep(600)").await;
+            slept.map_err(unavailable)
+        });
+        tokio::select! {
+            slept = sleep => panic!("it went on: {slept:?}"),
+            () = until_asleep(&mut looking, 1) => {}
+        }
+        // The server notices by itself, before the statement would have ended.
+        until_asleep(&mut looking, 0).await;
+        let after = snapshot.read(async |_| Ok(())).await;
+        assert!(
+            matches!(after, Err(StoreError::Unavailable(_))),
+            "{after:?}"
+        );
+        // What was given up in the middle has given its place back.
+        assert!(Snapshot::open(&connections).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_writes_nothing() {
+        let database = TestDatabase::create().await;
+        let connections = Database::connect(PoolConfig::new(database.url()));
+        let connections = connections.await.unwrap();
+        let mut snapshot = Snapshot::open(&connections).await.unwrap().unwrap();
+        let write = "DELETE FROM book_main.entries";
+        let written = snapshot
+            .read(async |connection| connection.batch_execute(write).await.map_err(unavailable));
+        let Err(StoreError::Unavailable(cause)) = written.await else {
+            panic!("it was written");
+        };
+        assert!(cause.to_string().contains("read-only"), "{cause}");
+    }
 }

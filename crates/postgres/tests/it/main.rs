@@ -15,6 +15,8 @@ mod directory;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod local_server;
 #[cfg(test)]
 mod lost_answers;
