@@ -12,9 +12,10 @@ use bursar_domain::{
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
     CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
-    Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
-    Replay, Replayable, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
+    Directory, InternalFilter, LedgerLine, LedgerOwner, ListPlace, Notification, Notifier,
+    PutAsset, PutUser, Replay, Replayable, Statement, StatementFilter, StoreError, Task, Tasks,
+    Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
+    Undelivered, UserPage,
 };
 use uuid::Uuid;
 

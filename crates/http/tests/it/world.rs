@@ -18,6 +18,7 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
+    export_pages::FakeExports,
     fakes::{
         FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks,
         Taken, locked,
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<FakeDirectory>,
     pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) query: Arc<FakeQuery>,
+    pub(crate) exports: Arc<FakeExports>,
     pub(crate) callback_log: Arc<FakeCallbackLog>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
@@ -94,12 +96,14 @@ impl World {
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
+        let exports = Arc::new(FakeExports::default());
         let callback_log = Arc::new(FakeCallbackLog::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: wrap(store.clone()),
             query: query.clone(),
+            exports: exports.clone(),
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
@@ -127,6 +131,7 @@ impl World {
             directory,
             credentials,
             query,
+            exports,
             callback_log,
             tasks,
             clock,
