@@ -5,6 +5,7 @@ use crate::Clause;
 mod access_keys;
 mod address_book;
 mod admin;
+mod admin_ledger;
 mod admin_records;
 mod admin_transfers;
 mod amounts;
@@ -65,6 +66,7 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
+    admin_ledger::CLAUSES,
     service::CLAUSES,
 ];
 

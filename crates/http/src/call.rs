@@ -1,6 +1,6 @@
 //! What a handler starts from: the body, whoever is calling, and what they may do.
 
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, http::Method, web};
 use bursar_app::{App, Error, FieldError, Grant, InternalCall, Options, Principal};
 use bursar_domain::TransferId;
 use bursar_ports::Permission;
@@ -139,6 +139,11 @@ impl Call {
     pub(crate) fn request_id(&self) -> Result<RequestId, Problem> {
         let id = self.request.extensions().get::<RequestId>().cloned();
         id.ok_or_else(Problem::internal)
+    }
+
+    /// Whether only the head of the answer is wanted.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
     }
 
     /// A part of the path.

@@ -92,7 +92,7 @@ fn rows(csv: &str) -> Vec<Value> {
         let row = row.expect("every row has as many cells");
         let cells = names.iter().zip(row.iter());
         cells
-            .map(|(name, cell)| (name.to_owned(), cell.into()))
+            .map(|(name, cell)| (name.to_owned(), Value::from(cell)))
             .collect()
     });
     rows.collect()
@@ -316,6 +316,19 @@ async fn what_is_wrong_from_the_start_is_a_refusal() {
         let refused = export(&world, path).await;
         assert_eq!(refused.refusal(), (503, "service.unavailable".to_owned()));
     }
+    assert_eq!(world.exports.open.load(Ordering::SeqCst), 0);
+}
+
+#[actix_web::test]
+async fn head_is_answered_without_an_export() {
+    let world = World::new();
+    give(&world, &[&[deposit(1, "paid")], &[deposit(2, "paid")]]);
+    let head = Sent::new(actix_web::http::Method::HEAD, PATHS[0]).bearer(OPERATOR);
+    let answer = world.send(head).await.ok();
+    assert_eq!(answer.body, "");
+    let media = "text/csv; charset=utf-8; header=present";
+    assert_eq!(answer.header("content-type"), Some(media));
+    assert_eq!(world.exports.read.load(Ordering::SeqCst), 1);
     assert_eq!(world.exports.open.load(Ordering::SeqCst), 0);
 }
 

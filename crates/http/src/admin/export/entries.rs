@@ -46,7 +46,7 @@ pub(super) async fn export(request: HttpRequest, format: Format) -> Result<HttpR
     let grant = call.grant_reader()?;
     let filter = read(&call)?;
     let export = call.app().export_entries(&grant, filter).await?;
-    stream::answer(export, format).await
+    stream::answer(&call, export, format).await
 }
 
 fn read(call: &Call) -> Result<EntryFilter, Problem> {

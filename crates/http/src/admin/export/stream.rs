@@ -1,7 +1,7 @@
 //! The body of an export: page by page, as fast as the client reads.
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, HttpResponseBuilder,
     http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderName, HeaderValue},
     web::Bytes,
 };
@@ -12,7 +12,7 @@ use super::{
     Sheet,
     lines::{Format, Lines},
 };
-use crate::problem::Problem;
+use crate::{call::Call, problem::Problem};
 
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
@@ -54,10 +54,15 @@ impl std::error::Error for BrokenOff {}
 /// Answers with an export. Its first rows are read before anything is answered, so that what is
 /// wrong from the start is an ordinary refusal.
 pub(super) async fn answer<S: Sheet>(
+    call: &Call,
     mut sheet: S,
     format: Format,
 ) -> Result<HttpResponse, Problem> {
     let rows = sheet.next_page().await?;
+    let mut head = head::<S>(format)?;
+    if call.is_head() {
+        return Ok(head.finish());
+    }
     let progress = Progress {
         sheet,
         lines: Lines::of::<S>(format)?,
@@ -78,18 +83,22 @@ pub(super) async fn answer<S: Sheet>(
         };
         step.instrument(span.clone())
     });
+    Ok(head.streaming(body))
+}
+
+fn head<S: Sheet>(format: Format) -> Result<HttpResponseBuilder, Problem> {
     let file = format!(
         "attachment; filename=\"{}.{}\"",
         S::NAME,
         format.extension()
     );
     let file = HeaderValue::from_str(&file).map_err(|_| Problem::internal())?;
-    Ok(HttpResponse::Ok()
-        .content_type(HeaderValue::from_static(format.media_type()))
+    let mut head = HttpResponse::Ok();
+    head.content_type(HeaderValue::from_static(format.media_type()))
         .insert_header((CONTENT_DISPOSITION, file))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
-        .streaming(body))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    Ok(head)
 }
 
 impl<S: Sheet> Progress<S> {

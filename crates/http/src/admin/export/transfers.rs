@@ -30,7 +30,7 @@ pub(super) async fn export(request: HttpRequest, format: Format) -> Result<HttpR
     let wanted = filters(&mut query);
     let wanted = query.finish(Some(wanted))?;
     let export = call.app().export_transfers(&grant, wanted).await?;
-    stream::answer(export, format).await
+    stream::answer(&call, export, format).await
 }
 
 impl Sheet for TransferExport {
