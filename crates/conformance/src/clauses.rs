@@ -66,8 +66,8 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
-    admin_ledger::CLAUSES,
     service::CLAUSES,
+    admin_ledger::CLAUSES,
 ];
 
 /// Every clause, in the order of the contract.

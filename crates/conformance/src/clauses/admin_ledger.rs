@@ -8,7 +8,7 @@ use crate::{
     scene::{CONFIRM, DEPOSIT, NOBODY, Scene, User, and, eventually, finish, open},
 };
 
-clauses! { "4.4 The ledger",
+clauses! { "4.5 The ledger",
     "Decision: ledger lines with balances after": a_statement_leads_from_opening_to_closing
         = "`GET /users/{id}/statement` tells every ledger line, oldest first, with the balances after it; opening plus all deltas is closing.",
     "Decision: ledger lines with balances after": a_statement_goes_on_by_cursor
