@@ -38,6 +38,7 @@ mod configuration;
 mod crash;
 mod database_crash;
 mod demo;
+mod exports;
 mod jwt;
 mod keys;
 mod killed_dispatchers;
