@@ -122,9 +122,9 @@ async fn a_statement_is_bounded_by_time(scene: Scene) {
     let opening = list(&later, "balances").remove(0)["opening"].clone();
     assert_eq!(text(&opening, "available"), text(first, "available_after"));
     let only = statement(&scene, &user, &format!("to={}", text(first, "at"))).await;
-    assert_eq!(list(&only, "data"), [first.clone()]);
+    assert_eq!(list(&only, "data"), all.get(..1).expect("there are lines"));
     let nothing = statement(&scene, &user, "asset=eth&from=2999-01-01").await;
-    assert_eq!(list(&nothing, "data"), [] as [Value; 0]);
+    assert!(list(&nothing, "data").is_empty());
     assert_eq!(list(&nothing, "balances").len(), 1);
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bursar_domain::Transfer;
-use bursar_ports::{ExportPages, ListPlace, StoreError, TransferScan};
+use bursar_ports::{ExportPages, StoreError, TransferScan};
 
 use super::PAGE_ROWS;
 use crate::{query::scan_part, tx::Snapshot};
@@ -10,17 +10,17 @@ use crate::{query::scan_part, tx::Snapshot};
 /// The parts of a scan, one after the other, as the list reads them.
 pub(super) struct TransferPages {
     snapshot: Snapshot,
-    scan: TransferScan,
-    /// The next part begins after this place; `None` after the last.
-    next: Option<Option<ListPlace>>,
+    /// The next part; `None` after the last.
+    next: Option<TransferScan>,
 }
 
 impl TransferPages {
-    pub(super) const fn new(snapshot: Snapshot, scan: TransferScan) -> Self {
+    pub(super) const fn new(snapshot: Snapshot, mut scan: TransferScan) -> Self {
+        scan.after = None;
+        scan.limit = PAGE_ROWS;
         Self {
             snapshot,
-            scan,
-            next: Some(None),
+            next: Some(scan),
         }
     }
 }
@@ -28,19 +28,18 @@ impl TransferPages {
 #[async_trait]
 impl ExportPages<Transfer> for TransferPages {
     async fn next_page(&mut self) -> Result<Option<Vec<Transfer>>, StoreError> {
-        let Some(after) = self.next else {
+        let Some(part) = self.next.clone() else {
             return Ok(None);
         };
-        let part = TransferScan {
-            after,
-            limit: PAGE_ROWS,
-            ..self.scan.clone()
-        };
+        let scan = part.clone();
         let slice = self
             .snapshot
-            .read(async move |connection| scan_part(connection, &part).await)
+            .read(async move |connection| scan_part(connection, &scan).await)
             .await?;
-        self.next = slice.next.map(Some);
+        self.next = slice.next.map(|place| TransferScan {
+            after: Some(place),
+            ..part
+        });
         Ok(Some(slice.transfers))
     }
 }

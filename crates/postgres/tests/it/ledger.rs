@@ -137,11 +137,13 @@ impl Scene {
     /// The transfer, unless the ledger refused it.
     async fn commit(&self, change: Change) -> Option<Transfer> {
         let commits = vec![Commit::new(change)];
-        match self.store.commit(commits).await.unwrap().remove(0) {
-            CommitOutcome::Committed(transfer) => Some(*transfer),
-            CommitOutcome::Refused { .. } => None,
-            other => panic!("{other:?}"),
+        let outcome = self.store.commit(commits).await.unwrap().remove(0);
+        if let CommitOutcome::Committed(transfer) = outcome {
+            return Some(*transfer);
         }
+        let refused = matches!(outcome, CommitOutcome::Refused { .. });
+        assert!(refused, "{outcome:?}");
+        None
     }
 
     /// Every line there is, read past the adapter: by account id, then in order.

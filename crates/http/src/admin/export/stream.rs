@@ -104,23 +104,18 @@ fn head<S: Sheet>(format: Format) -> Result<HttpResponseBuilder, Problem> {
 impl<S: Sheet> Progress<S> {
     /// What is sent next, and what comes after it.
     async fn step(mut self) -> Result<(Bytes, Option<Self>), BrokenOff> {
-        match self.advance().await {
-            Ok(is_over) => {
-                let bytes = Bytes::from(self.lines.take());
-                if is_over {
-                    self.fate.outcome = "complete";
-                    Ok((bytes, None))
-                } else {
-                    Ok((bytes, Some(self)))
-                }
-            }
+        let Ok(is_over) = self.advance().await else {
             // Why was logged where it was found out.
-            Err(_) => {
-                self.fate.outcome = "broken";
-                tracing::error!(export = S::NAME, "an export broke off");
-                Err(BrokenOff)
-            }
+            self.fate.outcome = "broken";
+            tracing::error!(export = S::NAME, "an export broke off");
+            return Err(BrokenOff);
+        };
+        let bytes = Bytes::from(self.lines.take());
+        if is_over {
+            self.fate.outcome = "complete";
+            return Ok((bytes, None));
         }
+        Ok((bytes, Some(self)))
     }
 
     /// Writes the next rows, or what stands at the end. Whether it does.

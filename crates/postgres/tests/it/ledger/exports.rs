@@ -229,7 +229,7 @@ async fn a_reader_that_pauses_for_too_long_loses_its_place_and_learns_it() {
 async fn an_export_ends_when_its_time_is_over() {
     let mut scene = Scene::lived_in().await;
     let exports = exports_with(&scene, |pool| {
-        pool.export_timeout = Duration::from_millis(50)
+        pool.export_timeout = Duration::from_millis(50);
     })
     .await;
     let mut first = entries(&exports, EntryFilter::default()).await;

@@ -193,6 +193,6 @@ async fn a_client_that_goes_gives_its_place_back() {
         (waiting(&books, false).await == 0).then_some(())
     })
     .await;
-    assert_eq!(export(&client, ENTRIES).await, [] as [Value; 0]);
+    assert!(export(&client, ENTRIES).await.is_empty());
     service.stopped().await;
 }

@@ -11,7 +11,7 @@ struct Body<'a> {
     seq: i64,
 }
 
-fn body<'a>(note: Option<&'a str>) -> Body<'a> {
+fn body(note: Option<&str>) -> Body<'_> {
     Body {
         kind: "deposit",
         note,
