@@ -7,9 +7,11 @@ mod callbacks;
 mod credentials;
 mod directory;
 mod events;
+mod export;
 mod reversals;
 mod reviews;
 mod rules;
+mod statement;
 mod story;
 mod transfers;
 
@@ -18,9 +20,11 @@ pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub(crate) use credentials::access_key_target;
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
 pub use events::{FeedEvent, ToldTransfer};
+pub use export::{EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};
+pub use statement::{CodedLine, UserStatement};
 pub use story::TransferStory;
 pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, CallbackLog, CallbackSecrets, Clock, CredentialStore,
-    Directory, EventFeed, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks,
+    Directory, EventFeed, Exports, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks,
     TokenVerifier, TransferQuery, TransferStore,
 };
 
@@ -21,6 +21,8 @@ pub struct Ports {
     pub store: Arc<dyn TransferStore>,
     /// Lists.
     pub query: Arc<dyn TransferQuery>,
+    /// Everything that lists and the ledger have.
+    pub exports: Arc<dyn Exports>,
     /// Users, assets and rates.
     pub directory: Arc<dyn Directory>,
     /// Whom users pay again and again.

@@ -33,9 +33,10 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    FeedEvent, Fees, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret,
-    IssuedToken, KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits,
-    NewToken, ReversalRequest, ReviewRequest, ToldTransfer, TransferSearch, TransferStory,
+    CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer, FoundTransfers,
+    IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom, NewAccessKey,
+    NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest, ReviewRequest,
+    ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal, UserStatement,
     approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};

@@ -60,6 +60,8 @@ pub enum Limit {
     FailedCredentials,
     /// Test callbacks.
     CallbackTests,
+    /// Exports at once.
+    Exports,
 }
 
 impl Limit {
@@ -71,6 +73,7 @@ impl Limit {
             Self::FailedRecipients => "rate_limit.failed_recipients",
             Self::FailedCredentials => "rate_limit.failed_credentials",
             Self::CallbackTests => "rate_limit.callback_tests",
+            Self::Exports => "rate_limit.exports",
         }
     }
 
@@ -88,6 +91,7 @@ impl Limit {
                 "There were too many failed credentials from this address in the last 60 seconds."
             }
             Self::CallbackTests => "There were too many test callbacks in the last 60 seconds.",
+            Self::Exports => "As many exports are under way as may run at once.",
         }
     }
 }

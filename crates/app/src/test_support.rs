@@ -10,8 +10,8 @@ use bursar_domain::{
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
     MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory, MockEventFeed,
-    MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
-    Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
+    MockExports, MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery,
+    MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -40,6 +40,7 @@ pub(crate) const BOB: UserId = build::user_id(0xb);
 pub(crate) struct Mocks {
     pub(crate) store: MockTransferStore,
     pub(crate) query: MockTransferQuery,
+    pub(crate) exports: MockExports,
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
@@ -68,6 +69,7 @@ impl Mocks {
         Self {
             store: MockTransferStore::new(),
             query: MockTransferQuery::new(),
+            exports: MockExports::new(),
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
@@ -95,6 +97,7 @@ impl Mocks {
         let ports = Ports {
             store: Arc::new(self.store),
             query: Arc::new(self.query),
+            exports: Arc::new(self.exports),
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),

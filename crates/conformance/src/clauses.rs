@@ -5,6 +5,7 @@ use crate::Clause;
 mod access_keys;
 mod address_book;
 mod admin;
+mod admin_ledger;
 mod admin_records;
 mod admin_transfers;
 mod amounts;
@@ -69,6 +70,7 @@ const ALL: &[&[Clause]] = &[
     admin_transfers::CLAUSES,
     events::CLAUSES,
     service::CLAUSES,
+    admin_ledger::CLAUSES,
     audit::CLAUSES,
 ];
 

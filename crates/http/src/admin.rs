@@ -7,11 +7,13 @@ mod balances;
 mod callback_secrets;
 mod callbacks;
 mod events;
+mod export;
 mod money;
 mod page;
 mod rates;
 mod reviews;
 mod rules;
+mod statement;
 mod stops;
 mod tokens;
 mod transfer;
@@ -43,6 +45,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(get().to(users::show))
                 .route(put().to(users::replace)),
         )
+        .service(path("/admin/v1/users/{id}/statement", read).route(get().to(statement::show)))
         .service(
             path("/admin/v1/tokens", issue)
                 .route(get().to(tokens::list))
@@ -110,6 +113,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
         )
         .service(path("/admin/v1/events", read).route(get().to(events::list)))
+        .configure(export::mount)
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)))
         .service(

@@ -166,6 +166,11 @@ impl Call {
         request_id(&self.request)
     }
 
+    /// Whether only the head of the answer is wanted.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+
     /// A part of the path.
     pub(crate) fn segment(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()

@@ -86,7 +86,7 @@ mod tests {
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockEventFeed, MockIdSource, MockNotifier,
+        MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource, MockNotifier,
         MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
         MockTransferStore,
     };
@@ -106,6 +106,7 @@ mod tests {
         let ports = Ports {
             store: Arc::new(MockTransferStore::new()),
             query: Arc::new(MockTransferQuery::new()),
+            exports: Arc::new(MockExports::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),

@@ -19,7 +19,9 @@ mod credentials;
 mod directory;
 mod error;
 mod events;
+mod export;
 mod ids;
+mod ledger;
 mod notifier;
 mod outbox;
 mod query;
@@ -47,7 +49,12 @@ pub use credentials::{
 pub use directory::{AssetRate, Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
+pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
 pub use ids::IdSource;
+pub use ledger::{
+    Holding, LedgerOwner, LedgerRecord, Statement, StatementAccount, StatementFilter,
+    StatementPlace,
+};
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
@@ -69,9 +76,9 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, audit_log::MockAuditLog, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer, ids::MockIdSource,
-    notifier::MockNotifier, outbox::MockOutbox, query::MockTransferQuery,
-    rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard, rule_book::MockRuleBook,
-    sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
-    token_verifier::MockTokenVerifier,
+    directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer,
+    export::MockExportPages, export::MockExports, ids::MockIdSource, notifier::MockNotifier,
+    outbox::MockOutbox, query::MockTransferQuery, rate_limiter::MockRateLimiter,
+    replay_guard::MockReplayGuard, rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets,
+    store::MockTransferStore, tasks::MockTasks, token_verifier::MockTokenVerifier,
 };

@@ -1,6 +1,6 @@
 //! The read side: lists, balances and the whole story of one transfer.
 
-use crate::StoreError;
+use crate::{LedgerOwner, Statement, StatementFilter, StoreError};
 use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Amount, AssetId, Kind, Status, Timestamp, Transfer, TransferId, UserId,
@@ -186,4 +186,21 @@ pub trait TransferQuery: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn list_entries(&self, transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError>;
+
+    /// A page of a user's statement.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn read_statement(&self, filter: StatementFilter) -> Result<Statement, StoreError>;
+
+    /// What these accounts held at a time, in order of assets: the sum of their lines up to it, by
+    /// the lines' own times. Whatever the time, the accounts of an asset sum to zero.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_balances_at(
+        &self,
+        owner: LedgerOwner,
+        at: Timestamp,
+    ) -> Result<Vec<AccountBalance>, StoreError>;
 }

@@ -12,7 +12,10 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt as _;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use crate::connect::establish;
 
@@ -26,6 +29,14 @@ const READ_GRACE: Duration = Duration::from_secs(2);
 const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1; \
     SET max_parallel_workers_per_gather = 0; SET jit = off";
 
+/// How long one statement of an export may run.
+pub(crate) const LONG_STATEMENT_MAX: Duration = Duration::from_secs(60);
+
+/// What connections for exports are told. Pauses are ended here and not by the server; a statement
+/// whose reader has gone is ended within a second, and not when it would have found something.
+const EXPORT_SETTINGS: &str = "SET statement_timeout = '60s'; \
+    SET idle_in_transaction_session_timeout = 0; SET client_connection_check_interval = '1s'";
+
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -37,6 +48,12 @@ pub struct PoolConfig {
     /// than there are processors for them only take the processors from each other, and whoever is
     /// unlucky waits for all of them: with a place in a queue nobody waits long.
     pub lists_at_once: usize,
+    /// How many exports run at once, each on a connection of its own beside the others.
+    pub exports_at_once: usize,
+    /// How long one export may take.
+    pub export_timeout: Duration,
+    /// How long the reader of an export may pause.
+    pub export_pause: Duration,
     /// How long to wait for a free connection, or for a list's turn.
     pub wait_ms: u64,
     /// How long one statement may run.
@@ -54,6 +71,9 @@ impl PoolConfig {
             lists_at_once: thread::available_parallelism()
                 .map_or(1, NonZero::get)
                 .saturating_add(1),
+            exports_at_once: 2,
+            export_timeout: Duration::from_secs(1_800),
+            export_pause: Duration::from_secs(60),
             wait_ms: 1_000,
             statement_timeout_ms: 3_000,
             lock_timeout_ms: 1_000,
@@ -130,7 +150,9 @@ impl PoolConfig {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    config: Arc<PoolConfig>,
     lists: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     /// How long to wait for a list's turn.
     wait: Duration,
     /// How long a look-up may take, whether or not the server says anything.
@@ -153,8 +175,10 @@ impl Database {
         Ok(Self {
             pool,
             lists: Arc::new(Semaphore::new(lists)),
+            exports: Arc::new(Semaphore::new(config.exports_at_once)),
             wait: Duration::from_millis(config.wait_ms),
             read_deadline: statement.saturating_add(READ_GRACE),
+            config: Arc::new(config),
         })
     }
 
@@ -185,6 +209,36 @@ impl Database {
                 Err(StoreError::Unavailable(elapsed.into()))
             }
         }
+    }
+
+    /// A place among the exports, if there is one.
+    pub(crate) fn take_export_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.exports).try_acquire_owned().ok()
+    }
+
+    /// A connection for an export, which ends with it.
+    pub(crate) async fn connect_for_exports(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connect = async {
+            let mut connection = self.config.connect_for_reading().await?;
+            connection
+                .batch_execute(EXPORT_SETTINGS)
+                .await
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(connection)
+        };
+        connect
+            .await
+            .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
+    }
+
+    /// How long one export may take.
+    pub(crate) fn export_timeout(&self) -> Duration {
+        self.config.export_timeout
+    }
+
+    /// How long the reader of an export may pause.
+    pub(crate) fn export_pause(&self) -> Duration {
+        self.config.export_pause
     }
 
     /// The connections.

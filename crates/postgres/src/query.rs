@@ -3,24 +3,28 @@
 
 mod backoffice;
 mod balances;
+mod balances_at;
 mod condition;
 mod internal;
 #[cfg(test)]
 mod plan_tests;
 mod ranges;
 mod scan;
+mod statement;
 mod story;
 
 use std::fmt;
 
 use async_trait::async_trait;
-use bursar_domain::{Transfer, TransferId, UserId};
+use bursar_domain::{Timestamp, Transfer, TransferId, UserId};
 use bursar_ports::{
-    AccountBalance, AccountHistory, InternalFilter, LedgerLine, StoreError, TransferFilter,
-    TransferPage, TransferQuery, TransferScan, TransferSlice,
+    AccountBalance, AccountHistory, InternalFilter, LedgerLine, LedgerOwner, Statement,
+    StatementFilter, StoreError, TransferFilter, TransferPage, TransferQuery, TransferScan,
+    TransferSlice,
 };
 use uuid::Uuid;
 
+pub(crate) use self::scan::part as scan_part;
 use crate::{pool::Database, row::TransferRow};
 
 /// The lists of the main book.
@@ -69,6 +73,27 @@ impl TransferQuery for PgQuery {
         self.database
             .read(async |connection| story::list_entries(connection, transfer).await)
             .await
+    }
+
+    async fn read_statement(&self, filter: StatementFilter) -> Result<Statement, StoreError> {
+        self.database
+            .read_list(async move |connection| statement::read(connection, filter).await)
+            .await
+    }
+
+    async fn list_balances_at(
+        &self,
+        owner: LedgerOwner,
+        at: Timestamp,
+    ) -> Result<Vec<AccountBalance>, StoreError> {
+        match owner {
+            LedgerOwner::User(user) => {
+                self.database
+                    .read(async move |connection| balances_at::of_user(connection, user, at).await)
+                    .await
+            }
+            LedgerOwner::System => balances_at::of_system(&self.database, at).await,
+        }
     }
 }
 

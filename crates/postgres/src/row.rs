@@ -5,4 +5,4 @@ mod account;
 mod transfer;
 
 pub(crate) use account::{AccountRow, owner_columns, read_account_key};
-pub(crate) use transfer::TransferRow;
+pub(crate) use transfer::{TransferRow, read_scale};

@@ -1,7 +1,10 @@
 //! The only place that opens a transaction.
 //!
 //! READ COMMITTED with explicit row locks in one fixed order, everywhere. Nothing but the database
-//! is awaited inside a transaction.
+//! is awaited inside a transaction. Exports alone read from a [`Snapshot`], which locks nothing and
+//! waits for whoever reads them.
+
+mod snapshot;
 
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use crate::{
     error::{is_serialization_failure, unavailable},
     pool::checkout,
 };
+
+pub(crate) use self::snapshot::Snapshot;
 
 /// How often a transaction is repeated after a serialization failure.
 const TRIES_MAX: u32 = 5;

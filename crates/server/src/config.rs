@@ -104,6 +104,10 @@ pub struct DatabaseConfig {
     pub pool_size: usize,
     /// How many lists are read at once; none leaves it to the number of processors.
     pub lists_at_once: Option<usize>,
+    /// How many exports run at once.
+    pub exports_at_once: usize,
+    /// How long one export may take.
+    pub export_timeout: Duration,
     /// How many batches of changes may be under way at once.
     pub batchers: usize,
     /// How many changes one batch takes.
@@ -248,6 +252,11 @@ impl DatabaseConfig {
         let url = read.value(&setting::DATABASE_URL, parse::database_url);
         let pool_size = read.value(&setting::DATABASE_POOL_SIZE, parse::count(1, 200));
         let lists_at_once = read.optional(&setting::DATABASE_LISTS_AT_ONCE, parse::count(1, 200));
+        let exports_at_once = read.value(&setting::DATABASE_EXPORTS_AT_ONCE, parse::count(1, 20));
+        let export_timeout = read.value(
+            &setting::DATABASE_EXPORT_TIMEOUT,
+            parse::seconds(10, 86_400),
+        );
         let batchers = read.value(&setting::DATABASE_BATCHERS, parse::count(1, 8));
         let batch_items = read.value(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 64));
         let queue_items = read.value(&setting::DATABASE_QUEUE_ITEMS, parse::count(1, 1_000_000));
@@ -256,6 +265,8 @@ impl DatabaseConfig {
             url: url?,
             pool_size: pool_size?,
             lists_at_once: lists_at_once?,
+            exports_at_once: exports_at_once?,
+            export_timeout: export_timeout?,
             batchers: batchers?,
             batch_items: batch_items?,
             queue_items: queue_items?,

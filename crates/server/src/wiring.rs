@@ -13,8 +13,8 @@ use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgIds, PgOutbox, PgQuery, PgRuleBook,
-    PgStore, PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgOutbox, PgQuery,
+    PgRuleBook, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -74,6 +74,7 @@ impl System {
         let ports = Ports {
             store: Arc::new(HintingStore::new(Arc::new(store), &hint, &committed)),
             query: Arc::new(PgQuery::new(database.clone())),
+            exports: Arc::new(PgExports::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
@@ -195,6 +196,8 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
+    pool.exports_at_once = config.exports_at_once;
+    pool.export_timeout = config.export_timeout;
     pool
 }
 

@@ -3,7 +3,7 @@
 use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, User, UserId};
 use bursar_ports::{AccountBalance, AssetRate, Permission, PutAsset, PutUser, UserPage};
 
-use super::READERS;
+use super::{READERS, statement::with_assets};
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
 
 impl App {
@@ -159,16 +159,7 @@ impl App {
         grant.require_any(&READERS)?;
         let assets = self.ports.directory.list_assets().await?;
         let balances = self.ports.query.list_system_balances().await?;
-        balances
-            .into_iter()
-            .map(|balance| {
-                let asset = assets
-                    .iter()
-                    .find(|asset| asset.id == balance.account.asset);
-                let asset = asset.ok_or(Error::Internal("an account of an unknown asset"))?;
-                Ok((balance, asset.clone()))
-            })
-            .collect()
+        with_assets(&assets, balances)
     }
 }
 

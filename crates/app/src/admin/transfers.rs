@@ -72,30 +72,10 @@ impl App {
         wanted: TransferSearch,
     ) -> Result<FoundTransfers, Error> {
         grant.require_any(&READERS)?;
-        let amounts = self.amounts_between(&wanted).await?;
-        let named = self.named_transfer(&wanted);
-        let (Some((amount_min, amount_max)), Some((id, salt))) = (amounts, named) else {
+        let Some((scan, salt)) = self.scan_for(wanted).await? else {
             return Ok(FoundTransfers::default());
         };
-        let users = self.matching_users(wanted.search, wanted.user).await?;
-        let found = self
-            .ports
-            .query
-            .scan_transfers(TransferScan {
-                kind: wanted.kind,
-                status: wanted.status,
-                users,
-                asset: wanted.asset,
-                amount_min,
-                amount_max,
-                from: wanted.from,
-                to: wanted.to,
-                custom_id: wanted.custom_id,
-                id,
-                after: wanted.after,
-                limit: wanted.limit,
-            })
-            .await?;
+        let found = self.ports.query.scan_transfers(scan).await?;
         let transfers = found
             .transfers
             .into_iter()
@@ -109,6 +89,35 @@ impl App {
             transfers,
             next: found.next,
         })
+    }
+
+    /// What the store is to look for, and the salt that a found transfer must have. `None` when
+    /// nothing can match.
+    pub(super) async fn scan_for(
+        &self,
+        wanted: TransferSearch,
+    ) -> Result<Option<(TransferScan, Option<CodeSalt>)>, Error> {
+        let amounts = self.amounts_between(&wanted).await?;
+        let named = self.named_transfer(&wanted);
+        let (Some((amount_min, amount_max)), Some((id, salt))) = (amounts, named) else {
+            return Ok(None);
+        };
+        let users = self.matching_users(wanted.search, wanted.user).await?;
+        let scan = TransferScan {
+            kind: wanted.kind,
+            status: wanted.status,
+            users,
+            asset: wanted.asset,
+            amount_min,
+            amount_max,
+            from: wanted.from,
+            to: wanted.to,
+            custom_id: wanted.custom_id,
+            id,
+            after: wanted.after,
+            limit: wanted.limit,
+        };
+        Ok(Some((scan, salt)))
     }
 
     /// The bounds in the asset's smallest units. `None` when nothing can lie between them: there
@@ -148,7 +157,7 @@ impl App {
     }
 }
 
-fn has_salt(transfer: &Transfer, wanted: CodeSalt) -> bool {
+pub(super) fn has_salt(transfer: &Transfer, wanted: CodeSalt) -> bool {
     match &transfer.parts().body {
         Body::Internal { salt, .. } => *salt == wanted,
         Body::Deposit { .. } | Body::Withdrawal { .. } => false,

@@ -1,7 +1,7 @@
 //! What a user sees of its transfers and balances.
 
 use bursar_domain::{Amount, Body, Status, Timestamp, Transfer, UserId};
-use bursar_ports::{InternalFilter, Permission};
+use bursar_ports::{AccountBalance, InternalFilter, Permission};
 
 use super::{InternalView, UserBalance};
 use crate::{App, Error, Grant, Missing};
@@ -68,6 +68,14 @@ impl App {
 
     pub(crate) async fn balances_of(&self, user: UserId) -> Result<Vec<UserBalance>, Error> {
         let accounts = self.ports.query.list_user_balances(user).await?;
+        self.with_every_asset(&accounts).await
+    }
+
+    /// What these accounts hold, and nothing of every other asset.
+    pub(crate) async fn with_every_asset(
+        &self,
+        accounts: &[AccountBalance],
+    ) -> Result<Vec<UserBalance>, Error> {
         let assets = self.ports.directory.list_assets().await?;
         let amount = |units| {
             Amount::try_from_units(units).map_err(|_| Error::Internal("a balance is out of range"))

@@ -1,4 +1,4 @@
-//! `/admin/v1/balances`: of one user, or of the exchange itself.
+//! `/admin/v1/balances`: of one user, or of the exchange itself; now, or as of a time.
 
 use actix_web::{HttpRequest, HttpResponse};
 use bursar_app::{Grant, UserBalance};
@@ -75,8 +75,8 @@ pub(super) const fn owner(owner: Owner) -> &'static str {
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    let (whose, page) = read(&call)?;
-    let mut rows = fetch(&call, &grant, whose).await?;
+    let (whose, as_of, page) = read(&call)?;
+    let mut rows = fetch(&call, &grant, whose, as_of).await?;
     rows.sort_by_key(Row::key);
     rows.retain(|row| page.after.as_ref().is_none_or(|after| row.key() > *after));
     let next_cursor = page.cut(&mut rows, Row::key);
@@ -86,14 +86,26 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     })
 }
 
-async fn fetch(call: &Call, grant: &Grant, whose: Whose) -> Result<Vec<Row>, Problem> {
+async fn fetch(
+    call: &Call,
+    grant: &Grant,
+    whose: Whose,
+    as_of: Option<Timestamp>,
+) -> Result<Vec<Row>, Problem> {
+    let app = call.app();
     match whose {
         Whose::User(user) => {
-            let balances = call.app().list_user_balances(grant, user).await?;
+            let balances = match as_of {
+                Some(at) => app.list_user_balances_at(grant, user, at).await?,
+                None => app.list_user_balances(grant, user).await?,
+            };
             Ok(balances.iter().map(Row::of_user).collect())
         }
         Whose::System => {
-            let balances = call.app().list_system_balances(grant).await?;
+            let balances = match as_of {
+                Some(at) => app.list_system_balances_at(grant, at).await?,
+                None => app.list_system_balances(grant).await?,
+            };
             balances
                 .iter()
                 .map(|(balance, asset)| Row::of_system(balance, asset))
@@ -102,7 +114,10 @@ async fn fetch(call: &Call, grant: &Grant, whose: Whose) -> Result<Vec<Row>, Pro
     }
 }
 
-fn read(call: &Call) -> Result<(Whose, Page<'_, String>), Problem> {
+/// Whose balances, and as of when if not of now.
+type Asked<'a> = (Whose, Option<Timestamp>, Page<'a, String>);
+
+fn read(call: &Call) -> Result<Asked<'_>, Problem> {
     let mut query = call.query(Names::Strict)?;
     let system = |text: &str| (text == "system").then_some(());
     let owner = query.one_of(name!("owner"), system, "system");
@@ -115,9 +130,10 @@ fn read(call: &Call) -> Result<(Whose, Page<'_, String>), Problem> {
         let detail = "cannot be given together with user_id";
         query.error("owner", "owner.invalid", detail);
     }
+    let as_of = query.time(name!("as_of"));
     let page = Page::read(call.app(), &mut query, "balances", |key| {
         Some(key.to_owned())
     });
     let whose = user.map_or(Whose::System, Whose::User);
-    query.finish(Some((whose, page)))
+    query.finish(Some((whose, as_of, page)))
 }

@@ -14,6 +14,7 @@ use crate::{
     call::Call,
     fields::{Names, name},
     problem::Problem,
+    query::Query,
 };
 
 /// The longest identifier and code, in characters.
@@ -35,38 +36,36 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 fn read(call: &Call) -> Result<(TransferSearch, Page<'_, ListPlace>), Problem> {
     let mut query = call.query(Names::Strict)?;
-    let kinds = "deposit, withdrawal, internal";
-    let kind = query.one_of(name!("kind"), kind_named, kinds);
-    let statuses = Status::ALL.map(Status::as_str).join(", ");
-    let status = query.one_of(name!("status"), status_named, &statuses);
-    let user = query.user_id(name!("user_id"));
-    let search = query.text(name!("search"), &[], User::TEXT_MAX);
-    let asset = query.asset_id(name!("asset"), &[]);
-    let amount_min = query.amount(name!("min_amount"));
-    let amount_max = query.amount(name!("max_amount"));
-    let from = query.time(name!("created_from"));
-    let to = query.time(name!("created_to"));
-    let custom_id = query.text(name!("custom_id"), &[], NAME_MAX);
-    let code = query.text(name!("code"), &[], NAME_MAX);
-    let id = query.transfer_id(name!("id"));
+    let wanted = filters(&mut query);
     let page = Page::read(call.app(), &mut query, "transfers", place);
     let wanted = TransferSearch {
-        kind,
-        status,
-        user,
-        search,
-        asset,
-        amount_min,
-        amount_max,
-        from,
-        to,
-        custom_id,
-        code,
-        id,
         after: page.after,
         limit: page.limit,
+        ..wanted
     };
     query.finish(Some((wanted, page)))
+}
+
+/// What is looked for, wherever the list begins and however long it is.
+pub(super) fn filters(query: &mut Query) -> TransferSearch {
+    let kinds = "deposit, withdrawal, internal";
+    let statuses = Status::ALL.map(Status::as_str).join(", ");
+    TransferSearch {
+        kind: query.one_of(name!("kind"), kind_named, kinds),
+        status: query.one_of(name!("status"), status_named, &statuses),
+        user: query.user_id(name!("user_id")),
+        search: query.text(name!("search"), &[], User::TEXT_MAX),
+        asset: query.asset_id(name!("asset"), &[]),
+        amount_min: query.amount(name!("min_amount")),
+        amount_max: query.amount(name!("max_amount")),
+        from: query.time(name!("created_from")),
+        to: query.time(name!("created_to")),
+        custom_id: query.text(name!("custom_id"), &[], NAME_MAX),
+        code: query.text(name!("code"), &[], NAME_MAX),
+        id: query.transfer_id(name!("id")),
+        after: None,
+        limit: 0,
+    }
 }
 
 fn kind_named(text: &str) -> Option<Kind> {

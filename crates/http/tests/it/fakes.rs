@@ -14,9 +14,10 @@ use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
     AuditFilter, AuditLog, AuditRecord, CallbackFilter, CallbackLog, CallbackRecord, CallbackState,
     CredentialStore, Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine,
-    ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook,
-    Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
+    LedgerOwner, ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable,
+    RuleBook, Statement, StatementFilter, Stop, StopScope, StoreError, Task, Tasks, Token,
+    TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
+    Undelivered, UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -325,6 +326,9 @@ pub(crate) struct FakeQuery {
     pub(crate) user_balances: Mutex<Vec<AccountBalance>>,
     pub(crate) system_balances: Mutex<Vec<AccountBalance>>,
     pub(crate) entries: Mutex<Vec<LedgerLine>>,
+    pub(crate) statement: Mutex<Statement>,
+    pub(crate) asked_statement: Mutex<Option<StatementFilter>>,
+    pub(crate) asked_balances_at: Mutex<Option<(LedgerOwner, Timestamp)>>,
     pub(crate) asked_history: Mutex<Option<AccountHistory>>,
     pub(crate) asked_transfers: Mutex<Option<TransferFilter>>,
     pub(crate) asked_internal: Mutex<Option<InternalFilter>>,
@@ -377,6 +381,23 @@ impl TransferQuery for FakeQuery {
 
     async fn list_entries(&self, _transfer: TransferId) -> Result<Vec<LedgerLine>, StoreError> {
         Ok(locked(&self.entries).clone())
+    }
+
+    async fn read_statement(&self, filter: StatementFilter) -> Result<Statement, StoreError> {
+        *locked(&self.asked_statement) = Some(filter);
+        Ok(locked(&self.statement).clone())
+    }
+
+    async fn list_balances_at(
+        &self,
+        owner: LedgerOwner,
+        at: Timestamp,
+    ) -> Result<Vec<AccountBalance>, StoreError> {
+        *locked(&self.asked_balances_at) = Some((owner, at));
+        Ok(match owner {
+            LedgerOwner::User(_) => locked(&self.user_balances).clone(),
+            LedgerOwner::System => locked(&self.system_balances).clone(),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
 use bursar_ports::{
     AccountBalance, AuditRecord, CallbackAttempt, CallbackRecord, CallbackState, Event, Happening,
-    Step,
+    Holding, LedgerRecord, Statement, StatementAccount, Step,
 };
 use bursar_testkit::build;
 use uuid::Uuid;
@@ -62,6 +62,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
                 updated_at: NOW,
             }];
         }
+        "showStatement" => *locked(&world.query.statement) = statement(),
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);
@@ -158,4 +159,37 @@ async fn tell(world: &World) {
         line(AccountKey::user(ALICE, btc), 150_000_000),
         line(AccountKey::world(btc), -150_000_000),
     ];
+}
+
+/// One deposit, and nothing before it.
+fn statement() -> Statement {
+    let btc = build::asset("btc", 8);
+    let after = Holding {
+        available: 150_000_000,
+        held: 0,
+    };
+    Statement {
+        accounts: vec![StatementAccount {
+            asset: btc.id,
+            opening: Holding::default(),
+            closing: after,
+            lines: 1,
+        }],
+        lines: vec![LedgerRecord {
+            line: Entry {
+                account: AccountKey::user(ALICE, btc.id),
+                seq: 1,
+                transfer: build::transfer_id(1),
+                available_delta: after.available,
+                held_delta: after.held,
+                available_after: after.available,
+                held_after: after.held,
+                at: NOW,
+            },
+            scale: btc.scale,
+            kind: Kind::Deposit,
+            salt: None,
+        }],
+        next: None,
+    }
 }

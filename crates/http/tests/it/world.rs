@@ -18,6 +18,7 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
+    export_pages::FakeExports,
     fakes::{
         FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
         FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<FakeDirectory>,
     pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) query: Arc<FakeQuery>,
+    pub(crate) exports: Arc<FakeExports>,
     pub(crate) callback_log: Arc<FakeCallbackLog>,
     pub(crate) audit_log: Arc<FakeAuditLog>,
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
@@ -97,6 +99,7 @@ impl World {
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
+        let exports = Arc::new(FakeExports::default());
         let callback_log = Arc::new(FakeCallbackLog::default());
         let audit_log = Arc::new(FakeAuditLog::default());
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
@@ -106,6 +109,7 @@ impl World {
         let ports = Ports {
             store: wrap(store.clone()),
             query: query.clone(),
+            exports: exports.clone(),
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
@@ -137,6 +141,7 @@ impl World {
             directory,
             credentials,
             query,
+            exports,
             callback_log,
             audit_log,
             callback_secrets,

@@ -39,18 +39,24 @@ pub(super) async fn scan(
     database: &Database,
     scan: TransferScan,
 ) -> Result<TransferSlice, StoreError> {
-    let plan = plan(&scan);
-    if plan.ranges.is_empty() || !scan.custom_id.as_deref().is_none_or(is_text) {
-        return Ok(TransferSlice {
-            transfers: vec![],
-            next: None,
-        });
+    if matches_nothing(&scan) {
+        return Ok(NOTHING);
     }
-    let limit = scan.limit;
-    let (mut rows, end) = database
-        .read_list(async move |connection| slice(connection, plan, limit).await)
-        .await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    database
+        .read_list(async move |connection| part(connection, &scan).await)
+        .await
+}
+
+/// A part of a list, on a connection that is already there.
+pub(crate) async fn part(
+    connection: &mut AsyncPgConnection,
+    scan: &TransferScan,
+) -> Result<TransferSlice, StoreError> {
+    if matches_nothing(scan) {
+        return Ok(NOTHING);
+    }
+    let (mut rows, end) = slice(connection, plan(scan), scan.limit).await?;
+    let limit = usize::try_from(scan.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
     let transfers = read_all(rows)?;
@@ -60,6 +66,16 @@ pub(super) async fn scan(
     });
     let next = if more { last } else { end };
     Ok(TransferSlice { transfers, next })
+}
+
+const NOTHING: TransferSlice = TransferSlice {
+    transfers: vec![],
+    next: None,
+};
+
+/// Whether no row can match, so that none is looked for.
+fn matches_nothing(scan: &TransferScan) -> bool {
+    plan(scan).ranges.is_empty() || !scan.custom_id.as_deref().is_none_or(is_text)
 }
 
 /// One row more than asked for, and the last place that was looked at if there may be more behind

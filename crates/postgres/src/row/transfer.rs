@@ -225,7 +225,7 @@ impl TransferRow {
     }
 }
 
-fn read_scale(scale: i16) -> Option<Scale> {
+pub(crate) fn read_scale(scale: i16) -> Option<Scale> {
     u8::try_from(scale)
         .ok()
         .and_then(|scale| Scale::try_new(scale).ok())

@@ -20,6 +20,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod local_server;
 #[cfg(test)]
 mod lost_answers;

@@ -61,7 +61,7 @@ mod tests {
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockEventFeed, MockIdSource, MockNotifier,
+        MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource, MockNotifier,
         MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
         MockTransferStore, StoreError,
     };
@@ -74,6 +74,7 @@ mod tests {
         let ports = Ports {
             store: Arc::new(store),
             query: Arc::new(MockTransferQuery::new()),
+            exports: Arc::new(MockExports::new()),
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),

@@ -141,6 +141,26 @@ pub(super) const DATABASE_LISTS_AT_ONCE: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const DATABASE_EXPORTS_AT_ONCE: Setting = Setting {
+    key: "database.exports_at_once",
+    default: Default::Value("2"),
+    form: "exports, 1 to 20",
+    example: "2",
+    help: "How many exports each replica runs at once, each on a connection of its own beside the \
+           pool's. One more is refused with 429.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_EXPORT_TIMEOUT: Setting = Setting {
+    key: "database.export_timeout_s",
+    default: Default::Value("1800"),
+    form: "seconds, 10 to 86400",
+    example: "1800",
+    help: "How long one export may take. It keeps what it sees from being cleared up, and an \
+           exchange that is busy meanwhile becomes slower.",
+    ..PLAIN
+};
+
 pub(super) const DATABASE_BATCHERS: Setting = Setting {
     key: "database.batchers",
     default: Default::Value("2"),
@@ -473,6 +493,8 @@ pub(super) const ALL: &[&Setting] = &[
     &DATABASE_URL,
     &DATABASE_POOL_SIZE,
     &DATABASE_LISTS_AT_ONCE,
+    &DATABASE_EXPORTS_AT_ONCE,
+    &DATABASE_EXPORT_TIMEOUT,
     &DATABASE_BATCHERS,
     &DATABASE_BATCH_ITEMS,
     &DATABASE_QUEUE_ITEMS,

@@ -39,6 +39,7 @@ mod crash;
 mod database_crash;
 mod demo;
 mod events;
+mod exports;
 mod jwt;
 mod keys;
 mod killed_dispatchers;

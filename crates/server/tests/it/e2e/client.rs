@@ -59,6 +59,11 @@ impl Client {
         self.send(request).await.unwrap()
     }
 
+    /// An answer whose body is read piece by piece.
+    pub(super) async fn open(&self, path: &str) -> reqwest::Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path)).await.unwrap()
     }

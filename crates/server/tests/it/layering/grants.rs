@@ -3,8 +3,8 @@
 
 use super::{assert_none, in_src};
 
-/// What may be called without one: what makes grants, what the process does by itself, and what
-/// only asks whether it works.
+/// What may be called without one: what makes grants, what the process does by itself, what only asks
+/// whether it works, and the rest of what a grant has opened.
 const WITHOUT_GRANT: &[&str] = &[
     "App::ready",
     "App::authenticate_bearer",
@@ -13,6 +13,8 @@ const WITHOUT_GRANT: &[&str] = &[
     "App::end_credentials",
     "App::standing",
     "App::settle_pending",
+    "TransferExport::next_page",
+    "EntryExport::next_page",
     "CallbackPass::enqueue",
     "CallbackPass::claim",
     "CallbackPass::release",

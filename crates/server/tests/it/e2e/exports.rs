@@ -1,0 +1,198 @@
+//! Exports over the wire: what they add up to, and what becomes of them when somebody goes.
+
+use std::collections::BTreeMap;
+
+use bursar_postgres::testing::TestDatabase;
+use serde_json::{Value, json};
+use tokio_postgres::NoTls;
+
+use super::{
+    client::Client,
+    eventually,
+    exchange::{CONFIRM, Exchange, INTERNAL, WAIT, WITHDRAW},
+    service::{Service, create_token},
+    units,
+};
+
+const TRANSFERS: &str = "/admin/v1/transfers.jsonl";
+const ENTRIES: &str = "/admin/v1/entries.jsonl";
+/// More than lies between a server and a client that does not read.
+const MANY: u32 = 60_000;
+
+/// The lines of an export that is complete, without the last one.
+async fn export(client: &Client, path: &str) -> Vec<Value> {
+    let answer = client.get(path).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let lines = answer.text.lines();
+    let mut lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.pop().unwrap()["record"], "end");
+    lines
+}
+
+/// What these totals are, by some of their members.
+fn totals(lines: &[Value], by: [&str; 2], of: &str) -> BTreeMap<String, i128> {
+    let of_record = |line: &&Value| line["record"] == "total";
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+    let total = |line: &Value| {
+        let key = format!("{} {}", text(line, by[0]), text(line, by[1]));
+        (key, units(&text(line, of)))
+    };
+    lines.iter().filter(of_record).map(total).collect()
+}
+
+#[tokio::test]
+async fn the_totals_of_exports_tie_to_each_other_and_to_the_balances() {
+    let database = TestDatabase::create().await;
+    let service = Service::start(database.url()).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 2).await;
+    let [alice, bob] = &exchange.traders[..] else {
+        panic!("two users");
+    };
+    exchange.fund(&client, alice, "btc", "5.5").await;
+    exchange.fund(&client, bob, "btc", "1").await;
+    let backoffice = client.with(&exchange.backoffice);
+    let mut open = vec![];
+    for amount in ["2", "0.25"] {
+        let body = json!({"userId": alice.id, "assetId": "btc", "amount": amount});
+        open.push(
+            backoffice
+                .post(WITHDRAW, body.to_string())
+                .await
+                .ok()
+                .name(),
+        );
+    }
+    let body = json!({"userId": alice.id, "transferId": open[0]});
+    backoffice.post(CONFIRM, body.to_string()).await.ok();
+    let body = json!({"currency_code": "btc", "amount": "0.5", "recipient": bob.id});
+    let paying = client.with(&alice.token);
+    paying
+        .post_with(INTERNAL, body.to_string(), &[WAIT])
+        .await
+        .ok();
+
+    let reader = client.with(&exchange.backoffice);
+    let transfers = export(&reader, TRANSFERS).await;
+    let amounts = totals(&transfers, ["kind", "status"], "amount");
+    let entries = export(&reader, ENTRIES).await;
+    let moved = totals(&entries, ["owner", "kind"], "available_delta");
+    let held = totals(&entries, ["owner", "kind"], "held_delta");
+    assert_eq!(moved["world deposit"], -amounts["deposit Completed"]);
+    assert_eq!(moved["user deposit"], amounts["deposit Completed"]);
+    assert_eq!(moved["world withdrawal"], amounts["withdrawal Completed"]);
+    let waiting = amounts["withdrawal AwaitingConfirmation"];
+    assert_eq!(held["user withdrawal"], waiting);
+    assert_eq!(moved["user internal"], 0);
+    let sum: i128 = moved.values().chain(held.values()).sum();
+    assert_eq!(sum, 0, "{entries:?}");
+    let path = "/admin/v1/balances?owner=system&as_of=2999-01-01";
+    let system = reader.get(path).await.ok().json();
+    let world = system["data"].as_array().unwrap().iter();
+    let world: Vec<i128> = world
+        .filter(|row| row["owner"] == "world")
+        .map(|row| units(row["available"].as_str().unwrap()))
+        .collect();
+    let expected = amounts["withdrawal Completed"] - amounts["deposit Completed"];
+    assert_eq!(world, [expected]);
+    service.stopped().await;
+}
+
+/// A service with many transfers, and a reader's client.
+async fn crowd(
+    settings: &[(&str, &str)],
+) -> (TestDatabase, tokio_postgres::Client, Service, Client) {
+    let database = TestDatabase::create().await;
+    let (books, connection) = tokio_postgres::connect(database.url(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let statement = format!(
+        "INSERT INTO book_main.transfers (id, version, kind, state, asset, scale, amount, fee, \
+           user_id, note, created_by, created_at, updated_at, entry_refs) \
+         SELECT n, 1, 'deposit', 'Completed', 'usd', 2, 1, 0, gen_random_uuid(), \
+           repeat('paid ', 40), 'x', timestamptz '2026-01-01Z' + n * interval '1 second', \
+           timestamptz '2026-01-01Z' + n * interval '1 second', '{{}}' \
+         FROM generate_series(1, {MANY}) AS n"
+    );
+    books.batch_execute(&statement).await.unwrap();
+    books
+        .batch_execute("ANALYZE book_main.transfers")
+        .await
+        .unwrap();
+    let service = Service::start_with(database.url(), settings).await;
+    let token = create_token(database.url(), "reader", "backoffice_read").await;
+    let client = service.client().with(&token);
+    (database, books, service, client)
+}
+
+/// How many exports wait for their readers; with `cut` their transactions are ended.
+async fn waiting(books: &tokio_postgres::Client, cut: bool) -> usize {
+    let what = if cut {
+        "pg_terminate_backend(pid)"
+    } else {
+        "true"
+    };
+    let waiting = format!(
+        "SELECT {what} FROM pg_stat_activity \
+         WHERE datname = current_database() AND state = 'idle in transaction' \
+         AND state_change < clock_timestamp() - interval '50 ms'"
+    );
+    books.query(&waiting, &[]).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn an_export_that_is_cut_off_is_seen_to_be() {
+    let (_database, books, service, client) = crowd(&[]).await;
+    let mut answer = client.open(TRANSFERS).await;
+    assert_eq!(answer.status(), 200);
+    let mut text = answer.chunk().await.unwrap().unwrap().to_vec();
+    eventually("the export waits for its reader", async || {
+        (waiting(&books, true).await == 1).then_some(())
+    })
+    .await;
+    let broken = loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => text.extend_from_slice(&chunk),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    let text = String::from_utf8_lossy(&text);
+    assert!(broken, "it looks complete");
+    let lines = u32::try_from(text.lines().count()).unwrap();
+    assert!((1_000..MANY).contains(&lines), "{lines}");
+    assert!(!text.contains(r#""record":"total""#));
+    let metrics = client.get("/metrics").await.text;
+    let counted = r#"bursar_exports_total{export="transfers",outcome="broken"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(service.log().contains("an export broke off"));
+    service.stopped().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_gives_its_place_back() {
+    let only_one = [("BURSAR_DATABASE_EXPORTS_AT_ONCE", "1")];
+    let (_database, books, service, client) = crowd(&only_one).await;
+    let mut first = client.open(TRANSFERS).await;
+    assert!(first.chunk().await.unwrap().is_some());
+    eventually("the export waits for its reader", async || {
+        (waiting(&books, false).await == 1).then_some(())
+    })
+    .await;
+    let refused = client.get(ENTRIES).await.refused(429, "rate_limit.exports");
+    assert_eq!(refused.header("retry-after"), Some("10"));
+    drop(first);
+    eventually("its place is free", async || {
+        (client.get(ENTRIES).await.status == 200).then_some(())
+    })
+    .await;
+    eventually("the transaction ends", async || {
+        (waiting(&books, false).await == 0).then_some(())
+    })
+    .await;
+    assert!(export(&client, ENTRIES).await.is_empty());
+    service.stopped().await;
+}
