@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     Amount, AssetId, AuditDraft, Change, Command, Commit, DecimalAmount, Decision,
-    IdempotencyClaim, Kind, NewTransfer, Reason, Status, Transfer, TransferId, UserId,
+    IdempotencyClaim, Kind, NewTransfer, Reason, Transfer, TransferId, UserId,
 };
 use bursar_ports::Permission;
 use serde_json::json;

@@ -41,6 +41,7 @@ fn step(number: i64, transfer: &Transfer, status: Status) -> Event {
         number,
         at: NOW.plus_micros(number),
         what: Happening::Step(Step {
+            reversed: false,
             transfer: transfer.clone(),
             version: Version::FIRST,
             status,
@@ -60,6 +61,7 @@ fn world() -> World {
         what: Happening::Notice {
             topic: "withdrawal.expiring".to_owned(),
             about: Some(Step {
+                reversed: false,
                 transfer: paid.clone(),
                 version: Version::FIRST,
                 status: Status::AwaitingConfirmation,
