@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::{
     pool::Database,
-    row::{owner_columns, read_account_key},
+    row::{name_of, owner_columns, read_account_key},
+    seal::{Seal, SealKeys},
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
     },
@@ -32,15 +33,17 @@ const SYSTEM_RANGE: &str = "system_accounts";
 pub(crate) struct AccountIds {
     database: Database,
     known: Cache<AccountKey, i64>,
+    seals: SealKeys,
 }
 
 type FoundRow = (i64, String, Uuid, String);
 
 impl AccountIds {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, seals: SealKeys) -> Self {
         Self {
             database,
             known: Cache::new(REMEMBERED_MAX),
+            seals,
         }
     }
 
@@ -70,8 +73,8 @@ impl AccountIds {
             return Ok(ids);
         }
         let rows = run_tx(self.database.pool(), "create accounts", |connection| {
-            let unknown = unknown.clone();
-            async move { find_or_create(connection, &unknown).await }.boxed()
+            let (unknown, seals) = (unknown.clone(), self.seals.clone());
+            async move { find_or_create(connection, &unknown, &seals).await }.boxed()
         })
         .await?;
         for (id, owner_kind, owner, asset) in rows {
@@ -113,6 +116,7 @@ impl<'a> KeyColumns<'a> {
 async fn find_or_create(
     connection: &mut AsyncPgConnection,
     keys: &[AccountKey],
+    seals: &SealKeys,
 ) -> diesel::QueryResult<Vec<FoundRow>> {
     let found = KeyColumns::of(keys).find(connection).await?;
     if found.len() == keys.len() {
@@ -125,7 +129,7 @@ async fn find_or_create(
         })
     };
     let missing: Vec<AccountKey> = keys.iter().filter(|key| !exists(key)).copied().collect();
-    create(connection, missing).await?;
+    create(connection, missing, seals).await?;
     KeyColumns::of(keys).find(connection).await
 }
 
@@ -133,6 +137,7 @@ async fn find_or_create(
 async fn create(
     connection: &mut AsyncPgConnection,
     missing: Vec<AccountKey>,
+    seals: &SealKeys,
 ) -> diesel::QueryResult<()> {
     let mut users: Vec<Uuid> = missing
         .iter()
@@ -166,12 +171,18 @@ async fn create(
     };
     let statuses: Vec<&str> = known.iter().map(status_of).collect();
     let columns = KeyColumns::of(&known);
+    let heads: Vec<Option<Seal>> = ids
+        .iter()
+        .zip(&known)
+        .map(|(id, key)| seals.account(name_of(*id, key)))
+        .collect();
     let insert = InsertAccounts {
         ids: &ids,
         owner_kinds: &columns.owner_kinds,
         owners: &columns.owners,
         assets: &columns.assets,
         statuses: &statuses,
+        heads: &heads,
     };
     insert.execute(connection).await?;
     Ok(())

@@ -7,7 +7,7 @@
 //! `batch` is what is committed together: single requests, or one bulk. `attempt` is one try at one
 //! batch in one transaction and `round_trips` its talk with the server; `batcher` repeats and
 //! splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
-//! into columns.
+//! into columns, which `sealer` seals.
 
 mod attempt;
 mod batch;
@@ -16,6 +16,7 @@ mod books;
 mod columns;
 mod results;
 mod round_trips;
+mod sealer;
 mod transfer_columns;
 mod writes;
 
@@ -34,6 +35,7 @@ pub(crate) use self::books::{KeyRow, read_claim};
 use crate::{
     accounts::AccountIds,
     pool::{Database, PoolConfig},
+    seal::SealKeys,
 };
 
 /// How the engine works.
@@ -45,6 +47,8 @@ pub struct EngineConfig {
     pub batch_items_max: usize,
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
+    /// What seals entries and transfers.
+    pub seals: SealKeys,
 }
 
 impl Default for EngineConfig {
@@ -53,6 +57,7 @@ impl Default for EngineConfig {
             batchers: 2,
             batch_items_max: 64,
             queue_max: 4_096,
+            seals: SealKeys::default(),
         }
     }
 }
@@ -119,13 +124,14 @@ impl Engine {
     ) -> (Self, EngineTasks) {
         let (jobs, queue) = mpsc::channel(config.queue_max);
         let queue: Queue = Arc::new(Mutex::new(queue));
-        let accounts = AccountIds::new(database);
+        let accounts = AccountIds::new(database, config.seals.clone());
         let start = |_| {
             let batcher = Batcher::new(
                 Arc::clone(&queue),
                 config.batch_items_max,
                 pool.clone(),
                 accounts.clone(),
+                config.seals.clone(),
                 Arc::clone(clock),
             );
             tokio::spawn(batcher.run())

@@ -20,6 +20,7 @@ mod pool;
 mod query;
 mod row;
 mod schema;
+mod seal;
 mod statement;
 mod store;
 #[cfg(feature = "testing")]
@@ -38,4 +39,5 @@ pub use crate::migrations::{MigrateError, MigrationState, migrate, migration_sta
 pub use crate::outbox::PgOutbox;
 pub use crate::pool::{Database, PoolConfig};
 pub use crate::query::PgQuery;
+pub use crate::seal::SealKeys;
 pub use crate::store::PgStore;

@@ -108,6 +108,7 @@ diesel::table! {
         seq -> BigInt,
         status -> Text,
         stamped_at -> Timestamptz,
+        head -> Nullable<Bytea>,
     }
 }
 
@@ -137,6 +138,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         entry_refs -> Array<BigInt>,
+        seal -> Nullable<Bytea>,
     }
 }
 
@@ -150,6 +152,7 @@ diesel::table! {
         available_after -> Numeric,
         held_after -> Numeric,
         created_at -> Timestamptz,
+        seal -> Nullable<Bytea>,
     }
 }
 

@@ -19,13 +19,15 @@ use tokio::task::unconstrained;
 use super::{
     batch::Batch,
     round_trips::{Send, flatten, lock_and_read, within, write},
-    writes::Writes,
+    sealer::Sealer,
+    writes::{Before, Writes},
 };
 use crate::{
     error::{inconsistent, unavailable},
     pool::PoolConfig,
     row::TransferRow,
     schema::transfers,
+    seal::SealKeys,
     tx::{Begin, CommitTx, Rollback},
 };
 
@@ -60,6 +62,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             ids: &HashMap::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
+            seals: &SealKeys::default(),
             resolving: true,
         };
         nothing.prepare(&connection).await.map_err(unavailable)?;
@@ -105,6 +108,8 @@ pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) batch: &'a B,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     pub(super) now: Timestamp,
+    /// What seals rows.
+    pub(super) seals: &'a SealKeys,
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
     pub(super) looked_for: &'a BTreeSet<AccountKey>,
     /// An earlier try may have been committed: look, and send COMMIT alone.
@@ -121,6 +126,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             .flatten()
             .map_err(Failure::NotCommitted)?;
         let claimed = read.claimed.clone();
+        let mut sealer = Sealer::new(self.seals, &read)?;
         let (mut books, balances) = read.into_books(self.batch)?;
         let verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
@@ -129,7 +135,18 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             return Ok(Tried::Missing(missing));
         }
         let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
-        let writes = Writes::of(self.batch, &verdicts, &books, &balances, self.ids, &claimed);
+        let before = Before {
+            balances: &balances,
+            claimed: &claimed,
+        };
+        let writes = Writes::of(
+            self.batch,
+            &verdicts,
+            &books,
+            &before,
+            self.ids,
+            &mut sealer,
+        );
         if writes.is_empty() {
             end_without_change(connection).await?;
         } else if self.resolving {

@@ -16,6 +16,7 @@ use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
+    seal::SealKeys,
 };
 
 /// Failures of one batch, other than those that repeating cures, before it is split.
@@ -65,6 +66,7 @@ pub(super) struct Batcher {
     batch_items_max: usize,
     pool: PoolConfig,
     accounts: AccountIds,
+    seals: SealKeys,
     clock: Arc<dyn Clock>,
     connection: Option<AsyncPgConnection>,
 }
@@ -75,6 +77,7 @@ impl Batcher {
         batch_items_max: usize,
         pool: PoolConfig,
         accounts: AccountIds,
+        seals: SealKeys,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -82,6 +85,7 @@ impl Batcher {
             batch_items_max,
             pool,
             accounts,
+            seals,
             clock,
             connection: None,
         }
@@ -254,6 +258,7 @@ impl Batcher {
                 batch,
                 ids: &ids,
                 now: self.clock.now(),
+                seals: &self.seals,
                 looked_for: &looked_for,
                 resolving,
             };

@@ -1,10 +1,10 @@
 //! Transfers as the columns of their statements.
 
 use bigdecimal::BigDecimal;
-use bursar_domain::{ActorId, Body, Reason, Recipient, Transfer};
 use uuid::Uuid;
 
 use crate::{
+    seal::{Seal, TransferFields},
     statement::{InsertTransfers, UpdateTransfers},
     value::{At, Units},
 };
@@ -36,6 +36,7 @@ pub(super) struct TransferColumns<'a> {
     created: Vec<At>,
     updated: Vec<At>,
     entry_refs: Vec<String>,
+    seals: Vec<Option<Seal>>,
 }
 
 impl<'a> TransferColumns<'a> {
@@ -43,51 +44,63 @@ impl<'a> TransferColumns<'a> {
         self.ids.is_empty()
     }
 
-    pub(super) fn push(&mut self, transfer: &'a Transfer, entry_refs: String) {
-        let parts = transfer.parts();
-        self.ids.push(parts.id.get());
-        self.versions.push(parts.version.get());
-        self.kinds.push(transfer.kind().as_str());
-        self.states.push(transfer.status().as_str());
-        self.assets.push(parts.asset.as_str());
-        self.scales.push(parts.scale.get().into());
-        self.amounts.push(Units(parts.amount.units()));
-        self.fees.push(Units(parts.fee.units()));
-        self.users.push(transfer.owner().as_uuid());
-        let (recipient, salt, custom_id) = match &parts.body {
-            Body::Internal {
-                recipient,
-                salt,
-                custom_id,
-                ..
-            } => (
-                Some(recipient),
-                Some(salt.as_bytes().as_slice()),
-                custom_id.as_deref(),
-            ),
-            Body::Deposit { .. } | Body::Withdrawal { .. } => (None, None, None),
-        };
-        let recipient_user = recipient.and_then(Recipient::user);
-        self.recipients
-            .push(recipient_user.map(|user| user.as_uuid()));
-        self.recipients_typed
-            .push(recipient.and_then(|recipient| recipient.typed()));
-        self.code_salts.push(salt);
+    /// A row, with the references to entries that this step adds.
+    pub(super) fn push(
+        &mut self,
+        fields: &TransferFields<'a>,
+        added_refs: &[i64],
+        seal: Option<Seal>,
+    ) {
+        let TransferFields {
+            id,
+            version,
+            kind,
+            state,
+            asset,
+            scale,
+            amount,
+            fee,
+            user,
+            recipient,
+            recipient_typed,
+            code_salt,
+            custom_id,
+            note,
+            callback_url,
+            reason,
+            created_by,
+            finished_by,
+            root_asset,
+            root_scale,
+            root_rate,
+            created_at,
+            updated_at,
+        } = *fields;
+        self.ids.push(id);
+        self.versions.push(version);
+        self.kinds.push(kind);
+        self.states.push(state);
+        self.assets.push(asset);
+        self.scales.push(scale);
+        self.amounts.push(Units(amount));
+        self.fees.push(Units(fee));
+        self.users.push(user);
+        self.recipients.push(recipient);
+        self.recipients_typed.push(recipient_typed);
+        self.code_salts.push(code_salt);
         self.custom_ids.push(custom_id);
-        self.notes.push(parts.note.as_deref());
-        self.callback_urls.push(parts.callback_url.as_deref());
-        self.reasons.push(transfer.reason().map(Reason::code));
-        self.creators.push(parts.created_by.as_str());
-        self.finishers
-            .push(transfer.finished_by().map(ActorId::as_str));
-        let root = parts.root_rate.as_ref();
-        self.root_assets.push(root.map(|root| root.asset.as_str()));
-        self.root_scales
-            .push(root.map(|root| root.scale.get().into()));
-        self.root_rates.push(root.map(|root| &root.rate));
-        self.created.push(At(parts.created_at));
-        self.updated.push(At(parts.updated_at));
-        self.entry_refs.push(entry_refs);
+        self.notes.push(note);
+        self.callback_urls.push(callback_url);
+        self.reasons.push(reason);
+        self.creators.push(created_by);
+        self.finishers.push(finished_by);
+        self.root_assets.push(root_asset);
+        self.root_scales.push(root_scale);
+        self.root_rates.push(root_rate);
+        self.created.push(At(created_at));
+        self.updated.push(At(updated_at));
+        self.entry_refs.push(array_text(added_refs));
+        self.seals.push(seal);
     }
 
     pub(super) fn insert(&self) -> InsertTransfers<'_> {
@@ -116,6 +129,7 @@ impl<'a> TransferColumns<'a> {
             created: &self.created,
             updated: &self.updated,
             entry_refs: &self.entry_refs,
+            seals: &self.seals,
         }
     }
 
@@ -128,6 +142,13 @@ impl<'a> TransferColumns<'a> {
             finishers: &self.finishers,
             updated: &self.updated,
             entry_refs: &self.entry_refs,
+            seals: &self.seals,
         }
     }
+}
+
+/// An array of PostgreSQL's, as text: `{1,2}`.
+fn array_text(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
 }

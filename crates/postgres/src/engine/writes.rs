@@ -11,8 +11,18 @@ use super::{
     batch::{Batch, Claim},
     books::{Balances, KeyColumns, KeyName, name_of},
     columns::{AccountColumns, CallbackColumns, EntryColumns},
+    sealer::Sealer,
     transfer_columns::TransferColumns,
 };
+use crate::seal::TransferFields;
+
+/// What was true before the batch.
+pub(super) struct Before<'b> {
+    /// The balances as they were locked.
+    pub(super) balances: &'b Balances,
+    /// The keys that are this transaction's.
+    pub(super) claimed: &'b [KeyName],
+}
 
 /// Everything that one batch writes.
 #[derive(Default)]
@@ -33,22 +43,22 @@ impl<'a> Writes<'a> {
         batch: &'a B,
         verdicts: &'a B::Verdicts,
         books: &Books,
-        before: &Balances,
+        before: &Before<'_>,
         ids: &HashMap<AccountKey, i64>,
-        claimed: &[KeyName],
+        sealer: &mut Sealer<'_>,
     ) -> Self {
         let mut writes = Self::default();
         for (change, applied) in batch.applied(verdicts) {
-            writes.push(change, applied, ids);
+            writes.push(change, applied, ids, sealer);
         }
         for (key, balance) in &books.accounts {
             if let Some(id) = ids.get(key)
-                && before.get(key) != Some(balance)
+                && before.balances.get(key) != Some(balance)
             {
-                writes.accounts.push(*id, balance);
+                writes.accounts.push(*id, balance, sealer.head(key));
             }
         }
-        writes.settle_keys(batch, books, claimed);
+        writes.settle_keys(batch, books, before.claimed);
         writes
     }
 
@@ -62,15 +72,28 @@ impl<'a> Writes<'a> {
             && !self.binds_key
     }
 
-    fn push(&mut self, change: &Change, applied: &'a Applied, ids: &HashMap<AccountKey, i64>) {
-        let refs = entry_refs(&applied.entries, ids);
-        if change.expected == Expected::Absent {
-            self.inserted.push(&applied.next, refs);
-        } else if change.writes_transfer() {
-            self.updated.push(&applied.next, refs);
+    fn push(
+        &mut self,
+        change: &Change,
+        applied: &'a Applied,
+        ids: &HashMap<AccountKey, i64>,
+        sealer: &mut Sealer<'_>,
+    ) {
+        if change.writes_transfer() {
+            let fields = TransferFields::of(&applied.next);
+            let added = entry_refs(&applied.entries, ids);
+            let seal = sealer.transfer(&fields, &added);
+            let columns = if change.expected == Expected::Absent {
+                &mut self.inserted
+            } else {
+                &mut self.updated
+            };
+            columns.push(&fields, &added, seal);
         }
         for entry in &applied.entries {
-            self.entries.push(entry, ids);
+            if let Some(id) = ids.get(&entry.account) {
+                self.entries.push(entry, *id, sealer.entry(entry, *id));
+            }
         }
         for draft in &applied.callbacks {
             self.callbacks.push(&applied.next, draft);
@@ -114,20 +137,10 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// `{account,seq,account,seq}`: the ledger lines of a transfer, found again without an index.
-fn entry_refs(entries: &[Entry], ids: &HashMap<AccountKey, i64>) -> String {
-    let mut refs = String::from("{");
-    for entry in entries {
-        let Some(id) = ids.get(&entry.account) else {
-            continue;
-        };
-        if refs.len() > 1 {
-            refs.push(',');
-        }
-        refs.push_str(&id.to_string());
-        refs.push(',');
-        refs.push_str(&entry.seq.to_string());
-    }
-    refs.push('}');
-    refs
+/// Account, seq, account, seq: the ledger lines of a transfer, found again without an index.
+fn entry_refs(entries: &[Entry], ids: &HashMap<AccountKey, i64>) -> Vec<i64> {
+    let found = entries
+        .iter()
+        .filter_map(|entry| Some([*ids.get(&entry.account)?, entry.seq]));
+    found.flatten().collect()
 }

@@ -2,17 +2,20 @@
 
 use bigdecimal::BigDecimal;
 use diesel::sql_types::{
-    BigInt, Bytea, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bytea, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use uuid::Uuid;
 
-use crate::value::{At, Units};
+use crate::{
+    seal::Seal,
+    value::{At, Units},
+};
 
 statement! {
-    /// Locks transfers in order of ids. Nothing else is read here: what a statement reads without
-    /// locking it is from before its wait.
-    LockTransfers -> (BigInt, Integer) {
-        "/* lock_transfers */ SELECT id, version FROM transfers WHERE id = ANY("
+    /// Locks transfers in order of ids and reads them as they are after any wait. Nothing but these
+    /// rows is read here: what a statement reads without locking it is from before its wait.
+    LockTransfers -> (BigInt, Integer, Array<BigInt>) {
+        "/* lock_transfers */ SELECT id, version, entry_refs FROM transfers WHERE id = ANY("
             ids: i64 => BigInt,
     }
     ") ORDER BY id FOR NO KEY UPDATE"
@@ -35,11 +38,11 @@ statement! {
         "/* insert_transfers */ WITH written AS (INSERT INTO transfers \
          (id, version, kind, state, asset, scale, amount, fee, user_id, recipient_id, \
          recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, \
-         finished_by, root_asset, root_scale, root_rate, created_at, updated_at, entry_refs) \
+         finished_by, root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, seal) \
          SELECT n.id, n.version, n.kind, n.state, n.asset, n.scale, n.amount, n.fee, n.user_id, \
          n.recipient_id, n.recipient_typed, n.code_salt, n.custom_id, n.note, n.callback_url, \
          n.reason, n.created_by, n.finished_by, n.root_asset, n.root_scale, n.root_rate, \
-         n.created_at, n.updated_at, n.entry_refs::bigint[] \
+         n.created_at, n.updated_at, n.entry_refs::bigint[], n.seal \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " kinds: &'a str => Text,
@@ -64,10 +67,11 @@ statement! {
         ", " created: At => Timestamptz,
         ", " updated: At => Timestamptz,
         ", " entry_refs: String => Text,
+        ", " seals: Option<Seal> => Nullable<Bytea>,
     }
     ") AS n (id, version, kind, state, asset, scale, amount, fee, user_id, recipient_id, \
      recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, finished_by, \
-     root_asset, root_scale, root_rate, created_at, updated_at, entry_refs) \
+     root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, seal) \
      ON CONFLICT (id) DO NOTHING RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }
@@ -78,7 +82,7 @@ statement! {
         "/* update_transfers */ WITH written AS (UPDATE transfers t \
          SET version = n.version, state = n.state, reason = n.reason, \
          finished_by = n.finished_by, updated_at = n.updated_at, \
-         entry_refs = t.entry_refs || n.entry_refs::bigint[] \
+         entry_refs = t.entry_refs || n.entry_refs::bigint[], seal = n.seal \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " states: &'a str => Text,
@@ -86,8 +90,9 @@ statement! {
         ", " finishers: Option<&'a str> => Nullable<Text>,
         ", " updated: At => Timestamptz,
         ", " entry_refs: String => Text,
+        ", " seals: Option<Seal> => Nullable<Bytea>,
     }
-    ") AS n (id, version, state, reason, finished_by, updated_at, entry_refs) \
+    ") AS n (id, version, state, reason, finished_by, updated_at, entry_refs, seal) \
      WHERE t.id = n.id AND t.version = n.version - 1 \
      RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"

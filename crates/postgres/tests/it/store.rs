@@ -9,7 +9,7 @@ use bursar_domain::{
 };
 use bursar_ports::{Directory, PutAsset, PutUser, TransferStore};
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, PgDirectory, PgStore, PoolConfig, SealKeys, testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -34,7 +34,10 @@ impl PgHarness {
         let clock = Arc::new(FixedClock::default());
         let pool = PoolConfig::new(database.url());
         let connections = Database::connect(pool.clone()).await.unwrap();
-        let config = EngineConfig::default();
+        let config = EngineConfig {
+            seals: SealKeys::new([[7; 32]]),
+            ..EngineConfig::default()
+        };
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)

@@ -1,0 +1,132 @@
+use bigdecimal::BigDecimal;
+use bursar_domain::Timestamp;
+use uuid::Uuid;
+
+use super::{message::Message, *};
+
+fn keys(first: u8) -> SealKeys {
+    SealKeys::new([[first; 32], [9; 32]])
+}
+
+const NAME: AccountName<'static> = AccountName {
+    id: 7,
+    owner_kind: "user",
+    owner: Uuid::from_u128(3),
+    asset: "btc",
+};
+
+fn line() -> Line {
+    Line {
+        account: 7,
+        seq: 2,
+        transfer: 5,
+        available_delta: -3,
+        held_delta: 3,
+        available_after: 97,
+        held_after: 3,
+        created_at: Timestamp::from_micros(1_000_001),
+    }
+}
+
+fn fields(rate: &BigDecimal) -> TransferFields<'_> {
+    TransferFields {
+        id: 1,
+        version: 2,
+        kind: "internal",
+        state: "Success",
+        asset: "btc",
+        scale: 8,
+        amount: 100,
+        fee: 1,
+        user: Uuid::from_u128(1),
+        recipient: Some(Uuid::from_u128(2)),
+        recipient_typed: None,
+        code_salt: Some(&[1, 2, 3]),
+        custom_id: Some("a"),
+        note: None,
+        callback_url: None,
+        reason: None,
+        created_by: "alice",
+        finished_by: None,
+        root_asset: Some("usd"),
+        root_scale: Some(2),
+        root_rate: Some(rate),
+        created_at: Timestamp::from_micros(1),
+        updated_at: Timestamp::from_micros(2),
+    }
+}
+
+#[test]
+fn what_was_sealed_is_genuine_and_nothing_else_is() {
+    let keys = keys(1);
+    let seal = keys.entry(Link::First(NAME), &line()).unwrap();
+    let judge = |link, line: &Line| keys.judge_entry(link, line, &seal);
+    assert_eq!(judge(Link::First(NAME), &line()), Genuine::Yes);
+    let other = Line { seq: 3, ..line() };
+    assert_eq!(judge(Link::First(NAME), &other), Genuine::No);
+    let other = AccountName {
+        asset: "eth",
+        ..NAME
+    };
+    assert_eq!(judge(Link::First(other), &line()), Genuine::No);
+    assert_eq!(judge(Link::After(&seal), &line()), Genuine::No);
+}
+
+#[test]
+fn a_seal_tells_its_key() {
+    let old = keys(1);
+    let seal = old.account(NAME).unwrap();
+    assert_eq!(old.judge_account(NAME, &seal), Genuine::Yes);
+    // It is behind the first one now.
+    let rotated = SealKeys::new([[2; 32], [1; 32]]);
+    assert_eq!(rotated.judge_account(NAME, &seal), Genuine::Yes);
+    assert_eq!(keys(3).judge_account(NAME, &seal), Genuine::UnknownKey);
+    for broken in [vec![], vec![1, 2, 3], seal.0[..20].to_vec()] {
+        assert_eq!(old.judge_account(NAME, &Seal(broken)), Genuine::No);
+    }
+}
+
+#[test]
+fn without_a_key_nothing_is_sealed() {
+    assert_eq!(SealKeys::default().account(NAME), None);
+}
+
+#[test]
+fn null_and_empty_are_told_apart_and_columns_are_not_moved() {
+    let one = BigDecimal::from(1);
+    let sealed =
+        |fields: &TransferFields<'_>| Message::of_transfer(fields, &[]).as_bytes().to_vec();
+    let plain = sealed(&fields(&one));
+    let changed = [
+        TransferFields {
+            note: Some(""),
+            ..fields(&one)
+        },
+        TransferFields {
+            custom_id: None,
+            note: Some("a"),
+            ..fields(&one)
+        },
+        TransferFields {
+            kind: "internalS",
+            state: "uccess",
+            ..fields(&one)
+        },
+    ];
+    for fields in &changed {
+        assert_ne!(sealed(fields), plain, "{fields:?}");
+    }
+    assert_ne!(
+        Message::of_transfer(&fields(&one), &[1, 1]).as_bytes(),
+        plain
+    );
+}
+
+/// The database keeps the digits after the point that a number was written with, or not.
+#[test]
+fn a_rate_is_sealed_by_its_value() {
+    let (short, long) = ("1.5".parse().unwrap(), "1.500".parse().unwrap());
+    let sealed = |rate| Message::of_transfer(&fields(rate), &[]).as_bytes().to_vec();
+    assert_eq!(sealed(&short), sealed(&long));
+    assert_ne!(sealed(&short), sealed(&"15".parse().unwrap()));
+}
