@@ -53,6 +53,7 @@ mod accounts;
 mod batch;
 mod directory;
 mod keys;
+mod lines;
 mod transfers;
 
 pub(crate) use accounts::{
@@ -62,4 +63,5 @@ pub(crate) use accounts::{
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
+pub(crate) use lines::ReadLines;
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

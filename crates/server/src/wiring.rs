@@ -13,6 +13,7 @@ use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
     PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
+    SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -52,7 +53,9 @@ impl System {
             .context("the database cannot be reached")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
+        let keyring = Arc::new(keyring(config)?);
         let engine = EngineConfig {
+            seals: SealKeys::new(keyring.ledger_keys()),
             batchers: config.database.batchers,
             batch_items_max: config.database.batch_items,
             queue_max: config.database.queue_items,
@@ -60,7 +63,6 @@ impl System {
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let hint = Arc::new(Notify::new());
         let tasks = BackgroundTasks::here();
-        let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let callback_secrets = Arc::new(PgCallbackSecrets::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;

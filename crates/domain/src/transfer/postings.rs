@@ -1,8 +1,33 @@
 //! What each step of a transfer moves. Each list sums to zero.
 
-use crate::{AccountKey, Posting, Transfer};
+use crate::{AccountKey, Body, DepositState, InternalState, Posting, Transfer, WithdrawalState};
 
 impl Transfer {
+    /// Everything that its steps have moved until now, in order: what must stand in the ledger for a
+    /// transfer in this state.
+    pub fn postings_so_far(&self) -> Vec<Posting> {
+        match &self.0.body {
+            Body::Deposit { state, .. } => match state {
+                DepositState::Pending | DepositState::Failed { .. } => vec![],
+                DepositState::Completed => self.credit_postings(),
+            },
+            Body::Withdrawal { state, .. } => {
+                let end = match state {
+                    WithdrawalState::AwaitingConfirmation => vec![],
+                    WithdrawalState::Completed { .. } => self.payout_postings(),
+                    WithdrawalState::Failed { .. } | WithdrawalState::Canceled { .. } => {
+                        self.release_postings()
+                    }
+                };
+                [self.hold_postings(), end].concat()
+            }
+            Body::Internal { state, .. } => match state {
+                InternalState::Pending | InternalState::Rejected { .. } => vec![],
+                InternalState::Success => self.move_postings(),
+            },
+        }
+    }
+
     fn lines(lines: &[(AccountKey, i128, i128)]) -> Vec<Posting> {
         lines
             .iter()

@@ -1,13 +1,13 @@
 //! What each step of a transfer demands, moves and tells.
 
 use bursar_domain::{
-    Change, Command, Expected, Kind, NewTransfer, OnRefusal, Posting, Premise, Reason, Recipient,
-    Status, Transfer, Version,
+    Change, Command, Decision, Expected, Kind, NewTransfer, OnRefusal, Posting, Premise, Reason,
+    Recipient, Status, Transfer, Version,
 };
 
 use crate::sample::{
-    ALICE, BOB, account, amount, btc, cancel, confirm, deposit, fees, line, new, nobody, payment,
-    payment_with_fee, step, withdrawal, world,
+    ALICE, BOB, NOW, account, amount, btc, cancel, confirm, deposit, fees, line, new, nobody,
+    payment, payment_with_fee, step, withdrawal, world,
 };
 
 fn paid(fee: i128) -> Change {
@@ -73,6 +73,27 @@ fn each_step_of_withdrawals_moves_exactly_these_lines() {
         ("failure", after(0, REFUSED), back(100)),
         ("failure, fee", after(3, REFUSED), back(103)),
     ]);
+}
+
+/// Whatever way a transfer has gone, what it has moved is the sum of its steps.
+#[test]
+fn a_transfer_knows_what_its_steps_have_moved() {
+    let opened = [
+        deposit(1, 100, 3),
+        withdrawal(1, 100, 3),
+        paid(3),
+        payment(1, ALICE, nobody(), 100),
+    ];
+    for open in opened {
+        assert_eq!(open.next.postings_so_far(), open.postings);
+        for command in [Command::Settle, confirm(None), cancel(None), REFUSED] {
+            let Ok(Decision::Apply(change)) = open.next.decide(&command, NOW) else {
+                continue;
+            };
+            let steps = [open.postings.clone(), change.postings.clone()].concat();
+            assert_eq!(change.next.postings_so_far(), steps, "{command:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! A small book with transfers of every kind in every state, for tests.
+
+use std::sync::Arc;
+
+use bursar_domain::{
+    Change, CodeSalt, Command, Commit, NewTransfer, Reason, Recipient, RootRate, Scale, Transfer,
+    User, UserId, UserStatus,
+};
+use bursar_ports::{Clock as _, CommitOutcome, Directory as _, TransferStore as _};
+use bursar_testkit::{FixedClock, SequentialIds, build};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+
+use crate::{
+    Database, EngineConfig, EngineTasks, PgDirectory, PgStore, PoolConfig, SealKeys,
+    testing::TestDatabase,
+};
+
+pub(crate) const ALICE: UserId = build::user_id(1);
+pub(crate) const BOB: UserId = build::user_id(2);
+const CAROL: UserId = build::user_id(3);
+
+/// A database with a store on it.
+pub(crate) struct Book {
+    pub(crate) keys: SealKeys,
+    pub(crate) database: Database,
+    clock: Arc<FixedClock>,
+    ids: SequentialIds,
+    store: PgStore,
+    directory: PgDirectory,
+    _tasks: EngineTasks,
+    test: TestDatabase,
+}
+
+impl Book {
+    /// With users and assets, and nothing else.
+    pub(crate) async fn empty() -> Self {
+        Self::sealed_by(SealKeys::new([[7; 32]])).await
+    }
+
+    pub(crate) async fn sealed_by(keys: SealKeys) -> Self {
+        let test = TestDatabase::create().await;
+        let pool = PoolConfig::new(test.url());
+        let database = Database::connect(pool.clone()).await.unwrap();
+        let clock = Arc::new(FixedClock::default());
+        let config = EngineConfig {
+            seals: keys.clone(),
+            ..EngineConfig::default()
+        };
+        let (store, tasks) = PgStore::start(&pool, database.clone(), &config, clock.clone());
+        let directory = PgDirectory::new(database.clone(), clock.clone());
+        for (asset, scale) in [("btc", 8), ("eth", 18)] {
+            let asset = build::asset(asset, scale);
+            let _written = directory.put_asset(asset).await.unwrap();
+        }
+        for user in [ALICE, BOB, CAROL] {
+            let _written = directory.put_user(build::user(user)).await.unwrap();
+        }
+        Self {
+            keys,
+            database,
+            clock,
+            ids: SequentialIds::default(),
+            store,
+            directory,
+            _tasks: tasks,
+            test,
+        }
+    }
+
+    /// With everything that can happen to a transfer.
+    pub(crate) async fn filled() -> Self {
+        let book = Self::empty().await;
+        for asset in ["btc", "eth"] {
+            for user in [ALICE, BOB] {
+                book.deposit(user, asset, 1_000_000).await;
+            }
+            book.open(build::deposit(book.new(asset, 500), CAROL)).await;
+            for end in [build::confirm(), build::cancel(), refused()] {
+                let open = book.withdraw(ALICE, asset, 700).await;
+                book.step(&open, &end).await;
+            }
+            book.withdraw(ALICE, asset, 900).await;
+            book.withdraw(BOB, asset, 901).await;
+            for (from, to) in [(ALICE, BOB), (BOB, CAROL), (CAROL, ALICE)] {
+                let to = Recipient::Alias {
+                    typed: "somebody".to_owned(),
+                    user: to,
+                };
+                let salt = CodeSalt::new([9; 10]);
+                let sent = Some("mine".to_owned());
+                let paid = Transfer::internal(book.new(asset, 1_234), from, to, salt, sent);
+                let paid = book.open(paid.unwrap()).await;
+                book.step(&paid, &Command::Settle).await;
+            }
+            book.open(build::internal(book.new(asset, 5), BOB, ALICE))
+                .await;
+            // Carol cannot afford it.
+            let poor = build::internal(book.new(asset, 100_000_000), CAROL, BOB);
+            let poor = book.open(poor).await;
+            book.step(&poor, &Command::Settle).await;
+        }
+        let failed = build::deposit(book.new("btc", 77), CAROL);
+        let failed = book.open(failed).await;
+        book.freeze(CAROL).await;
+        book.step(&failed, &Command::Settle).await;
+        book
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.test.url()
+    }
+
+    /// A connection past the store, as a superuser whom no trigger stops.
+    pub(crate) async fn sabotage(&self, statements: &str) {
+        let mut connection = AsyncPgConnection::establish(self.url()).await.unwrap();
+        let unhindered = format!("SET session_replication_role = replica; {statements}");
+        if let Err(error) = connection.batch_execute(&unhindered).await {
+            panic!("{error}: {statements}");
+        }
+    }
+
+    pub(crate) async fn deposit(&self, user: UserId, asset: &str, units: i128) {
+        let pending = self
+            .open(build::deposit(self.new(asset, units), user))
+            .await;
+        self.step(&pending, &Command::Settle).await;
+    }
+
+    pub(crate) async fn withdraw(&self, user: UserId, asset: &str, units: i128) -> Transfer {
+        self.open(build::withdrawal(self.new(asset, units), user))
+            .await
+    }
+
+    pub(crate) async fn step(&self, transfer: &Transfer, command: &Command) -> Transfer {
+        self.clock.advance_ms(7);
+        let change = build::step(transfer, command, self.clock.now());
+        self.open(change).await
+    }
+
+    async fn freeze(&self, user: UserId) {
+        let frozen = User {
+            status: UserStatus::Frozen,
+            ..build::user(user)
+        };
+        let _written = self.directory.put_user(frozen).await.unwrap();
+    }
+
+    fn new(&self, asset: &str, units: i128) -> NewTransfer {
+        let scale = if asset == "btc" { 8 } else { 18 };
+        let asset = build::asset(asset, scale);
+        NewTransfer {
+            fee: build::amount(3),
+            note: Some("a note".to_owned()),
+            callback_url: Some("https://example.com/".to_owned()),
+            root_rate: Some(RootRate {
+                asset: build::asset_id("usd"),
+                scale: Scale::try_new(2).unwrap(),
+                rate: "1.25".parse().unwrap(),
+            }),
+            ..build::new_transfer(self.ids.transfer(), &asset, units, self.clock.now())
+        }
+    }
+
+    async fn open(&self, change: Change) -> Transfer {
+        self.clock.advance_ms(11);
+        let mut outcomes = self.store.commit(vec![Commit::new(change)]).await.unwrap();
+        match outcomes.remove(0) {
+            CommitOutcome::Committed(transfer) => *transfer,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn refused() -> Command {
+    build::fail(Reason::PayoutRefused)
+}
