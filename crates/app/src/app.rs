@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RootRate, Timestamp};
 use bursar_ports::{
-    AddressBook, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory, IdSource,
-    Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, BookIntegrity, CallbackLog, CallbackSecrets, Clock, CredentialStore, Directory,
+    IdSource, Notifier, RateLimiter, ReplayGuard, Tasks, TokenVerifier, TransferQuery,
+    TransferStore,
 };
 
 use crate::{
@@ -30,6 +31,8 @@ pub struct Ports {
     pub callback_log: Arc<dyn CallbackLog>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
+    /// Whether the books are what they must be.
+    pub integrity: Arc<dyn BookIntegrity>,
     /// What signs callbacks.
     pub callback_secrets: Arc<dyn CallbackSecrets>,
     /// Tokens of another issuer; none when they are not accepted.

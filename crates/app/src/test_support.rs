@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bursar_domain::{Asset, Commit, IdempotencyKey, Timestamp, Transfer, User, UserId};
 use bursar_ports::{
-    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockCallbackLog,
+    CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockBookIntegrity, MockCallbackLog,
     MockCallbackSecrets, MockCredentialStore, MockDirectory, MockNotifier, MockTasks,
     MockTokenVerifier, MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard,
     StoreError, Task, TokenVerifier,
@@ -28,6 +28,7 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) integrity: MockBookIntegrity,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -52,6 +53,7 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            integrity: MockBookIntegrity::new(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -73,6 +75,7 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            integrity: Arc::new(self.integrity),
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,

@@ -83,9 +83,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore,
+        MockAddressBook, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockClock,
+        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
+        MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore,
     };
     use serde_json::Value;
 
@@ -106,6 +106,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            integrity: Arc::new(MockBookIntegrity::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

@@ -18,6 +18,7 @@ mod credentials;
 mod directory;
 mod error;
 mod ids;
+mod integrity;
 mod notifier;
 mod outbox;
 mod query;
@@ -43,6 +44,9 @@ pub use credentials::{
 pub use directory::{Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use ids::IdSource;
+pub use integrity::{
+    AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
+};
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
@@ -63,7 +67,8 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 pub use {
     address_book::MockAddressBook, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
+    directory::MockDirectory, ids::MockIdSource, integrity::MockBookIntegrity,
+    integrity::MockIntegrityAlarm, notifier::MockNotifier, outbox::MockOutbox,
     query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     sealed_secrets::MockSealedSecrets, store::MockTransferStore, tasks::MockTasks,
     token_verifier::MockTokenVerifier,

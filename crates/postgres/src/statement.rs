@@ -63,5 +63,5 @@ pub(crate) use accounts::{
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
-pub(crate) use lines::ReadLines;
+pub(crate) use lines::{ReadLines, ReadTails};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

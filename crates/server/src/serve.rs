@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{settle_pending, watch_queue},
+    background::{Pace, settle_pending, watch_books, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -38,6 +38,7 @@ pub(crate) async fn serve(
         jwks,
         tasks,
         mut engine,
+        integrity,
         redis,
         ..
     } = system;
@@ -46,6 +47,7 @@ pub(crate) async fn serve(
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
     background.spawn(settle_pending(app.clone(), stop.clone()));
+    background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
     if let Some(jwks) = jwks {
         let stop = stop.clone();
         background.spawn(async move {

@@ -5,21 +5,21 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings};
+use bursar_app::{App, CallbackPass, IntegrityWatch, Keyring, Ports, ResealPass, Settings};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_ports::{Clock, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgQuery, PgStore, PoolConfig,
-    SealKeys,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgIntegrity, PgOutbox, PgQuery, PgStore,
+    PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
-    background::{CallbackLoop, HintingStore},
+    background::{CallbackLoop, HintingStore, LoggedAlarm},
     config::{Config, DatabaseConfig},
     system::{BackgroundTasks, SystemClock},
 };
@@ -38,6 +38,8 @@ pub(crate) struct System {
     pub(crate) jwks: Option<JwksRefresh>,
     /// Work that goes on after answers.
     pub(crate) tasks: BackgroundTasks,
+    /// Watches the books.
+    pub(crate) integrity: IntegrityWatch,
     /// The batch engine; it ends once the application is gone.
     pub(crate) engine: EngineTasks,
     /// The connection to the Redis that replicas share, if they do.
@@ -54,8 +56,10 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
         let keyring = Arc::new(keyring(config)?);
+        let seals = SealKeys::new(keyring.ledger_keys());
+        let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
         let engine = EngineConfig {
-            seals: SealKeys::new(keyring.ledger_keys()),
+            seals,
             batchers: config.database.batchers,
             batch_items_max: config.database.batch_items,
             queue_max: config.database.queue_items,
@@ -75,6 +79,7 @@ impl System {
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             notifier: notifier.clone(),
+            integrity: integrity.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
             token_verifier,
@@ -111,6 +116,7 @@ impl System {
             keyring,
             jwks,
             tasks,
+            integrity: IntegrityWatch::new(integrity, Arc::new(LoggedAlarm)),
             engine,
             redis: limits.redis,
         })

@@ -11,10 +11,11 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
-    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CredentialStore, Delivered,
-    Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser,
-    Replay, Replayable, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
-    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
+    AssetIntegrity, AssetSums, BookIntegrity, CallbackFilter, CallbackLog, CallbackRecord,
+    CallbackState, CheckedAccounts, CredentialStore, Delivered, Directory, InternalFilter,
+    LedgerLine, ListPlace, Notification, Notifier, PutAsset, PutUser, Replay, Replayable,
+    StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery,
+    TransferScan, TransferSlice, Undelivered, UserPage,
 };
 use uuid::Uuid;
 
@@ -386,5 +387,27 @@ impl AddressBook for FakeAddressBook {
         let before = entries.len();
         entries.retain(|entry| entry.user != user || entry.code != code);
         Ok(entries.len() < before)
+    }
+}
+
+/// Books that come to what a test says.
+#[derive(Default)]
+pub(crate) struct FakeIntegrity {
+    pub(crate) books: Mutex<Vec<AssetIntegrity>>,
+}
+
+#[async_trait]
+impl BookIntegrity for FakeIntegrity {
+    async fn sums(&self) -> Result<Vec<AssetSums>, StoreError> {
+        let books = locked(&self.books);
+        Ok(books.iter().map(|book| book.sums.clone()).collect())
+    }
+
+    async fn examine(&self) -> Result<Vec<AssetIntegrity>, StoreError> {
+        Ok(locked(&self.books).clone())
+    }
+
+    async fn check_accounts(&self, _: Option<i64>, _: u32) -> Result<CheckedAccounts, StoreError> {
+        Ok(CheckedAccounts::default())
     }
 }

@@ -19,8 +19,8 @@ pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
     fakes::{
-        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeQuery, HeldTasks,
-        Taken, locked,
+        FakeAddressBook, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeIntegrity, FakeQuery,
+        HeldTasks, Taken, locked,
     },
 };
 
@@ -56,6 +56,7 @@ pub(crate) struct World {
     pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) query: Arc<FakeQuery>,
     pub(crate) callback_log: Arc<FakeCallbackLog>,
+    pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -95,6 +96,7 @@ impl World {
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
         let callback_log = Arc::new(FakeCallbackLog::default());
+        let integrity = Arc::new(FakeIntegrity::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -103,6 +105,7 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            integrity: integrity.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
@@ -128,6 +131,7 @@ impl World {
             credentials,
             query,
             callback_log,
+            integrity,
             tasks,
             clock,
             keyring,

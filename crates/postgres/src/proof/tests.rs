@@ -175,10 +175,7 @@ async fn what_is_wrong_is_named() {
         (account.available, account.held) = (before.available_after, before.held_after);
         (account.seq, account.head) = (before.seq, before.seal);
     });
-    let wrong = format!(
-        "account {id}: was exported with {seq} entries and has {}",
-        seq - 1
-    );
+    let wrong = format!("account {id}: had {seq} entries once and has {}", seq - 1);
     assert!(cut.contains(&wrong), "{cut}");
 
     let gone = told(&|rows| {

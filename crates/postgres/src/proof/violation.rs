@@ -90,7 +90,7 @@ pub enum Fault {
     #[error("was exported and is gone")]
     Gone,
     /// The last entries are gone.
-    #[error("was exported with {exported} entries and has {seq}")]
+    #[error("had {exported} entries once and has {seq}")]
     Cut {
         /// How many there were.
         exported: i64,

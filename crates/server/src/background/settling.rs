@@ -38,9 +38,9 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings};
     use bursar_ports::{
-        MockAddressBook, MockCallbackLog, MockCallbackSecrets, MockClock, MockCredentialStore,
-        MockDirectory, MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockTasks,
-        MockTransferQuery, MockTransferStore, StoreError,
+        MockAddressBook, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockClock,
+        MockCredentialStore, MockDirectory, MockIdSource, MockNotifier, MockRateLimiter,
+        MockReplayGuard, MockTasks, MockTransferQuery, MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
     use tokio::sync::mpsc;
@@ -54,6 +54,7 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            integrity: Arc::new(MockBookIntegrity::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
