@@ -253,3 +253,6 @@ struct EntryPlace {
     #[diesel(sql_type = BigInt)]
     seq: i64,
 }
+
+#[cfg(test)]
+mod tests;

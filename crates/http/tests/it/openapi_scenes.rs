@@ -1,7 +1,9 @@
 //! What must have happened before the examples of the document can be answers.
 
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status};
-use bursar_ports::{AccountBalance, CallbackAttempt, CallbackRecord, CallbackState};
+use bursar_ports::{
+    AccountBalance, AssetIntegrity, AssetSums, CallbackAttempt, CallbackRecord, CallbackState,
+};
 use bursar_testkit::build;
 use uuid::Uuid;
 
@@ -55,6 +57,17 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
                 available: 150_000_000,
                 held: 50_000_000,
                 updated_at: NOW,
+            }];
+        }
+        "showIntegrity" => {
+            *locked(&world.integrity.books) = vec![AssetIntegrity {
+                sums: AssetSums {
+                    asset: build::asset_id("btc"),
+                    sum: Some(0),
+                    holds: Some(0),
+                    entries: 4_211,
+                },
+                accounts: 0,
             }];
         }
         "listAddressBook" | "removeAddress" => {

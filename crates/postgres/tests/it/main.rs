@@ -26,6 +26,7 @@ mod new_accounts;
 mod outbox;
 #[cfg(test)]
 mod query;
+mod roles;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -17,6 +17,8 @@ use bursar_testkit::{
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
+use crate::roles::as_application;
+
 struct PgHarness {
     clock: Arc<FixedClock>,
     ids: SequentialIds,
@@ -31,8 +33,20 @@ struct PgHarness {
 impl PgHarness {
     async fn start() -> Self {
         let database = TestDatabase::create().await;
+        let url = database.url().to_owned();
+        Self::connected(database, &url).await
+    }
+
+    /// As the role that may not rewrite what has been.
+    async fn start_as_application() -> Self {
+        let database = TestDatabase::create().await;
+        let url = as_application(&database).await;
+        Self::connected(database, &url).await
+    }
+
+    async fn connected(database: TestDatabase, url: &str) -> Self {
         let clock = Arc::new(FixedClock::default());
-        let pool = PoolConfig::new(database.url());
+        let pool = PoolConfig::new(url);
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig {
             seals: SealKeys::new([[7; 32]]),
@@ -189,3 +203,12 @@ impl Harness for PgHarness {
 }
 
 transfer_store_contract!(PgHarness::start().await);
+
+/// The same as the application's role.
+mod by_the_application {
+    use bursar_testkit::transfer_store_contract;
+
+    use super::PgHarness;
+
+    transfer_store_contract!(PgHarness::start_as_application().await);
+}
