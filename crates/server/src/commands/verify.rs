@@ -1,7 +1,7 @@
 //! `bursar verify`.
 
 use std::{
-    fs::DirBuilder,
+    fs::{self, DirBuilder},
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -150,7 +150,10 @@ async fn of_dump(
     let judged = restored(&dump, &directory, bin_dir, verification).await;
     // Whatever came of it, a copy of the books is not left lying about.
     let removed = local::fresh(&directory).await;
-    let emptied = std::fs::remove_dir_all(&directory);
+    let emptied = match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    };
     let judged = judged?;
     removed.context("the restored copy cannot be removed")?;
     emptied.with_context(|| format!("{} cannot be removed", directory.display()))?;
