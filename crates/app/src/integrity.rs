@@ -70,6 +70,7 @@ impl IntegrityWatch {
     /// accounts are then looked at again.
     pub async fn check_accounts(&mut self, limit: u32) -> Result<(), StoreError> {
         let checked = self.books.check_accounts(self.place, limit).await?;
+        metrics::counter!("bursar_integrity_looks_total").increment(1);
         metrics::counter!("bursar_integrity_accounts_total").increment(checked.accounts);
         metrics::counter!("bursar_integrity_entries_total").increment(checked.entries);
         for Breach { asset, detail } in checked.breaches {

@@ -59,17 +59,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
                 updated_at: NOW,
             }];
         }
-        "showIntegrity" => {
-            *locked(&world.integrity.books) = vec![AssetIntegrity {
-                sums: AssetSums {
-                    asset: build::asset_id("btc"),
-                    sum: Some(0),
-                    holds: Some(0),
-                    entries: 4_211,
-                },
-                accounts: 0,
-            }];
-        }
+        "showIntegrity" => balance(world),
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);
@@ -89,6 +79,19 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "showTransfer" => tell(world).await,
         _ => {}
     }
+}
+
+/// Books that are right.
+fn balance(world: &World) {
+    *locked(&world.integrity.books) = vec![AssetIntegrity {
+        sums: AssetSums {
+            asset: build::asset_id("btc"),
+            sum: Some(0),
+            holds: Some(0),
+            entries: 4_211,
+        },
+        accounts: 0,
+    }];
 }
 
 /// A dead letter.

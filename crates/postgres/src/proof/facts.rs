@@ -124,7 +124,7 @@ impl TransferFacts {
         Ok(Figures {
             amount: number("amount", self.amount)?,
             fee: number("fee", self.fee)?,
-            root_rate: root_rate.transpose().map_err(|_| Fault::NoNumber {
+            root_rate: root_rate.transpose().map_err(|()| Fault::NoNumber {
                 column: "root_rate",
             })?,
         })

@@ -81,8 +81,46 @@ fn a_seal_tells_its_key() {
     let rotated = SealKeys::new([[2; 32], [1; 32]]);
     assert_eq!(rotated.judge_account(NAME, &seal), Genuine::Yes);
     assert_eq!(keys(3).judge_account(NAME, &seal), Genuine::UnknownKey);
-    for broken in [vec![], vec![1, 2, 3], seal.0[..20].to_vec()] {
+    for broken in [vec![], vec![1, 2, 3], seal.0[..19].to_vec()] {
         assert_eq!(old.judge_account(NAME, &Seal(broken)), Genuine::No);
+    }
+}
+
+#[test]
+fn a_longer_seal_is_none() {
+    let keys = keys(1);
+    let mut seal = keys.account(NAME).unwrap();
+    assert_eq!(seal.0.len(), 20);
+    seal.0.push(0);
+    assert_eq!(keys.judge_account(NAME, &seal), Genuine::No);
+}
+
+#[test]
+fn an_entry_behind_another_is_two_blocks() {
+    let seal = keys(1).account(NAME).unwrap();
+    let message = Message::of_entry(Link::After(&seal), &line());
+    assert_eq!(message.as_bytes().len(), 2 * 64 - 9);
+}
+
+#[test]
+fn long_values_are_told_by_their_length_too() {
+    let one = BigDecimal::from(1);
+    let mut seen = std::collections::BTreeSet::new();
+    for length in [0, 1, 254, 255, 256, 1_000] {
+        let note = "n".repeat(length);
+        let fields = TransferFields {
+            note: Some(&note),
+            ..fields(&one)
+        };
+        let message = Message::of_transfer(&fields, &[]);
+        assert!(
+            message
+                .as_bytes()
+                .windows(length)
+                .any(|part| part == note.as_bytes())
+                || length == 0
+        );
+        assert!(seen.insert(message.as_bytes().to_vec()), "{length}");
     }
 }
 
