@@ -74,7 +74,8 @@ impl Book {
             for user in [ALICE, BOB] {
                 book.deposit(user, asset, 1_000_000).await;
             }
-            book.open(build::deposit(book.new(asset, 500), CAROL)).await;
+            book.open(build::deposit(book.draft(asset, 500), CAROL))
+                .await;
             for end in [build::confirm(), build::cancel(), refused()] {
                 let open = book.withdraw(ALICE, asset, 700).await;
                 book.step(&open, &end).await;
@@ -88,18 +89,18 @@ impl Book {
                 };
                 let salt = CodeSalt::new([9; 10]);
                 let sent = Some("mine".to_owned());
-                let paid = Transfer::internal(book.new(asset, 1_234), from, to, salt, sent);
+                let paid = Transfer::internal(book.draft(asset, 1_234), from, to, salt, sent);
                 let paid = book.open(paid.unwrap()).await;
                 book.step(&paid, &Command::Settle).await;
             }
-            book.open(build::internal(book.new(asset, 5), BOB, ALICE))
+            book.open(build::internal(book.draft(asset, 5), BOB, ALICE))
                 .await;
             // Carol cannot afford it.
-            let poor = build::internal(book.new(asset, 100_000_000), CAROL, BOB);
+            let poor = build::internal(book.draft(asset, 100_000_000), CAROL, BOB);
             let poor = book.open(poor).await;
             book.step(&poor, &Command::Settle).await;
         }
-        let failed = build::deposit(book.new("btc", 77), CAROL);
+        let failed = build::deposit(book.draft("btc", 77), CAROL);
         let failed = book.open(failed).await;
         book.freeze(CAROL).await;
         book.step(&failed, &Command::Settle).await;
@@ -121,13 +122,13 @@ impl Book {
 
     pub(crate) async fn deposit(&self, user: UserId, asset: &str, units: i128) {
         let pending = self
-            .open(build::deposit(self.new(asset, units), user))
+            .open(build::deposit(self.draft(asset, units), user))
             .await;
         self.step(&pending, &Command::Settle).await;
     }
 
     pub(crate) async fn withdraw(&self, user: UserId, asset: &str, units: i128) -> Transfer {
-        self.open(build::withdrawal(self.new(asset, units), user))
+        self.open(build::withdrawal(self.draft(asset, units), user))
             .await
     }
 
@@ -145,7 +146,7 @@ impl Book {
         let _written = self.directory.put_user(frozen).await.unwrap();
     }
 
-    fn new(&self, asset: &str, units: i128) -> NewTransfer {
+    fn draft(&self, asset: &str, units: i128) -> NewTransfer {
         let scale = if asset == "btc" { 8 } else { 18 };
         let asset = build::asset(asset, scale);
         NewTransfer {
@@ -163,11 +164,11 @@ impl Book {
 
     async fn open(&self, change: Change) -> Transfer {
         self.clock.advance_ms(11);
-        let mut outcomes = self.store.commit(vec![Commit::new(change)]).await.unwrap();
-        match outcomes.remove(0) {
-            CommitOutcome::Committed(transfer) => *transfer,
-            other => panic!("{other:?}"),
-        }
+        let outcomes = self.store.commit(vec![Commit::new(change)]).await.unwrap();
+        let [CommitOutcome::Committed(transfer)] = &outcomes[..] else {
+            panic!("{outcomes:?}");
+        };
+        (**transfer).clone()
     }
 }
 

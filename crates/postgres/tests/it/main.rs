@@ -26,6 +26,7 @@ mod new_accounts;
 mod outbox;
 #[cfg(test)]
 mod query;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod schema;

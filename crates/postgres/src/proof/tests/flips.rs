@@ -119,13 +119,13 @@ impl<T: Bits> Bits for Option<T> {
 /// Every column of these tables that is proved.
 macro_rules! columns {
     ($($table:ident: $($column:ident)+;)+) => {
-        vec![$($((
-            concat!(stringify!($table), ".", stringify!($column)),
-            Box::new(|rows: &mut Rows, random: &mut StdRng| {
+        vec![$($({
+            let flip: Flip = Box::new(|rows, random| {
                 let at = random.random_range(0..rows.$table.len());
                 rows.$table[at].$column.flip(random)
-            }) as Flip,
-        )),+),+]
+            });
+            (concat!(stringify!($table), ".", stringify!($column)), flip)
+        }),+),+]
     };
 }
 
