@@ -58,12 +58,7 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
-        let engine = EngineConfig {
-            seals,
-            batchers: config.database.batchers,
-            batch_items_max: config.database.batch_items,
-            queue_max: config.database.queue_items,
-        };
+        let engine = engine(&config.database, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let hint = Arc::new(Notify::new());
         let tasks = BackgroundTasks::here();
@@ -194,6 +189,15 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool
+}
+
+fn engine(config: &DatabaseConfig, seals: SealKeys) -> EngineConfig {
+    EngineConfig {
+        batchers: config.batchers,
+        batch_items_max: config.batch_items,
+        queue_max: config.queue_items,
+        seals,
+    }
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;

@@ -185,7 +185,7 @@ const TAMPERINGS: &[Tampering] = &[
         |rows| rows.account().owner_kind = "thief".to_owned(),
         "account 1: nobody can be its owner",
     ),
-    (cut, "account 1: had 10 entries once and has 9"),
+    (cut, "account 1: had 9 entries once and has 8"),
     (
         |rows| rows.accounts.retain(|account| account.id != 1),
         "account 1: was exported and is gone",
@@ -207,10 +207,10 @@ const TAMPERINGS: &[Tampering] = &[
     ),
     (
         |rows| {
-            let at = rows.place_of(10);
+            let at = rows.place_of(9);
             rows.entries[at].seal = Some(Seal(vec![0; 20]));
         },
-        "entry 10 of account 1: is not the entry that was exported",
+        "entry 9 of account 1: is not the entry that was exported",
     ),
     (
         |rows| {

@@ -113,13 +113,6 @@ fn long_values_are_told_by_their_length_too() {
             ..fields(&one)
         };
         let message = Message::of_transfer(&fields, &[]);
-        assert!(
-            message
-                .as_bytes()
-                .windows(length)
-                .any(|part| part == note.as_bytes())
-                || length == 0
-        );
         assert!(seen.insert(message.as_bytes().to_vec()), "{length}");
     }
 }

@@ -50,13 +50,12 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
         sealed_since: args.sealed_since,
         heads,
     };
-    let judged = match args.dump {
-        Some(dump) => of_dump(&dump, args.pg_bin, &verification).await?,
-        None => {
-            let url = config.database.url.expose_secret();
-            require_current(url).await?;
-            prove(url, &verification).await?
-        }
+    let judged = if let Some(dump) = args.dump {
+        of_dump(&dump, args.pg_bin, &verification).await?
+    } else {
+        let url = config.database.url.expose_secret();
+        require_current(url).await?;
+        prove(url, &verification).await?
     };
     report(judged)?;
     anyhow::ensure!(

@@ -21,8 +21,11 @@ async fn bursar(database_url: &str, arguments: &[&str]) -> Ended {
     run(arguments, &environment(database_url)).await
 }
 
+/// Everything in the database of a test is sealed.
+pub(super) const SEALED: [&str; 2] = ["--sealed-since", "2000-01-01"];
+
 /// Proves the books, and says what was told of them.
-async fn verified(database_url: &str, arguments: &[&str], code: i32) -> Ended {
+pub(super) async fn verified(database_url: &str, arguments: &[&str], code: i32) -> Ended {
     let arguments = [&["verify"], arguments].concat();
     let ended = bursar(database_url, &arguments).await;
     assert_eq!(ended.code, Some(code), "{}\n{}", ended.stdout, ended.stderr);
@@ -290,7 +293,7 @@ async fn an_exchange_runs_as_a_role_that_rewrites_nothing() {
     books.delivered().await;
     let resealed = bursar(&url, &["reseal"]).await;
     assert_eq!(resealed.code, Some(0), "{}", resealed.stderr);
-    verified(&url, &["--sealed-since", "2000-01-01"], 0).await;
+    verified(&url, &SEALED, 0).await;
     service.stopped().await;
     books.audit().await;
     let nobody = bursar(owner, &["grant", "--role", "nobody at all"]).await;
