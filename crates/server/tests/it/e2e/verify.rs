@@ -214,9 +214,8 @@ async fn a_dump_is_proved_in_a_server_of_its_own() {
 
     let text = fs::read_to_string(dump).unwrap();
     let strange = text.replace("TO pg_monitor", "TO somebody_else");
-    let tampered = strange.replace("\ttrader0\t", "\ttrader9\t");
     assert_ne!(strange, text);
-    fs::write(dump, &tampered).unwrap();
+    fs::write(dump, &strange).unwrap();
     verified(nowhere, &["--dump", dump], 0).await;
     let tampered = strange.replacen("\tdeposit\tCompleted\t", "\tdeposit\tPending\t", 1);
     assert_ne!(strange, tampered);
