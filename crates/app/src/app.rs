@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
-    AddressBook, AssetRate, AuditLog, CallbackLog, CallbackSecrets, Clock, CredentialStore,
-    Directory, EventFeed, Exports, IdSource, Notifier, RateLimiter, ReplayGuard, RuleBook, Tasks,
-    TokenVerifier, TransferQuery, TransferStore,
+    AddressBook, AssetRate, AuditLog, BookIntegrity, CallbackLog, CallbackSecrets, Clock,
+    CredentialStore, Directory, EventFeed, Exports, IdSource, Notifier, RateLimiter, ReplayGuard,
+    RuleBook, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub struct Ports {
     pub events: Arc<dyn EventFeed>,
     /// Issued credentials.
     pub credentials: Arc<dyn CredentialStore>,
+    /// Whether the books are what they must be.
+    pub integrity: Arc<dyn BookIntegrity>,
     /// What signs callbacks.
     pub callback_secrets: Arc<dyn CallbackSecrets>,
     /// Tokens of another issuer; none when they are not accepted.

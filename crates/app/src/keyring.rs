@@ -25,6 +25,8 @@ const CURSOR_CONTEXT: &[u8] = b"bursar list cursor 1";
 /// Half of an HMAC-SHA256: nobody guesses 128 bits.
 const CURSOR_MAC_BYTES: usize = 16;
 const NONCE_BYTES: usize = 24;
+/// What the keys for the books' seals are derived from, together with the keys for secrets at rest.
+const LEDGER_CONTEXT: &[u8] = b"bursar ledger seals 1";
 
 /// Keys from the configuration.
 pub struct Keyring {
@@ -74,6 +76,13 @@ impl Keyring {
     pub fn sealing_key_id(&self) -> &str {
         // There is one, or there would be no keyring.
         self.sealing_key_ids().next().unwrap_or_default()
+    }
+
+    /// The keys for the seals of the books, the one that seals first. Derived, so that nothing else
+    /// that is ever computed with the keys for secrets says anything about them.
+    pub fn ledger_keys(&self) -> impl Iterator<Item = [u8; 32]> {
+        let keys = self.sealing_keys.iter();
+        keys.map(|(_, key)| hmac_sha256(key, &[LEDGER_CONTEXT]))
     }
 
     /// The public code of an internal transfer: its id, encrypted under the salt, and the salt.
@@ -313,6 +322,16 @@ mod tests {
         let mut torn = sealed;
         torn.bytes.pop();
         assert_eq!(keyring().open(&torn, "key-1"), Err(SealError::Failed));
+    }
+
+    #[test]
+    fn the_books_have_keys_of_their_own_which_go_by_the_secrets_keys() {
+        let keys: Vec<[u8; 32]> = keyring().ledger_keys().collect();
+        let turned = vec![("old".to_owned(), [1; 32]), ("new".to_owned(), [2; 32])];
+        let turned = Keyring::try_new([8; 32], turned).unwrap();
+        let turned: Vec<[u8; 32]> = turned.ledger_keys().collect();
+        assert_eq!(keys, [turned[1], turned[0]]);
+        assert!(keys[0] != keys[1] && !keys.contains(&[2; 32]) && !keys.contains(&[1; 32]));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use bursar_domain::{
 };
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
-    MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory, MockEventFeed,
-    MockExports, MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery,
-    MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
+    MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory,
+    MockEventFeed, MockExports, MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier,
+    MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task,
+    TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -46,6 +47,7 @@ pub(crate) struct Mocks {
     pub(crate) callback_log: MockCallbackLog,
     pub(crate) audit_log: MockAuditLog,
     pub(crate) events: MockEventFeed,
+    pub(crate) integrity: MockBookIntegrity,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -75,6 +77,7 @@ impl Mocks {
             callback_log: MockCallbackLog::new(),
             audit_log: MockAuditLog::new(),
             events: MockEventFeed::new(),
+            integrity: MockBookIntegrity::new(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -103,6 +106,7 @@ impl Mocks {
             callback_log: Arc::new(self.callback_log),
             audit_log: Arc::new(self.audit_log),
             events: Arc::new(self.events),
+            integrity: Arc::new(self.integrity),
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,

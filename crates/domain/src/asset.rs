@@ -86,6 +86,9 @@ pub struct ParseAssetIdError;
 pub struct Scale(u8);
 
 impl Scale {
+    /// Whole numbers alone.
+    pub const ZERO: Self = Self(0);
+
     /// The finest scale.
     pub const MAX: Self = Self(18);
 

@@ -8,6 +8,7 @@ mod callback_secrets;
 mod callbacks;
 mod events;
 mod export;
+mod integrity;
 mod money;
 mod page;
 mod rates;
@@ -70,6 +71,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
                 .route(delete().to(callback_secrets::revoke)),
         )
         .service(path("/admin/v1/balances", read).route(get().to(balances::list)))
+        .service(path("/admin/v1/integrity", read).route(get().to(integrity::show)))
         .service(
             path("/admin/v1/rates/{asset}", replace)
                 .route(get().to(rates::show))

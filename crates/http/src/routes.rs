@@ -85,9 +85,9 @@ mod tests {
     use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_domain::AssetId;
     use bursar_ports::{
-        MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource, MockNotifier,
-        MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+        MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
+        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
+        MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
         MockTransferStore,
     };
     use serde_json::Value;
@@ -112,6 +112,7 @@ mod tests {
             callback_log: Arc::new(MockCallbackLog::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
+            integrity: Arc::new(MockBookIntegrity::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

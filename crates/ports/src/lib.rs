@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod export;
 mod ids;
+mod integrity;
 mod ledger;
 mod notifier;
 mod outbox;
@@ -51,6 +52,9 @@ pub use error::{BoxError, StoreError};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
 pub use ids::IdSource;
+pub use integrity::{
+    AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
+};
 pub use ledger::{
     Holding, LedgerOwner, LedgerRecord, Statement, StatementAccount, StatementFilter,
     StatementPlace,
@@ -77,8 +81,9 @@ pub use {
     address_book::MockAddressBook, audit_log::MockAuditLog, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer,
-    export::MockExportPages, export::MockExports, ids::MockIdSource, notifier::MockNotifier,
-    outbox::MockOutbox, query::MockTransferQuery, rate_limiter::MockRateLimiter,
-    replay_guard::MockReplayGuard, rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets,
-    store::MockTransferStore, tasks::MockTasks, token_verifier::MockTokenVerifier,
+    export::MockExportPages, export::MockExports, ids::MockIdSource, integrity::MockBookIntegrity,
+    integrity::MockIntegrityAlarm, notifier::MockNotifier, outbox::MockOutbox,
+    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
+    tasks::MockTasks, token_verifier::MockTokenVerifier,
 };

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::{
     pool::Database,
-    row::{owner_columns, read_account_key},
+    row::{name_of, owner_columns, read_account_key},
+    seal::{Seal, SealKeys},
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
     },
@@ -43,17 +44,19 @@ pub(crate) struct AccountIds {
     fee_row: Uuid,
     /// The row of the first batcher; others come behind it. Drawn, so that replicas differ too.
     first_fee_row: usize,
+    seals: SealKeys,
 }
 
 type FoundRow = (i64, String, Uuid, String);
 
 impl AccountIds {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, seals: SealKeys) -> Self {
         Self {
             database,
             known: Cache::new(REMEMBERED_MAX),
             fee_row: Uuid::nil(),
             first_fee_row: rand::rng().random_range(0..FEE_ROWS),
+            seals,
         }
     }
 
@@ -101,8 +104,8 @@ impl AccountIds {
             return Ok(ids);
         }
         let rows = run_tx(self.database.pool(), "create accounts", |connection| {
-            let unknown = unknown.clone();
-            async move { find_or_create(connection, &unknown).await }.boxed()
+            let (unknown, seals) = (unknown.clone(), self.seals.clone());
+            async move { find_or_create(connection, &unknown, &seals).await }.boxed()
         })
         .await?;
         for (id, owner_kind, owner, asset) in rows {
@@ -147,6 +150,7 @@ impl<'a> KeyColumns<'a> {
 async fn find_or_create(
     connection: &mut AsyncPgConnection,
     keys: &[AccountRowKey],
+    seals: &SealKeys,
 ) -> diesel::QueryResult<Vec<FoundRow>> {
     let found = KeyColumns::of(keys).find(connection).await?;
     if found.len() == keys.len() {
@@ -159,7 +163,7 @@ async fn find_or_create(
         })
     };
     let missing: Vec<AccountRowKey> = keys.iter().filter(|key| !exists(key)).copied().collect();
-    create(connection, missing).await?;
+    create(connection, missing, seals).await?;
     KeyColumns::of(keys).find(connection).await
 }
 
@@ -167,6 +171,7 @@ async fn find_or_create(
 async fn create(
     connection: &mut AsyncPgConnection,
     missing: Vec<AccountRowKey>,
+    seals: &SealKeys,
 ) -> diesel::QueryResult<()> {
     let mut users: Vec<Uuid> = missing
         .iter()
@@ -200,12 +205,18 @@ async fn create(
     };
     let statuses: Vec<&str> = known.iter().map(status_of).collect();
     let columns = KeyColumns::of(&known);
+    let heads: Vec<Option<Seal>> = ids
+        .iter()
+        .zip(&known)
+        .map(|(id, (key, owner))| seals.account(name_of(*id, key, *owner)))
+        .collect();
     let insert = InsertAccounts {
         ids: &ids,
         owner_kinds: &columns.owner_kinds,
         owners: &columns.owners,
         assets: &columns.assets,
         statuses: &statuses,
+        heads: &heads,
     };
     insert.execute(connection).await?;
     Ok(())

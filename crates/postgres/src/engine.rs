@@ -7,7 +7,7 @@
 //! `batch` is what is committed together: single requests, or one bulk. `attempt` is one try at one
 //! batch in one transaction and `round_trips` its talk with the server; `batcher` repeats and
 //! splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
-//! into columns; `rules` are the fees, limits and stops that are in force.
+//! into columns, which `sealer` seals; `rules` are the fees, limits and stops that are in force.
 
 mod attempt;
 mod batch;
@@ -18,6 +18,7 @@ mod journal_columns;
 mod results;
 mod round_trips;
 mod rules;
+mod sealer;
 mod transfer_columns;
 mod writes;
 
@@ -31,7 +32,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::batcher::Batcher;
+use self::batcher::{Batcher, Rows};
 pub(crate) use self::{
     books::{KeyRow, read_claim},
     rules::{
@@ -42,6 +43,7 @@ pub(crate) use self::{
 use crate::{
     accounts::AccountIds,
     pool::{Database, PoolConfig},
+    seal::SealKeys,
     usage::UsageRows,
 };
 
@@ -54,6 +56,8 @@ pub struct EngineConfig {
     pub batch_items_max: usize,
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
+    /// What seals entries and transfers.
+    pub seals: SealKeys,
 }
 
 impl Default for EngineConfig {
@@ -62,6 +66,7 @@ impl Default for EngineConfig {
             batchers: 2,
             batch_items_max: 64,
             queue_max: 4_096,
+            seals: SealKeys::default(),
         }
     }
 }
@@ -128,15 +133,18 @@ impl Engine {
     ) -> (Self, EngineTasks) {
         let (jobs, queue) = mpsc::channel(config.queue_max);
         let queue: Queue = Arc::new(Mutex::new(queue));
-        let accounts = AccountIds::new(database.clone());
+        let accounts = AccountIds::new(database.clone(), config.seals.clone());
         let usage = UsageRows::new(database);
         let start = |number| {
             let batcher = Batcher::new(
                 Arc::clone(&queue),
                 config.batch_items_max,
                 pool.clone(),
-                accounts.for_batcher(number),
-                usage.clone(),
+                Rows {
+                    accounts: accounts.for_batcher(number),
+                    usage: usage.clone(),
+                    seals: config.seals.clone(),
+                },
                 Arc::clone(clock),
             );
             tokio::spawn(batcher.run())

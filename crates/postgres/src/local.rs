@@ -12,6 +12,7 @@ mod error;
 mod launch;
 mod place;
 mod postmaster;
+mod restore;
 
 use std::{
     fmt,
@@ -50,6 +51,8 @@ pub struct LocalServerConfig {
 pub struct LocalServer {
     port: u16,
     password: String,
+    /// The client program of the same release.
+    psql: PathBuf,
     // Before the lock: fields are dropped in this order, and the server must not outlive it.
     postmaster: Postmaster,
     /// Held as long as this process is in charge of the folder.

@@ -4,5 +4,5 @@
 mod account;
 mod transfer;
 
-pub(crate) use account::{AccountRow, owner_columns, read_account_key};
+pub(crate) use account::{AccountRow, name_of, owner_columns, read_account_key};
 pub(crate) use transfer::{TransferRow, read_scale};

@@ -125,6 +125,7 @@ diesel::table! {
         seq -> BigInt,
         status -> Text,
         stamped_at -> Timestamptz,
+        head -> Nullable<Bytea>,
     }
 }
 
@@ -166,6 +167,7 @@ diesel::table! {
         reversed -> Numeric,
         root_source -> Nullable<Text>,
         root_rated_at -> Nullable<Timestamptz>,
+        seal -> Nullable<Bytea>,
     }
 }
 
@@ -231,6 +233,7 @@ diesel::table! {
         available_after -> Numeric,
         held_after -> Numeric,
         created_at -> Timestamptz,
+        seal -> Nullable<Bytea>,
     }
 }
 

@@ -14,7 +14,10 @@ use diesel::{
     query_builder::{AstPass, QueryFragment, QueryId},
     result::QueryResult,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::deadpool::Pool};
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, TransactionManager as _,
+    pooled_connection::deadpool::Pool,
+};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -28,6 +31,8 @@ pub(crate) use self::snapshot::Snapshot;
 const TRIES_MAX: u32 = 5;
 /// How long a transaction may take; longer than its statements may.
 const TRANSACTION_MAX: Duration = Duration::from_secs(10);
+/// What begins a transaction that sees the same rows from its first statement to its last.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Runs `work` in a transaction, again after a serialization failure. `name` is the same verb
 /// phrase in logs and metrics.
@@ -69,6 +74,26 @@ where
             }
         }
     }
+}
+
+/// Reads everything that `work` reads from one snapshot.
+///
+/// # Errors
+/// What `work` says, or [`StoreError::Unavailable`] when there is no transaction to be had.
+pub(crate) async fn in_snapshot<T>(
+    connection: &mut AsyncPgConnection,
+    work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    type Manager = AnsiTransactionManager;
+    Manager::begin_transaction_sql(connection, SNAPSHOT)
+        .await
+        .map_err(unavailable)?;
+    let outcome = work(connection).await;
+    // Nothing was written, so there is nothing to commit.
+    let ended = Manager::rollback_transaction(connection).await;
+    let outcome = outcome?;
+    ended.map_err(unavailable)?;
+    Ok(outcome)
 }
 
 /// `BEGIN`, for the batch engine, which pipelines it with its first statements.

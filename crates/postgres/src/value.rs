@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use bigdecimal::BigDecimal;
 use bursar_domain::Timestamp;
 use diesel::{
     deserialize::{self, FromSql, FromSqlRow},
@@ -83,6 +84,27 @@ impl FromSql<Numeric, Pg> for Units {
         } else {
             units
         }))
+    }
+}
+
+/// A NUMERIC as it stands in a row that anybody may have written: none when it is no whole number
+/// that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromSqlRow)]
+pub(crate) struct Figure(pub(crate) Option<i128>);
+
+impl FromSql<Numeric, Pg> for Figure {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(Units::from_sql(value).ok().map(|units| units.0)))
+    }
+}
+
+/// As [`Figure`], with digits after the point.
+#[derive(Clone, Debug, PartialEq, Eq, FromSqlRow)]
+pub(crate) struct Decimal(pub(crate) Option<BigDecimal>);
+
+impl FromSql<Numeric, Pg> for Decimal {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(BigDecimal::from_sql(value).ok()))
     }
 }
 

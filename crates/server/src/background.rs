@@ -2,12 +2,14 @@
 
 mod callbacks;
 mod hint;
+mod integrity;
 mod numbering;
 mod queue_figures;
 mod settling;
 
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
+pub use integrity::{Pace, StoppingAlarm, watch_books};
 pub use numbering::NumberingLoop;
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

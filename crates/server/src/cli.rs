@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
-use bursar_domain::UserId;
+use bursar_domain::{Timestamp, UserId};
 use bursar_ports::{CallbackSecret, IpRange, Permission};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
@@ -71,6 +71,38 @@ Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
   bursar reseal --revoke-unreadable     # when the old key is lost")]
     Reseal(ResealArgs),
+
+    /// Prove the books: every seal, every sum, every balance.
+    #[command(after_help = "\
+It reads one snapshot while Bursar serves, names every row that is not what it must be, and fails
+when there is any. All master keys that ever sealed must be configured (docs/OPERATIONS.md, Proving
+the books).
+
+Examples:
+  bursar verify --config /etc/bursar.toml
+  bursar verify --heads heads-2026-11-27.txt      # has a tail been cut since?
+  bursar verify --dump backup.sql                 # is the backup whole?
+  bursar verify --sealed-since 2026-12-01         # nothing newer may lack its seal")]
+    Verify(VerifyArgs),
+
+    /// Export where every account's entries stand, to be compared later.
+    #[command(after_help = "\
+Keep the exports where nobody who can write to the database can: they show entries that were cut off
+and accounts that were rolled back, which nothing in the database can show.
+
+Examples:
+  bursar heads --config /etc/bursar.toml --out heads-2026-11-27.txt")]
+    Heads(HeadsArgs),
+
+    /// Give the application's role what it needs, and take everything else from it.
+    #[command(after_help = "\
+Run it as the role that owns the tables, after every migration. The role must exist; `bursar serve`
+then connects as that role and cannot rewrite what has been (docs/OPERATIONS.md, Two roles).
+
+Examples:
+  psql -c \"CREATE ROLE bursar_app LOGIN PASSWORD '…'\"
+  bursar grant --role bursar_app --config /etc/bursar.toml")]
+    Grant(GrantArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +152,53 @@ pub(crate) struct ResealArgs {
     /// lost, so they are of no use to anybody.
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
+}
+
+/// What books are proved by, and which.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// What `bursar heads` exported earlier: whatever is gone since is named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) heads: Option<PathBuf>,
+
+    /// Prove the books of a plain SQL dump instead, restored into a private PostgreSQL that is thrown
+    /// away afterwards. A dump can make psql run commands: take only your own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dump: Option<PathBuf>,
+
+    /// The folder with PostgreSQL's server programs, for --dump; searched for when it is not given.
+    #[arg(long, value_name = "FOLDER", env = "PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+
+    /// Everything that was written at this time or later must be sealed. Without it only what comes
+    /// after something sealed must be.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) sealed_since: Option<Timestamp>,
+}
+
+/// Where heads are exported to.
+#[derive(Debug, Args)]
+pub(crate) struct HeadsArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The new file; one that is there is left alone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Who gets the application's rights.
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The role that `bursar serve` connects as.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: String,
 }
 
 /// Where the configuration is.
@@ -246,6 +325,10 @@ fn answer(text: &str) -> Result<StatusCode, String> {
         .ok_or_else(|| "an answer's status is a number from 200 to 599".to_owned())
 }
 
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).map_err(|error| error.to_string())
+}
+
 fn user(text: &str) -> Result<UserId, String> {
     Uuid::parse_str(text)
         .map(UserId::new)
@@ -266,6 +349,9 @@ pub fn run() -> ExitCode {
             }
             Command::Callback(CallbackCommand::Listen(args)) => commands::listen(args).await,
             Command::Reseal(args) => commands::reseal(args).await,
+            Command::Verify(args) => commands::verify(args).await,
+            Command::Heads(args) => commands::heads(args).await,
+            Command::Grant(args) => commands::grant(args).await,
         }
     })
 }

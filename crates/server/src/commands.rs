@@ -3,9 +3,12 @@
 mod callback_listen;
 mod credentials;
 mod demo;
+mod grant;
+mod heads;
 mod migrate;
 mod reseal;
 mod serve;
+mod verify;
 
 use std::{
     io::{self, Write},
@@ -17,9 +20,12 @@ use anyhow::Context;
 pub(crate) use callback_listen::listen;
 pub(crate) use credentials::{create_access_key, create_token};
 pub(crate) use demo::demo;
+pub(crate) use grant::grant;
+pub(crate) use heads::heads;
 pub(crate) use migrate::migrate;
 pub(crate) use reseal::reseal;
 pub(crate) use serve::serve;
+pub(crate) use verify::verify;
 
 use crate::config::ConfigErrors;
 

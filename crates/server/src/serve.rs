@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::Context;
+use bursar_app::{App, IntegrityWatch};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{NumberingLoop, expire_due, settle_pending, watch_queue},
+    background::{NumberingLoop, Pace, expire_due, settle_pending, watch_books, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -39,6 +40,7 @@ pub(crate) async fn serve(
         jwks,
         tasks,
         mut engine,
+        integrity,
         redis,
         ..
     } = system;
@@ -46,8 +48,7 @@ pub(crate) async fn serve(
     let mut background = JoinSet::new();
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
-    background.spawn(settle_pending(app.clone(), stop.clone()));
-    background.spawn(expire_due(app.clone(), stop.clone()));
+    look_after_books(&mut background, &app, integrity, &stop);
     if let Some(jwks) = jwks {
         let stop = stop.clone();
         background.spawn(async move {
@@ -106,6 +107,18 @@ pub(crate) async fn serve(
         }
         Some(what) => anyhow::bail!(what),
     }
+}
+
+/// Ends what is open, and watches what has been.
+fn look_after_books(
+    background: &mut JoinSet<()>,
+    app: &App,
+    integrity: IntegrityWatch,
+    stop: &CancellationToken,
+) {
+    background.spawn(settle_pending(app.clone(), stop.clone()));
+    background.spawn(expire_due(app.clone(), stop.clone()));
+    background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
 }
 
 /// Numbers events, and tells their streams.

@@ -5,22 +5,24 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings, TransferSettings};
+use bursar_app::{
+    App, CallbackPass, IntegrityWatch, Keyring, Ports, ResealPass, Settings, TransferSettings,
+};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
-use bursar_ports::{Clock, EventSequencer, IdSource, TokenVerifier};
+use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgOutbox, PgQuery,
-    PgRuleBook, PgStore, PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgIntegrity,
+    PgOutbox, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
-    background::{CallbackLoop, HintingStore, NumberingLoop},
+    background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
     config::{Config, DatabaseConfig, TransfersConfig},
     system::{BackgroundTasks, SystemClock},
 };
@@ -45,6 +47,8 @@ pub(crate) struct System {
     pub(crate) jwks: Option<JwksRefresh>,
     /// Work that goes on after answers.
     pub(crate) tasks: BackgroundTasks,
+    /// Watches the books.
+    pub(crate) integrity: IntegrityWatch,
     /// The batch engine; it ends once the application is gone.
     pub(crate) engine: EngineTasks,
     /// The connection to the Redis that replicas share, if they do.
@@ -60,12 +64,14 @@ impl System {
             .context("the database cannot be reached")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
-        let engine = engine(&config.database);
+        let keyring = Arc::new(keyring(config)?);
+        let seals = SealKeys::new(keyring.ledger_keys());
+        let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
+        let engine = engine(&config.database, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
-        let keyring = Arc::new(keyring(config)?);
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let callback_secrets = Arc::new(PgCallbackSecrets::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
@@ -81,6 +87,7 @@ impl System {
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
             events: events.clone(),
             notifier: notifier.clone(),
+            integrity: integrity.clone(),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
             token_verifier,
@@ -92,6 +99,7 @@ impl System {
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
         };
+        let integrity = watch(integrity, &ports);
         let reseal = ResealPass {
             secrets: credentials,
             keyring: Arc::clone(&keyring),
@@ -106,20 +114,15 @@ impl System {
             ids,
             keyring: Arc::clone(&keyring),
         };
-        let callbacks = CallbackLoop {
-            pass,
-            limits: config.callback.limits,
-            poll: config.callback.poll,
-            hint,
-        };
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
-            callbacks,
+            callbacks: callbacks(config, pass, hint),
             numbering: numbering(events, committed),
             reseal,
             keyring,
             jwks,
             tasks,
+            integrity,
             engine,
             redis: limits.redis,
         })
@@ -201,11 +204,12 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool
 }
 
-fn engine(config: &DatabaseConfig) -> EngineConfig {
+fn engine(config: &DatabaseConfig, seals: SealKeys) -> EngineConfig {
     EngineConfig {
         batchers: config.batchers,
         batch_items_max: config.batch_items,
         queue_max: config.queue_items,
+        seals,
     }
 }
 
@@ -215,6 +219,25 @@ fn numbering(sequencer: Arc<dyn EventSequencer>, hint: Arc<Notify>) -> Numbering
         hint,
         poll: NUMBERING_POLL,
     }
+}
+
+fn callbacks(config: &Config, pass: CallbackPass, hint: Arc<Notify>) -> CallbackLoop {
+    CallbackLoop {
+        pass,
+        limits: config.callback.limits,
+        poll: config.callback.poll,
+        hint,
+    }
+}
+
+/// What watches the books, and stops what leaves when they are wrong.
+fn watch(books: Arc<dyn BookIntegrity>, ports: &Ports) -> IntegrityWatch {
+    let alarm = StoppingAlarm {
+        rule_book: Arc::clone(&ports.rule_book),
+        events: Arc::clone(&ports.events),
+        clock: Arc::clone(&ports.clock),
+    };
+    IntegrityWatch::new(books, Arc::new(alarm))
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;

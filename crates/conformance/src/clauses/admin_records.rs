@@ -19,6 +19,8 @@ clauses! { "4.2 Credentials, balances and stories",
         = "`GET /balances?user_id=` tells `available` and `held` of every asset, plain and trimmed.",
     "Decision: `?owner=system`": the_system_accounts_balance_the_users
         = "`GET /balances?owner=system` shows the world's accounts, which a deposit makes smaller.",
+    "Decision: `{\"ok\", \"assets\"}`": the_books_are_what_they_must_be
+        = "`GET /integrity` tells `ok` and of every asset `asset`, `ok`, `sum`, `accounts`, `entries`, `holds`; after money moved all is still zero.",
     "Decision: `{\"rate\"}`": a_rate_is_a_positive_decimal
         = "A rate has the form of an amount; without one it is 404 `rate.unknown`.",
     "Decision: all of it": a_story_tells_everything
@@ -115,6 +117,31 @@ async fn the_system_accounts_balance_the_users(scene: Scene) {
     scene.rich("cf-world", "7").await;
     let after: i64 = world().await.parse().expect("a whole number");
     assert_eq!(after, before - 7);
+}
+
+async fn the_books_are_what_they_must_be(scene: Scene) {
+    let user = scene.rich("btc", "5").await;
+    scene.withdrawal(&user, "btc", "1.50").await;
+    let answer = scene.reader().get("/admin/v1/integrity").await.ok();
+    assert_eq!(keys(&answer.text), ["ok", "assets"]);
+    assert_eq!(answer.get("ok"), true);
+    let assets = answer.get("assets");
+    let rows = assets.as_array().expect("assets is a list");
+    let btc = rows
+        .iter()
+        .find(|row| row["asset"] == "btc")
+        .expect("btc is there");
+    let members = ["asset", "ok", "sum", "accounts", "entries", "holds"];
+    assert_eq!(keys(&btc.to_string()).len(), members.len());
+    for member in members {
+        assert!(!btc[member].is_null(), "{member}: {btc}");
+    }
+    assert_eq!(
+        (text(btc, "sum"), text(btc, "holds")),
+        ("0".into(), "0".into())
+    );
+    assert_eq!((&btc["ok"], &btc["accounts"]), (&json!(true), &json!(0)));
+    assert!(btc["entries"].as_i64().is_some_and(|entries| entries >= 3));
 }
 
 async fn a_rate_is_a_positive_decimal(scene: Scene) {

@@ -1,8 +1,43 @@
 //! What each step of a transfer moves. Each list sums to zero.
 
-use crate::{AccountKey, Amount, Body, Posting, Transfer};
+use crate::{
+    AccountKey, Amount, Body, DepositState, InternalState, Posting, Transfer, WithdrawalState,
+};
 
 impl Transfer {
+    /// Everything that its steps have moved until now, in order: what must stand in the ledger for a
+    /// transfer in this state.
+    pub fn postings_so_far(&self) -> Vec<Posting> {
+        if let Some(reversal) = &self.0.reversal {
+            // Final from the start, with lines of its own.
+            return self.reversal_postings(reversal.fee_returned);
+        }
+        match &self.0.body {
+            Body::Deposit { state, .. } => match state {
+                DepositState::Pending
+                | DepositState::AwaitingApproval
+                | DepositState::Failed { .. } => vec![],
+                DepositState::Completed => self.credit_postings(),
+            },
+            Body::Withdrawal { state, .. } => {
+                let end = match state {
+                    WithdrawalState::AwaitingConfirmation
+                    | WithdrawalState::AwaitingApproval
+                    | WithdrawalState::PayingOut => vec![],
+                    WithdrawalState::Completed { .. } => self.payout_postings(),
+                    WithdrawalState::Failed { .. } | WithdrawalState::Canceled { .. } => {
+                        self.release_postings()
+                    }
+                };
+                [self.hold_postings(), end].concat()
+            }
+            Body::Internal { state, .. } => match state {
+                InternalState::Pending | InternalState::Rejected { .. } => vec![],
+                InternalState::Success => self.move_postings(),
+            },
+        }
+    }
+
     fn lines(lines: &[(AccountKey, i128, i128)]) -> Vec<Posting> {
         lines
             .iter()

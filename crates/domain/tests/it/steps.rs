@@ -1,13 +1,14 @@
 //! What each step of a transfer demands, moves and tells.
 
 use bursar_domain::{
-    Change, Command, Expected, Kind, NewTransfer, OnRefusal, Posting, Premise, Reason, Recipient,
-    Status, Transfer, Version,
+    ActorId, Body, Change, CodeSalt, Command, Decision, DepositState, Expected, Kind, NewTransfer,
+    OnRefusal, PayoutRoute, Posting, Premise, Reason, Recipient, ReversalTerms, Status, Transfer,
+    TransferParts, Version, WithdrawalState,
 };
 
 use crate::sample::{
-    ALICE, BOB, account, amount, btc, cancel, confirm, deposit, fees, line, new, nobody, payment,
-    payment_with_fee, step, withdrawal, world,
+    ALICE, BOB, NOW, account, amount, btc, cancel, confirm, deposit, fees, line, new, nobody,
+    payment, payment_with_fee, step, withdrawal, world,
 };
 
 fn paid(fee: i128) -> Change {
@@ -73,6 +74,95 @@ fn each_step_of_withdrawals_moves_exactly_these_lines() {
         ("failure", after(0, REFUSED), back(100)),
         ("failure, fee", after(3, REFUSED), back(103)),
     ]);
+}
+
+/// Whatever way a transfer has gone, what it has moved is the sum of its steps.
+#[test]
+fn a_transfer_knows_what_its_steps_have_moved() {
+    let opened = [
+        deposit(1, 100, 3),
+        withdrawal(1, 100, 3),
+        paid(3),
+        payment(1, ALICE, nobody(), 100),
+    ];
+    for open in opened {
+        assert_steps(&open.next, &open.postings);
+    }
+    let parts = withdrawal(1, 100, 3).next.into_parts();
+    let waiting = Transfer::from_parts(TransferParts {
+        body: Body::Withdrawal {
+            user: ALICE,
+            state: WithdrawalState::AwaitingApproval,
+        },
+        ..parts
+    });
+    assert_steps(&waiting, &withdrawal(1, 100, 3).postings);
+    let parts = deposit(1, 100, 3).next.into_parts();
+    let waiting = Transfer::from_parts(TransferParts {
+        body: Body::Deposit {
+            user: ALICE,
+            state: DepositState::AwaitingApproval,
+        },
+        ..parts
+    });
+    assert_steps(&waiting, &[]);
+}
+
+/// Whatever may happen to it next, and then once more.
+fn assert_steps(transfer: &Transfer, moved: &[Posting]) {
+    assert_eq!(transfer.postings_so_far(), moved);
+    let (by, digest) = (ActorId::new("reviewer"), [1; 32]);
+    let route = PayoutRoute::Gateway;
+    let to_gateway = Command::Confirm {
+        by: ActorId::new("confirmer"),
+        callback_url: None,
+        route,
+        approval_expires_at: None,
+    };
+    let approve = Command::Approve {
+        by: by.clone(),
+        digest,
+        route,
+    };
+    let commands = [
+        Command::Settle,
+        confirm(None),
+        to_gateway,
+        approve,
+        Command::Reject { by, digest },
+        Command::PaidOut,
+        cancel(None),
+        Command::Expire,
+        REFUSED,
+    ];
+    for command in commands {
+        if let Ok(Decision::Apply(change)) = transfer.decide(&command, NOW) {
+            assert_steps(&change.next, &[moved, &change.postings].concat());
+        }
+    }
+}
+
+#[test]
+fn a_reversal_knows_that_it_has_moved_its_own_lines() {
+    let done = |open: Change, command: &Command| step(&open.next, command).next;
+    for original in [
+        done(deposit(1, 100, 3), &Command::Settle),
+        done(withdrawal(1, 100, 3), &confirm(None)),
+        done(paid(3), &Command::Settle),
+    ] {
+        for (covers, returns_fee) in [(None, true), (None, false), (Some(amount(40)), true)] {
+            let terms = ReversalTerms {
+                covers,
+                returns_fee,
+                salt: CodeSalt::new([1; 10]),
+            };
+            let reversal = original.reversal(new(2, 1, 0), terms).unwrap();
+            assert_eq!(reversal.next.postings_so_far(), reversal.postings);
+            // Nothing more moves on the one that was taken back.
+            let linked = reversal.linked.unwrap().next;
+            assert_eq!(linked.postings_so_far(), original.postings_so_far());
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Assets, users, rates and balances, and how strict the admin API is.
 
 use bursar_domain::AccountKey;
-use bursar_ports::AccountBalance;
+use bursar_ports::{AccountBalance, AssetIntegrity, AssetSums};
 use bursar_testkit::build;
 
 use crate::{
@@ -282,6 +282,62 @@ async fn balances_of_a_user_and_of_the_exchange() {
         get(&world, "/balances?owner=system").await.ok().body,
         r#"{"data":[{"owner":"fees","asset":"btc","available":"0","held":"0.0000005","updated_at":null},{"owner":"world","asset":"btc","available":"-1","held":"0.0000005","updated_at":"2021-04-09T10:50:40.116485Z"}],"next_cursor":null}"#
     );
+}
+
+#[actix_web::test]
+async fn the_books_are_told_by_asset() {
+    let world = World::new();
+    let book = |asset, sum, holds, accounts| AssetIntegrity {
+        sums: AssetSums {
+            asset: build::asset_id(asset),
+            sum,
+            holds,
+            entries: 12,
+        },
+        accounts,
+    };
+    assert_eq!(
+        get(&world, "/integrity").await.ok().body,
+        r#"{"ok":true,"assets":[]}"#
+    );
+    *locked(&world.integrity.books) = vec![book("btc", Some(0), Some(0), 0)];
+    assert_eq!(
+        get(&world, "/integrity").await.ok().body,
+        r#"{"ok":true,"assets":[{"asset":"btc","ok":true,"sum":"0","accounts":0,"entries":12,"holds":"0"}]}"#
+    );
+    for (wrong, told) in [
+        (
+            book("btc", Some(-1), Some(0), 0),
+            r#""sum":"-0.00000001","accounts":0,"entries":12,"holds":"0""#,
+        ),
+        (
+            book("btc", Some(0), Some(150_000_000), 0),
+            r#""sum":"0","accounts":0,"entries":12,"holds":"1.5""#,
+        ),
+        (
+            book("btc", Some(0), Some(0), 2),
+            r#""sum":"0","accounts":2,"entries":12,"holds":"0""#,
+        ),
+        // Beyond what any account can have, or NaN.
+        (
+            book("btc", None, Some(i128::MAX), 0),
+            r#""sum":null,"accounts":0,"entries":12,"holds":null"#,
+        ),
+    ] {
+        *locked(&world.integrity.books) = vec![wrong, book("eth", Some(0), Some(0), 0)];
+        let expected = format!(
+            r#"{{"ok":false,"assets":[{{"asset":"btc","ok":false,{told}}},{{"asset":"eth","ok":true,"sum":"0","accounts":0,"entries":12,"holds":"0"}}]}}"#
+        );
+        assert_eq!(get(&world, "/integrity").await.ok().body, expected);
+    }
+    // An account of an asset that there is not is wrong by itself; units are told as they are.
+    *locked(&world.integrity.books) = vec![book("gone", Some(7), Some(0), 0)];
+    assert_eq!(
+        get(&world, "/integrity").await.ok().body,
+        r#"{"ok":false,"assets":[{"asset":"gone","ok":false,"sum":"7","accounts":0,"entries":12,"holds":"0"}]}"#
+    );
+    let unknown = get(&world, "/integrity?asset=btc").await;
+    assert_eq!(unknown.refusal(), (400, "parameter.unknown".into()));
 }
 
 #[actix_web::test]

@@ -11,13 +11,14 @@ use bursar_domain::{
     Transfer, TransferId, Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
-    AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
-    AuditFilter, AuditLog, AuditRecord, CallbackFilter, CallbackLog, CallbackRecord, CallbackState,
-    CredentialStore, Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine,
-    LedgerOwner, ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable,
-    RuleBook, Statement, StatementFilter, Stop, StopScope, StoreError, Task, Tasks, Token,
-    TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
-    Undelivered, UserPage,
+    AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
+    AssetIntegrity, AssetRate, AssetSums, AuditFilter, AuditLog, AuditRecord, BookIntegrity,
+    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CheckedAccounts, CredentialStore,
+    Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine, LedgerOwner,
+    ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook,
+    Statement, StatementFilter, Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash,
+    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice, Undelivered,
+    UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -543,5 +544,27 @@ impl AddressBook for FakeAddressBook {
         let before = entries.len();
         entries.retain(|entry| entry.user != user || entry.code != code);
         Ok(entries.len() < before)
+    }
+}
+
+/// Books that come to what a test says.
+#[derive(Default)]
+pub(crate) struct FakeIntegrity {
+    pub(crate) books: Mutex<Vec<AssetIntegrity>>,
+}
+
+#[async_trait]
+impl BookIntegrity for FakeIntegrity {
+    async fn sums(&self) -> Result<Vec<AssetSums>, StoreError> {
+        let books = locked(&self.books);
+        Ok(books.iter().map(|book| book.sums.clone()).collect())
+    }
+
+    async fn examine(&self) -> Result<Vec<AssetIntegrity>, StoreError> {
+        Ok(locked(&self.books).clone())
+    }
+
+    async fn check_accounts(&self, _: Option<i64>, _: u32) -> Result<CheckedAccounts, StoreError> {
+        Ok(CheckedAccounts::default())
     }
 }

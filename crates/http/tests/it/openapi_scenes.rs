@@ -2,8 +2,8 @@
 
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
 use bursar_ports::{
-    AccountBalance, AuditRecord, CallbackAttempt, CallbackRecord, CallbackState, Event, Happening,
-    Holding, LedgerRecord, Statement, StatementAccount, Step,
+    AccountBalance, AssetIntegrity, AssetSums, AuditRecord, CallbackAttempt, CallbackRecord,
+    CallbackState, Event, Happening, Holding, LedgerRecord, Statement, StatementAccount, Step,
 };
 use bursar_testkit::build;
 use uuid::Uuid;
@@ -63,6 +63,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             }];
         }
         "showStatement" => *locked(&world.query.statement) = statement(),
+        "showIntegrity" => balance(world),
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);
@@ -84,6 +85,19 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "showTransfer" => tell(world).await,
         _ => {}
     }
+}
+
+/// Books that are right.
+fn balance(world: &World) {
+    *locked(&world.integrity.books) = vec![AssetIntegrity {
+        sums: AssetSums {
+            asset: build::asset_id("btc"),
+            sum: Some(0),
+            holds: Some(0),
+            entries: 4_211,
+        },
+        accounts: 0,
+    }];
 }
 
 /// A dead letter.

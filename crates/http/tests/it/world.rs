@@ -21,7 +21,7 @@ use crate::{
     export_pages::FakeExports,
     fakes::{
         FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
-        FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
+        FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
     },
 };
 
@@ -61,6 +61,7 @@ pub(crate) struct World {
     pub(crate) audit_log: Arc<FakeAuditLog>,
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
     pub(crate) events: Arc<FakeEvents>,
+    pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -104,6 +105,7 @@ impl World {
         let audit_log = Arc::new(FakeAuditLog::default());
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
         let events = Arc::new(FakeEvents::default());
+        let integrity = Arc::new(FakeIntegrity::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -115,6 +117,7 @@ impl World {
             callback_log: callback_log.clone(),
             audit_log: audit_log.clone(),
             events: events.clone(),
+            integrity: integrity.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -146,6 +149,7 @@ impl World {
             audit_log,
             callback_secrets,
             events,
+            integrity,
             tasks,
             clock,
             keyring,

@@ -26,6 +26,7 @@ use super::{
     books::Before,
     round_trips::{Send, flatten, lock_and_read, within, write},
     rules::KnownRules,
+    sealer::Sealer,
     writes::{Changed, Writes},
 };
 use crate::{
@@ -33,6 +34,7 @@ use crate::{
     pool::PoolConfig,
     row::TransferRow,
     schema::transfers,
+    seal::SealKeys,
     tx::{Begin, CommitTx, Rollback},
     usage::count_anew,
 };
@@ -69,6 +71,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             usage: &BTreeSet::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
+            seals: &SealKeys::default(),
             resolving: true,
         };
         nothing.prepare(&connection).await.map_err(unavailable)?;
@@ -130,6 +133,8 @@ pub(super) struct Attempt<'a, B: ?Sized> {
     /// The uses of limits to lock.
     pub(super) usage: &'a BTreeSet<UsageKey>,
     pub(super) now: Timestamp,
+    /// What seals rows.
+    pub(super) seals: &'a SealKeys,
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
     pub(super) looked_for: &'a BTreeSet<AccountKey>,
     /// An earlier try may have been committed: look, and send COMMIT alone.
@@ -158,6 +163,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             }
         }
         let claimed = read.claimed.clone();
+        let mut sealer = Sealer::new(self.seals, &read)?;
         let (mut books, before) = read.into_books(self.batch, known)?;
         let before = self
             .count_uses(connection, known, &mut books, before)
@@ -173,8 +179,10 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             before: &before,
             books: &books,
             known,
+            ids: self.ids,
+            claimed: &claimed,
         };
-        let writes = Writes::of(self.batch, &verdicts, &changed, self.ids, &claimed);
+        let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer);
         if writes.is_empty() {
             end_without_change(connection).await?;
         } else if self.resolving {

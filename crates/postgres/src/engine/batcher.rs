@@ -17,6 +17,7 @@ use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
+    seal::SealKeys,
     usage::UsageRows,
 };
 
@@ -61,6 +62,13 @@ impl Trouble {
     }
 }
 
+/// What a batcher knows of rows beforehand.
+pub(super) struct Rows {
+    pub(super) accounts: AccountIds,
+    pub(super) usage: UsageRows,
+    pub(super) seals: SealKeys,
+}
+
 /// One task with one connection.
 pub(super) struct Batcher {
     queue: Queue,
@@ -68,6 +76,7 @@ pub(super) struct Batcher {
     pool: PoolConfig,
     accounts: AccountIds,
     usage: UsageRows,
+    seals: SealKeys,
     clock: Arc<dyn Clock>,
     connection: Option<AsyncPgConnection>,
     /// The rules as they were last read.
@@ -79,15 +88,20 @@ impl Batcher {
         queue: Queue,
         batch_items_max: usize,
         pool: PoolConfig,
-        accounts: AccountIds,
-        usage: UsageRows,
+        rows: Rows,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let Rows {
+            accounts,
+            usage,
+            seals,
+        } = rows;
         Self {
             queue,
             batch_items_max,
             pool,
             accounts,
+            seals,
             usage,
             clock,
             connection: None,
@@ -265,6 +279,7 @@ impl Batcher {
                 ids: &ids,
                 usage: &wanted.usage,
                 now: self.clock.now(),
+                seals: &self.seals,
                 looked_for: &looked_for,
                 resolving,
             };

@@ -41,6 +41,8 @@ pub(super) struct Read {
     /// The keys that were free and are now this transaction's.
     pub(super) claimed: Vec<KeyName>,
     pub(super) versions: Vec<(i64, i32)>,
+    /// The references to their entries that locked transfers have.
+    pub(super) entry_refs: Vec<(i64, Vec<i64>)>,
     pub(super) accounts: Vec<AccountRow>,
     pub(super) stored: Vec<KeyRow>,
     pub(super) assets: Vec<AssetRow>,

@@ -1,14 +1,13 @@
 //! Accounts, ledger lines and callbacks as the columns of their statements.
 
-use std::collections::HashMap;
-
-use bursar_domain::{AccountKey, Balance, CallbackDraft, Entry, Transfer};
+use bursar_domain::{Balance, CallbackDraft, Entry, Transfer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
     callback_host::host_of,
     ids::time_ordered_id,
+    seal::Seal,
     statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
     value::{At, Units},
 };
@@ -20,15 +19,17 @@ pub(super) struct AccountColumns {
     held: Vec<Units>,
     seqs: Vec<i64>,
     stamped: Vec<At>,
+    heads: Vec<Option<Seal>>,
 }
 
 impl AccountColumns {
-    pub(super) fn push(&mut self, id: i64, balance: &Balance) {
+    pub(super) fn push(&mut self, id: i64, balance: &Balance, head: Option<Seal>) {
         self.ids.push(id);
         self.available.push(Units(balance.available));
         self.held.push(Units(balance.held));
         self.seqs.push(balance.seq);
         self.stamped.push(At(balance.stamped_at));
+        self.heads.push(head);
     }
 
     pub(super) fn statement(&self) -> UpdateAccounts<'_> {
@@ -38,6 +39,7 @@ impl AccountColumns {
             held: &self.held,
             seqs: &self.seqs,
             stamped: &self.stamped,
+            heads: &self.heads,
         }
     }
 }
@@ -52,14 +54,12 @@ pub(super) struct EntryColumns {
     available_after: Vec<Units>,
     held_after: Vec<Units>,
     created: Vec<At>,
+    seals: Vec<Option<Seal>>,
 }
 
 impl EntryColumns {
-    pub(super) fn push(&mut self, entry: &Entry, ids: &HashMap<AccountKey, i64>) {
-        let Some(id) = ids.get(&entry.account) else {
-            return;
-        };
-        self.accounts.push(*id);
+    pub(super) fn push(&mut self, entry: &Entry, id: i64, seal: Option<Seal>) {
+        self.accounts.push(id);
         self.seqs.push(entry.seq);
         self.transfers.push(entry.transfer.get());
         self.available_deltas.push(Units(entry.available_delta));
@@ -67,6 +67,7 @@ impl EntryColumns {
         self.available_after.push(Units(entry.available_after));
         self.held_after.push(Units(entry.held_after));
         self.created.push(At(entry.at));
+        self.seals.push(seal);
     }
 
     pub(super) fn statement(&self) -> InsertEntries<'_> {
@@ -79,6 +80,7 @@ impl EntryColumns {
             available_after: &self.available_after,
             held_after: &self.held_after,
             created: &self.created,
+            seals: &self.seals,
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
         }),
         when(all || !changed.is_empty(), async {
             LockTransfers { ids: &changed }
-                .load(&mut &*connection)
+                .load::<(i64, i32, Vec<i64>)>(&mut &*connection)
                 .await
         }),
         async {
@@ -100,9 +100,16 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     let (claimed, locked) = (claimed?, locked?);
     let (accounts, usage) = (accounts?, usage?);
     let (stored, assets, revisions) = (stored?, assets?, revisions?);
+    let mut versions: Vec<(i64, i32)> = landed?;
+    let mut entry_refs = Vec::with_capacity(locked.len());
+    for (id, version, refs) in locked {
+        versions.push((id, version));
+        entry_refs.push((id, refs));
+    }
     Ok(Read {
         claimed,
-        versions: locked.into_iter().chain(landed?).collect(),
+        versions,
+        entry_refs,
         accounts,
         stored,
         assets,

@@ -1,10 +1,10 @@
 //! Transfers as the columns of their statements.
 
 use bigdecimal::BigDecimal;
-use bursar_domain::{ActorId, Body, Reason, Recipient, Stage, Transfer};
 use uuid::Uuid;
 
 use crate::{
+    seal::{Seal, TransferFields},
     statement::{InsertTransfers, UpdateTransfers},
     value::{At, Units},
 };
@@ -48,6 +48,7 @@ pub(super) struct TransferColumns<'a> {
     reversed: Vec<Units>,
     root_sources: Vec<Option<&'a str>>,
     root_rated: Vec<Option<At>>,
+    seals: Vec<Option<Seal>>,
 }
 
 impl<'a> TransferColumns<'a> {
@@ -55,80 +56,83 @@ impl<'a> TransferColumns<'a> {
         self.ids.is_empty()
     }
 
-    pub(super) fn push(&mut self, transfer: &'a Transfer, entry_refs: String) {
-        let parts = transfer.parts();
-        self.ids.push(parts.id.get());
-        self.versions.push(parts.version.get());
-        self.kinds.push(transfer.kind().as_str());
-        self.states.push(transfer.status().as_str());
-        self.assets.push(parts.asset.as_str());
-        self.scales.push(parts.scale.get().into());
-        self.amounts.push(Units(parts.amount.units()));
-        self.fees.push(Units(parts.fee.units()));
-        self.users.push(transfer.owner().as_uuid());
-        let (recipient, salt, custom_id) = match &parts.body {
-            Body::Internal {
-                recipient,
-                salt,
-                custom_id,
-                ..
-            } => (
-                Some(recipient),
-                Some(salt.as_bytes().as_slice()),
-                custom_id.as_deref(),
-            ),
-            Body::Deposit { .. } | Body::Withdrawal { .. } => (None, None, None),
-        };
-        let recipient_user = recipient.and_then(Recipient::user);
-        self.recipients
-            .push(recipient_user.map(|user| user.as_uuid()));
-        self.recipients_typed
-            .push(recipient.and_then(|recipient| recipient.typed()));
-        self.code_salts.push(salt);
+    /// A row, with the references to entries that this step adds.
+    pub(super) fn push(
+        &mut self,
+        fields: &TransferFields<'a>,
+        added_refs: &[i64],
+        seal: Option<Seal>,
+    ) {
+        let TransferFields {
+            id,
+            version,
+            kind,
+            state,
+            asset,
+            scale,
+            amount,
+            fee,
+            user,
+            recipient,
+            recipient_typed,
+            code_salt,
+            custom_id,
+            note,
+            callback_url,
+            reason,
+            created_by,
+            finished_by,
+            root_asset,
+            root_scale,
+            root_rate,
+            root_source,
+            root_rated_at,
+            created_at,
+            updated_at,
+            ..
+        } = *fields;
+        self.ids.push(id);
+        self.versions.push(version);
+        self.kinds.push(kind);
+        self.states.push(state);
+        self.assets.push(asset);
+        self.scales.push(scale);
+        self.amounts.push(Units(amount));
+        self.fees.push(Units(fee));
+        self.users.push(user);
+        self.recipients.push(recipient);
+        self.recipients_typed.push(recipient_typed);
+        self.code_salts.push(code_salt);
         self.custom_ids.push(custom_id);
-        self.notes.push(parts.note.as_deref());
-        self.callback_urls.push(parts.callback_url.as_deref());
-        self.reasons.push(transfer.reason().map(Reason::code));
-        self.creators.push(parts.created_by.as_str());
-        self.finishers
-            .push(transfer.finished_by().map(ActorId::as_str));
-        let root = parts.root_rate.as_ref();
-        self.root_assets.push(root.map(|root| root.asset.as_str()));
-        self.root_scales
-            .push(root.map(|root| root.scale.get().into()));
-        self.root_rates.push(root.map(|root| &root.rate));
-        self.root_sources
-            .push(root.and_then(|root| root.source.as_deref()));
-        self.root_rated
-            .push(root.and_then(|root| root.rated_at).map(At));
-        self.created.push(At(parts.created_at));
-        self.updated.push(At(parts.updated_at));
-        self.entry_refs.push(entry_refs);
-        self.push_oversight(transfer);
+        self.notes.push(note);
+        self.callback_urls.push(callback_url);
+        self.reasons.push(reason);
+        self.creators.push(created_by);
+        self.finishers.push(finished_by);
+        self.root_assets.push(root_asset);
+        self.root_scales.push(root_scale);
+        self.root_rates.push(root_rate);
+        self.root_sources.push(root_source);
+        self.root_rated.push(root_rated_at.map(At));
+        self.created.push(At(created_at));
+        self.updated.push(At(updated_at));
+        self.entry_refs.push(array_text(added_refs));
+        self.seals.push(seal);
+        self.push_oversight(fields);
     }
 
     /// What operators decide about it later, and what it takes back.
-    fn push_oversight(&mut self, transfer: &'a Transfer) {
-        let parts = transfer.parts();
-        self.stages.push(transfer.stage().map(Stage::as_str));
-        self.expires.push(parts.expires_at.map(At));
-        let confirmed = parts.confirmed.as_ref();
-        self.confirmers
-            .push(confirmed.map(|confirmed| confirmed.by.as_str()));
-        self.confirm_urls
-            .push(confirmed.and_then(|confirmed| confirmed.callback_url.as_deref()));
-        let review = parts.review.as_ref();
-        self.reviewers.push(review.map(|review| review.by.as_str()));
-        self.review_digests
-            .push(review.map(|review| review.digest.as_slice()));
-        let reversal = parts.reversal.as_ref();
-        self.reverses
-            .push(reversal.map(|reversal| reversal.of.get()));
-        self.reversal_covers
-            .push(reversal.map(|reversal| Units(reversal.covers.units())));
-        self.reversal_fees
-            .push(reversal.map(|reversal| Units(reversal.fee_returned.units())));
-        self.reversed.push(Units(parts.reversed.units()));
+    fn push_oversight(&mut self, fields: &TransferFields<'a>) {
+        self.stages.push(fields.stage);
+        self.expires.push(fields.expires_at.map(At));
+        self.confirmers.push(fields.confirmed_by);
+        self.confirm_urls.push(fields.confirm_url);
+        self.reviewers.push(fields.reviewed_by);
+        self.review_digests.push(fields.review_digest);
+        self.reverses.push(fields.reverses);
+        self.reversal_covers.push(fields.reversal_covers.map(Units));
+        self.reversal_fees.push(fields.reversal_fee.map(Units));
+        self.reversed.push(Units(fields.reversed));
     }
 
     pub(super) fn insert(&self) -> InsertTransfers<'_> {
@@ -164,6 +168,7 @@ impl<'a> TransferColumns<'a> {
             reversal_fees: &self.reversal_fees,
             root_sources: &self.root_sources,
             root_rated: &self.root_rated,
+            seals: &self.seals,
         }
     }
 
@@ -183,6 +188,13 @@ impl<'a> TransferColumns<'a> {
             reviewers: &self.reviewers,
             review_digests: &self.review_digests,
             reversed: &self.reversed,
+            seals: &self.seals,
         }
     }
+}
+
+/// An array of PostgreSQL's, as text: `{1,2}`.
+fn array_text(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
 }

@@ -14,9 +14,10 @@ use super::{
     columns::{AccountColumns, CallbackColumns, EntryColumns},
     journal_columns::JournalColumns,
     rules::{KnownRules, UsageColumns},
+    sealer::Sealer,
     transfer_columns::TransferColumns,
 };
-use crate::audit_log::AuditColumns;
+use crate::{audit_log::AuditColumns, seal::TransferFields};
 
 /// Everything that one batch writes.
 #[derive(Default)]
@@ -40,6 +41,10 @@ pub(super) struct Changed<'a> {
     pub(super) before: &'a Before,
     pub(super) books: &'a Books,
     pub(super) known: &'a KnownRules,
+    /// The ids of the accounts.
+    pub(super) ids: &'a HashMap<AccountKey, i64>,
+    /// The keys that are this transaction's.
+    pub(super) claimed: &'a [KeyName],
 }
 
 impl<'a> Writes<'a> {
@@ -47,20 +52,21 @@ impl<'a> Writes<'a> {
         batch: &'a B,
         verdicts: &'a B::Verdicts,
         changed: &Changed<'a>,
-        ids: &HashMap<AccountKey, i64>,
-        claimed: &[KeyName],
+        sealer: &mut Sealer<'_>,
     ) -> Self {
         let Changed {
             before,
             books,
             known,
+            ids,
+            claimed,
         } = *changed;
         let mut writes = Self {
             usage: UsageColumns::of(&before.usage, &books.usage, known),
             ..Self::default()
         };
         for (change, applied) in batch.applied(verdicts) {
-            writes.push(change, applied, ids);
+            writes.push(change, applied, ids, sealer);
         }
         for (draft, applied) in batch.audited(verdicts) {
             writes.push_audit(draft, &applied.next);
@@ -69,7 +75,7 @@ impl<'a> Writes<'a> {
             if let Some(id) = ids.get(key)
                 && before.balances.get(key) != Some(balance)
             {
-                writes.accounts.push(*id, balance);
+                writes.accounts.push(*id, balance, sealer.head(key));
             }
         }
         writes.settle_keys(batch, books, claimed);
@@ -86,25 +92,41 @@ impl<'a> Writes<'a> {
             && !self.binds_key
     }
 
-    fn push(&mut self, change: &Change, applied: &'a Applied, ids: &HashMap<AccountKey, i64>) {
-        let refs = entry_refs(&applied.entries, ids);
-        if change.expected == Expected::Absent {
-            self.inserted.push(&applied.next, refs);
-        } else if change.writes_transfer() {
-            self.updated.push(&applied.next, refs);
+    fn push(
+        &mut self,
+        change: &Change,
+        applied: &'a Applied,
+        ids: &HashMap<AccountKey, i64>,
+        sealer: &mut Sealer<'_>,
+    ) {
+        if change.writes_transfer() {
+            let fields = TransferFields::of(&applied.next);
+            let added = entry_refs(&applied.entries, ids);
+            let seal = sealer.transfer(&fields, &added);
+            let columns = if change.expected == Expected::Absent {
+                &mut self.inserted
+            } else {
+                &mut self.updated
+            };
+            columns.push(&fields, &added, seal);
         }
         // The version stays the same when only callbacks or a key are written: nothing happened.
         if change.writes_transfer() {
             self.journal.push(&applied.next);
         }
         for entry in &applied.entries {
-            self.entries.push(entry, ids);
+            if let Some(id) = ids.get(&entry.account) {
+                self.entries.push(entry, *id, sealer.entry(entry, *id));
+            }
         }
         for draft in &applied.callbacks {
             self.callbacks.push(&applied.next, draft);
         }
         if let Some(linked) = &applied.linked {
-            self.updated.push(&linked.next, entry_refs(&[], ids));
+            // Nothing moves on it, but its row changes.
+            let fields = TransferFields::of(&linked.next);
+            let seal = sealer.transfer(&fields, &[]);
+            self.updated.push(&fields, &[], seal);
             let at = applied.next.parts().updated_at;
             self.journal.push_reversed(&linked.next, at);
             for draft in &linked.callbacks {
@@ -165,20 +187,10 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// `{account,seq,account,seq}`: the ledger lines of a transfer, found again without an index.
-fn entry_refs(entries: &[Entry], ids: &HashMap<AccountKey, i64>) -> String {
-    let mut refs = String::from("{");
-    for entry in entries {
-        let Some(id) = ids.get(&entry.account) else {
-            continue;
-        };
-        if refs.len() > 1 {
-            refs.push(',');
-        }
-        refs.push_str(&id.to_string());
-        refs.push(',');
-        refs.push_str(&entry.seq.to_string());
-    }
-    refs.push('}');
-    refs
+/// Account, seq, account, seq: the ledger lines of a transfer, found again without an index.
+fn entry_refs(entries: &[Entry], ids: &HashMap<AccountKey, i64>) -> Vec<i64> {
+    let found = entries
+        .iter()
+        .filter_map(|entry| Some([*ids.get(&entry.account)?, entry.seq]));
+    found.flatten().collect()
 }

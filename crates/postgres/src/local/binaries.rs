@@ -57,6 +57,16 @@ impl Binaries {
         self.directory.join("postgres")
     }
 
+    /// The client program, which may be installed apart from the server's.
+    pub(super) fn psql(&self) -> PathBuf {
+        let beside = self.directory.join("psql");
+        if beside.is_file() {
+            beside
+        } else {
+            PathBuf::from("psql")
+        }
+    }
+
     /// `None` when the folder holds no server that `account` can run: a machine with only the
     /// client programs answers `pg_config` too.
     fn inspect(folder: &Path, account: Option<&Account>) -> Option<Self> {

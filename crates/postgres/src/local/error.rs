@@ -64,6 +64,19 @@ pub enum LocalServerError {
         /// Where the password should be.
         password: PathBuf,
     },
+    /// The client program that restores dumps cannot be run.
+    #[error("psql cannot be run: install PostgreSQL's client programs beside the server's")]
+    NoPsql {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A dump is not what `pg_dump` writes, or not all of it.
+    #[error("the dump cannot be restored: {error}")]
+    NotRestored {
+        /// What PostgreSQL said first.
+        error: String,
+    },
     /// `initdb` failed.
     #[error("initdb failed ({status}): {output}")]
     InitialisationFailed {

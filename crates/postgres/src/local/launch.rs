@@ -78,6 +78,7 @@ impl Prepared {
         Ok(LocalServer {
             port,
             password: self.password,
+            psql: self.binaries.psql(),
             postmaster,
             _lock: self.lock,
         })

@@ -4,13 +4,14 @@ use bursar_domain::{AccountKey, AssetId, Balance, Owner, UserId, UserStatus};
 use bursar_ports::StoreError;
 use diesel::{
     prelude::{Queryable, QueryableByName, Selectable},
-    sql_types::{BigInt, Numeric, Text, Timestamptz},
+    sql_types::{BigInt, Bytea, Nullable, Numeric, Text, Timestamptz},
 };
 use uuid::Uuid;
 
 use crate::{
     error::inconsistent,
     schema::accounts,
+    seal::{AccountName, Seal},
     value::{At, Units},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct AccountRow {
     pub(crate) status: String,
     #[diesel(sql_type = Timestamptz)]
     pub(crate) stamped_at: At,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    pub(crate) head: Option<Seal>,
 }
 
 impl AccountRow {
@@ -83,5 +86,16 @@ pub(crate) const fn owner_columns(owner: Owner) -> (&'static str, Uuid) {
         Owner::User(user) => ("user", user.as_uuid()),
         Owner::Fees => ("fees", Uuid::nil()),
         Owner::World => ("world", Uuid::nil()),
+    }
+}
+
+/// What names an account's row, as it is sealed; the account of fees has several of them.
+pub(crate) fn name_of(id: i64, key: &AccountKey, owner: Uuid) -> AccountName<'_> {
+    let (owner_kind, _) = owner_columns(key.owner);
+    AccountName {
+        id,
+        owner_kind,
+        owner,
+        asset: key.asset.as_str(),
     }
 }

@@ -1,9 +1,12 @@
 //! Accounts: found, created, locked and written.
 
-use diesel::sql_types::{BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bytea, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use crate::value::{At, Units};
+use crate::{
+    seal::Seal,
+    value::{At, Units},
+};
 
 statement! {
     /// The ids of accounts.
@@ -57,23 +60,26 @@ statement! {
     /// Creates accounts; those that exist by now stay as they are.
     InsertAccounts {
         "/* insert_accounts */ INSERT INTO accounts \
-         (id, owner_kind, owner, asset, available, held, seq, status, stamped_at) \
-         SELECT n.id, n.owner_kind, n.owner, n.asset, 0, 0, 0, n.status, 'epoch' \
+         (id, owner_kind, owner, asset, available, held, seq, status, stamped_at, head) \
+         SELECT n.id, n.owner_kind, n.owner, n.asset, 0, 0, 0, n.status, 'epoch', n.head \
          FROM unnest(" ids: i64 => BigInt,
         ", " owner_kinds: &'a str => Text,
         ", " owners: Uuid => SqlUuid,
         ", " assets: &'a str => Text,
         ", " statuses: &'a str => Text,
+        ", " heads: Option<Seal> => Nullable<Bytea>,
     }
-    ") AS n (id, owner_kind, owner, asset, status) ORDER BY n.owner, n.asset, n.owner_kind \
+    ") AS n (id, owner_kind, owner, asset, status, head) ORDER BY n.owner, n.asset, n.owner_kind \
      ON CONFLICT (owner, asset, owner_kind) DO NOTHING"
 }
 
 statement! {
     /// Locks accounts in order of ids and reads them as they are after any wait.
-    LockAccounts -> (BigInt, Text, SqlUuid, Text, Numeric, Numeric, BigInt, Text, Timestamptz) {
+    LockAccounts -> (
+        BigInt, Text, SqlUuid, Text, Numeric, Numeric, BigInt, Text, Timestamptz, Nullable<Bytea>,
+    ) {
         "/* lock_accounts */ SELECT id, owner_kind, owner, asset, available, held, seq, status, \
-         stamped_at FROM accounts WHERE id = ANY(" ids: i64 => BigInt,
+         stamped_at, head FROM accounts WHERE id = ANY(" ids: i64 => BigInt,
     }
     ") ORDER BY id FOR NO KEY UPDATE"
 }
@@ -82,13 +88,15 @@ statement! {
     /// Writes the balances of locked accounts. A short count raises (division by zero).
     UpdateAccounts -> (BigInt) {
         "/* update_accounts */ WITH written AS (UPDATE accounts a \
-         SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at \
+         SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at, \
+         head = n.head \
          FROM unnest(" ids: i64 => BigInt,
         ", " available: Units => Numeric,
         ", " held: Units => Numeric,
         ", " seqs: i64 => BigInt,
         ", " stamped: At => Timestamptz,
+        ", " heads: Option<Seal> => Nullable<Bytea>,
     }
-    ") AS n (id, available, held, seq, stamped_at) WHERE a.id = n.id RETURNING 1) \
+    ") AS n (id, available, held, seq, stamped_at, head) WHERE a.id = n.id RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }

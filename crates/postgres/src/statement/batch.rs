@@ -5,7 +5,10 @@ use diesel::sql_types::{
 };
 use uuid::Uuid;
 
-use crate::value::{At, Units};
+use crate::{
+    seal::Seal,
+    value::{At, Units},
+};
 
 statement! {
     /// What may be done with assets right now.
@@ -21,7 +24,7 @@ statement! {
     InsertEntries {
         "/* insert_entries */ INSERT INTO entries \
          (account_id, seq, transfer_id, available_delta, held_delta, available_after, held_after, \
-         created_at) \
+         created_at, seal) \
          SELECT * FROM unnest(" accounts: i64 => BigInt,
         ", " seqs: i64 => BigInt,
         ", " transfers: i64 => BigInt,
@@ -30,6 +33,7 @@ statement! {
         ", " available_after: Units => Numeric,
         ", " held_after: Units => Numeric,
         ", " created: At => Timestamptz,
+        ", " seals: Option<Seal> => Nullable<Bytea>,
     }
     ")"
 }

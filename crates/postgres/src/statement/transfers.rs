@@ -2,17 +2,20 @@
 
 use bigdecimal::BigDecimal;
 use diesel::sql_types::{
-    BigInt, Bytea, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bytea, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use uuid::Uuid;
 
-use crate::value::{At, Units};
+use crate::{
+    seal::Seal,
+    value::{At, Units},
+};
 
 statement! {
-    /// Locks transfers in order of ids. Nothing else is read here: what a statement reads without
-    /// locking it is from before its wait.
-    LockTransfers -> (BigInt, Integer) {
-        "/* lock_transfers */ SELECT id, version FROM transfers WHERE id = ANY("
+    /// Locks transfers in order of ids and reads them as they are after any wait. Nothing but these
+    /// rows is read here: what a statement reads without locking it is from before its wait.
+    LockTransfers -> (BigInt, Integer, Array<BigInt>) {
+        "/* lock_transfers */ SELECT id, version, entry_refs FROM transfers WHERE id = ANY("
             ids: i64 => BigInt,
     }
     ") ORDER BY id FOR NO KEY UPDATE"
@@ -37,13 +40,13 @@ statement! {
          recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, \
          finished_by, root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, \
          stage, expires_at, reverses, reversal_covers, reversal_fee, root_source, \
-         root_rated_at) \
+         root_rated_at, seal) \
          SELECT n.id, n.version, n.kind, n.state, n.asset, n.scale, n.amount, n.fee, n.user_id, \
          n.recipient_id, n.recipient_typed, n.code_salt, n.custom_id, n.note, n.callback_url, \
          n.reason, n.created_by, n.finished_by, n.root_asset, n.root_scale, n.root_rate, \
          n.created_at, n.updated_at, n.entry_refs::bigint[], n.stage, n.expires_at, \
          n.reverses, n.reversal_covers, n.reversal_fee, n.root_source, \
-         n.root_rated_at \
+         n.root_rated_at, n.seal \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " kinds: &'a str => Text,
@@ -75,11 +78,12 @@ statement! {
         ", " reversal_fees: Option<Units> => Nullable<Numeric>,
         ", " root_sources: Option<&'a str> => Nullable<Text>,
         ", " root_rated: Option<At> => Nullable<Timestamptz>,
+        ", " seals: Option<Seal> => Nullable<Bytea>,
     }
     ") AS n (id, version, kind, state, asset, scale, amount, fee, user_id, recipient_id, \
      recipient_typed, code_salt, custom_id, note, callback_url, reason, created_by, finished_by, \
      root_asset, root_scale, root_rate, created_at, updated_at, entry_refs, stage, expires_at, \
-     reverses, reversal_covers, reversal_fee, root_source, root_rated_at) \
+     reverses, reversal_covers, reversal_fee, root_source, root_rated_at, seal) \
      ON CONFLICT (id) DO NOTHING RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }
@@ -93,7 +97,7 @@ statement! {
          entry_refs = t.entry_refs || n.entry_refs::bigint[], \
          stage = n.stage, expires_at = n.expires_at, confirmed_by = n.confirmed_by, \
          confirm_url = n.confirm_url, reviewed_by = n.reviewed_by, \
-         review_digest = n.review_digest, reversed = n.reversed \
+         review_digest = n.review_digest, reversed = n.reversed, seal = n.seal \
          FROM unnest(" ids: i64 => BigInt,
         ", " versions: i32 => Integer,
         ", " states: &'a str => Text,
@@ -108,9 +112,10 @@ statement! {
         ", " reviewers: Option<&'a str> => Nullable<Text>,
         ", " review_digests: Option<&'a [u8]> => Nullable<Bytea>,
         ", " reversed: Units => Numeric,
+        ", " seals: Option<Seal> => Nullable<Bytea>,
     }
     ") AS n (id, version, state, reason, finished_by, updated_at, entry_refs, stage, expires_at, \
-     confirmed_by, confirm_url, reviewed_by, review_digest, reversed) \
+     confirmed_by, confirm_url, reviewed_by, review_digest, reversed, seal) \
      WHERE t.id = n.id AND t.version = n.version - 1 \
      RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"

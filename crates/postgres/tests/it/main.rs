@@ -34,6 +34,8 @@ mod outbox;
 #[cfg(test)]
 mod query;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod silence;

@@ -11,7 +11,7 @@ use bursar_ports::{
     AuditRecord, Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
+    Database, EngineConfig, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig, SealKeys,
     testing::TestDatabase,
 };
 use bursar_testkit::{
@@ -20,7 +20,7 @@ use bursar_testkit::{
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
-use crate::support::draft;
+use crate::{roles::as_application, support::draft};
 
 struct PgHarness {
     clock: Arc<FixedClock>,
@@ -38,10 +38,25 @@ struct PgHarness {
 impl PgHarness {
     async fn start() -> Self {
         let database = TestDatabase::create().await;
+        let url = database.url().to_owned();
+        Self::connected(database, &url).await
+    }
+
+    /// As the role that may not rewrite what has been.
+    async fn start_as_application() -> Self {
+        let database = TestDatabase::create().await;
+        let url = as_application(&database).await;
+        Self::connected(database, &url).await
+    }
+
+    async fn connected(database: TestDatabase, url: &str) -> Self {
         let clock = Arc::new(FixedClock::default());
-        let pool = PoolConfig::new(database.url());
+        let pool = PoolConfig::new(url);
         let connections = Database::connect(pool.clone()).await.unwrap();
-        let config = EngineConfig::default();
+        let config = EngineConfig {
+            seals: SealKeys::new([[7; 32]]),
+            ..EngineConfig::default()
+        };
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
         let events = PgEvents::new(connections.clone());
@@ -267,3 +282,12 @@ impl Harness for PgHarness {
 }
 
 transfer_store_contract!(PgHarness::start().await);
+
+/// The same as the application's role.
+mod by_the_application {
+    use bursar_testkit::transfer_store_contract;
+
+    use super::PgHarness;
+
+    transfer_store_contract!(PgHarness::start_as_application().await);
+}

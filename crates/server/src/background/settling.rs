@@ -60,9 +60,9 @@ mod tests {
 
     use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
     use bursar_ports::{
-        MockAddressBook, MockAuditLog, MockCallbackLog, MockCallbackSecrets, MockClock,
-        MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource, MockNotifier,
-        MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+        MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
+        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
+        MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
         MockTransferStore, StoreError,
     };
     use bursar_testkit::build;
@@ -80,6 +80,7 @@ mod tests {
             callback_log: Arc::new(MockCallbackLog::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
+            integrity: Arc::new(MockBookIntegrity::new()),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

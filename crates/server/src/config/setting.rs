@@ -98,7 +98,8 @@ pub(super) const MASTER_KEY: Setting = Setting {
     secret: true,
     help: "Encrypts secrets at rest. The first one encrypts, all of them decrypt: to change the \
            key, put a new one in front and keep the old one as long as anything is encrypted \
-           under it. `openssl rand -hex 32` makes one.",
+           under it. The first one also seals the books, and `bursar verify` needs all that ever \
+           did. `openssl rand -hex 32` makes one.",
     ..PLAIN
 };
 

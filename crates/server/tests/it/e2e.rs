@@ -56,6 +56,7 @@ mod reseal;
 mod shutdown;
 mod signatures;
 mod tour;
+mod verify;
 
 use std::time::{Duration, Instant};
 

@@ -71,10 +71,10 @@ async fn books_that_are_wrong_do_not_pass() {
     let books = Books::of(database.url());
     books.audit().await;
     for (tamper, undo, expected) in TAMPERED {
-        books.rows(tamper).await;
+        books.tampered(tamper).await;
         let found: Vec<_> = books.faults().await.into_iter().map(|one| one.0).collect();
         assert!(found.contains(&expected), "{tamper}: {found:?}");
-        books.rows(undo).await;
+        books.tampered(undo).await;
         books.audit().await;
     }
 }

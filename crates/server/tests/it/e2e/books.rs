@@ -98,6 +98,12 @@ impl Books {
         rows
     }
 
+    /// Changes rows as somebody could whom no trigger stops.
+    pub(super) async fn tampered(&self, sql: &str) {
+        let unhindered = format!("SET session_replication_role = replica; {sql}");
+        self.rows(&unhindered).await;
+    }
+
     /// The number that a query finds.
     pub(super) async fn number(&self, sql: &str) -> i64 {
         self.rows(sql).await[0][0].parse().unwrap()

@@ -9,6 +9,7 @@ use super::{
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     service::Service,
+    verify::{SEALED, verified},
 };
 
 const ROUNDS: usize = 5;
@@ -51,5 +52,6 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_happens_once() {
         unanswered > 0,
         "no request was under way when the service was killed"
     );
+    verified(database.url(), &SEALED, 0).await;
     service.stopped().await;
 }

@@ -18,6 +18,7 @@ use super::{
     receiver::Receiver,
     relay::Relay,
     service::Service,
+    verify::{SEALED, verified},
 };
 
 const DATABASE: &str = "bursar";
@@ -79,6 +80,7 @@ async fn the_service_outlives_its_database_and_loses_nothing_with_it() {
     books.audit().await;
     books.let_leases_run_out().await;
     assert_told(&receiver, &books).await;
+    verified(&direct, &SEALED, 0).await;
     service.stopped().await;
     server.stop().await.unwrap();
 }

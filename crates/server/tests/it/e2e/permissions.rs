@@ -94,6 +94,7 @@ const LINES: &[Line] = &[
     ("POST /admin/v1/callback-secrets",                       "-     -     -     -       -      -        200   200   -", SIGNER),
     ("DELETE /admin/v1/callback-secrets/{id}",                "-     -     -     -       -      -        204   204   -", ""),
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
+    ("GET /admin/v1/integrity",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
     ("POST /callback-tests",                                  "200   -     200   200     -      -        -     user  200", TRIED),

@@ -1,0 +1,155 @@
+//! Watching the books while they are in use.
+//!
+//! Accounts are compared with their entries in rounds, some at a time; sums are taken of all of them
+//! at once, less often. What is found stops the asset's outgoing transfers, and no others.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bursar_domain::{Asset, AssetId};
+use bursar_ports::{AssetIntegrity, BookIntegrity, Breach, IntegrityAlarm, StoreError};
+
+use crate::{App, Error, Grant, admin::READERS};
+
+impl App {
+    /// What the books of every asset come to, each with its asset; an asset may be unknown if
+    /// somebody has renamed an account.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn examine_books(
+        &self,
+        grant: &Grant,
+    ) -> Result<Vec<(AssetIntegrity, Option<Asset>)>, Error> {
+        grant.require_any(&READERS)?;
+        let assets = self.ports.directory.list_assets().await?;
+        let mut books = self.ports.integrity.examine().await?;
+        books.sort_by_key(|book| book.sums.asset);
+        let find = |id: AssetId| assets.iter().find(|asset| asset.id == id).cloned();
+        let with_asset = |book: AssetIntegrity| {
+            let asset = find(book.sums.asset);
+            (book, asset)
+        };
+        Ok(books.into_iter().map(with_asset).collect())
+    }
+}
+
+/// Watches the books. One value for each process: it remembers where the round is.
+pub struct IntegrityWatch {
+    books: Arc<dyn BookIntegrity>,
+    alarm: Arc<dyn IntegrityAlarm>,
+    /// The account after which the round goes on.
+    place: Option<i64>,
+    /// Assets that were looked at.
+    known: BTreeSet<AssetId>,
+    /// Assets with wrong accounts in this round, and in the one before it.
+    broken: [BTreeSet<AssetId>; 2],
+    /// Assets with wrong sums.
+    unbalanced: BTreeSet<AssetId>,
+    /// Assets whose outgoing transfers were stopped.
+    stopped: BTreeSet<AssetId>,
+}
+
+impl IntegrityWatch {
+    /// Begins with the first account.
+    pub fn new(books: Arc<dyn BookIntegrity>, alarm: Arc<dyn IntegrityAlarm>) -> Self {
+        Self {
+            books,
+            alarm,
+            place: None,
+            known: BTreeSet::new(),
+            broken: Default::default(),
+            unbalanced: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+        }
+    }
+
+    /// Compares the next accounts with their entries.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read, or what is wrong could not be stopped; the same
+    /// accounts are then looked at again.
+    pub async fn check_accounts(&mut self, limit: u32) -> Result<(), StoreError> {
+        let checked = self.books.check_accounts(self.place, limit).await?;
+        metrics::counter!("bursar_integrity_looks_total").increment(1);
+        metrics::counter!("bursar_integrity_accounts_total").increment(checked.accounts);
+        metrics::counter!("bursar_integrity_entries_total").increment(checked.entries);
+        for Breach { asset, detail } in checked.breaches {
+            tracing::error!(
+                asset = asset.as_ref().map(AssetId::as_str),
+                detail,
+                "the books are not what they must be"
+            );
+            metrics::counter!("bursar_integrity_breaches_total").increment(1);
+            if let Some(asset) = asset {
+                let [now, _] = &mut self.broken;
+                now.insert(asset);
+                self.stop(asset, detail).await?;
+            }
+        }
+        self.place = checked.last;
+        if self.place.is_none() {
+            let [now, before] = &mut self.broken;
+            *before = std::mem::take(now);
+        }
+        self.show();
+        Ok(())
+    }
+
+    /// Takes the sums of every asset.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be taken, or what is wrong could not be stopped.
+    pub async fn check_sums(&mut self) -> Result<(), StoreError> {
+        let sums = self.books.sums().await?;
+        self.unbalanced.clear();
+        self.known = sums.iter().map(|sums| sums.asset).collect();
+        let wrong = sums.iter().filter(|sums| !sums.is_ok());
+        let mut stops = vec![];
+        for sums in wrong {
+            let (sum, holds) = (sums.sum, sums.holds);
+            let detail = format!("accounts sum to {sum:?}, holds differ by {holds:?}");
+            tracing::error!(
+                asset = sums.asset.as_str(),
+                detail,
+                "the books are not what they must be"
+            );
+            metrics::counter!("bursar_integrity_breaches_total").increment(1);
+            self.unbalanced.insert(sums.asset);
+            stops.push((sums.asset, detail));
+        }
+        self.show();
+        for (asset, detail) in stops {
+            self.stop(asset, detail).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops what leaves, once: whoever lets it go on again has looked at it.
+    async fn stop(&mut self, asset: AssetId, detail: String) -> Result<(), StoreError> {
+        if !self.stopped.contains(&asset) {
+            self.alarm.stop_outgoing(asset, detail).await?;
+            self.stopped.insert(asset);
+        }
+        Ok(())
+    }
+
+    /// Whether an asset's books are right, as far as this process knows.
+    fn is_ok(&self, asset: AssetId) -> bool {
+        let [now, before] = &self.broken;
+        ![now, before, &self.unbalanced]
+            .iter()
+            .any(|wrong| wrong.contains(&asset))
+    }
+
+    fn show(&self) {
+        let [now, before] = &self.broken;
+        let assets = self.known.iter().chain(now).chain(before);
+        for asset in assets {
+            let ok = if self.is_ok(*asset) { 1.0 } else { 0.0 };
+            metrics::gauge!("bursar_integrity_ok", "asset" => asset.to_string()).set(ok);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+use bursar_ports::{AssetSums, CheckedAccounts, MockBookIntegrity, MockIntegrityAlarm, Permission};
+use bursar_testkit::build;
+use mockall::predicate::{always, eq};
+
+use super::*;
+use crate::{
+    Principal,
+    test_support::{Mocks, other_grants},
+};
+
+fn sums(asset: &str, sum: i128, holds: i128) -> AssetSums {
+    AssetSums {
+        asset: build::asset_id(asset),
+        sum: Some(sum),
+        holds: Some(holds),
+        entries: 5,
+    }
+}
+
+fn breach(asset: &str) -> Breach {
+    Breach {
+        asset: Some(build::asset_id(asset)),
+        detail: "account 1: is not what its last entry says".to_owned(),
+    }
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable("away".into())
+}
+
+fn watch(books: MockBookIntegrity, alarm: MockIntegrityAlarm) -> IntegrityWatch {
+    IntegrityWatch::new(Arc::new(books), Arc::new(alarm))
+}
+
+/// An alarm that is raised once for each of these.
+fn alarm_for(assets: &'static [&'static str]) -> MockIntegrityAlarm {
+    let mut alarm = MockIntegrityAlarm::new();
+    for asset in assets {
+        alarm
+            .expect_stop_outgoing()
+            .with(eq(build::asset_id(asset)), always())
+            .times(1)
+            .returning(|_, _| Ok(()));
+    }
+    alarm
+}
+
+#[tokio::test]
+async fn a_round_goes_on_where_it_was_and_begins_anew_at_its_end() {
+    let mut books = MockBookIntegrity::new();
+    for (after, last) in [(None, Some(7)), (Some(7), None), (None, Some(7))] {
+        books
+            .expect_check_accounts()
+            .with(eq(after), eq(10))
+            .times(1)
+            .returning(move |_, _| {
+                Ok(CheckedAccounts {
+                    last,
+                    ..CheckedAccounts::default()
+                })
+            });
+    }
+    let mut watch = watch(books, MockIntegrityAlarm::new());
+    for _ in 0..3 {
+        watch.check_accounts(10).await.unwrap();
+    }
+    assert_eq!(watch.place, Some(7));
+}
+
+#[tokio::test]
+async fn accounts_that_cannot_be_read_are_looked_at_again() {
+    let mut books = MockBookIntegrity::new();
+    let mut answers = vec![
+        Ok(CheckedAccounts::default()),
+        Err(away()),
+        Ok(CheckedAccounts {
+            last: Some(7),
+            ..CheckedAccounts::default()
+        }),
+    ];
+    books
+        .expect_check_accounts()
+        .times(3)
+        .returning(move |_, _| answers.pop().unwrap());
+    let mut watch = watch(books, MockIntegrityAlarm::new());
+    watch.check_accounts(10).await.unwrap();
+    watch.check_accounts(10).await.unwrap_err();
+    assert_eq!(watch.place, Some(7));
+    watch.check_accounts(10).await.unwrap();
+    assert_eq!(watch.place, None);
+}
+
+#[tokio::test]
+async fn a_wrong_account_stops_its_asset_alone_and_once_and_is_told_until_a_round_finds_nothing() {
+    let mut books = MockBookIntegrity::new();
+    let mut rounds = vec![vec![], vec![], vec![breach("btc")], vec![breach("btc")]];
+    books
+        .expect_check_accounts()
+        .times(4)
+        .returning(move |_, _| {
+            Ok(CheckedAccounts {
+                breaches: rounds.pop().unwrap(),
+                ..CheckedAccounts::default()
+            })
+        });
+    let mut watch = watch(books, alarm_for(&["btc"]));
+    let mut told = vec![];
+    for _ in 0..4 {
+        watch.check_accounts(10).await.unwrap();
+        told.push(watch.is_ok(build::asset_id("btc")));
+        assert!(watch.is_ok(build::asset_id("eth")));
+    }
+    assert_eq!(told, [false, false, true, true]);
+}
+
+#[tokio::test]
+async fn an_account_of_no_asset_is_told_and_stops_nothing() {
+    let mut books = MockBookIntegrity::new();
+    books.expect_check_accounts().returning(|_, _| {
+        Ok(CheckedAccounts {
+            breaches: vec![Breach {
+                asset: None,
+                detail: String::new(),
+            }],
+            ..CheckedAccounts::default()
+        })
+    });
+    let mut watch = watch(books, MockIntegrityAlarm::new());
+    watch.check_accounts(10).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_sum_or_hold_stops_its_asset_alone() {
+    let mut books = MockBookIntegrity::new();
+    let mut answers = vec![
+        Ok(vec![
+            sums("btc", 0, 0),
+            sums("eth", 0, 0),
+            sums("usd", 0, 0),
+        ]),
+        Ok(vec![
+            sums("btc", 1, 0),
+            sums("eth", 0, 0),
+            sums("usd", 0, -1),
+        ]),
+    ];
+    books
+        .expect_sums()
+        .times(2)
+        .returning(move || answers.pop().unwrap());
+    let mut watch = watch(books, alarm_for(&["btc", "usd"]));
+    watch.check_sums().await.unwrap();
+    let ok = |watch: &IntegrityWatch| {
+        ["btc", "eth", "usd"].map(|asset| watch.is_ok(build::asset_id(asset)))
+    };
+    assert_eq!(ok(&watch), [false, true, false]);
+    watch.check_sums().await.unwrap();
+    assert_eq!(ok(&watch), [true, true, true]);
+}
+
+#[tokio::test]
+async fn sums_that_cannot_be_taken_change_nothing() {
+    let mut books = MockBookIntegrity::new();
+    books.expect_sums().returning(|| Err(away()));
+    let mut watch = watch(books, MockIntegrityAlarm::new());
+    watch.check_sums().await.unwrap_err();
+    assert!(watch.is_ok(build::asset_id("btc")));
+}
+
+/// What could not be stopped is stopped with the next look.
+#[tokio::test]
+async fn an_alarm_that_fails_is_raised_again() {
+    let mut books = MockBookIntegrity::new();
+    books
+        .expect_sums()
+        .returning(|| Ok(vec![sums("btc", 1, 0)]));
+    let mut alarm = MockIntegrityAlarm::new();
+    let mut answers = vec![Ok(()), Err(away())];
+    alarm
+        .expect_stop_outgoing()
+        .times(2)
+        .returning(move |_, _| answers.pop().unwrap());
+    let mut watch = watch(books, alarm);
+    watch.check_sums().await.unwrap_err();
+    watch.check_sums().await.unwrap();
+    watch.check_sums().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_an_admin_or_a_reader_examines() {
+    for grant in other_grants(&READERS) {
+        let error = Mocks::new().app().examine_books(&grant).await.unwrap_err();
+        assert!(matches!(error, Error::Forbidden(Permission::Admin)));
+    }
+}
+
+#[tokio::test]
+async fn operators_see_every_asset_by_name_with_what_is_known_of_it() {
+    let mut mocks = Mocks::new();
+    let btc = build::asset("btc", 8);
+    let known = btc.clone();
+    mocks
+        .directory
+        .expect_list_assets()
+        .returning(move || Ok(vec![known.clone()]));
+    let book = |asset| AssetIntegrity {
+        sums: sums(asset, 0, 0),
+        accounts: 0,
+    };
+    mocks
+        .integrity
+        .expect_examine()
+        .returning(move || Ok(vec![book("xyz"), book("btc")]));
+    let grant = Principal::local_operator()
+        .grant(Permission::Admin)
+        .unwrap();
+    let shown = mocks.app().examine_books(&grant).await.unwrap();
+    assert_eq!(shown, [(book("btc"), Some(btc)), (book("xyz"), None)]);
+}
+
+#[tokio::test]
+async fn books_that_cannot_be_read_are_an_error() {
+    let grant = Principal::local_operator()
+        .grant(Permission::Admin)
+        .unwrap();
+    let mut mocks = Mocks::new();
+    mocks
+        .directory
+        .expect_list_assets()
+        .returning(|| Ok(vec![]));
+    mocks.integrity.expect_examine().returning(|| Err(away()));
+    let error = mocks.app().examine_books(&grant).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    let mut mocks = Mocks::new();
+    mocks
+        .directory
+        .expect_list_assets()
+        .returning(|| Err(away()));
+    let error = mocks.app().examine_books(&grant).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+}

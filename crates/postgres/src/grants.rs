@@ -1,0 +1,284 @@
+//! What the application's role may do: read and write what Bursar reads and writes, and nothing
+//! that would change what has been: no entry is ever rewritten, no transfer is renamed or deleted,
+//! no table is altered.
+//!
+//! The schema belongs to another role, which migrates.
+
+use bursar_ports::BoxError;
+use diesel::{
+    dsl::sql,
+    result::{Error as DieselError, OptionalExtension as _, QueryResult},
+    sql_types::{Bool, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use crate::connect::establish;
+
+/// What may be done with the rows of a table, beside reading them.
+struct Rule {
+    table: &'static str,
+    insert: bool,
+    update: Update,
+    delete: bool,
+}
+
+enum Update {
+    No,
+    Any,
+    /// Every column but these, which say what a row is of.
+    Except(&'static [&'static str]),
+}
+
+/// A table whose rows are added and stay.
+const fn append(table: &'static str) -> Rule {
+    Rule {
+        table,
+        insert: true,
+        update: Update::No,
+        delete: false,
+    }
+}
+
+/// A table whose rows are added and change.
+const fn change(table: &'static str) -> Rule {
+    Rule {
+        update: Update::Any,
+        ..append(table)
+    }
+}
+
+/// A table whose rows are added and change, but for these columns.
+const fn change_except(table: &'static str, columns: &'static [&'static str]) -> Rule {
+    Rule {
+        update: Update::Except(columns),
+        ..append(table)
+    }
+}
+
+/// Every table; one that is missing from the database is passed over.
+const RULES: &[Rule] = &[
+    change("directory.users"),
+    append("directory.asset_books"),
+    change("directory.asset_rates"),
+    change("directory.tokens"),
+    change("directory.access_keys"),
+    change("directory.callback_secrets"),
+    Rule {
+        delete: true,
+        ..append("directory.address_book")
+    },
+    Rule {
+        insert: false,
+        ..change("directory.id_ranges")
+    },
+    append("directory.audit_log"),
+    change("book_main.assets"),
+    change("book_main.owners"),
+    Rule {
+        insert: false,
+        ..change("book_main.id_ranges")
+    },
+    change_except(
+        "book_main.accounts",
+        &["id", "owner_kind", "owner", "asset"],
+    ),
+    change_except(
+        "book_main.transfers",
+        &[
+            "id",
+            "kind",
+            "asset",
+            "scale",
+            "amount",
+            "fee",
+            "user_id",
+            "recipient_id",
+            "recipient_typed",
+            "code_salt",
+            "custom_id",
+            "note",
+            "callback_url",
+            "created_by",
+            "root_asset",
+            "root_scale",
+            "root_rate",
+            "root_source",
+            "root_rated_at",
+            "created_at",
+            "reverses",
+            "reversal_covers",
+            "reversal_fee",
+        ],
+    ),
+    append("book_main.entries"),
+    Rule {
+        delete: true,
+        ..change("book_main.idempotency_keys")
+    },
+    change("book_main.callbacks"),
+    append("book_main.callback_attempts"),
+    append("book_main.audit_log"),
+    Rule {
+        insert: false,
+        ..change("book_main.rule_sets")
+    },
+    change("book_main.fee_schedules"),
+    change("book_main.limits"),
+    change("book_main.limit_usage"),
+    Rule {
+        delete: true,
+        ..append("book_main.stops")
+    },
+    change_except(
+        "book_main.journal",
+        &[
+            "id",
+            "topic",
+            "locked_at",
+            "transfer_ids",
+            "versions",
+            "states",
+            "ats",
+            "payload",
+            "count",
+        ],
+    ),
+    Rule {
+        delete: true,
+        ..append("book_main.journal_queue")
+    },
+    Rule {
+        insert: false,
+        ..change("book_main.sequencers")
+    },
+];
+
+/// What migrations were applied, which the program looks at before it serves.
+const MIGRATIONS: &str = "public.__diesel_schema_migrations";
+
+/// Why a role was not given its rights.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// No connection could be made.
+    #[error("cannot connect to the database")]
+    Connect(#[source] BoxError),
+    /// There is no such role.
+    #[error("there is no role {0}: CREATE ROLE … LOGIN PASSWORD … first")]
+    NoRole(String),
+    /// The role may do anything, whatever it is granted.
+    #[error("role {0} owns the tables, or is a superuser: nothing can be kept from it")]
+    Owner(String),
+    /// A table that this program does not know.
+    #[error("the database has tables that this program knows no rights for: {}", .0.join(", "))]
+    UnknownTables(Vec<String>),
+    /// The database refuses.
+    #[error("the database refuses; run this as the role that migrates")]
+    Refused(#[source] DieselError),
+}
+
+impl From<DieselError> for GrantError {
+    fn from(error: DieselError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Gives a role of the database at `url` what the application needs, and takes everything else from
+/// it. Repeating it changes nothing; after a migration it must be repeated.
+///
+/// # Errors
+/// [`GrantError`]; nothing is changed then.
+pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
+    let mut connection = establish(url)
+        .await
+        .map_err(|error| GrantError::Connect(error.into()))?;
+    let connection = &mut connection;
+    match is_mighty(connection, role).await? {
+        None => return Err(GrantError::NoRole(role.to_owned())),
+        Some(true) => return Err(GrantError::Owner(role.to_owned())),
+        Some(false) => {}
+    }
+    let tables = tables(connection).await?;
+    let known = |table: &String| RULES.iter().any(|rule| rule.table == *table);
+    let unknown: Vec<String> = tables
+        .iter()
+        .filter(|table| !known(table))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        return Err(GrantError::UnknownTables(unknown));
+    }
+    let role = quoted(role);
+    let mut statements = vec![format!("GRANT SELECT ON {MIGRATIONS} TO {role}")];
+    for schema in ["directory", "book_main"] {
+        statements.push(format!("REVOKE ALL ON SCHEMA {schema} FROM {role}"));
+        statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {role}"));
+    }
+    for rule in RULES
+        .iter()
+        .filter(|rule| tables.iter().any(|t| t == rule.table))
+    {
+        let rights = rights(connection, rule).await?;
+        let table = rule.table;
+        statements.push(format!("REVOKE ALL ON {table} FROM {role}"));
+        statements.push(format!("GRANT {rights} ON {table} TO {role}"));
+    }
+    // Sent as one text, so that all of it becomes true, or nothing.
+    connection.batch_execute(&statements.join("; ")).await?;
+    Ok(())
+}
+
+async fn rights(connection: &mut AsyncPgConnection, rule: &Rule) -> QueryResult<String> {
+    let mut rights = vec!["SELECT".to_owned()];
+    if rule.insert {
+        rights.push("INSERT".to_owned());
+    }
+    match rule.update {
+        Update::No => {}
+        Update::Any => rights.push("UPDATE".to_owned()),
+        Update::Except(fixed) => {
+            let mut columns = columns(connection, rule.table).await?;
+            columns.retain(|column| !fixed.contains(&column.as_str()));
+            rights.push(format!("UPDATE ({})", columns.join(", ")));
+        }
+    }
+    if rule.delete {
+        rights.push("DELETE".to_owned());
+    }
+    Ok(rights.join(", "))
+}
+
+/// Whether a role can do anything, whatever it is granted; none when there is no such role.
+async fn is_mighty(connection: &mut AsyncPgConnection, role: &str) -> QueryResult<Option<bool>> {
+    let mighty = sql::<Bool>(
+        "SELECT r.rolsuper OR EXISTS (SELECT FROM pg_class AS c \
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('directory', 'book_main') AND c.relkind IN ('r', 'p') \
+         AND pg_has_role(r.oid, c.relowner, 'MEMBER')) \
+         FROM pg_roles AS r WHERE r.rolname = ",
+    )
+    .bind::<Text, _>(role);
+    mighty.get_result(connection).await.optional()
+}
+
+async fn tables(connection: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
+    sql::<Text>(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class AS c \
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('directory', 'book_main') AND c.relkind IN ('r', 'p') ORDER BY 1",
+    )
+    .load(connection)
+    .await
+}
+
+async fn columns(connection: &mut AsyncPgConnection, table: &str) -> QueryResult<Vec<String>> {
+    sql::<Text>("SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = ")
+        .bind::<Text, _>(table)
+        .sql("::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum")
+        .load(connection)
+        .await
+}
+
+/// A name as PostgreSQL takes any.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

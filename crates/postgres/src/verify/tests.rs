@@ -1,0 +1,119 @@
+use super::*;
+use crate::{
+    export_heads,
+    proof::filled::{ALICE, Book},
+};
+
+async fn proved(book: &Book, heads: Option<HeadsFile>) -> (Judged, Vec<String>) {
+    let verification = Verification {
+        seals: book.keys.clone(),
+        sealed_since: Some(Timestamp::EPOCH),
+        heads,
+    };
+    let mut told = vec![];
+    let mut tell = |event| match event {
+        Event::Violation(violation) => told.push(violation.to_string()),
+        Event::Progress(_) => {}
+    };
+    let judged = verify(book.url(), &verification, &mut tell).await.unwrap();
+    assert_eq!(judged.violations, u64::try_from(told.len()).unwrap());
+    (judged, told)
+}
+
+/// The heads of a book, in a file that goes with the folder.
+async fn exported(book: &Book) -> (tempfile::TempDir, HeadsFile) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heads");
+    let mut out = std::fs::File::create_new(&path).unwrap();
+    let count = export_heads(book.url(), &mut out).await.unwrap();
+    assert!(count > 5);
+    let heads = HeadsFile::open(&path).unwrap();
+    (folder, heads)
+}
+
+#[tokio::test]
+async fn books_that_nobody_touched_are_proved_while_they_go_on() {
+    let book = Book::filled().await;
+    let (_folder, heads) = exported(&book).await;
+    let (judged, told) = proved(&book, Some(heads.clone())).await;
+    assert_eq!(told, Vec::<String>::new());
+    assert!(judged.transfers > 20 && judged.entries > 40 && judged.accounts > 9);
+    assert_eq!((judged.unsealed_transfers, judged.unsealed_entries), (0, 0));
+    // What comes after an export is no matter.
+    book.deposit(ALICE, "btc", 1_000).await;
+    let (_, told) = proved(&book, Some(heads)).await;
+    assert_eq!(told, Vec::<String>::new());
+}
+
+/// Rows that more than one page has, and accounts without entries between them.
+#[tokio::test]
+async fn many_rows_are_read_in_pages() {
+    let book = Book::filled().await;
+    let more = format!(
+        "INSERT INTO book_main.accounts (id, owner_kind, owner, asset, available, held, seq, \
+         status, stamped_at) SELECT 1000 + n, 'user', \
+         ('00000000-0000-0000-0001-' || lpad(n::text, 12, '0'))::uuid, 'btc', 0, 0, 0, 'Active', \
+         'epoch' FROM generate_series(1, {}) AS n",
+        2 * PAGE + 1
+    );
+    book.sabotage(&more).await;
+    let (judged, told) = proved(&book, None).await;
+    assert_eq!(told, Vec::<String>::new());
+    assert!(judged.accounts > 2_001, "{judged:?}");
+}
+
+#[tokio::test]
+async fn what_was_cut_off_shows_beside_an_export() {
+    let book = Book::filled().await;
+    book.deposit(ALICE, "btc", 1_000).await;
+    let (_folder, heads) = exported(&book).await;
+    // A deposit, undone to the last trace: nothing that is left shows it.
+    let cut = "CREATE TEMP TABLE gone AS SELECT * FROM book_main.transfers \
+               WHERE kind = 'deposit' AND state = 'Completed' ORDER BY id DESC LIMIT 1; \
+               DELETE FROM book_main.entries e USING gone WHERE e.transfer_id = gone.id; \
+               DELETE FROM book_main.transfers t USING gone WHERE t.id = gone.id; \
+               UPDATE book_main.accounts a SET available = e.available_after, \
+               held = e.held_after, seq = e.seq, head = e.seal FROM book_main.entries e \
+               WHERE e.account_id = a.id AND a.seq > e.seq \
+               AND e.seq = (SELECT max(seq) FROM book_main.entries l WHERE l.account_id = a.id)";
+    book.sabotage(cut).await;
+    let (_, told) = proved(&book, None).await;
+    assert_eq!(told, Vec::<String>::new());
+    let (_, told) = proved(&book, Some(heads)).await;
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told.iter().all(|one| one.contains("entries once and has")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn entries_that_no_transfer_knows_are_named() {
+    let book = Book::filled().await;
+    let orphan = "UPDATE book_main.transfers SET entry_refs = '{}' WHERE id = 1; \
+                  INSERT INTO book_main.entries SELECT -5, seq, 999, available_delta, held_delta, \
+                  available_after, held_after, created_at, seal FROM book_main.entries LIMIT 1";
+    book.sabotage(orphan).await;
+    let (_, told) = proved(&book, None).await;
+    let told = told.join("\n");
+    for expected in [
+        "transfer 1: the seal does not fit the row",
+        "transfer 1: its entries are not what its kind, state, amount and fee say",
+        "of account -5: its account does not exist",
+        "of account -5: its transfer does not refer to it",
+        "entry 1 of account 1: its transfer does not refer to it",
+    ] {
+        assert!(told.contains(expected), "{expected} in\n{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_out_of_reach_is_an_error() {
+    let mut tell = |event| panic!("{event:?}");
+    let url = "postgres://nobody@127.0.0.1:1/none";
+    let proved = verify(url, &Verification::default(), &mut tell).await;
+    assert!(
+        matches!(proved, Err(StoreError::Unavailable(_))),
+        "{proved:?}"
+    );
+}

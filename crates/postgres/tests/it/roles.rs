@@ -1,0 +1,236 @@
+//! The application's role does what the application does, and nothing that rewrites what has been.
+
+use bursar_postgres::{GrantError, grant, testing::TestDatabase};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+
+use crate::support::{run, texts};
+
+/// A role of the whole server: what it may do is granted in each database anew.
+const ROLE: &str = "bursar_test_application";
+
+/// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
+/// everything but what names a row, `DELETE`. It may truncate nothing.
+const MAY: [(&str, &str); 23] = [
+    ("directory.users", "UPDATE"),
+    ("directory.asset_rates", "UPDATE"),
+    ("directory.tokens", "UPDATE"),
+    ("directory.access_keys", "UPDATE"),
+    ("directory.callback_secrets", "UPDATE"),
+    ("directory.address_book", "DELETE"),
+    ("directory.id_ranges", "UPDATE"),
+    ("book_main.assets", "UPDATE"),
+    ("book_main.owners", "UPDATE"),
+    ("book_main.id_ranges", "UPDATE"),
+    ("book_main.accounts", "some UPDATE"),
+    ("book_main.transfers", "some UPDATE"),
+    ("book_main.idempotency_keys", "UPDATE"),
+    ("book_main.idempotency_keys", "DELETE"),
+    ("book_main.callbacks", "UPDATE"),
+    ("book_main.rule_sets", "UPDATE"),
+    ("book_main.fee_schedules", "UPDATE"),
+    ("book_main.limits", "UPDATE"),
+    ("book_main.limit_usage", "UPDATE"),
+    ("book_main.stops", "DELETE"),
+    ("book_main.journal", "some UPDATE"),
+    ("book_main.journal_queue", "DELETE"),
+    ("book_main.sequencers", "UPDATE"),
+];
+
+/// What must never change, whatever else about the row does.
+const NAMED: [&str; 31] = [
+    "accounts SET id",
+    "accounts SET owner",
+    "accounts SET owner_kind",
+    "accounts SET asset",
+    "transfers SET id",
+    "transfers SET kind",
+    "transfers SET asset",
+    "transfers SET scale",
+    "transfers SET amount",
+    "transfers SET fee",
+    "transfers SET user_id",
+    "transfers SET recipient_id",
+    "transfers SET recipient_typed",
+    "transfers SET code_salt",
+    "transfers SET custom_id",
+    "transfers SET note",
+    "transfers SET callback_url",
+    "transfers SET created_by",
+    "transfers SET root_asset",
+    "transfers SET root_scale",
+    "transfers SET root_rate",
+    "transfers SET root_source",
+    "transfers SET root_rated_at",
+    "transfers SET created_at",
+    "transfers SET reverses",
+    "transfers SET reversal_covers",
+    "transfers SET reversal_fee",
+    "journal SET locked_at",
+    "journal SET versions",
+    "journal SET states",
+    "journal SET payload",
+];
+
+/// The address of a database for the application's role, which gets its rights there.
+pub(crate) async fn as_application(database: &TestDatabase) -> String {
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    // Another test may be making it right now.
+    let role = format!(
+        "DO $$ BEGIN CREATE ROLE {ROLE} LOGIN PASSWORD 'application'; \
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    );
+    run(&mut owner, &role).await;
+    grant(database.url(), ROLE).await.unwrap();
+    let (scheme, rest) = database.url().split_once("://").unwrap();
+    let (_owner, place) = rest.rsplit_once('@').unwrap();
+    format!("{scheme}://{ROLE}:application@{place}")
+}
+
+/// What PostgreSQL says to a statement.
+async fn refusal(connection: &mut AsyncPgConnection, statement: &str) -> Option<String> {
+    let done = connection.batch_execute(statement).await;
+    done.err().map(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn every_write_that_is_not_the_applications_is_refused() {
+    let database = TestDatabase::create().await;
+    let url = as_application(&database).await;
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let mut application = AsyncPgConnection::establish(&url).await.unwrap();
+    let tables = texts(
+        &mut owner,
+        "SELECT n.nspname || '.' || c.relname FROM pg_class AS c \
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('directory', 'book_main') AND c.relkind = 'r'",
+    )
+    .await;
+    assert!(tables.len() >= 27, "{tables:?}");
+    for table in &tables {
+        let columns = format!(
+            "SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 \
+             AND NOT attisdropped"
+        );
+        let columns = texts(&mut owner, &columns).await;
+        let everything: Vec<String> = columns.iter().map(|c| format!("{c} = {c}")).collect();
+        for (verb, statement) in [
+            (
+                "UPDATE",
+                format!("UPDATE {table} SET {}", everything.join(", ")),
+            ),
+            ("DELETE", format!("DELETE FROM {table}")),
+            ("TRUNCATE", format!("TRUNCATE {table}")),
+            ("DROP", format!("DROP TABLE {table}")),
+            ("ALTER", format!("ALTER TABLE {table} ADD COLUMN x int")),
+            (
+                "DISABLE",
+                format!("ALTER TABLE {table} DISABLE TRIGGER ALL"),
+            ),
+        ] {
+            let told = refusal(&mut application, &statement).await;
+            let may = MAY.contains(&(table.as_str(), verb));
+            assert_eq!(told.is_none(), may, "{statement}: {told:?}");
+            let denied = |told: &String| {
+                told.contains("permission denied") || told.contains("must be owner")
+            };
+            assert!(told.as_ref().is_none_or(denied), "{statement}: {told:?}");
+        }
+    }
+    for named in NAMED {
+        let (_, column) = named.split_once(" SET ").unwrap();
+        let statement = format!("UPDATE book_main.{named} = {column}");
+        let told = refusal(&mut application, &statement).await.unwrap();
+        assert!(told.contains("permission denied"), "{statement}: {told}");
+    }
+    for statement in [
+        "CREATE TABLE book_main.mine (id int)",
+        "CREATE TABLE directory.mine (id int)",
+        "CREATE OR REPLACE FUNCTION book_main.refuse_to_rewrite() RETURNS trigger LANGUAGE sql \
+         AS 'SELECT NULL'",
+        "SET session_replication_role = replica",
+        "DELETE FROM __diesel_schema_migrations",
+    ] {
+        let told = refusal(&mut application, statement).await;
+        assert!(told.is_some(), "{statement}");
+    }
+}
+
+/// The second line: not even the owner rewrites the ledger, unless it takes the trigger away.
+#[tokio::test]
+async fn nobody_rewrites_entries() {
+    let database = TestDatabase::create().await;
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    for statement in [
+        "UPDATE book_main.entries SET seq = seq",
+        "DELETE FROM book_main.entries",
+        "TRUNCATE book_main.entries",
+    ] {
+        let told = refusal(&mut owner, statement).await.unwrap();
+        assert!(told.contains("append-only"), "{statement}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn rights_are_given_to_a_role_that_can_be_kept_from_others_alone() {
+    let database = TestDatabase::create().await;
+    as_application(&database).await;
+    grant(database.url(), ROLE).await.unwrap();
+    let nobody = grant(database.url(), "no \"such\" role").await;
+    assert!(matches!(nobody, Err(GrantError::NoRole(_))), "{nobody:?}");
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let me = texts(&mut owner, "SELECT current_user::text").await;
+    let mighty = grant(database.url(), &me[0]).await;
+    assert!(matches!(mighty, Err(GrantError::Owner(_))), "{mighty:?}");
+    run(
+        &mut owner,
+        "CREATE TABLE book_main.later (id int PRIMARY KEY)",
+    )
+    .await;
+    let unknown = grant(database.url(), ROLE).await;
+    assert!(
+        matches!(&unknown, Err(GrantError::UnknownTables(tables)) if *tables == ["book_main.later"]),
+        "{unknown:?}"
+    );
+    let away = grant("postgres://nobody@127.0.0.1:1/none", ROLE).await;
+    assert!(matches!(away, Err(GrantError::Connect(_))), "{away:?}");
+}
+
+/// What a grant of an earlier release gave too much is taken back.
+#[tokio::test]
+async fn what_was_given_by_hand_is_taken_back() {
+    let database = TestDatabase::create().await;
+    let url = as_application(&database).await;
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let by_hand = format!(
+        "GRANT ALL ON ALL TABLES IN SCHEMA book_main TO {ROLE}; \
+         GRANT UPDATE (amount) ON book_main.transfers TO {ROLE}; \
+         GRANT CREATE ON SCHEMA book_main TO {ROLE}"
+    );
+    run(&mut owner, &by_hand).await;
+    let mut application = AsyncPgConnection::establish(&url).await.unwrap();
+    let too_much = [
+        "UPDATE book_main.transfers SET amount = amount",
+        "TRUNCATE book_main.callbacks",
+        "CREATE TABLE book_main.mine (id int)",
+    ];
+    for statement in too_much {
+        assert_eq!(refusal(&mut application, statement).await, None);
+    }
+    // Whoever owns a table there can be kept from nothing.
+    let owner_now = grant(database.url(), ROLE).await;
+    assert!(
+        matches!(owner_now, Err(GrantError::Owner(_))),
+        "{owner_now:?}"
+    );
+    run(&mut owner, "DROP TABLE book_main.mine").await;
+    grant(database.url(), ROLE).await.unwrap();
+    for statement in [
+        "UPDATE book_main.transfers SET amount = amount",
+        "TRUNCATE book_main.callbacks",
+    ] {
+        let told = refusal(&mut application, statement).await;
+        assert!(told.is_some(), "{statement}");
+    }
+    let told = refusal(&mut application, "CREATE TABLE book_main.more (id int)").await;
+    assert!(told.is_some());
+}

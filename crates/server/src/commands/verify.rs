@@ -1,0 +1,191 @@
+//! `bursar verify`.
+
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use bursar_app::Keyring;
+use bursar_postgres::{
+    Event, HeadsFile, Judged, MigrationState, SealKeys, Verification,
+    local::{self, LocalServer, LocalServerConfig},
+    migrate, migration_state,
+};
+use secrecy::ExposeSecret;
+
+use super::say;
+use crate::{
+    cli::VerifyArgs,
+    config::{Config, Sources},
+    telemetry,
+};
+
+/// The database that a dump is restored into.
+const DATABASE: &str = "restored";
+/// How often to say how far it is.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// How many violations are named; they are all counted.
+const NAMED_MAX: u64 = 1_000;
+
+/// Proves the books, and fails when something is wrong with them.
+pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
+    let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
+    telemetry::start_logging(&config.log)?;
+    let keys = config.master_keys.iter();
+    let keys = keys.map(|(name, key)| (name.clone(), key.0)).collect();
+    let keyring = Keyring::try_new(config.code_key.0, keys)?;
+    let heads = match &args.heads {
+        Some(path) => Some(
+            HeadsFile::open(path)
+                .with_context(|| format!("{} is no export of heads", path.display()))?,
+        ),
+        None => None,
+    };
+    let verification = Verification {
+        seals: SealKeys::new(keyring.ledger_keys()),
+        sealed_since: args.sealed_since,
+        heads,
+    };
+    let judged = if let Some(dump) = args.dump {
+        of_dump(&dump, args.pg_bin, &verification).await?
+    } else {
+        let url = config.database.url.expose_secret();
+        require_current(url).await?;
+        prove(url, &verification).await?
+    };
+    report(judged)?;
+    anyhow::ensure!(
+        judged.violations == 0,
+        "the books are not what they must be: {} violations",
+        judged.violations
+    );
+    Ok(())
+}
+
+/// Says what was proved.
+fn report(judged: Judged) -> anyhow::Result<()> {
+    let Judged {
+        transfers,
+        accounts,
+        entries,
+        unsealed_transfers,
+        unsealed_entries,
+        violations,
+    } = judged;
+    say(&format!(
+        "transfers: {transfers}, {unsealed_transfers} without a seal\n\
+         accounts: {accounts}\n\
+         entries: {entries}, {unsealed_entries} without a seal\n\
+         violations: {violations}\n"
+    ))
+}
+
+async fn require_current(url: &str) -> anyhow::Result<()> {
+    match migration_state(url).await? {
+        MigrationState::Current => Ok(()),
+        MigrationState::Behind { .. } => anyhow::bail!("the schema is old: run bursar migrate"),
+        MigrationState::Ahead { .. } => anyhow::bail!("the database is newer than this program"),
+    }
+}
+
+/// Proves the books of a database, naming what is wrong as it is found.
+async fn prove(url: &str, verification: &Verification) -> anyhow::Result<Judged> {
+    let (mut named, mut last) = (0, Instant::now());
+    let mut tell = |event: Event| match event {
+        Event::Violation(violation) => {
+            named += 1;
+            if named <= NAMED_MAX {
+                note(&violation.to_string());
+            }
+        }
+        Event::Progress(judged) if last.elapsed() >= PROGRESS => {
+            last = Instant::now();
+            let Judged {
+                transfers,
+                accounts,
+                entries,
+                ..
+            } = judged;
+            note(&format!(
+                "so far: {transfers} transfers, {accounts} accounts, {entries} entries"
+            ));
+        }
+        Event::Progress(_) => {}
+    };
+    let judged = bursar_postgres::verify(url, verification, &mut tell)
+        .await
+        .context("the books cannot be read")?;
+    if named > NAMED_MAX {
+        note(&format!("{} more are not named", named - NAMED_MAX));
+    }
+    Ok(judged)
+}
+
+/// Writes a line to standard error, where it is in nobody's way.
+fn note(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// Proves the books of a dump, in a server of its own.
+async fn of_dump(
+    dump: &Path,
+    bin_dir: Option<PathBuf>,
+    verification: &Verification,
+) -> anyhow::Result<Judged> {
+    let dump = dump
+        .canonicalize()
+        .with_context(|| format!("{} cannot be read", dump.display()))?;
+    let name = format!("bursar-verify-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    DirBuilder::new()
+        .mode(0o711)
+        .create(&directory)
+        .with_context(|| format!("{} cannot be made", directory.display()))?;
+    let judged = restored(&dump, &directory, bin_dir, verification).await;
+    // Whatever came of it, a copy of the books is not left lying about.
+    let removed = local::fresh(&directory).await;
+    let emptied = match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    let judged = judged?;
+    removed.context("the restored copy cannot be removed")?;
+    emptied.with_context(|| format!("{} cannot be removed", directory.display()))?;
+    Ok(judged)
+}
+
+async fn restored(
+    dump: &Path,
+    directory: &Path,
+    bin_dir: Option<PathBuf>,
+    verification: &Verification,
+) -> anyhow::Result<Judged> {
+    let server = LocalServer::start(LocalServerConfig {
+        directory: directory.to_owned(),
+        bin_dir,
+        durable: false,
+        settings: vec![],
+    })
+    .await
+    .context("a PostgreSQL to restore into cannot be started")?;
+    let url = server.url(DATABASE);
+    let proved = async {
+        server.create_database_if_missing(DATABASE).await?;
+        server.restore(DATABASE, dump).await?;
+        // A dump of an older release lacks columns, which its copy may get.
+        migrate(&url)
+            .await
+            .context("the restored copy cannot be migrated")?;
+        prove(&url, verification).await
+    };
+    let proved = proved.await;
+    let stopped = server.stop().await;
+    let judged = proved?;
+    stopped.context("the PostgreSQL that was restored into did not stop")?;
+    Ok(judged)
+}
