@@ -30,6 +30,8 @@ use bursar_domain::{
 };
 use bursar_ports::TransferStore;
 
+pub(crate) use audit::audit_account;
+
 use crate::{AccountView, FixedClock, SequentialIds};
 
 /// A store under test, and the ways round it that the suite needs.
