@@ -29,7 +29,7 @@ mod step;
 mod store_runner;
 
 pub use exchange::{Exchange, Holder};
-pub use generate::Profile;
+pub use generate::{Profile, prologue};
 pub use outcome::{Left, Outcome, View};
 pub use plan::Plan;
 pub use play::{Runner, play};

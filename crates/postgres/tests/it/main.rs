@@ -21,6 +21,8 @@ mod lost_answers;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod new_accounts;
 #[cfg(test)]
 mod outbox;

@@ -17,12 +17,12 @@ use bursar_testkit::{
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
-struct PgHarness {
+pub(crate) struct PgHarness {
     clock: Arc<FixedClock>,
     ids: SequentialIds,
     store: Arc<PgStore>,
     directory: PgDirectory,
-    rule_book: PgRuleBook,
+    pub(crate) rule_book: PgRuleBook,
     /// Looks past the store.
     client: Client,
     /// Dropped last, with the database.
@@ -30,7 +30,7 @@ struct PgHarness {
 }
 
 impl PgHarness {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
         let clock = Arc::new(FixedClock::default());
         let pool = PoolConfig::new(database.url());

@@ -34,6 +34,11 @@ impl Profile {
         gateway: true,
     };
 
+    /// The steps with which a history may begin: rules for the others to meet.
+    pub(super) fn rule() -> BoxedStrategy<Step> {
+        prop_oneof![1 => rate(), 2 => fees(), 5 => limits()].boxed()
+    }
+
     /// A step of whatever kind.
     pub(super) fn step(self) -> BoxedStrategy<Step> {
         let mut steps = vec![
@@ -59,7 +64,7 @@ impl Profile {
             (4, fees().boxed()),
             (7, limits().boxed()),
             (2, stop().prop_map(Step::Stop).boxed()),
-            (4, stop().prop_map(Step::Lift).boxed()),
+            (6, stop().prop_map(Step::Lift).boxed()),
         ];
         if self.clock {
             let slots = select(vec![1_i64, 1, 2, 3, 4, 7, 50, 103]);
@@ -73,6 +78,7 @@ impl Profile {
     }
 
     fn request(self) -> impl Strategy<Value = Request> {
+        let who = user().prop_flat_map(|user| (Just(user), payee_of(user)));
         let kind = prop_oneof![
             1 => Just(Kind::Deposit),
             2 => Just(Kind::Withdrawal),
@@ -80,28 +86,18 @@ impl Profile {
         ];
         let at_once = self.at_once();
         let key = proptest::option::of(Just(0));
-        (
-            kind,
-            user(),
-            payee(),
-            asset(),
-            amount(),
-            at_once,
-            operator(),
-            key,
+        (kind, who, asset(), amount(), at_once, operator(), key).prop_map(
+            |(kind, (user, payee), asset, amount, at_once, by, key)| Request {
+                kind,
+                user,
+                payee,
+                asset,
+                amount,
+                at_once,
+                by,
+                key,
+            },
         )
-            .prop_map(
-                |(kind, user, payee, asset, amount, at_once, by, key)| Request {
-                    kind,
-                    user,
-                    payee,
-                    asset,
-                    amount,
-                    at_once,
-                    by,
-                    key,
-                },
-            )
     }
 
     fn bulk(self) -> impl Strategy<Value = BulkRequest> {
@@ -179,14 +175,14 @@ impl Profile {
 }
 
 /// Everybody gets some of everything first.
-pub(super) fn prologue() -> Vec<Step> {
+pub fn prologue() -> Vec<Step> {
     let deposit = |user, asset| {
         Step::New(Request {
             kind: Kind::Deposit,
             user,
             payee: None,
             asset,
-            amount: 4_000,
+            amount: 8_000,
             at_once: true,
             by: 0,
             key: None,
@@ -212,6 +208,15 @@ fn asset() -> impl Strategy<Value = usize> {
 
 fn operator() -> impl Strategy<Value = u8> {
     0..OPERATORS
+}
+
+/// Somebody else mostly.
+fn payee_of(user: usize) -> impl Strategy<Value = Option<usize>> {
+    prop_oneof![
+        12 => (1..USERS).prop_map(move |further| Some((user + further) % USERS)),
+        1 => Just(Some(user)),
+        1 => Just(None),
+    ]
 }
 
 fn payee() -> impl Strategy<Value = Option<usize>> {
@@ -299,7 +304,7 @@ fn limits() -> impl Strategy<Value = Step> {
         or_none(0.3, 500..4_000),
         or_none(0.5, 500..5_000),
         or_none(0.4, 1_000..12_000),
-        or_none(0.4, 100..2_000),
+        or_none(0.6, 100..1_000),
     );
     (kind(), scope, plan, proptest::bool::weighted(0.2)).prop_map(|(kind, scope, plan, none)| {
         let (min, max, daily, monthly, approval_above) = plan;

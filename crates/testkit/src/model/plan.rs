@@ -9,6 +9,8 @@ use proptest::{
 
 use super::{Profile, Step};
 
+/// How many steps a history begins with that set rules.
+const RULES_FIRST: usize = 8;
 /// How often a step is made simpler, at most.
 const SIMPLER_MAX: usize = 20;
 
@@ -91,8 +93,9 @@ impl Plan {
         }
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let step = self.profile.step();
-        let draw = |_| {
+        let (rule, step) = (Profile::rule(), self.profile.step());
+        let draw = |number| {
+            let step = if number < RULES_FIRST { &rule } else { &step };
             step.new_tree(&mut runner)
                 .expect("no step is ever rejected")
         };
