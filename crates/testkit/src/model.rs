@@ -49,4 +49,6 @@ pub const CONFIRM_HOURS: i64 = 20;
 /// After how many hours what nobody approved ends.
 pub const APPROVE_HOURS: i64 = 30;
 
+/// The most that an account holds or owes.
+const MOST: i128 = 10_i128.pow(38) - 1;
 const HOUR: i64 = 3_600 * 1_000_000;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bursar_domain::{Kind, UserStatus};
 
 use super::{
-    BulkRequest, FeePlan, LimitPlan, Outcome, Rate, Request, SCALES, SLOT_HOURS, Step, Stopped,
-    USERS, View,
+    BulkRequest, FeePlan, LimitPlan, MOST, Outcome, Rate, Request, SCALES, SLOT_HOURS, Step,
+    Stopped, USERS, View,
+    rules::shared,
     step::{Command, Finish, Reversal},
 };
 
@@ -188,7 +189,7 @@ impl Exchange {
                 let amount = self.moved(pick).amount;
                 let covers = reversal
                     .covers
-                    .map(|percent| (amount * percent / 100).max(1));
+                    .map(|percent| shared(amount, percent, 100).0.clamp(1, MOST));
                 Step::Reverse(Reversal {
                     pick,
                     covers,

@@ -113,7 +113,8 @@ impl Exchange {
 
     fn credited(&mut self, moved: &Moved) -> State {
         let room = self.has_room(moved.user, moved.asset, moved.amount - moved.fee);
-        match self.is_active(moved.user).and(room) {
+        let comes_in = self.may_come_in(moved.asset, moved.amount);
+        match self.is_active(moved.user).and(room).and(comes_in) {
             Ok(()) => {
                 self.credit(moved);
                 State::Done

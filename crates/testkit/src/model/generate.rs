@@ -8,7 +8,7 @@ use proptest::{
 };
 
 use super::{
-    BulkRequest, Command, FeePlan, Finish, LimitPlan, Rate, Request, Reversal, SCALES, Step,
+    BulkRequest, Command, FeePlan, Finish, LimitPlan, MOST, Rate, Request, Reversal, SCALES, Step,
     Stopped, USERS,
 };
 
@@ -24,6 +24,8 @@ pub struct Profile {
     pub pending: bool,
     /// Whether a gateway can pay withdrawals out.
     pub gateway: bool,
+    /// Whether as much comes in as accounts can hold.
+    pub huge: bool,
 }
 
 impl Profile {
@@ -32,6 +34,7 @@ impl Profile {
         clock: true,
         pending: true,
         gateway: true,
+        huge: true,
     };
 
     /// The steps with which a history may begin: rules for the others to meet.
@@ -43,7 +46,7 @@ impl Profile {
     pub(super) fn step(self) -> BoxedStrategy<Step> {
         let mut steps = vec![
             (30, self.request().prop_map(Step::New).boxed()),
-            (5, again().boxed()),
+            (8, again().boxed()),
             (5, self.bulk().prop_map(Step::Bulk).boxed()),
             (2, bulk_again().boxed()),
             (24, self.finish().prop_map(Step::Finish).boxed()),
@@ -74,7 +77,20 @@ impl Profile {
                 any_number().prop_map(|pick| Step::Expire { pick }).boxed(),
             ));
         }
+        if self.huge {
+            steps.push((1, self.huge_deposit().prop_map(Step::New).boxed()));
+        }
         Union::new_weighted(steps).boxed()
+    }
+
+    /// So much that hardly anything fits beside it.
+    fn huge_deposit(self) -> impl Strategy<Value = Request> {
+        (self.request(), 100..30_000_i128).prop_map(|(request, less)| Request {
+            kind: Kind::Deposit,
+            asset: 0,
+            amount: MOST - less,
+            ..request
+        })
     }
 
     fn request(self) -> impl Strategy<Value = Request> {
@@ -85,7 +101,7 @@ impl Profile {
             2 => Just(Kind::Internal),
         ];
         let at_once = self.at_once();
-        let key = proptest::option::of(Just(0));
+        let key = proptest::option::weighted(0.75, Just(0));
         (kind, who, asset(), amount(), at_once, operator(), key).prop_map(
             |(kind, (user, payee), asset, amount, at_once, by, key)| Request {
                 kind,
@@ -103,7 +119,7 @@ impl Profile {
     fn bulk(self) -> impl Strategy<Value = BulkRequest> {
         let item = (payee(), asset(), amount());
         let items = proptest::collection::vec(item, 1..6);
-        let key = proptest::option::of(Just(0));
+        let key = proptest::option::weighted(0.75, Just(0));
         (user(), items, any::<bool>(), self.at_once(), key).prop_map(
             |(user, items, atomic, at_once, key)| BulkRequest {
                 user,

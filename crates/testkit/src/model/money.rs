@@ -3,13 +3,10 @@
 use bursar_domain::Kind;
 
 use super::{
-    APPROVE_HOURS, CONFIRM_HOURS, Exchange, HOUR, Holder, Outcome, Request,
+    APPROVE_HOURS, CONFIRM_HOURS, Exchange, HOUR, Holder, MOST, Outcome, Request,
     exchange::{Bound, Moved, State},
     rules::{Asked, No},
 };
-
-/// The most that an account holds.
-const MOST: i128 = 10_i128.pow(38) - 1;
 
 impl Exchange {
     pub(super) fn create(&mut self, request: &Request) -> Outcome {
@@ -116,6 +113,9 @@ impl Exchange {
                 self.accepts(kind, asset)?;
                 self.within_limits(&asked)?;
                 self.has_room(user, asset, amount - new.fee)?;
+                if request.at_once {
+                    self.may_come_in(asset, amount)?;
+                }
                 if self.needs_approval(&asked) {
                     new.state = State::AwaitingApproval;
                     new.expires_at = Some(self.now + APPROVE_HOURS * HOUR);
@@ -185,7 +185,17 @@ impl Exchange {
 
     pub(super) fn has_room(&self, user: usize, asset: usize, units: i128) -> Result<(), No> {
         let (available, held) = self.balance(Holder::User(user), asset);
-        if available + held + units <= MOST {
+        if available.saturating_add(held).saturating_add(units) <= MOST {
+            Ok(())
+        } else {
+            Err("balance.overflow".into())
+        }
+    }
+
+    /// Whether those outside can owe that much more.
+    pub(super) fn may_come_in(&self, asset: usize, units: i128) -> Result<(), No> {
+        let (owed, _) = self.balance(Holder::World, asset);
+        if owed.saturating_sub(units) >= -MOST {
             Ok(())
         } else {
             Err("balance.overflow".into())

@@ -6,7 +6,7 @@ use super::{
     Exchange, Holder, Outcome,
     exchange::{Moved, State},
     money::refused,
-    rules::No,
+    rules::{No, shared},
     step::Reversal,
 };
 
@@ -54,7 +54,7 @@ impl Exchange {
             return None;
         }
         // Rounded down, of all that is taken back up to then; so the shares come to the fee.
-        let share = |part: i128| original.fee * part / original.amount;
+        let share = |part: i128| shared(original.fee, part, original.amount).0;
         let share = share(original.reversed + covers) - share(original.reversed);
         let given_back = if reversal.returns_fee { share } else { 0 };
         let (kind, user, payee) = match original.kind {
@@ -101,6 +101,7 @@ impl Exchange {
             }
             Kind::Deposit => {
                 self.has_room(user, asset, with_fee)?;
+                self.may_come_in(asset, amount)?;
                 self.add(Holder::World, asset, -amount, 0);
                 self.add(own, asset, with_fee, 0);
             }

@@ -33,9 +33,28 @@ pub(super) struct Asked {
     pub(super) value: Option<i128>,
 }
 
-/// `n / d`, half up; both are positive.
-const fn rounded(n: i128, d: i128) -> i128 {
-    (2 * n + d) / (2 * d)
+/// `amount · part / whole` and what remains, for a whole of at most what an account holds. Doubled
+/// bit by bit, for the product may be beyond an i128.
+pub(super) fn shared(amount: i128, part: i128, whole: i128) -> (i128, i128) {
+    let [amount, part, whole] = [amount, part, whole].map(i128::unsigned_abs);
+    let (mut share, mut rest) = (0, 0);
+    for bit in (0..127).rev() {
+        (share, rest) = (2 * share, 2 * rest);
+        if part >> bit & 1 == 1 {
+            share += amount / whole;
+            rest += amount % whole;
+        }
+        share += rest / whole;
+        rest %= whole;
+    }
+    let signed = |units: u128| i128::try_from(units).expect("what the model counts fits an i128");
+    (signed(share), signed(rest))
+}
+
+/// The same, half up.
+fn rounded(amount: i128, part: i128, whole: i128) -> i128 {
+    let (share, rest) = shared(amount, part, whole);
+    share + i128::from(rest >= whole - rest)
 }
 
 impl Exchange {
@@ -43,7 +62,7 @@ impl Exchange {
         let Some(fees) = self.fees.get(&(kind, asset)) else {
             return 0;
         };
-        let mut share = rounded(amount * fees.parts, WHOLE);
+        let mut share = rounded(amount, fees.parts, WHOLE);
         if fees.max.is_some_and(|max| share > max) {
             share = fees.max.unwrap_or(share);
         }
@@ -63,7 +82,7 @@ impl Exchange {
         let rate = state.rate?;
         let decimals = u32::from(state.scale) + rate.decimals;
         let root = 10_i128.pow(u32::from(at(&self.assets, 0).scale));
-        Some(rounded(amount * rate.units * root, 10_i128.pow(decimals)))
+        Some(rounded(amount, rate.units * root, 10_i128.pow(decimals)))
     }
 
     pub(super) fn is_active(&self, user: usize) -> Result<(), No> {

@@ -6,7 +6,7 @@ mod wire;
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use bursar_domain::{Kind, Reason, UserStatus};
+use bursar_domain::{Kind, UserStatus};
 use bursar_postgres::testing::TestDatabase;
 use bursar_testkit::model::{
     BulkRequest, Command, Exchange, Finish, Holder, Left, Outcome, Plan, Profile, Request,
@@ -40,6 +40,7 @@ const PROFILE: Profile = Profile {
     clock: false,
     pending: false,
     gateway: false,
+    huge: false,
 };
 
 /// A service with its operators, for one history after the other.
