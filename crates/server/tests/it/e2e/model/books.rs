@@ -31,10 +31,10 @@ impl HttpRunner {
             (409, _) | (403, "approval.same_operator") => Outcome::Forbidden,
             (422, "idempotency.key_reused") => {
                 let original = &body["original"];
-                let id = match original {
-                    Value::Null => None,
-                    Value::String(code) => Some(self.id_of_code(code).await),
-                    id => id.as_i64(),
+                let id = if original.is_null() {
+                    None
+                } else {
+                    Some(self.id_of(original).await)
                 };
                 Outcome::KeyReused(id.map(|id| self.number(id)))
             }
@@ -68,7 +68,7 @@ impl HttpRunner {
             (503, "service.read_only") => Outcome::ReadOnly,
             (422, "idempotency.key_reused") => {
                 let mut numbers = vec![];
-                for code in body["original"].as_array().into_iter().flatten() {
+                for code in body["original"]["codes"].as_array().into_iter().flatten() {
                     let id = self.id_of_code(code.as_str().unwrap()).await;
                     numbers.push(self.number(id));
                 }
