@@ -28,6 +28,8 @@ mod lost_answers;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod new_accounts;
 #[cfg(test)]
 mod outbox;

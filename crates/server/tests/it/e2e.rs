@@ -46,6 +46,7 @@ mod killed_dispatchers;
 mod lanes;
 mod limits;
 mod logs;
+mod model;
 mod permissions;
 mod recipient_logs;
 mod recipient_timing;

@@ -90,7 +90,7 @@ impl Exchange {
 }
 
 /// Issues a token through the admin API.
-async fn issue(
+pub(super) async fn issue(
     operator: &Client,
     subject: &str,
     user: Option<&str>,
