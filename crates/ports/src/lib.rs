@@ -20,6 +20,7 @@ mod error;
 mod ids;
 mod notifier;
 mod outbox;
+mod payout;
 mod query;
 mod rate_limiter;
 mod replay_guard;
@@ -49,6 +50,10 @@ pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
     QueueFigures, Verdict,
 };
+pub use payout::{
+    ClaimedPayout, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
+    PostponedPayout, SignedMessage,
+};
 pub use query::{
     AccountBalance, AccountHistory, InternalFilter, LedgerLine, ListPlace, TransferFilter,
     TransferPage, TransferQuery, TransferScan, TransferSlice,
@@ -66,7 +71,7 @@ pub use {
     address_book::MockAddressBook, callback_log::MockCallbackLog,
     callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
     directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
+    payout::{MockPayoutGateway, MockPayoutSchedule}, query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
     rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
     tasks::MockTasks, token_verifier::MockTokenVerifier,
 };
