@@ -10,7 +10,7 @@ use bursar_ports::{
 };
 
 use crate::{
-    CallbackUrlPolicy, Error, Keyring, Limits, Missing, credential_tries::KnownCredentials,
+    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, credential_tries::KnownCredentials,
     recipient_tries::Turns,
 };
 
@@ -49,6 +49,8 @@ pub struct Ports {
     pub replay_guard: Arc<dyn ReplayGuard>,
     /// Fees, limits and stops.
     pub rule_book: Arc<dyn RuleBook>,
+    /// Who pays withdrawals out; none when whoever confirms sees to it.
+    pub payouts: Option<Payouts>,
 }
 
 /// What an operator of Bursar decides once.
