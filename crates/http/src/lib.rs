@@ -33,6 +33,7 @@ mod json;
 mod observe;
 mod openapi;
 mod options;
+mod payout_results;
 mod prefer;
 mod problem;
 mod query;

@@ -53,6 +53,7 @@ mod accounts;
 mod batch;
 mod directory;
 mod keys;
+mod payouts;
 mod rules;
 mod transfers;
 
@@ -63,5 +64,6 @@ pub(crate) use accounts::{
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
+pub(crate) use payouts::InsertPayouts;
 pub(crate) use rules::{InsertUsage, LockUsage, ReadRevision, UpdateUsage};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -165,7 +165,18 @@ pub(super) async fn write(
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
     let (transfers, updates) = (&writes.inserted, &writes.updated);
     let usage = &writes.usage;
-    let (accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, committed) = join!(
+    let (
+        accounts,
+        inserted,
+        updated,
+        entries,
+        used,
+        rewritten,
+        deleted,
+        callbacks,
+        payouts,
+        committed,
+    ) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
                 .accounts
@@ -227,18 +238,26 @@ pub(super) async fn write(
                 .await
                 .map(|_| ())
         }),
+        when(all || !writes.payouts.ids.is_empty(), async {
+            writes
+                .payouts
+                .statement()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
     );
     let written = first_error([
-        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks,
+        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, payouts,
     ]);
     (written, committed)
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 8]) -> QueryResult<()> {
+fn first_error(results: [QueryResult<()>; 9]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, Change, Entry, Expected,
+    AccountKey, Change, Entry, Expected, Stage,
     ledger::{Applied, Books},
 };
 
 use super::{
     batch::{Batch, Claim},
     books::{Before, KeyColumns, KeyName, name_of},
-    columns::{AccountColumns, CallbackColumns, EntryColumns},
+    columns::{AccountColumns, CallbackColumns, EntryColumns, PayoutColumns},
     rules::{KnownRules, UsageColumns},
     transfer_columns::TransferColumns,
 };
@@ -26,6 +26,7 @@ pub(super) struct Writes<'a> {
     pub(super) deleted: KeyColumns<'a>,
     pub(super) callbacks: CallbackColumns<'a>,
     pub(super) usage: UsageColumns<'a>,
+    pub(super) payouts: PayoutColumns,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -84,6 +85,10 @@ impl<'a> Writes<'a> {
             self.inserted.push(&applied.next, refs);
         } else if change.writes_transfer() {
             self.updated.push(&applied.next, refs);
+            // Nothing but its end follows this stage, so it is entered.
+            if applied.next.stage() == Some(Stage::Payout) {
+                self.payouts.push(&applied.next);
+            }
         }
         for entry in &applied.entries {
             self.entries.push(entry, ids);
