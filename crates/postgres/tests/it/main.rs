@@ -25,6 +25,8 @@ mod new_accounts;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod payouts;
+#[cfg(test)]
 mod query;
 #[cfg(test)]
 mod schema;
