@@ -10,8 +10,8 @@ use bursar_ports::{
 };
 
 use crate::{
-    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, credential_tries::KnownCredentials,
-    recipient_tries::Turns,
+    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
 /// Everything the application needs from the outside.

@@ -12,9 +12,7 @@ use bursar_ports::{
     PostponedPayout, SignedMessage, StoreError,
 };
 
-use crate::{
-    App, AuthError, Conflict, Error, Missing, commit::Made, settle::STALE_TRIES_MAX,
-};
+use crate::{App, AuthError, Conflict, Error, Missing, commit::Made, settle::STALE_TRIES_MAX};
 
 /// How much longer than a try a lease is.
 const SLACK_MS: i64 = 10_000;
@@ -25,12 +23,7 @@ const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 
 /// How long to wait after the first, second, … try that told nothing; the last one repeats for ever.
-const STEPS_MS: [i64; 4] = [
-    5 * SECOND_MS,
-    30 * SECOND_MS,
-    2 * MINUTE_MS,
-    LAST_STEP_MS,
-];
+const STEPS_MS: [i64; 4] = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, LAST_STEP_MS];
 const LAST_STEP_MS: i64 = 5 * MINUTE_MS;
 /// How soon a payout is looked at again that an operator's stop holds up.
 const STOPPED_MS: i64 = 5 * SECOND_MS;

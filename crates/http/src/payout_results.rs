@@ -40,9 +40,7 @@ async fn tell(request: HttpRequest, payload: web::Payload) -> Result<HttpRespons
     let body = body::read(&request, payload, bytes_max, shared.body_read_timeout).await?;
     let message = message(request.headers(), &body);
     let proof = shared.app().from_gateway(&message)?;
-    request
-        .extensions_mut()
-        .insert(Subject(SUBJECT.to_owned()));
+    request.extensions_mut().insert(Subject(SUBJECT.to_owned()));
     let result = read(&body)?;
     let end = result.end;
     let ended = shared.app().payout_result(&proof, result).await?;

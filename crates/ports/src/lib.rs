@@ -68,10 +68,22 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
-    address_book::MockAddressBook, callback_log::MockCallbackLog,
-    callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, ids::MockIdSource, notifier::MockNotifier, outbox::MockOutbox,
-    payout::{MockPayoutGateway, MockPayoutSchedule}, query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
-    rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
-    tasks::MockTasks, token_verifier::MockTokenVerifier,
+    address_book::MockAddressBook,
+    callback_log::MockCallbackLog,
+    callback_secrets::MockCallbackSecrets,
+    clock::MockClock,
+    credentials::MockCredentialStore,
+    directory::MockDirectory,
+    ids::MockIdSource,
+    notifier::MockNotifier,
+    outbox::MockOutbox,
+    payout::{MockPayoutGateway, MockPayoutSchedule},
+    query::MockTransferQuery,
+    rate_limiter::MockRateLimiter,
+    replay_guard::MockReplayGuard,
+    rule_book::MockRuleBook,
+    sealed_secrets::MockSealedSecrets,
+    store::MockTransferStore,
+    tasks::MockTasks,
+    token_verifier::MockTokenVerifier,
 };

@@ -155,7 +155,12 @@ fn waits_grow_to_five_minutes_and_stay_there_for_ever() {
 #[tokio::test]
 async fn what_is_paid_completes_and_what_is_refused_fails() {
     for (answer, end, word, status) in [
-        (PayoutAnswer::Paid, PayoutEnd::Paid, "paid", Status::Completed),
+        (
+            PayoutAnswer::Paid,
+            PayoutEnd::Paid,
+            "paid",
+            Status::Completed,
+        ),
         (refused(), PayoutEnd::Refused, "refused", Status::Failed),
     ] {
         let mut mocks = mocks(answering(answer), ending());
@@ -376,8 +381,16 @@ async fn the_same_word_again_changes_nothing() {
 #[tokio::test]
 async fn a_word_against_what_is_final_is_a_conflict() {
     for (transfer, end, conflict) in [
-        (ended(PayoutEnd::Paid), PayoutEnd::Refused, Conflict::AlreadyCompleted),
-        (ended(PayoutEnd::Refused), PayoutEnd::Paid, Conflict::AlreadyFailed),
+        (
+            ended(PayoutEnd::Paid),
+            PayoutEnd::Refused,
+            Conflict::AlreadyCompleted,
+        ),
+        (
+            ended(PayoutEnd::Refused),
+            PayoutEnd::Paid,
+            Conflict::AlreadyFailed,
+        ),
         (canceled(), PayoutEnd::Paid, Conflict::AlreadyCanceled),
         (canceled(), PayoutEnd::Refused, Conflict::AlreadyCanceled),
         (open(), PayoutEnd::Paid, Conflict::PayoutNotUnderWay),

@@ -15,10 +15,9 @@ use bursar_ports::{
     CallbackFilter, CallbackLog, CallbackRecord, CallbackState, ClaimedPayout, CredentialStore,
     Delivered, Directory, InternalFilter, LedgerLine, ListPlace, Notification, Notifier,
     PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout,
-    PutAsset, PutUser,
-    Replay, Replayable, RuleBook, SignedMessage, Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash,
-    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice, Undelivered,
-    UserPage,
+    PutAsset, PutUser, Replay, Replayable, RuleBook, SignedMessage, Stop, StopScope, StoreError,
+    Task, Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
+    TransferSlice, Undelivered, UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;

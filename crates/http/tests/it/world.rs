@@ -7,10 +7,13 @@ use bursar_app::{
     App, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, Settings, TransferSettings,
 };
 use bursar_domain::{
-    AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
+    AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
+    TransferId, User, UserId, UserStatus,
 };
 use bursar_http::{HttpConfig, HttpState, configure};
-use bursar_ports::{AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore};
+use bursar_ports::{
+    AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
+};
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
 };

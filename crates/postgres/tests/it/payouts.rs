@@ -186,7 +186,13 @@ async fn a_lease_that_has_run_out_is_worth_nothing() {
     };
     assert!(!scene.schedule.postpone(made_up).await.unwrap());
     assert_eq!(scene.claim(1).await, []);
-    assert!(scene.schedule.postpone(postponed(&second, 0)).await.unwrap());
+    assert!(
+        scene
+            .schedule
+            .postpone(postponed(&second, 0))
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]

@@ -57,8 +57,7 @@ pub(super) fn load(
 }
 
 fn secret(text: &str) -> Parsed<CallbackSecret> {
-    read_callback_secret(text)
-        .ok_or_else(|| "is not whsec_ and the base64 of 32 bytes".to_owned())
+    read_callback_secret(text).ok_or_else(|| "is not whsec_ and the base64 of 32 bytes".to_owned())
 }
 
 /// Orders tell who gets how much, and an answer moves money: they go over TLS, or stay on this
@@ -75,9 +74,7 @@ fn gateway_url(profile: Option<Profile>) -> impl Fn(&str) -> Parsed<Url> {
         let developing = profile == Some(Profile::Development);
         let safe = url.scheme() == "https" || (url.scheme() == "http" && (at_home || developing));
         if !safe {
-            return Err(
-                "is not an https URL (http to this machine, or in development)".to_owned(),
-            );
+            return Err("is not an https URL (http to this machine, or in development)".to_owned());
         }
         let credentials = !url.username().is_empty() || url.password().is_some();
         if credentials || url.fragment().is_some() {

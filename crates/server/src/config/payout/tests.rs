@@ -29,12 +29,12 @@ fn a_gateway_is_a_url_and_a_secret() {
 fn one_without_the_other_is_refused() {
     let url = "[payout]\nurl = \"https://payouts.example.com/\"\n";
     let secret = format!("[payout]\nsecret = \"{SECRET}\"\n");
-    for (text, said) in [
-        (url.to_owned(), "payout.secret"),
-        (secret, "payout.url"),
-    ] {
+    for (text, said) in [(url.to_owned(), "payout.secret"), (secret, "payout.url")] {
         let said_all = complaints(&[], &text);
-        assert!(said_all.iter().any(|one| one.contains(said)), "{said_all:?}");
+        assert!(
+            said_all.iter().any(|one| one.contains(said)),
+            "{said_all:?}"
+        );
         let whole = said_all.join(" ");
         assert!(!whole.contains(SECRET), "{whole}");
     }
@@ -73,7 +73,12 @@ fn orders_go_over_tls_or_stay_on_this_machine() {
 
 #[test]
 fn a_secret_has_its_form() {
-    for secret in ["x", "whsec_", "whsec_BwcH", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="] {
+    for secret in [
+        "x",
+        "whsec_",
+        "whsec_BwcH",
+        "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+    ] {
         let text = text("https://payouts.example.com/", secret);
         let said = complaints(&[], &text).join(" ");
         assert!(said.contains("payout.secret"), "{said}");

@@ -185,11 +185,9 @@ impl<'a> Order<'a> {
             _ if known.paid > 0 => (200, json!({"status": "paid"}).to_string()),
             Trouble::Refuses => self.refuse(),
             Trouble::Never => (200, json!({"status": "pending"}).to_string()),
-            Trouble::None
-            | Trouble::Lost
-            | Trouble::Fails
-            | Trouble::Late
-            | Trouble::Pending => self.pay(),
+            Trouble::None | Trouble::Lost | Trouble::Fails | Trouble::Late | Trouble::Pending => {
+                self.pay()
+            }
         }
     }
 }
@@ -234,7 +232,10 @@ async fn talk(mut stream: TcpStream, record: &Record, plan: &Plan) {
     );
     // The order is answered with the first byte that the other side can read.
     drop(order);
-    stream.write_all(answer.as_bytes()).await.unwrap_or_default();
+    stream
+        .write_all(answer.as_bytes())
+        .await
+        .unwrap_or_default();
 }
 
 async fn read(stream: &mut TcpStream) -> Option<(String, String)> {

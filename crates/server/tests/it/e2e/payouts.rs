@@ -191,7 +191,9 @@ async fn nothing_is_ever_paid_twice() {
     let mut service = serve(database.url(), &gateway).await;
     let exchange = Exchange::open(database.url(), &service.client(), 1).await;
     let trader = exchange.traders[0].clone();
-    exchange.fund(&service.client(), &trader, "btc", "1000").await;
+    exchange
+        .fund(&service.client(), &trader, "btc", "1000")
+        .await;
     let backoffice = service.client().with(&exchange.backoffice);
     let mut ids = vec![];
     for number in 0..payouts() {
@@ -201,19 +203,16 @@ async fn nothing_is_ever_paid_twice() {
     for (round, part) in ids.chunks(ids.len().div_ceil(KILLS)).enumerate() {
         let client = service.client().with(&exchange.backoffice);
         let wanted = gateway.orders() + part.len() / 4;
-        tokio::join!(
-            confirm_all(&client, &exchange, &receiver, part),
-            async {
-                eventually("payouts are ordered", async || {
-                    (gateway.orders() >= wanted).then_some(())
-                })
-                .await;
-                if round % 2 == 0 {
-                    gateway.die().await;
-                }
-                service.signal(nix::sys::signal::Signal::SIGKILL);
+        tokio::join!(confirm_all(&client, &exchange, &receiver, part), async {
+            eventually("payouts are ordered", async || {
+                (gateway.orders() >= wanted).then_some(())
+            })
+            .await;
+            if round % 2 == 0 {
+                gateway.die().await;
             }
-        );
+            service.signal(nix::sys::signal::Signal::SIGKILL);
+        });
         assert_eq!(service.ended().await.code, None);
         let leased = "SELECT count(*) FROM book_main.payouts WHERE lease IS NOT NULL";
         under_way += books.number(leased).await;
@@ -232,7 +231,10 @@ async fn nothing_is_ever_paid_twice() {
     let unconfirmed = "SELECT id FROM book_main.transfers
                        WHERE state = 'AwaitingConfirmation' AND stage IS NULL";
     let unconfirmed = books.rows(unconfirmed).await;
-    let rest: Vec<i64> = unconfirmed.iter().map(|row| row[0].parse().unwrap()).collect();
+    let rest: Vec<i64> = unconfirmed
+        .iter()
+        .map(|row| row[0].parse().unwrap())
+        .collect();
     confirm_all(&client, &exchange, &receiver, &rest).await;
     eventually("every payout ends", async || {
         // What waits for a retry waits no longer; what is leased is left alone.

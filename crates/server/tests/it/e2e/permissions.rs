@@ -243,7 +243,8 @@ impl Scene {
         };
         if *cells == "signed" {
             let (callers, bad) = (self.callers.iter(), self.bad.iter());
-            let good = callers.flat_map(|caller| caller.tokens.iter().map(|one| (caller.name, one)));
+            let good =
+                callers.flat_map(|caller| caller.tokens.iter().map(|one| (caller.name, one)));
             let all = good.chain(bad.map(|(what, token)| (*what, token)));
             for (caller, token) in all {
                 let answer = self.send(operation, Some(token), "{").await;
