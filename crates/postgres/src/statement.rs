@@ -55,6 +55,7 @@ mod batch;
 mod directory;
 mod journal;
 mod keys;
+mod payouts;
 mod rules;
 mod transfers;
 
@@ -67,5 +68,6 @@ pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
+pub(crate) use payouts::InsertPayouts;
 pub(crate) use rules::{InsertUsage, LockUsage, ReadRevision, UpdateUsage};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

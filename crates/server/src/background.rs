@@ -3,11 +3,13 @@
 mod callbacks;
 mod hint;
 mod numbering;
+mod payouts;
 mod queue_figures;
 mod settling;
 
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
 pub use numbering::NumberingLoop;
+pub use payouts::{pay_out, watch_payouts};
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

@@ -5,23 +5,26 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bursar_app::{App, CallbackPass, Keyring, Ports, ResealPass, Settings, TransferSettings};
+use bursar_app::{
+    App, CallbackPass, Keyring, Payouts, Ports, ResealPass, Settings, TransferSettings,
+};
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
+use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgOutbox, PgQuery,
-    PgRuleBook, PgStore, PoolConfig,
+    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgOutbox, PgPayouts,
+    PgQuery, PgRuleBook, PgStore, PoolConfig,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop},
-    config::{Config, DatabaseConfig, TransfersConfig},
+    config::{Config, DatabaseConfig, PayoutConfig},
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -37,6 +40,8 @@ pub(crate) struct System {
     pub(crate) callbacks: CallbackLoop,
     /// Numbers events.
     pub(crate) numbering: NumberingLoop,
+    /// Says that a payout has begun.
+    pub(crate) payout_hint: Arc<Notify>,
     /// Encrypts secrets anew.
     pub(crate) reseal: ResealPass,
     /// The keys for secrets.
@@ -63,6 +68,7 @@ impl System {
         let engine = engine(&config.database);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let payout_hint = Arc::new(Notify::new());
         let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let keyring = Arc::new(keyring(config)?);
@@ -72,7 +78,12 @@ impl System {
         let limits = limits::Shared::build(&config.limits)?;
         let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(Arc::new(store), &hint, &committed)),
+            store: Arc::new(HintingStore::new(
+                Arc::new(store),
+                &hint,
+                &committed,
+                &payout_hint,
+            )),
             query: Arc::new(PgQuery::new(database.clone())),
             exports: Arc::new(PgExports::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
@@ -91,6 +102,7 @@ impl System {
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
+            payouts: payouts(config.payout.as_ref(), &database)?,
         };
         let reseal = ResealPass {
             secrets: credentials,
@@ -116,6 +128,7 @@ impl System {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
             numbering: numbering(events, committed),
+            payout_hint,
             reseal,
             keyring,
             jwks,
@@ -237,20 +250,41 @@ fn settings(config: &Config) -> Settings {
         root_asset: config.root_asset,
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
-        transfers: transfer_settings(&config.transfers),
+        transfers: transfer_settings(config),
     }
 }
 
-fn transfer_settings(config: &TransfersConfig) -> TransferSettings {
+fn transfer_settings(config: &Config) -> TransferSettings {
+    let transfers = &config.transfers;
     let ms = |wait: Option<Duration>| {
         wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     };
     TransferSettings {
-        fee_free_roles: config.fee_free_roles.clone(),
-        withdrawal_lifetime_ms: ms(config.confirm_within),
-        approval_lifetime_ms: ms(config.approve_within),
-        payout: PayoutRoute::Manual,
+        fee_free_roles: transfers.fee_free_roles.clone(),
+        withdrawal_lifetime_ms: ms(transfers.confirm_within),
+        approval_lifetime_ms: ms(transfers.approve_within),
+        payout: config
+            .payout
+            .as_ref()
+            .map_or(PayoutRoute::Manual, |_| PayoutRoute::Gateway),
     }
+}
+
+/// Who pays withdrawals out, if there is a gateway.
+fn payouts(config: Option<&PayoutConfig>, database: &Database) -> anyhow::Result<Option<Payouts>> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let gateway = HttpGateway::try_new(GatewayConfig {
+        url: config.url.clone(),
+        secret: config.secret.clone(),
+        timeout: config.timeout,
+    })
+    .context("payout")?;
+    Ok(Some(Payouts {
+        gateway: Arc::new(gateway),
+        schedule: Arc::new(PgPayouts::new(database.clone())),
+    }))
 }
 
 fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {

@@ -13,11 +13,12 @@ use bursar_domain::{
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
     AuditFilter, AuditLog, AuditRecord, CallbackFilter, CallbackLog, CallbackRecord, CallbackState,
-    CredentialStore, Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine,
-    LedgerOwner, ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable,
-    RuleBook, Statement, StatementFilter, Stop, StopScope, StoreError, Task, Tasks, Token,
-    TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice,
-    Undelivered, UserPage,
+    ClaimedPayout, CredentialStore, Delivered, Directory, Event, EventFeed, EventPage,
+    InternalFilter, LedgerLine, LedgerOwner, ListPlace, Notice, Notification, Notifier,
+    PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout,
+    PutAsset, PutUser, Replay, Replayable, RuleBook, SignedMessage, Statement, StatementFilter,
+    Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
+    TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
 };
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -543,5 +544,52 @@ impl AddressBook for FakeAddressBook {
         let before = entries.len();
         entries.retain(|entry| entry.user != user || entry.code != code);
         Ok(entries.len() < before)
+    }
+}
+
+/// A payout gateway that everybody knows how to sign for: with [`GENUINE`].
+pub(crate) struct FakeGateway;
+
+/// What only the gateway would sign with.
+pub(crate) const GENUINE: &str = "v1,genuine";
+
+#[async_trait]
+impl PayoutGateway for FakeGateway {
+    async fn pay(&self, _order: PayoutOrder) -> PayoutAnswer {
+        PayoutAnswer::UnderWay
+    }
+
+    fn try_max_ms(&self) -> i64 {
+        1_000
+    }
+
+    fn is_genuine(&self, message: &SignedMessage, _now: Timestamp) -> bool {
+        message.signature == GENUINE && !message.id.is_empty() && !message.timestamp.is_empty()
+    }
+}
+
+/// A schedule of payouts with nothing in it.
+pub(crate) struct EmptySchedule;
+
+#[async_trait]
+impl PayoutSchedule for EmptySchedule {
+    async fn claim_due(
+        &self,
+        _lease_ms: i64,
+        _limit: u32,
+    ) -> Result<Vec<ClaimedPayout>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn postpone(&self, _postponed: PostponedPayout) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn end(&self, _id: TransferId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn figures(&self) -> Result<PayoutFigures, StoreError> {
+        Ok(PayoutFigures::default())
     }
 }

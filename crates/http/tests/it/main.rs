@@ -27,6 +27,7 @@ mod observed;
 mod openapi;
 mod openapi_scenes;
 mod outages;
+mod payout_results;
 mod served;
 mod service_pages;
 mod statement;

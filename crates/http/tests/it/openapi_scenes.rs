@@ -21,6 +21,10 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
         }
+        "tellPayoutResult" => {
+            world.fund(ALICE, "btc", "3").await;
+            world.payout(ALICE, "btc", "1").await;
+        }
         "listAccountHistory" | "listTransfers" => {
             let id = build::transfer_id(10_123);
             let new = build::new_transfer(id, &build::asset("usd", 2), 1_000_000, NOW);

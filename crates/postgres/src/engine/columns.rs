@@ -1,4 +1,4 @@
-//! Accounts, ledger lines and callbacks as the columns of their statements.
+//! Accounts, ledger lines, callbacks and payouts as the columns of their statements.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     callback_host::host_of,
     ids::time_ordered_id,
-    statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
+    statement::{InsertCallbacks, InsertEntries, InsertPayouts, UpdateAccounts},
     value::{At, Units},
 };
 
@@ -129,6 +129,27 @@ impl<'a> CallbackColumns<'a> {
             finals: &self.finals,
             errors: &self.errors,
             created: &self.created,
+        }
+    }
+}
+
+/// Payouts that begin.
+#[derive(Default)]
+pub(super) struct PayoutColumns {
+    pub(super) ids: Vec<i64>,
+    began: Vec<At>,
+}
+
+impl PayoutColumns {
+    pub(super) fn push(&mut self, transfer: &Transfer) {
+        self.ids.push(transfer.id().get());
+        self.began.push(At(transfer.parts().updated_at));
+    }
+
+    pub(super) fn statement(&self) -> InsertPayouts<'_> {
+        InsertPayouts {
+            ids: &self.ids,
+            began: &self.began,
         }
     }
 }

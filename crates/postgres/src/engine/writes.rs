@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Transfer,
+    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Stage, Transfer,
     ledger::{Applied, Books},
 };
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     batch::{Batch, Claim},
     books::{Before, KeyColumns, KeyName, name_of},
-    columns::{AccountColumns, CallbackColumns, EntryColumns},
+    columns::{AccountColumns, CallbackColumns, EntryColumns, PayoutColumns},
     journal_columns::JournalColumns,
     rules::{KnownRules, UsageColumns},
     transfer_columns::TransferColumns,
@@ -31,6 +31,7 @@ pub(super) struct Writes<'a> {
     pub(super) usage: UsageColumns<'a>,
     pub(super) audit: AuditColumns<'a>,
     pub(super) journal: JournalColumns,
+    pub(super) payouts: PayoutColumns,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -92,6 +93,10 @@ impl<'a> Writes<'a> {
             self.inserted.push(&applied.next, refs);
         } else if change.writes_transfer() {
             self.updated.push(&applied.next, refs);
+            // Nothing but its end follows this stage, so it is entered.
+            if applied.next.stage() == Some(Stage::Payout) {
+                self.payouts.push(&applied.next);
+            }
         }
         // The version stays the same when only callbacks or a key are written: nothing happened.
         if change.writes_transfer() {

@@ -34,6 +34,8 @@ mod new_accounts;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod payouts;
+#[cfg(test)]
 mod query;
 #[cfg(test)]
 mod schema;

@@ -41,7 +41,8 @@ const EVERYTHING: &str = "backoffice_read backoffice_write backoffice_confirm ba
 /// An operation, what each caller gets, and a body that works.
 ///
 /// `-` = 403 `permission.missing`, `user` = 403 `user.required`, `404` = 404 `transfer.unknown`,
-/// `none` = 404 `address_book_code.unknown`, `open` in place of all = answers everybody with 200.
+/// `none` = 404 `address_book_code.unknown`, `open` in place of all = answers everybody with 200, `signed` = everybody with 401
+/// `signature.invalid`, for no credential of ours is a signature of the gateway.
 type Line = (&'static str, &'static str, &'static str);
 
 const MONEY: &str = r#"{"userId": "$alice", "assetId": "btc", "amount": "0.01"}"#;
@@ -111,6 +112,7 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/transfers.jsonl",                          "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/entries.csv",                              "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/entries.jsonl",                            "-     -     -     -       200    200      200   200   -", ""),
+    ("POST /payout-results",                                  "signed", ""),
     ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
     ("GET /health/ready",                                     "open", ""),
@@ -246,6 +248,19 @@ impl Scene {
                 ));
             }
         };
+        if *cells == "signed" {
+            let (callers, bad) = (self.callers.iter(), self.bad.iter());
+            let good =
+                callers.flat_map(|caller| caller.tokens.iter().map(|one| (caller.name, one)));
+            let all = good.chain(bad.map(|(what, token)| (*what, token)));
+            for (caller, token) in all {
+                let answer = self.send(operation, Some(token), "{").await;
+                hold(caller, &answer, (401, "signature.invalid"));
+            }
+            let nobody = self.send(operation, None, "{").await;
+            hold("nobody", &nobody, (401, "signature.invalid"));
+            return;
+        }
         let open = *cells == "open";
         for (what, token) in &self.bad {
             let answer = self.send(operation, Some(token), "{").await;
