@@ -113,7 +113,7 @@ impl World {
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
             replay_guard: limiter,
-            rule_book: Arc::new(FakeRuleBook::default()),
+            rule_book: Arc::new(FakeRuleBook::of(store.clone())),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),

@@ -38,6 +38,8 @@ mod configuration;
 mod crash;
 mod database_crash;
 mod demo;
+mod expiry;
+mod fees;
 mod jwt;
 mod keys;
 mod killed_dispatchers;
@@ -51,9 +53,13 @@ mod recipients;
 mod refusals;
 mod replicas;
 mod reseal;
+mod reversals;
+mod second_operator;
 mod shutdown;
 mod signatures;
+mod stops;
 mod tour;
+mod user_limits;
 
 use std::time::{Duration, Instant};
 

@@ -41,7 +41,7 @@ const EVERYTHING: &str = "backoffice_read backoffice_write backoffice_confirm ba
 /// An operation, what each caller gets, and a body that works.
 ///
 /// `-` = 403 `permission.missing`, `user` = 403 `user.required`, `404` = 404 `transfer.unknown`,
-/// `none` = 404 `address_book_code.unknown`, `open` in place of all = answers everybody with 200.
+/// `none` = 404 `address_book_code.unknown`, `wait` = 409 `transfer.not_awaiting_approval`, `open` in place of all = answers everybody with 200.
 type Line = (&'static str, &'static str, &'static str);
 
 const MONEY: &str = r#"{"userId": "$alice", "assetId": "btc", "amount": "0.01"}"#;
@@ -59,6 +59,8 @@ const SIGNER: &str = r#"{"subject": "x"}"#;
 const TRIED: &str = r#"{"callback_url": "https://callbacks.example/"}"#;
 const TRIED_AS: &str = r#"{"callback_url": "https://callbacks.example/", "subject": "x"}"#;
 const REPLAY: &str = r#"{"since": "2021-04-09", "state": "dead"}"#;
+const STOP: &str = r#"{"reason": "A test."}"#;
+const BACK: &str = r#"{"amount": "0.00000001", "return_fee": false, "comment": "A test."}"#;
 const KEY: &str = r#"{"user_id": "$alice", "permissions": ["allow_balance"]}"#;
 
 #[rustfmt::skip]
@@ -78,12 +80,14 @@ const LINES: &[Line] = &[
     ("GET /address-book",                                     "200   -     200   200     -      -        -     user  200", ""),
     ("DELETE /address-book/{code}",                           "none  -     none  none    -      -        -     user  none", ""),
     ("GET /balance",                                          "-     200   200   200     -      -        -     user  200", ""),
+    ("GET /limits",                                           "200   -     200   200     -      -        -     user  200", ""),
     ("GET /admin/v1/assets",                                  "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/assets/{id}",                             "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/assets/{id}",                             "-     -     -     -       -      -        200   200   -", ASSET),
     ("GET /admin/v1/users",                                   "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/users/{id}",                              "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/users/{id}",                              "-     -     -     -       -      -        200   200   -", USER),
+    ("GET /admin/v1/users/{id}/headroom",                     "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/tokens",                                  "-     -     -     -       -      -        200   200   -", ""),
     ("POST /admin/v1/tokens",                                 "-     -     -     -       -      -        200   200   -", TOKEN),
     ("DELETE /admin/v1/tokens/{id}",                          "-     -     -     -       -      -        204   204   -", ""),
@@ -96,6 +100,17 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/balances",                                "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
+    ("GET /admin/v1/fees/{kind}/{asset}",                     "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/fees/{kind}/{asset}",                     "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/limits/{kind}",                           "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/limits/{kind}",                           "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/limits/{kind}/{asset}",                   "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/limits/{kind}/{asset}",                   "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/stops",                                   "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/stops/read-only",                         "-     -     -     -       -      -        204   204   -", STOP),
+    ("DELETE /admin/v1/stops/read-only",                      "-     -     -     -       -      -        204   204   -", ""),
+    ("PUT /admin/v1/stops/outgoing/{asset}",                  "-     -     -     -       -      -        204   204   -", STOP),
+    ("DELETE /admin/v1/stops/outgoing/{asset}",               "-     -     -     -       -      -        204   204   -", ""),
     ("POST /callback-tests",                                  "200   -     200   200     -      -        -     user  200", TRIED),
     ("POST /admin/v1/callbacks/test",                         "-     -     -     -       -      -        200   200   -", TRIED_AS),
     ("GET /admin/v1/callbacks",                               "-     -     -     -       200    200      200   200   -", ""),
@@ -104,6 +119,9 @@ const LINES: &[Line] = &[
     ("POST /admin/v1/callbacks/replay",                       "-     -     -     -       -      -        200   200   -", REPLAY),
     ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
+    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/reverse",                 "-     -     -     -       -      -        200   200   -", BACK),
     ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
     ("GET /health/ready",                                     "open", ""),
@@ -276,6 +294,7 @@ impl Scene {
                 "user" => (403, "user.required"),
                 "404" => (404, "transfer.unknown"),
                 "none" => (404, "address_book_code.unknown"),
+                "wait" => (409, "transfer.not_awaiting_approval"),
                 success => (success.parse().unwrap(), ""),
             };
             let body = if expected.0 == 403 { "{" } else { *body };
