@@ -27,6 +27,8 @@ mod problems;
 mod rate_limit;
 mod recipients;
 mod refusals;
+mod reviews;
+mod rules;
 mod service;
 mod times;
 mod transfer_filters;
@@ -65,6 +67,8 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
+    rules::CLAUSES,
+    reviews::CLAUSES,
     service::CLAUSES,
 ];
 

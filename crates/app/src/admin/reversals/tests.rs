@@ -1,4 +1,4 @@
-use bursar_domain::{CodeSalt, Commit, Kind, Reason, Reversal, Status, ledger::StoredClaim};
+use bursar_domain::{Kind, Reason, Reversal, Status, ledger::StoredClaim};
 use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
 

@@ -73,9 +73,9 @@ fn assert_missing<T: std::fmt::Debug>(answer: &Result<T, Error>, what: Missing) 
 }
 
 /// The codes of wrong fields.
-fn codes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Vec<&'static str> {
+fn codes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Vec<String> {
     match answer {
-        Err(Error::Invalid(errors)) => errors.iter().map(|error| error.code).collect(),
+        Err(Error::Invalid(errors)) => errors.iter().map(|error| error.code.to_string()).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -157,13 +157,15 @@ async fn fees_are_written_in_smallest_units() {
         .times(1)
         .return_once(|_, _, _| Ok(()));
     let app = mocks.app();
-    let put = app.put_fees(&admin(), Kind::Internal, btc().id, fees());
+    let put = app
+        .put_fees(&admin(), Kind::Internal, btc().id, fees())
+        .await;
     let expected = Fees {
         kind: Kind::Internal,
         asset: btc(),
         schedule: schedule(),
     };
-    assert_eq!(put.await.unwrap(), expected);
+    assert_eq!(put.unwrap(), expected);
 }
 
 #[tokio::test]
@@ -189,8 +191,10 @@ async fn everything_wrong_with_fees_is_told_at_once() {
         min: decimal("2"),
         ..fees()
     };
-    let answer = app.put_fees(&admin(), Kind::Deposit, btc().id, crossed);
-    assert_eq!(codes(answer.await), ["max.below_min"]);
+    let answer = app
+        .put_fees(&admin(), Kind::Deposit, btc().id, crossed)
+        .await;
+    assert_eq!(codes(answer), ["max.below_min"]);
 }
 
 #[tokio::test]
@@ -229,14 +233,16 @@ async fn limits_are_written_in_the_units_that_they_are_counted_in() {
             .times(1)
             .return_once(|_, _, _| Ok(()));
         let app = mocks.app();
-        let put = app.put_limits(&admin(), Kind::Withdrawal, asset, daily("1.5"));
+        let put = app
+            .put_limits(&admin(), Kind::Withdrawal, asset, daily("1.5"))
+            .await;
         let expected = KindLimits {
             kind: Kind::Withdrawal,
             asset,
             counted_in,
             limits: limits(units),
         };
-        assert_eq!(put.await.unwrap(), expected);
+        assert_eq!(put.unwrap(), expected);
     }
 }
 
@@ -260,25 +266,33 @@ async fn everything_wrong_with_limits_is_told_at_once() {
         "monthly.too_precise",
         "approval_above.too_precise",
     ];
-    let answer = app.put_limits(&admin(), Kind::Withdrawal, None, wrong);
-    assert_eq!(codes(answer.await), expected);
+    let answer = app
+        .put_limits(&admin(), Kind::Withdrawal, None, wrong)
+        .await;
+    assert_eq!(codes(answer), expected);
     let crossed = NewLimits {
         min_amount: Some(decimal("2")),
         max_amount: Some(decimal("1")),
         ..NO_LIMITS
     };
-    let answer = app.put_limits(&admin(), Kind::Withdrawal, None, crossed);
-    assert_eq!(codes(answer.await), ["max_amount.below_min"]);
+    let answer = app
+        .put_limits(&admin(), Kind::Withdrawal, None, crossed)
+        .await;
+    assert_eq!(codes(answer), ["max_amount.below_min"]);
     let everything = NewLimits {
         monthly: Some(decimal("1")),
         approval_above: Some(decimal("1")),
         ..daily("1")
     };
-    let answer = app.put_limits(&admin(), Kind::Deposit, None, everything);
+    let answer = app
+        .put_limits(&admin(), Kind::Deposit, None, everything)
+        .await;
     let expected = ["daily.not_for_deposits", "monthly.not_for_deposits"];
-    assert_eq!(codes(answer.await), expected);
-    let answer = app.put_limits(&admin(), Kind::Internal, None, everything);
-    assert_eq!(codes(answer.await), ["approval_above.not_for_internal"]);
+    assert_eq!(codes(answer), expected);
+    let answer = app
+        .put_limits(&admin(), Kind::Internal, None, everything)
+        .await;
+    assert_eq!(codes(answer), ["approval_above.not_for_internal"]);
 }
 
 #[tokio::test]

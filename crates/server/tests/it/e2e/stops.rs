@@ -39,8 +39,9 @@ async fn a_stop_holds_at_once_on_both_replicas_and_leaves_keys_free() {
         let key = [("idempotency-key", key.as_str()), WAIT];
         assert_eq!(admin.put(stop, reason.clone()).await.status, 204);
         for replica in 0..2 {
-            let answer = operator(replica).post_with(DEPOSIT, body.clone(), &key);
-            let answer = answer.await.refused(503, "service.read_only");
+            let backoffice = operator(replica);
+            let answer = backoffice.post_with(DEPOSIT, body.clone(), &key).await;
+            let answer = answer.refused(503, "service.read_only");
             assert_eq!(answer.text_of("outcome"), "not_executed");
             assert!(answer.header("retry-after").is_some());
             let paying = services[replica].client().with(&alice.token);
