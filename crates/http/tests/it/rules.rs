@@ -250,7 +250,7 @@ async fn a_refusal_by_a_limit_tells_what_it_leaves() {
     let limit = answer.member("limit");
     assert_eq!(limit["left"], "1");
     // 24 hours after the withdrawal that is in the way.
-    assert_eq!(limit["returns_at"], "2021-04-10T10:50:40.116487Z");
+    assert_eq!(limit["returns_at"], "2021-04-10T10:50:40.116486Z");
     assert_eq!(world.balance(ALICE, "btc"), (700_000_000, 300_000_000));
 }
 

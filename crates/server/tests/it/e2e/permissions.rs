@@ -299,10 +299,24 @@ impl Scene {
             };
             let body = if expected.0 == 403 { "{" } else { *body };
             for token in &caller.tokens {
+                if expected.0 == 204 {
+                    self.stop_first(operation).await;
+                }
                 let answer = self.send(operation, Some(token), body).await;
                 hold(caller.name, &answer, expected);
             }
         }
+    }
+
+    /// What is to be lifted must have been stopped, also when somebody just lifted it.
+    async fn stop_first(&self, operation: &str) {
+        let template = operation.strip_prefix("DELETE ");
+        let Some(stop) = template.filter(|path| path.starts_with("/admin/v1/stops")) else {
+            return;
+        };
+        let admin = self.callers.iter().find(|caller| caller.name == "admin");
+        let admin = self.client.with(&admin.unwrap().tokens[0]);
+        assert_eq!(admin.put(&self.path(stop), STOP).await.status, 204);
     }
 
     async fn send(&self, operation: &str, token: Option<&str>, body: &str) -> Answer {
@@ -330,6 +344,7 @@ impl Scene {
                 .replace("transfers/{id}", "transfers/$confirmed")
                 .replace("callbacks/{id}", "callbacks/$callback")
                 .replace("address-book/{code}", "address-book/none")
+                .replace("{kind}", "withdrawal")
                 .replace("{asset}", "btc")
                 .replace("{code}", "$code")
                 .replace("{key}", "$key"),

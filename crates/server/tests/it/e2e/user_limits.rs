@@ -10,6 +10,7 @@ use super::{
     MICROS,
     books::Books,
     client::{Answer, Client},
+    eventually,
     exchange::{CANCEL, Exchange, INTERNAL, WAIT, WITHDRAW},
     service::Service,
     shape,
@@ -176,7 +177,12 @@ async fn one_limit_for_all_assets_counts_what_they_are_worth() {
         .ok();
     scene.withdraw(0, "btc", "1.5").await.ok();
     scene.withdraw(0, "eth", "4").await.ok();
-    let over = scene.withdraw(1, "eth", "6.01").await;
+    // The other replica hears of a rate within seconds.
+    let over = eventually("the other replica knows the rate", async || {
+        let over = scene.withdraw(1, "eth", "6.01").await;
+        (over.text_of("code") != "rate.unknown").then_some(over)
+    })
+    .await;
     let limit = over.refused(422, "limit.daily").json()["limit"].clone();
     assert_eq!(
         (&limit["left"], &limit["asset"]),
