@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Timestamp,
-    Transfer, TransferId, Usage, UsageKey, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops,
+    Timestamp, Transfer, TransferId, Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry, AssetRate,
@@ -20,7 +20,7 @@ use bursar_ports::{
     Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash, TransferFilter, TransferPage,
     TransferQuery, TransferScan, TransferSlice, Undelivered, UserPage,
 };
-use bursar_testkit::FixedClock;
+use bursar_testkit::{FixedClock, InMemoryStore};
 use uuid::Uuid;
 
 /// What a lock guards, also after a test that failed while it held it.
@@ -150,12 +150,41 @@ impl Directory for FakeDirectory {
     }
 }
 
-/// Rules in memory, of which nothing was used yet.
-#[derive(Default)]
+/// Rules in memory, in force in a store in memory.
 pub(crate) struct FakeRuleBook {
+    store: Arc<InMemoryStore>,
     rules: Mutex<Rules>,
     stops: Mutex<BTreeMap<StopScope, Stop>>,
     pub(crate) audited: Mutex<Vec<AuditDraft>>,
+}
+
+impl FakeRuleBook {
+    pub(crate) fn of(store: Arc<InMemoryStore>) -> Self {
+        Self {
+            store,
+            rules: Mutex::default(),
+            stops: Mutex::default(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = locked(&self.rules);
+        change(&mut rules);
+        self.store.put_rules(rules.clone());
+    }
+
+    fn stops_changed(&self) {
+        let stops = locked(&self.stops);
+        let outgoing = stops.keys().filter_map(|scope| match scope {
+            StopScope::ReadOnly => None,
+            StopScope::Outgoing(asset) => Some(*asset),
+        });
+        let stops = Stops {
+            read_only: stops.contains_key(&StopScope::ReadOnly),
+            outgoing: outgoing.collect(),
+        };
+        self.change(|rules| rules.stops = stops);
+    }
 }
 
 #[async_trait]
@@ -171,8 +200,10 @@ impl RuleBook for FakeRuleBook {
         schedule: FeeSchedule,
         audit: AuditDraft,
     ) -> Result<(), StoreError> {
-        locked(&self.rules).fees.insert((kind, asset), schedule);
         locked(&self.audited).push(audit);
+        self.change(|rules| {
+            rules.fees.insert((kind, asset), schedule);
+        });
         Ok(())
     }
 
@@ -184,7 +215,9 @@ impl RuleBook for FakeRuleBook {
         audit: AuditDraft,
     ) -> Result<(), StoreError> {
         locked(&self.audited).push(audit);
-        locked(&self.rules).limits.insert((kind, asset), limits);
+        self.change(|rules| {
+            rules.limits.insert((kind, asset), limits);
+        });
         Ok(())
     }
 
@@ -195,16 +228,19 @@ impl RuleBook for FakeRuleBook {
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
         locked(&self.audited).push(audit);
         locked(&self.stops).entry(stop.scope).or_insert(stop);
+        self.stops_changed();
         Ok(())
     }
 
     async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
         locked(&self.audited).push(audit);
-        Ok(locked(&self.stops).remove(&scope).is_some())
+        let lifted = locked(&self.stops).remove(&scope).is_some();
+        self.stops_changed();
+        Ok(lifted)
     }
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
-        Ok(keys.iter().map(|_| Usage::default()).collect())
+        Ok(keys.into_iter().map(|key| self.store.usage(key)).collect())
     }
 }
 

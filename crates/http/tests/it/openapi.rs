@@ -119,9 +119,15 @@ async fn every_example_is_a_real_answer() {
                 sent = sent.header(name, value);
             }
         }
-        let users = [INTERNAL, "/address-book", "/balance", "/callback-tests"]
-            .iter()
-            .any(|own| path.starts_with(own));
+        let users = [
+            INTERNAL,
+            "/address-book",
+            "/balance",
+            "/callback-tests",
+            "/limits",
+        ]
+        .iter()
+        .any(|own| path.starts_with(own));
         let token = if users { ALICES } else { OPERATOR };
         let answer = world.send(sent.bearer(token)).await;
         let (status, response) = success(raw);

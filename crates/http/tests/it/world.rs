@@ -130,7 +130,7 @@ impl World {
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
             replay_guard: limiter,
-            rule_book: Arc::new(FakeRuleBook::default()),
+            rule_book: Arc::new(FakeRuleBook::of(store.clone())),
             payouts: Some(Payouts {
                 gateway: Arc::new(FakeGateway),
                 schedule: Arc::new(EmptySchedule),

@@ -40,7 +40,9 @@ mod crash;
 mod database_crash;
 mod demo;
 mod events;
+mod expiry;
 mod exports;
+mod fees;
 mod jwt;
 mod keys;
 mod killed_dispatchers;
@@ -56,9 +58,13 @@ mod recipients;
 mod refusals;
 mod replicas;
 mod reseal;
+mod reversals;
+mod second_operator;
 mod shutdown;
 mod signatures;
+mod stops;
 mod tour;
+mod user_limits;
 
 use std::time::{Duration, Instant};
 
