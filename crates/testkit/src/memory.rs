@@ -130,13 +130,6 @@ impl InMemoryStore {
         self.state().steps.clone()
     }
 
-    /// What was used of a limit until now.
-    pub fn usage(&self, key: UsageKey) -> Usage {
-        let state = self.state();
-        let counted = state.books.usage.get(&key).cloned();
-        counted.unwrap_or_else(|| state.count_anew(key))
-    }
-
     /// Loses the answers of the next commits: they are made and answered with
     /// [`StoreError::OutcomeUnknown`], as when a connection dies round a COMMIT.
     pub fn lose_answers(&self, commits: u32) {

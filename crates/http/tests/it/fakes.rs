@@ -161,6 +161,7 @@ pub(crate) struct FakeRuleBook {
 impl FakeRuleBook {
     pub(crate) fn of(store: Arc<InMemoryStore>) -> Self {
         Self {
+            audited: Mutex::default(),
             store,
             rules: Mutex::default(),
             stops: Mutex::default(),

@@ -236,6 +236,7 @@ impl<'h> StoreRunner<'h> {
 
     async fn commit(&mut self, change: Change, idempotency: Option<IdempotencyClaim>) -> Outcome {
         let commit = Commit {
+            audit: None,
             change,
             idempotency,
         };
