@@ -10,8 +10,8 @@ use bursar_ports::{
 };
 
 use crate::{
-    CallbackUrlPolicy, Error, Keyring, Limits, Missing, credential_tries::KnownCredentials,
-    recipient_tries::Turns,
+    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
 /// Everything the application needs from the outside.
@@ -57,6 +57,8 @@ pub struct Ports {
     pub replay_guard: Arc<dyn ReplayGuard>,
     /// Fees, limits and stops.
     pub rule_book: Arc<dyn RuleBook>,
+    /// Who pays withdrawals out; none when whoever confirms sees to it.
+    pub payouts: Option<Payouts>,
 }
 
 /// What an operator of Bursar decides once.

@@ -216,6 +216,8 @@ pub enum Conflict {
     Expired,
     /// It is being paid out.
     PayoutInProgress,
+    /// Nobody was asked to pay it out.
+    PayoutNotUnderWay,
     /// It does not wait for a second operator.
     NotAwaitingApproval,
     /// It is not what the operator was shown.
@@ -251,6 +253,7 @@ impl Conflict {
             Self::AlreadyFailed => "transfer.already_failed",
             Self::Expired => "transfer.expired",
             Self::PayoutInProgress => "transfer.payout_in_progress",
+            Self::PayoutNotUnderWay => "transfer.payout_not_under_way",
             Self::NotAwaitingApproval => "transfer.not_awaiting_approval",
             Self::DigestMismatch => "approval.digest_mismatch",
             Self::Busy => "transfer.busy",
@@ -266,6 +269,7 @@ impl Conflict {
             Self::AlreadyFailed => "The transfer has already failed.",
             Self::Expired => "Nobody confirmed the withdrawal in time.",
             Self::PayoutInProgress => "The withdrawal is being paid out.",
+            Self::PayoutNotUnderWay => "The transfer is not being paid out.",
             Self::NotAwaitingApproval => "The transfer does not wait for a second operator.",
             Self::DigestMismatch => "The transfer is not what the digest was made of.",
             Self::Busy => "The transfer is being changed by somebody else.",

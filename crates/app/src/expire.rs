@@ -28,7 +28,10 @@ impl App {
         if commits.is_empty() {
             return Ok(0);
         }
-        let outcomes = self.ports.store.commit(commits).await?;
+        let outcomes = match self.ports.store.commit(commits.clone()).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => self.expire_one_by_one(commits, error).await?,
+        };
         let mut ended = 0_usize;
         for outcome in outcomes {
             match outcome {
@@ -50,4 +53,32 @@ impl App {
         // Those that others hold up would make this pass again at once, and again.
         Ok(if ended == 0 { 0 } else { count })
     }
+
+    /// One that cannot be ended must not keep the others from it. When none can, all failed for the
+    /// reason that they failed for together.
+    async fn expire_one_by_one(
+        &self,
+        commits: Vec<Commit>,
+        together: StoreError,
+    ) -> Result<Vec<CommitOutcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(commits.len());
+        if commits.len() > 1 {
+            for commit in commits {
+                let id = commit.change.next.id();
+                match self.ports.store.commit(vec![commit]).await {
+                    Ok(outcome) => outcomes.extend(outcome),
+                    Err(error) => {
+                        tracing::warn!(transfer.id = %id, %error, "could not end an expired transfer");
+                    }
+                }
+            }
+        }
+        if outcomes.is_empty() {
+            return Err(together);
+        }
+        Ok(outcomes)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ mod internal;
 mod keyring;
 mod limits;
 mod lists;
+mod payouts;
 mod principal;
 mod recipient_tries;
 mod reseal;
@@ -56,6 +57,7 @@ pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBa
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
+pub use payouts::{DuePayout, FromGateway, PayoutEnd, PayoutResult, Payouts};
 pub use principal::{Grant, Origin, Principal};
 pub(crate) use recipient_tries::RecipientTurn;
 pub use reseal::{ResealPass, Resealed};

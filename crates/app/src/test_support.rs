@@ -18,8 +18,8 @@ use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Origin, Ports, Principal, Settings,
-    TransferSettings,
+    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Origin, Payouts, Ports, Principal,
+    Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -59,6 +59,8 @@ pub(crate) struct Mocks {
     pub(crate) replay_guard: Arc<dyn ReplayGuard>,
     pub(crate) limits: Limits,
     pub(crate) rule_book: MockRuleBook,
+    /// None: whoever confirms sees to the payout.
+    pub(crate) payouts: Option<Payouts>,
     pub(crate) transfers: TransferSettings,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -88,6 +90,7 @@ impl Mocks {
             replay_guard: limiter,
             limits: Limits::default(),
             rule_book: MockRuleBook::new(),
+            payouts: None,
             transfers: TransferSettings::default(),
             clock,
             ids: Arc::new(SequentialIds::default()),
@@ -120,6 +123,7 @@ impl Mocks {
             local_limiter: self.local_limiter,
             replay_guard: self.replay_guard,
             rule_book: Arc::new(self.rule_book),
+            payouts: self.payouts,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),

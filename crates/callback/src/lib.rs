@@ -16,13 +16,12 @@ mod exchange;
 mod notifier;
 mod resolve;
 mod retry_after;
-mod signature;
 
 pub use address::{AddressPolicy, is_public};
-pub use connect::Connections;
-pub use notifier::{HttpNotifier, NotifierConfig, NotifierError};
-pub use resolve::{Resolve, SystemResolver};
-pub use signature::{
+pub use bursar_webhook::{
     SignatureHeaders, TOLERANCE, Unverified, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
     sign, verify,
 };
+pub use connect::Connections;
+pub use notifier::{HttpNotifier, NotifierConfig, NotifierError};
+pub use resolve::{Resolve, SystemResolver};

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_ports::{CallbackUrlPolicy, Delivered, IpRange, Notification, Notifier, Undelivered};
+use bursar_webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -21,7 +22,6 @@ use crate::{
     connect::{Connections, Connector},
     exchange::{Bounds, exchange},
     resolve::{Resolve, SystemResolver},
-    signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign},
 };
 
 /// How attempts are made.

@@ -30,6 +30,8 @@ mod problems;
 mod rate_limit;
 mod recipients;
 mod refusals;
+mod reviews;
+mod rules;
 mod service;
 mod times;
 mod transfer_filters;
@@ -68,6 +70,8 @@ const ALL: &[&[Clause]] = &[
     admin::CLAUSES,
     admin_records::CLAUSES,
     admin_transfers::CLAUSES,
+    rules::CLAUSES,
+    reviews::CLAUSES,
     events::CLAUSES,
     service::CLAUSES,
     admin_ledger::CLAUSES,

@@ -34,6 +34,7 @@ mod json;
 mod observe;
 mod openapi;
 mod options;
+mod payout_results;
 mod prefer;
 mod problem;
 mod query;

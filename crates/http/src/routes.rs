@@ -10,8 +10,8 @@ use actix_web::{
 
 use crate::{
     HttpConfig, HttpState, address_book, admin, backoffice, balance, callback_addresses,
-    callback_tests, headroom, health, internal, observe::Observe, openapi, problem::Problem,
-    state::Shared,
+    callback_tests, headroom, health, internal, observe::Observe, openapi, payout_results,
+    problem::Problem, state::Shared,
 };
 
 /// The pattern that a path matched, for the log and the figures.
@@ -35,6 +35,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(admin::mount)
         .configure(callback_addresses::mount)
         .configure(callback_tests::mount)
+        .configure(payout_results::mount)
         .configure(health::mount)
         .configure(openapi::mount)
         .default_service(web::to(unknown))
@@ -124,6 +125,7 @@ mod tests {
             local_limiter: Arc::new(MockRateLimiter::new()),
             replay_guard: Arc::new(MockReplayGuard::new()),
             rule_book: Arc::new(MockRuleBook::new()),
+            payouts: None,
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {

@@ -25,6 +25,7 @@ mod integrity;
 mod ledger;
 mod notifier;
 mod outbox;
+mod payout;
 mod query;
 mod rate_limiter;
 mod replay_guard;
@@ -64,6 +65,10 @@ pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
     QueueFigures, Verdict,
 };
+pub use payout::{
+    ClaimedPayout, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
+    PostponedPayout, SignedMessage,
+};
 pub use query::{
     AccountBalance, AccountHistory, InternalFilter, LedgerLine, ListPlace, TransferFilter,
     TransferPage, TransferQuery, TransferScan, TransferSlice,
@@ -78,12 +83,26 @@ pub use token_verifier::{TokenVerifier, VerifiedToken};
 
 #[cfg(feature = "mock")]
 pub use {
-    address_book::MockAddressBook, audit_log::MockAuditLog, callback_log::MockCallbackLog,
-    callback_secrets::MockCallbackSecrets, clock::MockClock, credentials::MockCredentialStore,
-    directory::MockDirectory, events::MockEventFeed, events::MockEventSequencer,
-    export::MockExportPages, export::MockExports, ids::MockIdSource, integrity::MockBookIntegrity,
-    integrity::MockIntegrityAlarm, notifier::MockNotifier, outbox::MockOutbox,
-    query::MockTransferQuery, rate_limiter::MockRateLimiter, replay_guard::MockReplayGuard,
-    rule_book::MockRuleBook, sealed_secrets::MockSealedSecrets, store::MockTransferStore,
-    tasks::MockTasks, token_verifier::MockTokenVerifier,
+    address_book::MockAddressBook,
+    audit_log::MockAuditLog,
+    callback_log::MockCallbackLog,
+    callback_secrets::MockCallbackSecrets,
+    clock::MockClock,
+    credentials::MockCredentialStore,
+    directory::MockDirectory,
+    events::{MockEventFeed, MockEventSequencer},
+    export::{MockExportPages, MockExports},
+    ids::MockIdSource,
+    integrity::{MockBookIntegrity, MockIntegrityAlarm},
+    notifier::MockNotifier,
+    outbox::MockOutbox,
+    payout::{MockPayoutGateway, MockPayoutSchedule},
+    query::MockTransferQuery,
+    rate_limiter::MockRateLimiter,
+    replay_guard::MockReplayGuard,
+    rule_book::MockRuleBook,
+    sealed_secrets::MockSealedSecrets,
+    store::MockTransferStore,
+    tasks::MockTasks,
+    token_verifier::MockTokenVerifier,
 };

@@ -32,6 +32,15 @@ const SYSTEM_RANGE: &str = "system_accounts";
 /// Over how many rows the fees of an asset are split.
 const FEE_ROWS: usize = 16;
 
+/// The owners of the rows of system accounts: there is more than one of the rows for fees.
+pub(crate) fn system_owners() -> Vec<Uuid> {
+    (0..FEE_ROWS).map(fee_row).collect()
+}
+
+fn fee_row(row: usize) -> Uuid {
+    Uuid::from_u128(u128::try_from(row).unwrap_or_default())
+}
+
 /// Finds and creates the rows of accounts.
 ///
 /// What an asset earns in fees is split over several rows, for it would be a row in every batch of
@@ -64,7 +73,7 @@ impl AccountIds {
     pub(crate) fn for_batcher(&self, number: usize) -> Self {
         let row = self.first_fee_row.wrapping_add(number) % FEE_ROWS;
         Self {
-            fee_row: Uuid::from_u128(u128::try_from(row).unwrap_or_default()),
+            fee_row: fee_row(row),
             ..self.clone()
         }
     }

@@ -127,6 +127,10 @@ const RULES: &[Rule] = &[
     change("book_main.limit_usage"),
     Rule {
         delete: true,
+        ..change_except("book_main.payouts", &["transfer_id", "began_at"])
+    },
+    Rule {
+        delete: true,
         ..append("book_main.stops")
     },
     change_except(

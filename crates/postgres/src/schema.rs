@@ -329,6 +329,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    book_main.payouts (transfer_id) {
+        transfer_id -> BigInt,
+        began_at -> Timestamptz,
+        attempts -> Integer,
+        next_attempt_at -> Timestamptz,
+        lease -> Nullable<Uuid>,
+        outcome -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
 diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

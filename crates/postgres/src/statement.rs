@@ -56,6 +56,7 @@ mod directory;
 mod journal;
 mod keys;
 mod lines;
+mod payouts;
 mod rules;
 mod transfers;
 
@@ -69,5 +70,6 @@ pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use lines::{ReadLines, ReadTails};
+pub(crate) use payouts::InsertPayouts;
 pub(crate) use rules::{InsertUsage, LockUsage, ReadRevision, UpdateUsage};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -4,6 +4,7 @@ mod callbacks;
 mod hint;
 mod integrity;
 mod numbering;
+mod payouts;
 mod queue_figures;
 mod settling;
 
@@ -11,5 +12,6 @@ pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
 pub use integrity::{Pace, StoppingAlarm, watch_books};
 pub use numbering::NumberingLoop;
+pub use payouts::{pay_out, watch_payouts};
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

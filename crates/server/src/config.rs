@@ -12,6 +12,7 @@ mod file;
 mod jwt;
 mod limits;
 mod parse;
+mod payout;
 mod reader;
 mod setting;
 mod transfers;
@@ -30,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 pub use error::{ConfigError, ConfigErrors, Origin};
 use file::ConfigFile;
 pub use limits::LimitsConfig;
+pub use payout::PayoutConfig;
 use reader::Reader;
 pub use setting::Setting;
 pub use transfers::TransfersConfig;
@@ -87,6 +89,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What becomes of transfers that wait, and who pays no fees.
     pub transfers: TransfersConfig,
+    /// The gateway that pays withdrawals out; none = whoever confirms sees to it.
+    pub payout: Option<PayoutConfig>,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests under way may take to end after a signal to stop.
@@ -209,6 +213,7 @@ impl Config {
         let callback = CallbackConfig::load(&mut read, profile);
         let limits = LimitsConfig::load(&mut read);
         let transfers = TransfersConfig::load(&mut read);
+        let payout = payout::load(&mut read, profile);
         let log = LogConfig::load(&mut read);
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
@@ -226,6 +231,7 @@ impl Config {
                 callback: callback?,
                 limits: limits?,
                 transfers: transfers?,
+                payout: payout?,
                 log: log?,
                 shutdown_grace: grace?,
                 warnings,

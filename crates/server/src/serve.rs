@@ -9,11 +9,15 @@ use std::{
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
-use tokio::task::JoinSet;
+use bursar_jwt::JwksRefresh;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{NumberingLoop, Pace, expire_due, settle_pending, watch_books, watch_queue},
+    background::{
+        NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_payouts,
+        watch_queue,
+    },
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -37,6 +41,7 @@ pub(crate) async fn serve(
         app,
         callbacks,
         numbering,
+        payout_hint,
         jwks,
         tasks,
         mut engine,
@@ -49,13 +54,8 @@ pub(crate) async fn serve(
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
-    if let Some(jwks) = jwks {
-        let stop = stop.clone();
-        background.spawn(async move {
-            // It has no end of its own.
-            let _stopped = stop.run_until_cancelled_owned(jwks.run()).await;
-        });
-    }
+    pay_withdrawals_out(&mut background, &app, payout_hint, &stop);
+    keep_keys_fresh(&mut background, jwks, stop.clone());
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
     if let Some(redis) = redis {
@@ -109,6 +109,20 @@ pub(crate) async fn serve(
     }
 }
 
+/// Asks for the keys of another issuer's tokens, if they are accepted.
+fn keep_keys_fresh(
+    background: &mut JoinSet<()>,
+    jwks: Option<JwksRefresh>,
+    stop: CancellationToken,
+) {
+    if let Some(jwks) = jwks {
+        background.spawn(async move {
+            // It has no end of its own.
+            let _stopped = stop.run_until_cancelled_owned(jwks.run()).await;
+        });
+    }
+}
+
 /// Ends what is open, and watches what has been.
 fn look_after_books(
     background: &mut JoinSet<()>,
@@ -119,6 +133,17 @@ fn look_after_books(
     background.spawn(settle_pending(app.clone(), stop.clone()));
     background.spawn(expire_due(app.clone(), stop.clone()));
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
+}
+
+/// Has a gateway pay withdrawals out, if there is one.
+fn pay_withdrawals_out(
+    background: &mut JoinSet<()>,
+    app: &App,
+    hint: Arc<Notify>,
+    stop: &CancellationToken,
+) {
+    background.spawn(pay_out(app.clone(), hint, stop.clone()));
+    background.spawn(watch_payouts(app.clone(), stop.clone()));
 }
 
 /// Numbers events, and tells their streams.

@@ -6,24 +6,26 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{
-    App, CallbackPass, IntegrityWatch, Keyring, Ports, ResealPass, Settings, TransferSettings,
+    App, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass, Settings,
+    TransferSettings,
 };
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
+use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
     PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgIntegrity,
-    PgOutbox, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
+    PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
-    config::{Config, DatabaseConfig, TransfersConfig},
+    config::{Config, DatabaseConfig, PayoutConfig},
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -39,6 +41,8 @@ pub(crate) struct System {
     pub(crate) callbacks: CallbackLoop,
     /// Numbers events.
     pub(crate) numbering: NumberingLoop,
+    /// Says that a payout has begun.
+    pub(crate) payout_hint: Arc<Notify>,
     /// Encrypts secrets anew.
     pub(crate) reseal: ResealPass,
     /// The keys for secrets.
@@ -70,15 +74,19 @@ impl System {
         let engine = engine(&config.database, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let payout_hint = Arc::new(Notify::new());
         let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let credentials = Arc::new(PgCredentials::new(database.clone()));
-        let callback_secrets = Arc::new(PgCallbackSecrets::new(database.clone()));
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
-        let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(Arc::new(store), &hint, &committed)),
+            store: Arc::new(HintingStore::new(
+                Arc::new(store),
+                &hint,
+                &committed,
+                &payout_hint,
+            )),
             query: Arc::new(PgQuery::new(database.clone())),
             exports: Arc::new(PgExports::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
@@ -86,10 +94,10 @@ impl System {
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
             events: events.clone(),
-            notifier: notifier.clone(),
+            notifier: Arc::new(notifier(config)?),
             integrity: integrity.clone(),
             credentials: credentials.clone(),
-            callback_secrets: callback_secrets.clone(),
+            callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
@@ -98,26 +106,21 @@ impl System {
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
+            payouts: payouts(config.payout.as_ref(), &database)?,
         };
         let integrity = watch(integrity, &ports);
         let reseal = ResealPass {
             secrets: credentials,
             keyring: Arc::clone(&keyring),
-            ids: Arc::clone(&ids),
-            clock: Arc::clone(&clock),
-        };
-        let pass = CallbackPass {
-            outbox: Arc::new(PgOutbox::new(database)),
-            notifier,
-            secrets: callback_secrets,
-            clock,
             ids,
-            keyring: Arc::clone(&keyring),
+            clock,
         };
+        let pass = callback_pass(&ports, database, Arc::clone(&keyring));
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks: callbacks(config, pass, hint),
             numbering: numbering(events, committed),
+            payout_hint,
             reseal,
             keyring,
             jwks,
@@ -221,6 +224,17 @@ fn numbering(sequencer: Arc<dyn EventSequencer>, hint: Arc<Notify>) -> Numbering
     }
 }
 
+fn callback_pass(ports: &Ports, database: Database, keyring: Arc<Keyring>) -> CallbackPass {
+    CallbackPass {
+        outbox: Arc::new(PgOutbox::new(database)),
+        notifier: Arc::clone(&ports.notifier),
+        secrets: Arc::clone(&ports.callback_secrets),
+        clock: Arc::clone(&ports.clock),
+        ids: Arc::clone(&ports.ids),
+        keyring,
+    }
+}
+
 fn callbacks(config: &Config, pass: CallbackPass, hint: Arc<Notify>) -> CallbackLoop {
     CallbackLoop {
         pass,
@@ -260,20 +274,41 @@ fn settings(config: &Config) -> Settings {
         root_asset: config.root_asset,
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
-        transfers: transfer_settings(&config.transfers),
+        transfers: transfer_settings(config),
     }
 }
 
-fn transfer_settings(config: &TransfersConfig) -> TransferSettings {
+fn transfer_settings(config: &Config) -> TransferSettings {
+    let transfers = &config.transfers;
     let ms = |wait: Option<Duration>| {
         wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     };
     TransferSettings {
-        fee_free_roles: config.fee_free_roles.clone(),
-        withdrawal_lifetime_ms: ms(config.confirm_within),
-        approval_lifetime_ms: ms(config.approve_within),
-        payout: PayoutRoute::Manual,
+        fee_free_roles: transfers.fee_free_roles.clone(),
+        withdrawal_lifetime_ms: ms(transfers.confirm_within),
+        approval_lifetime_ms: ms(transfers.approve_within),
+        payout: config
+            .payout
+            .as_ref()
+            .map_or(PayoutRoute::Manual, |_| PayoutRoute::Gateway),
     }
+}
+
+/// Who pays withdrawals out, if there is a gateway.
+fn payouts(config: Option<&PayoutConfig>, database: &Database) -> anyhow::Result<Option<Payouts>> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let gateway = HttpGateway::try_new(GatewayConfig {
+        url: config.url.clone(),
+        secret: config.secret.clone(),
+        timeout: config.timeout,
+    })
+    .context("payout")?;
+    Ok(Some(Payouts {
+        gateway: Arc::new(gateway),
+        schedule: Arc::new(PgPayouts::new(database.clone())),
+    }))
 }
 
 fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {

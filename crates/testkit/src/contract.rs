@@ -32,6 +32,8 @@ use bursar_domain::{
 };
 use bursar_ports::{AuditRecord, TransferStore};
 
+pub(crate) use audit::audit_account;
+
 use crate::{AccountView, FixedClock, SequentialIds};
 
 /// A store under test, and the ways round it that the suite needs.

@@ -12,6 +12,8 @@
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
 //!   that each store runs.
+//! * [`model`]: a reference model of the exchange, and histories that it and a store or a server
+//!   live through side by side.
 
 pub mod build;
 pub mod callback_secrets;
@@ -20,6 +22,7 @@ pub mod contract;
 mod ids;
 mod limiter;
 mod memory;
+pub mod model;
 mod redis;
 
 pub use callback_secrets::InMemoryCallbackSecrets;

@@ -81,6 +81,13 @@ impl InMemoryStore {
         state.books.usage.clear();
     }
 
+    /// What was used of a limit until now.
+    pub fn usage(&self, key: UsageKey) -> Usage {
+        let state = self.state();
+        let counted = state.books.usage.get(&key).cloned();
+        counted.unwrap_or_else(|| state.count_anew(key))
+    }
+
     /// What an account holds; zeros when nothing ever touched it.
     pub fn balance(&self, account: AccountKey) -> AccountView {
         self.state()

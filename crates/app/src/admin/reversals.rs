@@ -129,3 +129,6 @@ fn claim(grant: &Grant, request: &ReversalRequest, options: &Options) -> Option<
         .with("comment", &request.comment);
     Some(fields.claim(grant.principal(), "reverse", key))
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,10 +95,12 @@ impl App {
                     return Err(Error::Conflict(Conflict::DigestMismatch));
                 }
                 Ok(Decision::Apply(change)) => *change,
-                Ok(Decision::AlreadyApplied) if current.parts().review.is_some() => {
+                // No key to bind.
+                Ok(Decision::AlreadyApplied) if claim.is_none() => {
                     return Ok(answer(current, false));
                 }
-                Ok(Decision::AlreadyApplied) | Err(_) => {
+                Ok(Decision::AlreadyApplied) => current.acknowledge(&command, None),
+                Err(_) => {
                     if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
                         return Ok(answer(transfer, true));
                     }
@@ -198,3 +200,6 @@ fn claim(
         .with_optional("digest", digest.as_ref());
     Some(fields.claim(grant.principal(), operation, key))
 }
+
+#[cfg(test)]
+mod tests;

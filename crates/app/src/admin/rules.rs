@@ -382,3 +382,6 @@ fn read_limits(kind: Kind, new: &NewLimits, scale: Scale) -> Result<Limits, Vec<
     }
     fields.finish(limits)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ clauses! { "4.2 Credentials, balances and stories",
     "Decision: `{\"ok\", \"assets\"}`": the_books_are_what_they_must_be
         = "`GET /integrity` tells `ok` and of every asset `asset`, `ok`, `sum`, `accounts`, `entries`, `holds`; after money moved all is still zero.",
     "Decision: `{\"rate\"}`": a_rate_is_a_positive_decimal
-        = "A rate has the form of an amount; without one it is 404 `rate.unknown`.",
+        = "A rate has the form of an amount, and a source and a time; without one it is 404 `rate.unknown`.",
     "Decision: all of it": a_story_tells_everything
         = "`GET /transfers/{id}` tells a transfer of any kind with its timeline, who did what, and ledger entries that sum to zero.",
 }
@@ -149,10 +149,13 @@ async fn a_rate_is_a_positive_decimal(scene: Scene) {
     let path = "/admin/v1/rates/cf-rates";
     let answer = scene
         .admin()
-        .put(path, json!({"rate": "150.250"}))
+        .put(path, json!({"rate": "150.250", "source": "a feed"}))
         .await
         .ok();
-    assert_eq!(answer.text, r#"{"asset":"cf-rates","rate":"150.25"}"#);
+    assert_eq!(keys(&answer.text), ["asset", "rate", "source", "rated_at"]);
+    assert_eq!(answer.text("rate"), "150.25");
+    assert_eq!(answer.text("source"), "a feed");
+    assert_eq!(shape(&answer.text("rated_at")), MICROS);
     assert_eq!(scene.reader().get(path).await.ok().text, answer.text);
     scene
         .admin()

@@ -38,6 +38,8 @@ clauses! { "1.2 Withdrawals",
         = "0, −1, 1.5, `01`, `x` and nothing are 400 `transferId.invalid` or `.missed`; more digits than any id has are 404.",
     "Decision: the transfer changed last when it ended": a_confirm_moves_the_update_time
         = "`createdAt` stays, `updatedAt` moves to the confirm.",
+    "Decision: a payout gateway is known by its signature alone": only_the_gateway_says_what_came_of_a_payout
+        = "`POST /payout-results` without the gateway's signature is 401 `signature.invalid`, whatever else it carries.",
 }
 
 async fn a_withdrawal_is_of_type_withdrawal(scene: Scene) {
@@ -172,6 +174,23 @@ async fn a_confirm_after_a_cancel_is_refused(scene: Scene) {
 async fn a_cancel_after_a_confirm_is_refused(scene: Scene) {
     let code = "transfer.already_completed";
     excludes(&scene, CONFIRM, CANCEL, code, "4.00000000").await;
+}
+
+async fn only_the_gateway_says_what_came_of_a_payout(scene: Scene) {
+    let user = scene.rich("btc", "5").await;
+    let id = scene.withdrawal(&user, "btc", "1").await.id();
+    let body = json!({"id": id, "status": "paid"});
+    for client in [scene.stranger(), scene.admin(), scene.office()] {
+        let unsigned = client.post("/payout-results", &body).await;
+        unsigned.refused(401, "signature.invalid");
+        let forged = client
+            .with("webhook-id", "msg_1")
+            .with("webhook-timestamp", "1617965440")
+            .with("webhook-signature", "v1,Zm9yZ2Vk");
+        let forged = forged.post("/payout-results", &body).await;
+        forged.refused(401, "signature.invalid");
+    }
+    has(&scene, &user, "4.00000000", "1.00000000").await;
 }
 
 async fn a_confirm_racing_a_cancel_has_one_winner(scene: Scene) {

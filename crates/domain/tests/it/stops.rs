@@ -38,6 +38,7 @@ fn claim(fingerprint: u8) -> IdempotencyClaim {
 
 fn keyed(books: &mut Books, change: Change, fingerprint: u8) -> Verdict {
     let commit = Commit {
+        audit: None,
         change,
         idempotency: Some(claim(fingerprint)),
     };

@@ -194,12 +194,18 @@ fn timeline(transfer: &Transfer) -> Vec<Step> {
     let finished = transfer.done_at().map(|at| Step {
         status: status(kind, transfer.status()),
         at: at.to_micros_text(),
-        by: transfer.finished_by().map_or_else(
-            || ActorId::system().as_str().to_owned(),
-            |by| by.as_str().to_owned(),
-        ),
+        by: finisher(transfer).as_str().to_owned(),
     });
     std::iter::once(created).chain(finished).collect()
+}
+
+/// Who made it final: the second operator where there was one, and of a reversal whoever made it.
+fn finisher(transfer: &Transfer) -> ActorId {
+    let parts = transfer.parts();
+    let reviewer = parts.review.as_ref().map(|review| &review.by);
+    let reverser = parts.reversal.map(|_| &parts.created_by);
+    let finisher = reviewer.or(reverser).or(transfer.finished_by());
+    finisher.cloned().unwrap_or_else(ActorId::system)
 }
 
 /// Each kind's status is spelled as its own API spells it.

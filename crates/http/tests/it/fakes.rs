@@ -7,20 +7,21 @@ use std::{
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Timestamp,
-    Transfer, TransferId, Usage, UsageKey, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops,
+    Timestamp, Transfer, TransferId, Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
     AccessKey, AccountBalance, AccountHistory, AddEntry, AddressBook, AddressBookEntry,
     AssetIntegrity, AssetRate, AssetSums, AuditFilter, AuditLog, AuditRecord, BookIntegrity,
-    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CheckedAccounts, CredentialStore,
-    Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine, LedgerOwner,
-    ListPlace, Notice, Notification, Notifier, PutAsset, PutUser, Replay, Replayable, RuleBook,
-    Statement, StatementFilter, Stop, StopScope, StoreError, Task, Tasks, Token, TokenHash,
-    TransferFilter, TransferPage, TransferQuery, TransferScan, TransferSlice, Undelivered,
-    UserPage,
+    CallbackFilter, CallbackLog, CallbackRecord, CallbackState, CheckedAccounts, ClaimedPayout,
+    CredentialStore, Delivered, Directory, Event, EventFeed, EventPage, InternalFilter, LedgerLine,
+    LedgerOwner, ListPlace, Notice, Notification, Notifier, PayoutAnswer, PayoutFigures,
+    PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout, PutAsset, PutUser, Replay,
+    Replayable, RuleBook, SignedMessage, Statement, StatementFilter, Stop, StopScope, StoreError,
+    Task, Tasks, Token, TokenHash, TransferFilter, TransferPage, TransferQuery, TransferScan,
+    TransferSlice, Undelivered, UserPage,
 };
-use bursar_testkit::FixedClock;
+use bursar_testkit::{FixedClock, InMemoryStore};
 use uuid::Uuid;
 
 /// What a lock guards, also after a test that failed while it held it.
@@ -150,12 +151,42 @@ impl Directory for FakeDirectory {
     }
 }
 
-/// Rules in memory, of which nothing was used yet.
-#[derive(Default)]
+/// Rules in memory, in force in a store in memory.
 pub(crate) struct FakeRuleBook {
+    store: Arc<InMemoryStore>,
     rules: Mutex<Rules>,
     stops: Mutex<BTreeMap<StopScope, Stop>>,
     pub(crate) audited: Mutex<Vec<AuditDraft>>,
+}
+
+impl FakeRuleBook {
+    pub(crate) fn of(store: Arc<InMemoryStore>) -> Self {
+        Self {
+            audited: Mutex::default(),
+            store,
+            rules: Mutex::default(),
+            stops: Mutex::default(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = locked(&self.rules);
+        change(&mut rules);
+        self.store.put_rules(rules.clone());
+    }
+
+    fn stops_changed(&self) {
+        let stops = locked(&self.stops);
+        let outgoing = stops.keys().filter_map(|scope| match scope {
+            StopScope::ReadOnly => None,
+            StopScope::Outgoing(asset) => Some(*asset),
+        });
+        let stops = Stops {
+            read_only: stops.contains_key(&StopScope::ReadOnly),
+            outgoing: outgoing.collect(),
+        };
+        self.change(|rules| rules.stops = stops);
+    }
 }
 
 #[async_trait]
@@ -171,8 +202,10 @@ impl RuleBook for FakeRuleBook {
         schedule: FeeSchedule,
         audit: AuditDraft,
     ) -> Result<(), StoreError> {
-        locked(&self.rules).fees.insert((kind, asset), schedule);
         locked(&self.audited).push(audit);
+        self.change(|rules| {
+            rules.fees.insert((kind, asset), schedule);
+        });
         Ok(())
     }
 
@@ -184,7 +217,9 @@ impl RuleBook for FakeRuleBook {
         audit: AuditDraft,
     ) -> Result<(), StoreError> {
         locked(&self.audited).push(audit);
-        locked(&self.rules).limits.insert((kind, asset), limits);
+        self.change(|rules| {
+            rules.limits.insert((kind, asset), limits);
+        });
         Ok(())
     }
 
@@ -195,16 +230,19 @@ impl RuleBook for FakeRuleBook {
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
         locked(&self.audited).push(audit);
         locked(&self.stops).entry(stop.scope).or_insert(stop);
+        self.stops_changed();
         Ok(())
     }
 
     async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
         locked(&self.audited).push(audit);
-        Ok(locked(&self.stops).remove(&scope).is_some())
+        let lifted = locked(&self.stops).remove(&scope).is_some();
+        self.stops_changed();
+        Ok(lifted)
     }
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
-        Ok(keys.iter().map(|_| Usage::default()).collect())
+        Ok(keys.into_iter().map(|key| self.store.usage(key)).collect())
     }
 }
 
@@ -566,5 +604,52 @@ impl BookIntegrity for FakeIntegrity {
 
     async fn check_accounts(&self, _: Option<i64>, _: u32) -> Result<CheckedAccounts, StoreError> {
         Ok(CheckedAccounts::default())
+    }
+}
+
+/// A payout gateway that everybody knows how to sign for: with [`GENUINE`].
+pub(crate) struct FakeGateway;
+
+/// What only the gateway would sign with.
+pub(crate) const GENUINE: &str = "v1,genuine";
+
+#[async_trait]
+impl PayoutGateway for FakeGateway {
+    async fn pay(&self, _order: PayoutOrder) -> PayoutAnswer {
+        PayoutAnswer::UnderWay
+    }
+
+    fn try_max_ms(&self) -> i64 {
+        1_000
+    }
+
+    fn is_genuine(&self, message: &SignedMessage, _now: Timestamp) -> bool {
+        message.signature == GENUINE && !message.id.is_empty() && !message.timestamp.is_empty()
+    }
+}
+
+/// A schedule of payouts with nothing in it.
+pub(crate) struct EmptySchedule;
+
+#[async_trait]
+impl PayoutSchedule for EmptySchedule {
+    async fn claim_due(
+        &self,
+        _lease_ms: i64,
+        _limit: u32,
+    ) -> Result<Vec<ClaimedPayout>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn postpone(&self, _postponed: PostponedPayout) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn end(&self, _id: TransferId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn figures(&self) -> Result<PayoutFigures, StoreError> {
+        Ok(PayoutFigures::default())
     }
 }

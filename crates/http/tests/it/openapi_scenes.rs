@@ -3,15 +3,19 @@
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
 use bursar_ports::{
     AccountBalance, AssetIntegrity, AssetSums, AuditRecord, CallbackAttempt, CallbackRecord,
-    CallbackState, Event, Happening, Holding, LedgerRecord, Statement, StatementAccount, Step,
+    CallbackState, Event, Happening, Holding, LedgerRecord, Permission, Statement,
+    StatementAccount, Step,
 };
 use bursar_testkit::build;
 use uuid::Uuid;
 
 use crate::{
     fakes::locked,
-    world::{ALICE, ALICES, BOB, INTERNAL, NOW, OPERATOR, Sent, World},
+    world::{ALICE, ALICES, BOB, DEPOSIT, INTERNAL, NOW, OPERATOR, Sent, World},
 };
+
+/// Limits on withdrawals of btc.
+const LIMITS: &str = r#"{"min_amount":"0.001","max_amount":"5","daily":"10","approval_above":"1"}"#;
 
 /// Brings about what the examples speak of.
 pub(crate) async fn prepare(world: &World, operation: &str) {
@@ -20,6 +24,10 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "confirmWithdrawal" | "cancelWithdrawal" => {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
+        }
+        "tellPayoutResult" => {
+            world.fund(ALICE, "btc", "3").await;
+            world.payout(ALICE, "btc", "1").await;
         }
         "listAccountHistory" | "listTransfers" => {
             let id = build::transfer_id(10_123);
@@ -82,6 +90,36 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "listEvents" => happen(world).await,
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),
         "listAudit" => note(world),
+        "showFees" => {
+            let fees = r#"{"percent":"0.25","min":"0.0001"}"#;
+            put(world, "/fees/withdrawal/btc", fees).await;
+        }
+        "showAssetLimits" => put(world, "/limits/withdrawal/btc", LIMITS).await,
+        "showLimits" => {
+            let limits = r#"{"daily":"100000","monthly":"1000000"}"#;
+            put(world, "/limits/withdrawal", limits).await;
+        }
+        "showHeadroom" | "listOwnLimits" => {
+            world.fund(ALICE, "btc", "3").await;
+            world.withdrawal(ALICE, "btc", "1.5").await;
+            put(world, "/limits/withdrawal/btc", LIMITS).await;
+        }
+        "listStops" | "resumeOutgoing" => {
+            let why = r#"{"reason":"The hot wallet is being moved."}"#;
+            put(world, "/stops/outgoing/btc", why).await;
+        }
+        "resumeEverything" => {
+            put(world, "/stops/read-only", r#"{"reason":"A test."}"#).await;
+        }
+        "approveTransfer" | "rejectTransfer" => {
+            put(world, "/limits/deposit/btc", r#"{"approval_above":"1"}"#).await;
+            let write = [Permission::BackofficeWrite];
+            world.put_token("bur_maker", "maker", None, &write);
+            let body = format!(r#"{{"userId":"{ALICE}","assetId":"btc","amount":"3"}}"#);
+            let sent = Sent::post(DEPOSIT, &body).bearer("bur_maker");
+            world.send(sent).await.ok();
+        }
+        "reverseTransfer" => world.fund(ALICE, "btc", "3").await,
         "showTransfer" => tell(world).await,
         _ => {}
     }
@@ -98,6 +136,13 @@ fn balance(world: &World) {
         },
         accounts: 0,
     }];
+}
+
+/// Puts a rule.
+async fn put(world: &World, path: &str, body: &str) {
+    let path = format!("/admin/v1{path}");
+    let answer = world.send(Sent::put(&path, body).bearer(OPERATOR)).await;
+    assert!([200, 204].contains(&answer.status), "{}", answer.body);
 }
 
 /// A dead letter.

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use actix_web::{App as Web, test};
-use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
+use bursar_app::{
+    App, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, Settings, TransferSettings,
+};
 use bursar_domain::{
-    AccountKey, Change, Owner, Timestamp, Transfer, TransferId, User, UserId, UserStatus,
+    AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
+    TransferId, User, UserId, UserStatus,
 };
 use bursar_http::{HttpConfig, HttpState, configure};
-use bursar_ports::{AccessKey, AssetRate, Permission, Token, TokenHash, TransferStore};
+use bursar_ports::{
+    AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
+};
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
 };
@@ -20,8 +25,9 @@ use crate::{
     documented,
     export_pages::FakeExports,
     fakes::{
-        FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
-        FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
+        EmptySchedule, FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials,
+        FakeDirectory, FakeEvents, FakeGateway, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks,
+        Taken, locked,
     },
 };
 
@@ -128,7 +134,11 @@ impl World {
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
             replay_guard: limiter,
-            rule_book: Arc::new(FakeRuleBook::default()),
+            rule_book: Arc::new(FakeRuleBook::of(store.clone())),
+            payouts: Some(Payouts {
+                gateway: Arc::new(FakeGateway),
+                schedule: Arc::new(EmptySchedule),
+            }),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
@@ -244,6 +254,23 @@ impl World {
             .await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.member("id").as_i64().expect("an id is a number")
+    }
+
+    /// Makes a withdrawal, has a gateway pay it out, and gives its id.
+    pub(crate) async fn payout(&self, user: UserId, asset: &str, amount: &str) -> i64 {
+        let id = self.withdrawal(user, asset, amount).await;
+        let open = self.transfer(id).await.expect("it was made");
+        let confirm = Command::Confirm {
+            by: ActorId::new("operator"),
+            callback_url: None,
+            route: PayoutRoute::Gateway,
+            approval_expires_at: None,
+        };
+        let change = build::step(&open, &confirm, NOW);
+        let outcomes = self.store.commit(vec![Commit::new(change)]).await;
+        let outcomes = outcomes.expect("the store answers");
+        assert!(matches!(outcomes[..], [CommitOutcome::Committed(_)]));
+        id
     }
 
     /// What an account has, in smallest units: available and held.

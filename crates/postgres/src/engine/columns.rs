@@ -1,4 +1,4 @@
-//! Accounts, ledger lines and callbacks as the columns of their statements.
+//! Accounts, ledger lines, callbacks and payouts as the columns of their statements.
 
 use bursar_domain::{Balance, CallbackDraft, Entry, Transfer};
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use crate::{
     callback_host::host_of,
     ids::time_ordered_id,
     seal::Seal,
-    statement::{InsertCallbacks, InsertEntries, UpdateAccounts},
+    statement::{InsertCallbacks, InsertEntries, InsertPayouts, UpdateAccounts},
     value::{At, Units},
 };
 
@@ -131,6 +131,27 @@ impl<'a> CallbackColumns<'a> {
             finals: &self.finals,
             errors: &self.errors,
             created: &self.created,
+        }
+    }
+}
+
+/// Payouts that begin.
+#[derive(Default)]
+pub(super) struct PayoutColumns {
+    pub(super) ids: Vec<i64>,
+    began: Vec<At>,
+}
+
+impl PayoutColumns {
+    pub(super) fn push(&mut self, transfer: &Transfer) {
+        self.ids.push(transfer.id().get());
+        self.began.push(At(transfer.parts().updated_at));
+    }
+
+    pub(super) fn statement(&self) -> InsertPayouts<'_> {
+        InsertPayouts {
+            ids: &self.ids,
+            began: &self.began,
         }
     }
 }

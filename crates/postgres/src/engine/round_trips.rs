@@ -188,6 +188,7 @@ pub(super) async fn write(
         callbacks,
         audit,
         journal,
+        payouts,
         committed,
     ) = join!(
         when(all || !writes.accounts.ids.is_empty(), async {
@@ -244,12 +245,21 @@ pub(super) async fn write(
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !told.is_empty(), tell(connection, told)),
+        when(all || !writes.payouts.ids.is_empty(), async {
+            writes
+                .payouts
+                .statement()
+                .execute(&mut &*connection)
+                .await
+                .map(|_| ())
+        }),
         when(commit, async {
             CommitTx.execute(&mut &*connection).await.map(|_| ())
         }),
     );
     let written = first_error([
         accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, audit, journal,
+        payouts,
     ]);
     (written, committed)
 }
@@ -261,7 +271,7 @@ async fn tell(connection: &AsyncPgConnection, journal: &JournalColumns) -> Query
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 10]) -> QueryResult<()> {
+fn first_error(results: [QueryResult<()>; 11]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Transfer,
+    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Stage, Transfer,
     ledger::{Applied, Books},
 };
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     batch::{Batch, Claim},
     books::{Before, KeyColumns, KeyName, name_of},
-    columns::{AccountColumns, CallbackColumns, EntryColumns},
+    columns::{AccountColumns, CallbackColumns, EntryColumns, PayoutColumns},
     journal_columns::JournalColumns,
     rules::{KnownRules, UsageColumns},
     sealer::Sealer,
@@ -32,6 +32,7 @@ pub(super) struct Writes<'a> {
     pub(super) usage: UsageColumns<'a>,
     pub(super) audit: AuditColumns<'a>,
     pub(super) journal: JournalColumns,
+    pub(super) payouts: PayoutColumns,
     /// Whether an item of the batch binds a key, whatever else it writes.
     binds_key: bool,
 }
@@ -103,12 +104,15 @@ impl<'a> Writes<'a> {
             let fields = TransferFields::of(&applied.next);
             let added = entry_refs(&applied.entries, ids);
             let seal = sealer.transfer(&fields, &added);
-            let columns = if change.expected == Expected::Absent {
-                &mut self.inserted
+            if change.expected == Expected::Absent {
+                self.inserted.push(&fields, &added, seal);
             } else {
-                &mut self.updated
-            };
-            columns.push(&fields, &added, seal);
+                self.updated.push(&fields, &added, seal);
+                // Nothing but its end follows this stage, so it is entered.
+                if applied.next.stage() == Some(Stage::Payout) {
+                    self.payouts.push(&applied.next);
+                }
+            }
         }
         // The version stays the same when only callbacks or a key are written: nothing happened.
         if change.writes_transfer() {

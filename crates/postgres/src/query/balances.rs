@@ -7,6 +7,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
+    accounts::system_owners,
     error::{inconsistent, unavailable},
     pool::Database,
     row::read_account_key,
@@ -20,19 +21,31 @@ pub(super) async fn list_of_user(
     database: &Database,
     user: UserId,
 ) -> Result<Vec<AccountBalance>, StoreError> {
-    list(database, user.as_uuid(), vec!["user"]).await
+    list(database, vec![user.as_uuid()], vec!["user"]).await
 }
 
-/// System accounts belong to the nil UUID.
+/// What an asset earned in fees is the sum of several rows.
 pub(super) async fn list_of_system(database: &Database) -> Result<Vec<AccountBalance>, StoreError> {
-    list(database, Uuid::nil(), vec!["fees", "world"]).await
+    let rows = list(database, system_owners(), vec!["fees", "world"]).await?;
+    let mut balances: Vec<AccountBalance> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match balances.last_mut() {
+            Some(sum) if sum.account == row.account => {
+                sum.available = sum.available.saturating_add(row.available);
+                sum.held = sum.held.saturating_add(row.held);
+                sum.updated_at = sum.updated_at.max(row.updated_at);
+            }
+            Some(_) | None => balances.push(row),
+        }
+    }
+    Ok(balances)
 }
 
 /// A range of `accounts_owner_asset_uq`, each account with its last ledger line: when that was
 /// written is when the balance last changed.
 async fn list(
     database: &Database,
-    owner: Uuid,
+    owners: Vec<Uuid>,
     kinds: Vec<&'static str>,
 ) -> Result<Vec<AccountBalance>, StoreError> {
     let last_entry = entries::account_id
@@ -40,7 +53,7 @@ async fn list(
         .and(entries::seq.eq(accounts::seq));
     let balances = accounts::table
         .left_join(entries::table.on(last_entry))
-        .filter(accounts::owner.eq(owner))
+        .filter(accounts::owner.eq_any(owners))
         .filter(accounts::owner_kind.eq_any(kinds))
         .select((
             accounts::id,

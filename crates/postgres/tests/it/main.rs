@@ -28,9 +28,13 @@ mod lost_answers;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod new_accounts;
 #[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod payouts;
 #[cfg(test)]
 mod query;
 #[cfg(test)]

@@ -22,12 +22,12 @@ use uuid::Uuid;
 
 use crate::{roles::as_application, support::draft};
 
-struct PgHarness {
+pub(crate) struct PgHarness {
     clock: Arc<FixedClock>,
     ids: SequentialIds,
     store: Arc<PgStore>,
     directory: PgDirectory,
-    rule_book: PgRuleBook,
+    pub(crate) rule_book: PgRuleBook,
     events: PgEvents,
     /// Looks past the store.
     client: Client,
@@ -36,7 +36,7 @@ struct PgHarness {
 }
 
 impl PgHarness {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
         let url = database.url().to_owned();
         Self::connected(database, &url).await

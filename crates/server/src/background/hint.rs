@@ -1,29 +1,38 @@
-//! Tells the delivery of callbacks and the sequencer of events that there may be some.
+//! Tells the delivery of callbacks, the sequencer of events, and who has withdrawals paid out, that
+//! there may be some.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Bulk, Commit, IdempotencyKey, KeyScope, Transfer, TransferId, ledger::StoredClaim,
+    Bulk, Commit, IdempotencyKey, KeyScope, Stage, Transfer, TransferId, ledger::StoredClaim,
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, StoreError, TransferStore};
 use tokio::sync::Notify;
 
-/// A store that gives a hint after every commit, and another one after those that may have made
-/// callbacks due. Only hints: what another replica commits, or what is due again, is found by looking.
+/// A store that gives a hint after every commit, another one after those that may have made callbacks
+/// due, and another one after those that began a payout. Only hints: what another replica commits, or
+/// what is due again, is found by looking.
 pub struct HintingStore {
     store: Arc<dyn TransferStore>,
     hint: Arc<Notify>,
     committed: Arc<Notify>,
+    payouts: Arc<Notify>,
 }
 
 impl HintingStore {
-    /// The same store, with the hint for callbacks and the one for every commit.
-    pub fn new(store: Arc<dyn TransferStore>, hint: &Arc<Notify>, committed: &Arc<Notify>) -> Self {
+    /// The same store, with the hints for callbacks, for every commit and for payouts.
+    pub fn new(
+        store: Arc<dyn TransferStore>,
+        hint: &Arc<Notify>,
+        committed: &Arc<Notify>,
+        payouts: &Arc<Notify>,
+    ) -> Self {
         Self {
             store,
             hint: Arc::clone(hint),
             committed: Arc::clone(committed),
+            payouts: Arc::clone(payouts),
         }
     }
 }
@@ -54,6 +63,9 @@ impl TransferStore for HintingStore {
         self.committed.notify_one();
         if may_call {
             self.hint.notify_one();
+        }
+        if outcomes.iter().any(pays_out) {
+            self.payouts.notify_one();
         }
         Ok(outcomes)
     }
@@ -92,9 +104,25 @@ impl TransferStore for HintingStore {
     }
 }
 
+fn pays_out(outcome: &CommitOutcome) -> bool {
+    match outcome {
+        CommitOutcome::Committed(transfer) => transfer.stage() == Some(Stage::Payout),
+        CommitOutcome::Replayed { .. }
+        | CommitOutcome::RefusalReplayed { .. }
+        | CommitOutcome::KeyReused { .. }
+        | CommitOutcome::Stale { .. }
+        | CommitOutcome::Refused { .. }
+        | CommitOutcome::OverLimit { .. }
+        | CommitOutcome::ReadOnly => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use bursar_domain::{ActorId, CallbackDraft, Operation, Status, Subscriber, Timestamp, UserId};
+    use bursar_domain::{
+        ActorId, CallbackDraft, Command, Operation, PayoutRoute, Status, Subscriber, Timestamp,
+        UserId,
+    };
     use bursar_ports::MockTransferStore;
     use bursar_testkit::build;
     use futures_util::FutureExt;
@@ -127,7 +155,7 @@ mod tests {
         store.expect_commit().times(1).return_once(move |_| answer);
         let hint = Arc::new(Notify::new());
         let committed = Arc::new(Notify::new());
-        let hinting = HintingStore::new(Arc::new(store), &hint, &committed);
+        let hinting = HintingStore::new(Arc::new(store), &hint, &committed, &Arc::default());
         let failed = hinting.commit(batch).await.is_err();
         let given = hint.notified().now_or_never().is_some();
         let told = committed.notified().now_or_never().is_some();
@@ -141,5 +169,32 @@ mod tests {
         assert!(hinted(vec![commit(), with_callback()], Ok(())).await);
         assert!(!hinted(vec![commit()], Ok(())).await);
         assert!(!hinted(vec![with_callback()], Err(StoreError::Overloaded)).await);
+    }
+
+    #[tokio::test]
+    async fn only_a_payout_that_began_gives_its_hint() {
+        let asset = build::asset("btc", 8);
+        let new = build::new_transfer(build::transfer_id(1), &asset, 1, Timestamp::EPOCH);
+        let open = build::withdrawal(new, UserId::new(Uuid::from_u128(7))).next;
+        for (route, expected) in [(PayoutRoute::Manual, false), (PayoutRoute::Gateway, true)] {
+            let confirm = Command::Confirm {
+                by: ActorId::new("operator"),
+                callback_url: None,
+                route,
+                approval_expires_at: None,
+            };
+            let change = build::step(&open, &confirm, Timestamp::EPOCH);
+            let made = CommitOutcome::Committed(Box::new(change.next.clone()));
+            let mut store = MockTransferStore::new();
+            store
+                .expect_commit()
+                .times(1)
+                .return_once(move |_| Ok(vec![made]));
+            let payouts = Arc::new(Notify::new());
+            let hinting = HintingStore::new(Arc::new(store), Arc::default(), payouts.clone());
+            let outcomes = hinting.commit(vec![Commit::new(change)]).await.unwrap();
+            assert_eq!(outcomes.len(), 1);
+            assert_eq!(payouts.notified().now_or_never().is_some(), expected);
+        }
     }
 }

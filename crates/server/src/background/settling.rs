@@ -92,6 +92,7 @@ mod tests {
             local_limiter: Arc::new(MockRateLimiter::new()),
             replay_guard: Arc::new(MockReplayGuard::new()),
             rule_book: Arc::new(MockRuleBook::new()),
+            payouts: None,
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {

@@ -1,6 +1,7 @@
 //! Every setting: its key, its default and what it means.
 
 pub(super) mod jwt;
+pub(super) mod payout;
 
 /// What the name of every variable begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "BURSAR_";
@@ -532,6 +533,9 @@ pub(super) const ALL: &[&Setting] = &[
     &TRANSFERS_FEE_FREE_ROLES,
     &TRANSFERS_CONFIRM_WITHIN,
     &TRANSFERS_APPROVE_WITHIN,
+    &payout::URL,
+    &payout::SECRET,
+    &payout::TIMEOUT,
     &LOG_FORMAT,
     &LOG_LEVEL,
     &SHUTDOWN_GRACE,

@@ -3,8 +3,8 @@
 //! * `process` starts the binary and ends it whatever becomes of the test; `service` and
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
-//!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `load` keeps
-//!   it busy.
+//!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `gateway`
+//!   pays withdrawals out, `load` keeps it busy.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
 //! end. Only loopback addresses are used.
@@ -19,6 +19,7 @@ mod demo_process;
 )]
 mod documented_verify;
 mod exchange;
+mod gateway;
 mod issuer;
 mod load;
 mod process;
@@ -39,13 +40,17 @@ mod crash;
 mod database_crash;
 mod demo;
 mod events;
+mod expiry;
 mod exports;
+mod fees;
 mod jwt;
 mod keys;
 mod killed_dispatchers;
 mod lanes;
 mod limits;
 mod logs;
+mod model;
+mod payouts;
 mod permissions;
 mod recipient_logs;
 mod recipient_timing;
@@ -53,9 +58,13 @@ mod recipients;
 mod refusals;
 mod replicas;
 mod reseal;
+mod reversals;
+mod second_operator;
 mod shutdown;
 mod signatures;
+mod stops;
 mod tour;
+mod user_limits;
 mod verify;
 
 use std::time::{Duration, Instant};

@@ -17,13 +17,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["domain", "ports"]),
     ("postgres", &["domain", "ports"]),
     ("http", &["domain", "ports", "app"]),
-    ("callback", &["domain", "ports"]),
+    ("webhook", &["domain", "ports"]),
+    ("callback", &["domain", "ports", "webhook"]),
+    ("payout", &["domain", "ports", "webhook"]),
     ("jwt", &["domain", "ports"]),
     ("limiter", &["ports"]),
     (
         "server",
         &[
-            "domain", "ports", "app", "postgres", "http", "callback", "jwt", "limiter",
+            "domain", "ports", "app", "postgres", "http", "callback", "payout", "jwt", "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),

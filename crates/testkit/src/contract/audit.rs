@@ -107,7 +107,7 @@ fn audit_life(transfer: &Transfer, life: &[(Version, Status)], callbacks: &[Call
 
 /// Every row of an account is the fold of its entries, which are numbered without a gap and never go
 /// back in time for a user; the account is the sum of its rows.
-fn audit_account(account: AccountKey, view: AccountView, ledgers: &[Vec<Entry>]) {
+pub(crate) fn audit_account(account: AccountKey, view: AccountView, ledgers: &[Vec<Entry>]) {
     let mut sum = AccountView::default();
     for entries in ledgers {
         let mut fold = AccountView::default();

@@ -2,3 +2,4 @@
 
 mod callback_secrets;
 mod memory_store;
+mod model;

@@ -10,14 +10,14 @@ use bursar_testkit::{
     transfer_store_contract,
 };
 
-struct MemoryHarness {
+pub(crate) struct MemoryHarness {
     clock: Arc<FixedClock>,
     ids: SequentialIds,
-    store: Arc<InMemoryStore>,
+    pub(crate) store: Arc<InMemoryStore>,
 }
 
 impl MemoryHarness {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(FixedClock::default());
         Self {
             clock: Arc::clone(&clock),

@@ -441,7 +441,7 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     mocks
         .directory
         .expect_put_rate()
-        .returning(|_, _, _| Err(unavailable()));
+        .returning(|_, _, _, _| Err(unavailable()));
     mocks
         .directory
         .expect_list_assets()

@@ -40,9 +40,10 @@ impl ItemError {
         if code == ItemRefusal::NOT_EXECUTED {
             return Ok(Self::NotExecuted);
         }
-        let missing = Missing::from_code(&code).map(Self::NotFound);
-        missing
-            .or_else(|| Reason::from_code(&code).map(Self::Refused))
+        // No item asks for a rate, so one without is a refusal.
+        let refused = Reason::from_code(&code).map(Self::Refused);
+        refused
+            .or_else(|| Missing::from_code(&code).map(Self::NotFound))
             .ok_or(Error::Internal("a key remembers a code that nobody knows"))
     }
 }
@@ -66,7 +67,9 @@ mod tests {
     #[test]
     fn what_is_remembered_is_recalled() {
         let field = FieldError::new("amount", "amount.zero", "must be positive");
-        let missing = Missing::ALL.map(ItemError::NotFound);
+        let missing = Missing::ALL.into_iter();
+        let missing = missing.filter(|missing| Reason::from_code(missing.code()).is_none());
+        let missing = missing.map(ItemError::NotFound);
         let refused = Reason::ALL.map(ItemError::Refused);
         let others = [
             ItemError::Invalid(vec![field.clone(), field]),
@@ -74,7 +77,7 @@ mod tests {
             ItemError::AddressBookMismatch,
             ItemError::NotExecuted,
         ];
-        for error in missing.into_iter().chain(refused).chain(others) {
+        for error in missing.chain(refused).chain(others) {
             let recalled = ItemError::recall(error.remember());
             assert_eq!(recalled.ok(), Some(error));
         }

@@ -134,10 +134,13 @@ async fn a_rate_is_told_in_its_shortest_form() {
         clock.advance_ms(1);
         let audit = build::audit("rate.put", "rate:btc");
         let rate = rate.parse().unwrap();
-        let put = directory.put_rate(build::asset_id("btc"), rate, audit);
+        let put = directory.put_rate(build::asset_id("btc"), rate, "feed".to_owned(), audit);
         put.await.unwrap();
     }
-    let (first, second) = (json!({"rate": "65000.1"}), json!({"rate": "1000"}));
+    let (first, second) = (
+        json!({"rate": "65000.1", "source": "feed"}),
+        json!({"rate": "1000", "source": "feed"}),
+    );
     let expected = [
         told("rate.put", &Value::Null, &first),
         told("rate.put", &first, &second),
@@ -341,7 +344,7 @@ async fn a_change_that_cannot_be_told_is_not_made() {
         .await;
     let audit = build::audit("rate.put", "rate:btc");
     let (directory, _clock) = directory(&fixture);
-    let rate = directory.put_rate(build::asset_id("btc"), 2.into(), audit);
+    let rate = directory.put_rate(build::asset_id("btc"), 2.into(), String::new(), audit);
     assert!(rate.await.is_err());
     let rates = fixture.text("SELECT count(*)::text FROM directory.asset_rates");
     assert_eq!(rates.await, "0");

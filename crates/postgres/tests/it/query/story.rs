@@ -73,6 +73,30 @@ async fn balances_tell_when_they_last_changed() {
 }
 
 #[tokio::test]
+async fn what_was_earned_in_fees_is_the_sum_of_its_rows() {
+    let (mut fixture, query) = with_ledger().await;
+    let another_row = format!(
+        "INSERT INTO book_main.accounts (id, owner_kind, owner, asset, available, held, seq, \
+           status, stamped_at) VALUES \
+           (102, 'fees', '00000000-0000-0000-0000-00000000000f', 'btc', 32, 0, 1, 'Active', 'epoch'); \
+         INSERT INTO book_main.entries (account_id, seq, transfer_id, available_delta, held_delta, \
+           available_after, held_after, created_at) VALUES (102, 1, 8, 32, 0, 32, 0, '{}')",
+        at(20)
+    );
+    fixture.run(&another_row).await;
+    let system = query.list_system_balances().await.unwrap();
+    let told: Vec<_> = system
+        .iter()
+        .map(|b| (b.account.owner, b.available, b.updated_at))
+        .collect();
+    let owed = 10_i128.pow(38) - 1;
+    assert_eq!(
+        told,
+        [(Owner::Fees, 42, at(20)), (Owner::World, -owed, at(10))]
+    );
+}
+
+#[tokio::test]
 async fn ledger_lines_come_in_the_order_they_were_written() {
     let (mut fixture, query) = with_ledger().await;
     let one = TransferId::try_new(1).unwrap();

@@ -1,6 +1,6 @@
 //! Assets, users, credentials and money, made through the admin API and the back office.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{client::Client, service::create_token};
 
@@ -62,6 +62,30 @@ impl Exchange {
         opened
     }
 
+    /// Sets a rule: fees or limits.
+    pub(super) async fn rule(&self, client: &Client, path: &str, rule: &Value) {
+        let path = format!("/admin/v1{path}");
+        let answer = client.with(&self.admin).put(&path, rule.to_string()).await;
+        answer.ok();
+    }
+
+    /// An operator with these permissions.
+    pub(super) async fn operator(
+        &self,
+        client: &Client,
+        name: &str,
+        permissions: &[&str],
+    ) -> Client {
+        let admin = client.with(&self.admin);
+        client.with(&issue(&admin, name, None, permissions).await)
+    }
+
+    /// The whole story of a transfer.
+    pub(super) async fn story(&self, client: &Client, id: &str) -> Value {
+        let path = format!("/admin/v1/transfers/{id}");
+        client.with(&self.admin).get(&path).await.ok().json()
+    }
+
     /// Gives a user money.
     pub(super) async fn fund(&self, client: &Client, trader: &Trader, asset: &str, amount: &str) {
         let body = json!({"userId": trader.id, "assetId": asset, "amount": amount});
@@ -90,7 +114,7 @@ impl Exchange {
 }
 
 /// Issues a token through the admin API.
-async fn issue(
+pub(super) async fn issue(
     operator: &Client,
     subject: &str,
     user: Option<&str>,

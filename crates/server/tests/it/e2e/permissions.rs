@@ -41,7 +41,8 @@ const EVERYTHING: &str = "backoffice_read backoffice_write backoffice_confirm ba
 /// An operation, what each caller gets, and a body that works.
 ///
 /// `-` = 403 `permission.missing`, `user` = 403 `user.required`, `404` = 404 `transfer.unknown`,
-/// `none` = 404 `address_book_code.unknown`, `open` in place of all = answers everybody with 200.
+/// `none` = 404 `address_book_code.unknown`, `wait` = 409 `transfer.not_awaiting_approval`, `open` in place of all = answers
+/// everybody with 200, `signed` = everybody with 401 `signature.invalid`, for no credential of ours is a signature of the gateway.
 type Line = (&'static str, &'static str, &'static str);
 
 const MONEY: &str = r#"{"userId": "$alice", "assetId": "btc", "amount": "0.01"}"#;
@@ -59,6 +60,8 @@ const SIGNER: &str = r#"{"subject": "x"}"#;
 const TRIED: &str = r#"{"callback_url": "https://callbacks.example/"}"#;
 const TRIED_AS: &str = r#"{"callback_url": "https://callbacks.example/", "subject": "x"}"#;
 const REPLAY: &str = r#"{"since": "2021-04-09", "state": "dead"}"#;
+const STOP: &str = r#"{"reason": "A test."}"#;
+const BACK: &str = r#"{"amount": "0.00000001", "return_fee": false, "comment": "A test."}"#;
 const KEY: &str = r#"{"user_id": "$alice", "permissions": ["allow_balance"]}"#;
 
 #[rustfmt::skip]
@@ -78,12 +81,14 @@ const LINES: &[Line] = &[
     ("GET /address-book",                                     "200   -     200   200     -      -        -     user  200", ""),
     ("DELETE /address-book/{code}",                           "none  -     none  none    -      -        -     user  none", ""),
     ("GET /balance",                                          "-     200   200   200     -      -        -     user  200", ""),
+    ("GET /limits",                                           "200   -     200   200     -      -        -     user  200", ""),
     ("GET /admin/v1/assets",                                  "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/assets/{id}",                             "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/assets/{id}",                             "-     -     -     -       -      -        200   200   -", ASSET),
     ("GET /admin/v1/users",                                   "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/users/{id}",                              "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/users/{id}",                              "-     -     -     -       -      -        200   200   -", USER),
+    ("GET /admin/v1/users/{id}/headroom",                     "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/tokens",                                  "-     -     -     -       -      -        200   200   -", ""),
     ("POST /admin/v1/tokens",                                 "-     -     -     -       -      -        200   200   -", TOKEN),
     ("DELETE /admin/v1/tokens/{id}",                          "-     -     -     -       -      -        204   204   -", ""),
@@ -97,6 +102,17 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/integrity",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/rates/{asset}",                           "-     -     -     -       200    200      200   200   -", ""),
     ("PUT /admin/v1/rates/{asset}",                           "-     -     -     -       -      -        200   200   -", r#"{"rate": "1"}"#),
+    ("GET /admin/v1/fees/{kind}/{asset}",                     "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/fees/{kind}/{asset}",                     "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/limits/{kind}",                           "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/limits/{kind}",                           "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/limits/{kind}/{asset}",                   "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/limits/{kind}/{asset}",                   "-     -     -     -       -      -        200   200   -", "{}"),
+    ("GET /admin/v1/stops",                                   "-     -     -     -       200    200      200   200   -", ""),
+    ("PUT /admin/v1/stops/read-only",                         "-     -     -     -       -      -        204   204   -", STOP),
+    ("DELETE /admin/v1/stops/read-only",                      "-     -     -     -       -      -        204   204   -", ""),
+    ("PUT /admin/v1/stops/outgoing/{asset}",                  "-     -     -     -       -      -        204   204   -", STOP),
+    ("DELETE /admin/v1/stops/outgoing/{asset}",               "-     -     -     -       -      -        204   204   -", ""),
     ("POST /callback-tests",                                  "200   -     200   200     -      -        -     user  200", TRIED),
     ("POST /admin/v1/callbacks/test",                         "-     -     -     -       -      -        200   200   -", TRIED_AS),
     ("GET /admin/v1/callbacks",                               "-     -     -     -       200    200      200   200   -", ""),
@@ -112,6 +128,10 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/transfers.jsonl",                          "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/entries.csv",                              "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/entries.jsonl",                            "-     -     -     -       200    200      200   200   -", ""),
+    ("POST /payout-results",                                  "signed", ""),
+    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/reverse",                 "-     -     -     -       -      -        200   200   -", BACK),
     ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
     ("GET /health/ready",                                     "open", ""),
@@ -247,6 +267,19 @@ impl Scene {
                 ));
             }
         };
+        if *cells == "signed" {
+            let (callers, bad) = (self.callers.iter(), self.bad.iter());
+            let good =
+                callers.flat_map(|caller| caller.tokens.iter().map(|one| (caller.name, one)));
+            let all = good.chain(bad.map(|(what, token)| (*what, token)));
+            for (caller, token) in all {
+                let answer = self.send(operation, Some(token), "{").await;
+                hold(caller, &answer, (401, "signature.invalid"));
+            }
+            let nobody = self.send(operation, None, "{").await;
+            hold("nobody", &nobody, (401, "signature.invalid"));
+            return;
+        }
         let open = *cells == "open";
         for (what, token) in &self.bad {
             let answer = self.send(operation, Some(token), "{").await;
@@ -284,14 +317,29 @@ impl Scene {
                 "user" => (403, "user.required"),
                 "404" => (404, "transfer.unknown"),
                 "none" => (404, "address_book_code.unknown"),
+                "wait" => (409, "transfer.not_awaiting_approval"),
                 success => (success.parse().unwrap(), ""),
             };
             let body = if expected.0 == 403 { "{" } else { *body };
             for token in &caller.tokens {
+                if expected.0 == 204 {
+                    self.stop_first(operation).await;
+                }
                 let answer = self.send(operation, Some(token), body).await;
                 hold(caller.name, &answer, expected);
             }
         }
+    }
+
+    /// What is to be lifted must have been stopped, also when somebody just lifted it.
+    async fn stop_first(&self, operation: &str) {
+        let template = operation.strip_prefix("DELETE ");
+        let Some(stop) = template.filter(|path| path.starts_with("/admin/v1/stops")) else {
+            return;
+        };
+        let admin = self.callers.iter().find(|caller| caller.name == "admin");
+        let admin = self.client.with(&admin.unwrap().tokens[0]);
+        assert_eq!(admin.put(&self.path(stop), STOP).await.status, 204);
     }
 
     async fn send(&self, operation: &str, token: Option<&str>, body: &str) -> Answer {
@@ -319,6 +367,7 @@ impl Scene {
                 .replace("transfers/{id}", "transfers/$confirmed")
                 .replace("callbacks/{id}", "callbacks/$callback")
                 .replace("address-book/{code}", "address-book/none")
+                .replace("{kind}", "withdrawal")
                 .replace("{asset}", "btc")
                 .replace("{code}", "$code")
                 .replace("{key}", "$key"),

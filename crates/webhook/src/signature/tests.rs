@@ -170,7 +170,7 @@ fn the_reference_implementation_accepts_ours_and_we_accept_its() {
         let ours = secret(byte);
         let reference = Webhook::from_bytes(ours.0.to_vec()).unwrap();
         let value = sign(ID, now, BODY, &[secret(byte.wrapping_add(1)), ours.clone()]).unwrap();
-        let mut headers = hyper::HeaderMap::new();
+        let mut headers = http::HeaderMap::new();
         headers.insert(WEBHOOK_ID, ID.parse().unwrap());
         headers.insert(WEBHOOK_TIMESTAMP, now.to_string().parse().unwrap());
         headers.insert(WEBHOOK_SIGNATURE, value.parse().unwrap());

@@ -1,0 +1,540 @@
+use std::sync::Arc;
+
+use bursar_domain::{Rules, Usage};
+use bursar_ports::StoreError;
+use bursar_testkit::build;
+use mockall::predicate::eq;
+
+use super::*;
+use crate::test_support::{
+    ALICE, Mocks, NOW, alice, btc, operator, other_grants, unavailable, usd,
+};
+
+fn admin() -> Grant {
+    operator(Permission::Admin)
+}
+
+fn decimal(text: &str) -> DecimalAmount {
+    DecimalAmount::parse(text).unwrap()
+}
+
+fn fees() -> NewFees {
+    NewFees {
+        percent: decimal("0.5"),
+        min: decimal("0.0001"),
+        max: Some(decimal("1")),
+        absolute: DecimalAmount::ZERO,
+    }
+}
+
+fn schedule() -> FeeSchedule {
+    FeeSchedule {
+        percent: Percent::try_from_decimal(decimal("0.5")).unwrap(),
+        min: build::amount(10_000),
+        max: Some(build::amount(100_000_000)),
+        absolute: Amount::ZERO,
+    }
+}
+
+const NO_LIMITS: NewLimits = NewLimits {
+    min_amount: None,
+    max_amount: None,
+    daily: None,
+    monthly: None,
+    approval_above: None,
+};
+
+fn daily(text: &str) -> NewLimits {
+    NewLimits {
+        daily: Some(decimal(text)),
+        ..NO_LIMITS
+    }
+}
+
+fn limits(daily: i128) -> Limits {
+    Limits {
+        daily: Some(build::amount(daily)),
+        ..Limits::default()
+    }
+}
+
+fn assert_unavailable<T: std::fmt::Debug>(answer: &Result<T, Error>) {
+    assert!(
+        matches!(answer, Err(Error::Store(StoreError::Unavailable(_)))),
+        "{answer:?}"
+    );
+}
+
+fn assert_missing<T: std::fmt::Debug>(answer: &Result<T, Error>, what: Missing) {
+    assert!(
+        matches!(answer, Err(Error::NotFound(missing)) if *missing == what),
+        "{answer:?}"
+    );
+}
+
+/// The codes of wrong fields.
+fn codes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Vec<String> {
+    match answer {
+        Err(Error::Invalid(errors)) => errors.iter().map(|error| error.code.to_string()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rule book has these rules.
+fn ruled(mocks: &mut Mocks, rules: Rules) {
+    mocks
+        .rule_book
+        .expect_rules()
+        .times(1)
+        .return_once(move || Ok(Arc::new(rules)));
+}
+
+fn nowhere(mocks: &mut Mocks, asset: AssetId) {
+    mocks
+        .directory
+        .expect_find_asset()
+        .with(eq(asset))
+        .returning(|_| Ok(None));
+}
+
+#[tokio::test]
+async fn only_an_admin_decides() {
+    for grant in other_grants(&[Permission::Admin]) {
+        let app = Mocks::new().app();
+        let (kind, asset) = (Kind::Withdrawal, btc().id);
+        for error in [
+            app.put_fees(&grant, kind, asset, fees()).await.unwrap_err(),
+            app.put_limits(&grant, kind, None, NO_LIMITS)
+                .await
+                .unwrap_err(),
+            app.stop(&grant, StopScope::ReadOnly, "why".to_owned())
+                .await
+                .unwrap_err(),
+            app.lift_stop(&grant, StopScope::ReadOnly)
+                .await
+                .unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Forbidden(Permission::Admin)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_an_admin_or_a_reader_reads() {
+    for grant in other_grants(&READERS) {
+        let app = Mocks::new().app();
+        let (kind, asset) = (Kind::Withdrawal, btc().id);
+        for error in [
+            app.find_fees(&grant, kind, asset).await.unwrap_err(),
+            app.find_limits(&grant, kind, None).await.unwrap_err(),
+            app.user_headroom(&grant, ALICE).await.unwrap_err(),
+            app.list_stops(&grant).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Forbidden(Permission::Admin)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_user_who_may_transfer_sees_its_own_limits() {
+    for grant in other_grants(&[Permission::AllowTransfer]) {
+        let error = Mocks::new().app().own_headroom(&grant).await.unwrap_err();
+        assert!(matches!(error, Error::Forbidden(Permission::AllowTransfer)));
+    }
+    let nobody = operator(Permission::AllowTransfer);
+    let error = Mocks::new().app().own_headroom(&nobody).await.unwrap_err();
+    assert!(matches!(error, Error::NoUser));
+}
+
+#[tokio::test]
+async fn fees_are_written_in_smallest_units() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    mocks
+        .rule_book
+        .expect_put_fees()
+        .with(eq(Kind::Internal), eq(btc().id), eq(schedule()))
+        .times(1)
+        .return_once(|_, _, _| Ok(()));
+    let app = mocks.app();
+    let put = app
+        .put_fees(&admin(), Kind::Internal, btc().id, fees())
+        .await;
+    let expected = Fees {
+        kind: Kind::Internal,
+        asset: btc(),
+        schedule: schedule(),
+    };
+    assert_eq!(put.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn everything_wrong_with_fees_is_told_at_once() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    let app = mocks.app();
+    let wrong = NewFees {
+        percent: decimal("100.1"),
+        min: decimal("0.000000001"),
+        max: Some(decimal("0.000000001")),
+        absolute: decimal("0.000000001"),
+    };
+    let answer = app.put_fees(&admin(), Kind::Deposit, btc().id, wrong).await;
+    let expected = [
+        "percent.invalid",
+        "min.too_precise",
+        "max.too_precise",
+        "absolute.too_precise",
+    ];
+    assert_eq!(codes(answer), expected);
+    let crossed = NewFees {
+        min: decimal("2"),
+        ..fees()
+    };
+    let answer = app
+        .put_fees(&admin(), Kind::Deposit, btc().id, crossed)
+        .await;
+    assert_eq!(codes(answer), ["max.below_min"]);
+}
+
+#[tokio::test]
+async fn fees_are_shown_and_are_none_when_nobody_said() {
+    for permission in READERS {
+        let reader = operator(permission);
+        for (rules, schedule) in [
+            (
+                Rules {
+                    fees: [((Kind::Internal, btc().id), schedule())].into(),
+                    ..Rules::default()
+                },
+                schedule(),
+            ),
+            (Rules::default(), FeeSchedule::default()),
+        ] {
+            let mut mocks = Mocks::new();
+            mocks.has_asset(&btc());
+            ruled(&mut mocks, rules);
+            let app = mocks.app();
+            let found = app.find_fees(&reader, Kind::Internal, btc().id).await;
+            assert_eq!(found.unwrap().schedule, schedule);
+        }
+    }
+}
+
+#[tokio::test]
+async fn limits_are_written_in_the_units_that_they_are_counted_in() {
+    for (asset, counted_in, units) in [(Some(btc().id), btc(), 150_000_000), (None, usd(), 150)] {
+        let mut mocks = Mocks::new();
+        mocks.has_asset(&counted_in);
+        mocks
+            .rule_book
+            .expect_put_limits()
+            .with(eq(Kind::Withdrawal), eq(asset), eq(limits(units)))
+            .times(1)
+            .return_once(|_, _, _| Ok(()));
+        let app = mocks.app();
+        let put = app
+            .put_limits(&admin(), Kind::Withdrawal, asset, daily("1.5"))
+            .await;
+        let expected = KindLimits {
+            kind: Kind::Withdrawal,
+            asset,
+            counted_in,
+            limits: limits(units),
+        };
+        assert_eq!(put.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn everything_wrong_with_limits_is_told_at_once() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&usd());
+    let app = mocks.app();
+    let tiny = Some(decimal("0.001"));
+    let wrong = NewLimits {
+        min_amount: tiny,
+        max_amount: tiny,
+        daily: tiny,
+        monthly: tiny,
+        approval_above: tiny,
+    };
+    let expected = [
+        "min_amount.too_precise",
+        "max_amount.too_precise",
+        "daily.too_precise",
+        "monthly.too_precise",
+        "approval_above.too_precise",
+    ];
+    let answer = app
+        .put_limits(&admin(), Kind::Withdrawal, None, wrong)
+        .await;
+    assert_eq!(codes(answer), expected);
+    let crossed = NewLimits {
+        min_amount: Some(decimal("2")),
+        max_amount: Some(decimal("1")),
+        ..NO_LIMITS
+    };
+    let answer = app
+        .put_limits(&admin(), Kind::Withdrawal, None, crossed)
+        .await;
+    assert_eq!(codes(answer), ["max_amount.below_min"]);
+    let everything = NewLimits {
+        monthly: Some(decimal("1")),
+        approval_above: Some(decimal("1")),
+        ..daily("1")
+    };
+    let answer = app
+        .put_limits(&admin(), Kind::Deposit, None, everything)
+        .await;
+    let expected = ["daily.not_for_deposits", "monthly.not_for_deposits"];
+    assert_eq!(codes(answer), expected);
+    let answer = app
+        .put_limits(&admin(), Kind::Internal, None, everything)
+        .await;
+    assert_eq!(codes(answer), ["approval_above.not_for_internal"]);
+}
+
+#[tokio::test]
+async fn limits_are_shown_and_are_none_when_nobody_said() {
+    for permission in READERS {
+        let reader = operator(permission);
+        for (rules, limits) in [
+            (
+                Rules {
+                    limits: [((Kind::Withdrawal, None), limits(7))].into(),
+                    ..Rules::default()
+                },
+                limits(7),
+            ),
+            (Rules::default(), Limits::default()),
+        ] {
+            let mut mocks = Mocks::new();
+            mocks.has_asset(&usd());
+            ruled(&mut mocks, rules);
+            let app = mocks.app();
+            let found = app.find_limits(&reader, Kind::Withdrawal, None).await;
+            let found = found.unwrap();
+            assert_eq!((found.counted_in, found.limits), (usd(), limits));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_asset_that_nobody_knows_has_no_rules() {
+    let mut mocks = Mocks::new();
+    nowhere(&mut mocks, btc().id);
+    let app = mocks.app();
+    let (kind, asset) = (Kind::Withdrawal, btc().id);
+    let put = app.put_fees(&admin(), kind, asset, fees()).await;
+    assert_missing(&put, Missing::Asset);
+    let found = app.find_fees(&admin(), kind, asset).await;
+    assert_missing(&found, Missing::Asset);
+    let put = app.put_limits(&admin(), kind, Some(asset), NO_LIMITS).await;
+    assert_missing(&put, Missing::Asset);
+    let found = app.find_limits(&admin(), kind, Some(asset)).await;
+    assert_missing(&found, Missing::Asset);
+    let scope = StopScope::Outgoing(asset);
+    let stopped = app.stop(&admin(), scope, "why".to_owned()).await;
+    assert_missing(&stopped, Missing::Asset);
+}
+
+/// Limits on withdrawals of btc (a day's 10 and an approval), on all of them, and nothing for
+/// deposits but an approval.
+fn everything() -> Rules {
+    let approval = Limits {
+        approval_above: Some(build::amount(1)),
+        ..Limits::default()
+    };
+    let btc_limits = Limits {
+        approval_above: Some(build::amount(5)),
+        ..limits(10)
+    };
+    Rules {
+        limits: [
+            ((Kind::Deposit, Some(btc().id)), approval),
+            ((Kind::Withdrawal, Some(btc().id)), btc_limits),
+            ((Kind::Internal, None), Limits::default()),
+        ]
+        .into(),
+        ..Rules::default()
+    }
+}
+
+/// Three were used an hour ago.
+fn used(mocks: &mut Mocks) {
+    let key = |kind| UsageKey {
+        user: ALICE,
+        kind,
+        asset: Some(btc().id),
+    };
+    let keys = vec![key(Kind::Deposit), key(Kind::Withdrawal)];
+    mocks
+        .rule_book
+        .expect_usage()
+        .with(eq(keys))
+        .times(1)
+        .return_once(|_| {
+            let hour_ago = NOW.plus_micros(-3_600_000_000);
+            let used = Usage::from_uses(vec![(hour_ago, build::amount(3))]);
+            Ok(vec![Usage::default(), used])
+        });
+}
+
+#[tokio::test]
+async fn headroom_is_what_the_uses_leave() {
+    let mut mocks = Mocks::new();
+    mocks.has_user(build::user(ALICE));
+    mocks.has_asset(&btc());
+    ruled(&mut mocks, everything());
+    used(&mut mocks);
+    let reader = operator(Permission::BackofficeRead);
+    let headroom = mocks.app().user_headroom(&reader, ALICE).await.unwrap();
+    let [deposits, withdrawals] = &headroom[..] else {
+        panic!("{headroom:?}");
+    };
+    assert_eq!(deposits.left, Headroom::default());
+    assert_eq!(withdrawals.left.daily, Some(build::amount(7)));
+    assert_eq!(
+        withdrawals.limits.limits.approval_above,
+        Some(build::amount(5))
+    );
+}
+
+#[tokio::test]
+async fn users_do_not_learn_when_a_second_operator_looks() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    ruled(&mut mocks, everything());
+    used(&mut mocks);
+    let own = alice(Permission::AllowTransfer);
+    let headroom = mocks.app().own_headroom(&own).await.unwrap();
+    let [withdrawals] = &headroom[..] else {
+        panic!("{headroom:?}");
+    };
+    assert_eq!(withdrawals.limits.limits, limits(10));
+    assert_eq!(withdrawals.left.daily, Some(build::amount(7)));
+}
+
+#[tokio::test]
+async fn a_user_whom_nobody_knows_has_no_headroom() {
+    let mut mocks = Mocks::new();
+    mocks
+        .directory
+        .expect_find_user()
+        .with(eq(ALICE))
+        .times(1)
+        .return_once(|_| Ok(None));
+    let answer = mocks.app().user_headroom(&admin(), ALICE).await;
+    assert_missing(&answer, Missing::User);
+}
+
+#[tokio::test]
+async fn stops_say_who_and_when() {
+    for scope in [StopScope::ReadOnly, StopScope::Outgoing(btc().id)] {
+        let stop = Stop {
+            scope,
+            reason: "why".to_owned(),
+            stopped_by: admin().actor(),
+            stopped_at: NOW,
+        };
+        let mut mocks = Mocks::new();
+        mocks.has_asset(&btc());
+        mocks
+            .rule_book
+            .expect_stop()
+            .with(eq(stop.clone()))
+            .times(1)
+            .return_once(|_| Ok(()));
+        let listed = vec![stop];
+        let list = listed.clone();
+        mocks
+            .rule_book
+            .expect_list_stops()
+            .times(1)
+            .return_once(move || Ok(list));
+        let app = mocks.app();
+        let answer = app.stop(&admin(), scope, "why".to_owned()).await;
+        answer.unwrap();
+        assert_eq!(app.list_stops(&admin()).await.unwrap(), listed);
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_stopped_is_lifted() {
+    for there in [true, false] {
+        let mut mocks = Mocks::new();
+        mocks
+            .rule_book
+            .expect_lift()
+            .with(eq(StopScope::ReadOnly))
+            .times(1)
+            .return_once(move |_| Ok(there));
+        let answer = mocks.app().lift_stop(&admin(), StopScope::ReadOnly).await;
+        if there {
+            answer.unwrap();
+        } else {
+            assert_missing(&answer, Missing::Stop);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_rule_book_is_told() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    mocks.has_asset(&usd());
+    mocks.has_user(build::user(ALICE));
+    let book = &mut mocks.rule_book;
+    book.expect_rules().returning(|| Err(unavailable()));
+    book.expect_put_fees()
+        .returning(|_, _, _| Err(unavailable()));
+    book.expect_put_limits()
+        .returning(|_, _, _| Err(unavailable()));
+    book.expect_list_stops().returning(|| Err(unavailable()));
+    book.expect_stop().returning(|_| Err(unavailable()));
+    book.expect_lift().returning(|_| Err(unavailable()));
+    let app = mocks.app();
+    let (kind, asset) = (Kind::Withdrawal, btc().id);
+    assert_unavailable(&app.put_fees(&admin(), kind, asset, fees()).await);
+    assert_unavailable(&app.find_fees(&admin(), kind, asset).await);
+    assert_unavailable(&app.put_limits(&admin(), kind, None, NO_LIMITS).await);
+    assert_unavailable(&app.find_limits(&admin(), kind, None).await);
+    assert_unavailable(&app.user_headroom(&admin(), ALICE).await);
+    assert_unavailable(&app.list_stops(&admin()).await);
+    let scope = StopScope::ReadOnly;
+    assert_unavailable(&app.stop(&admin(), scope, "why".to_owned()).await);
+    assert_unavailable(&app.lift_stop(&admin(), scope).await);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_uses_or_of_the_directory_is_told() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    ruled(&mut mocks, everything());
+    mocks
+        .rule_book
+        .expect_usage()
+        .times(1)
+        .return_once(|_| Err(unavailable()));
+    let own = alice(Permission::AllowTransfer);
+    assert_unavailable(&mocks.app().own_headroom(&own).await);
+
+    let mut mocks = Mocks::new();
+    mocks
+        .directory
+        .expect_find_user()
+        .times(1)
+        .return_once(|_| Err(unavailable()));
+    mocks
+        .directory
+        .expect_find_asset()
+        .times(2)
+        .returning(|_| Err(unavailable()));
+    let app = mocks.app();
+    assert_unavailable(&app.user_headroom(&admin(), ALICE).await);
+    let found = app.find_fees(&admin(), Kind::Deposit, btc().id).await;
+    assert_unavailable(&found);
+    let found = app.find_limits(&admin(), Kind::Deposit, None).await;
+    assert_unavailable(&found);
+}

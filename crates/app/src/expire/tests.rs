@@ -1,0 +1,130 @@
+use bursar_domain::{AssetId, Limit, OverLimit, Reason, Room, Scale, Transfer};
+use bursar_testkit::build;
+
+use super::*;
+use crate::test_support::{
+    ALICE, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, trouble, unavailable,
+};
+
+/// A withdrawal whose time is up.
+fn held(id: i64) -> Transfer {
+    let new = build::new_transfer(build::transfer_id(id), &btc(), 5, NOW);
+    let mut parts = build::withdrawal(new, ALICE).next.into_parts();
+    parts.expires_at = Some(NOW);
+    Transfer::from_parts(parts)
+}
+
+fn due(transfers: Vec<Transfer>) -> Mocks {
+    let mut mocks = Mocks::new();
+    mocks
+        .store
+        .expect_list_expired()
+        .withf(|limit| *limit == 256)
+        .times(1)
+        .return_once(move |_| Ok(transfers));
+    mocks
+}
+
+fn made(commit: Commit) -> CommitOutcome {
+    CommitOutcome::Committed(Box::new(commit.change.next))
+}
+
+#[tokio::test]
+async fn nothing_due_is_nothing_done() {
+    assert_eq!(due(vec![]).app().expire_due().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_due_ends_together() {
+    let mut mocks = due(vec![held(1), held(2)]);
+    let batch = mocks.commits_together(|batch| Ok(batch.into_iter().map(made).collect()));
+    assert_eq!(mocks.app().expire_due().await.unwrap(), 2);
+    let expected = [held(1), held(2)]
+        .map(|transfer| Commit::new(build::step(&transfer, &Command::Expire, NOW)));
+    assert_eq!(batch.all(), expected);
+    let ended = &batch.all()[0].change.next;
+    assert_eq!(ended.reason(), Some(Reason::TransferExpired));
+}
+
+#[tokio::test]
+async fn what_ended_meanwhile_is_left_alone() {
+    let ended = build::step(&held(1), &build::cancel(), NOW).next;
+    let mocks = due(vec![ended]);
+    assert_eq!(mocks.app().expire_due().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn where_nothing_ended_the_next_pass_waits_for_its_time() {
+    let reason = Reason::AccountFrozen;
+    let room = Room {
+        over: OverLimit {
+            limit: Limit::Daily,
+            left: build::amount(1),
+            returns_at: None,
+        },
+        asset: AssetId::parse("btc").unwrap(),
+        scale: Scale::try_new(8).unwrap(),
+    };
+    let original = build::transfer_id(9);
+    for outcome in [
+        CommitOutcome::Stale { current: None },
+        CommitOutcome::ReadOnly,
+        CommitOutcome::Refused { reason },
+        CommitOutcome::RefusalReplayed { reason },
+        CommitOutcome::OverLimit { reason, room },
+        CommitOutcome::Replayed { original },
+        CommitOutcome::KeyReused {
+            original: None,
+            fields: vec![],
+        },
+    ] {
+        let mut mocks = due(vec![held(1)]);
+        mocks.commits_together(move |_| Ok(vec![outcome]));
+        assert_eq!(mocks.app().expire_due().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_others_hold_up_does_not_hide_what_ended() {
+    let mut mocks = due(vec![held(1), held(2)]);
+    mocks.commits_together(|mut batch| {
+        let ended = made(batch.remove(1));
+        Ok(vec![CommitOutcome::Stale { current: None }, ended])
+    });
+    assert_eq!(mocks.app().expire_due().await.unwrap(), 2);
+}
+
+/// The batch fails as one; then each is tried alone.
+#[tokio::test]
+async fn one_that_cannot_be_ended_does_not_stop_the_rest() {
+    for error in [overloaded(), unavailable(), in_doubt(), inconsistent()] {
+        let mut mocks = due(vec![held(1), held(2), held(3)]);
+        mocks.commits_together(|_| Err(unavailable()));
+        let commits = mocks.commits([trouble(error), committed(), committed()]);
+        assert_eq!(mocks.app().expire_due().await.unwrap(), 3);
+        assert_eq!(commits.all().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_told() {
+    let mut mocks = Mocks::new();
+    mocks
+        .store
+        .expect_list_expired()
+        .times(1)
+        .return_once(|_| Err(unavailable()));
+    let error = mocks.app().expire_due().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)));
+
+    let mut mocks = due(vec![held(1)]);
+    mocks.commits_together(|_| Err(in_doubt()));
+    let error = mocks.app().expire_due().await.unwrap_err();
+    assert!(matches!(error, StoreError::OutcomeUnknown(_)));
+
+    let mut mocks = due(vec![held(1), held(2)]);
+    mocks.commits_together(|_| Err(in_doubt()));
+    mocks.commits([trouble(unavailable()), trouble(unavailable())]);
+    let error = mocks.app().expire_due().await.unwrap_err();
+    assert!(matches!(error, StoreError::OutcomeUnknown(_)));
+}

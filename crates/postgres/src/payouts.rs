@@ -1,0 +1,159 @@
+//! When payouts under way are tried next.
+//!
+//! A row is written by the money transaction that begins the payout (`engine/writes.rs`), so that
+//! one exists exactly if the other does. A claim writes a lease, a random token, into the row and
+//! the lease's end into `next_attempt_at`, and is committed before anything is sent. It locks the
+//! rows that it takes and waits for none (`SKIP LOCKED`); whether a row is due is judged again on
+//! what the lock returned, so two claims never take the same one. Only the server's clock counts.
+
+use async_trait::async_trait;
+use bursar_domain::{Transfer, TransferId};
+use bursar_ports::{
+    ClaimedPayout, LeaseToken, PayoutFigures, PayoutSchedule, PostponedPayout, StoreError,
+};
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{BigInt, Bool, Integer, Text, Uuid as SqlUuid},
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::{
+    error::{inconsistent, unavailable},
+    pool::{Database, checkout},
+    row::TransferRow,
+    schema::{payouts, transfers},
+};
+
+const CLAIM: &str = "UPDATE book_main.payouts \
+     SET lease = $1, next_attempt_at = statement_timestamp() + $2 * interval '1 millisecond' \
+     WHERE transfer_id = ANY(ARRAY( \
+       SELECT transfer_id FROM book_main.payouts \
+       WHERE next_attempt_at <= statement_timestamp() \
+       ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED)) \
+     RETURNING transfer_id, attempts";
+
+const POSTPONE: &str = "UPDATE book_main.payouts \
+     SET lease = NULL, next_attempt_at = statement_timestamp() + $3 * interval '1 millisecond', \
+       outcome = $4, attempts = attempts + $5::int \
+     WHERE transfer_id = $1 AND lease = $2";
+
+const FIGURES: &str = "SELECT count(*) AS under_way, \
+       coalesce(1000 * extract(epoch FROM statement_timestamp() - min(began_at)), 0)::bigint \
+         AS oldest_ms \
+     FROM book_main.payouts";
+
+/// The payouts of the main book.
+#[derive(Clone)]
+pub struct PgPayouts {
+    database: Database,
+}
+
+impl PgPayouts {
+    /// A schedule on these connections.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Claimed {
+    #[diesel(sql_type = BigInt)]
+    transfer_id: i64,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+}
+
+#[derive(QueryableByName)]
+struct Figures {
+    #[diesel(sql_type = BigInt)]
+    under_way: i64,
+    #[diesel(sql_type = BigInt)]
+    oldest_ms: i64,
+}
+
+#[async_trait]
+impl PayoutSchedule for PgPayouts {
+    async fn claim_due(&self, lease_ms: i64, limit: u32) -> Result<Vec<ClaimedPayout>, StoreError> {
+        let lease = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let mut connection = checkout(self.database.pool()).await?;
+        let claimed: Vec<Claimed> = sql_query(CLAIM)
+            .bind::<SqlUuid, _>(lease)
+            .bind::<BigInt, _>(lease_ms)
+            .bind::<BigInt, _>(i64::from(limit))
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        if claimed.is_empty() {
+            return Ok(vec![]);
+        }
+        let ids: Vec<i64> = claimed.iter().map(|row| row.transfer_id).collect();
+        let mut rows: Vec<TransferRow> = transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        // One that nobody can read must not hold up the others: it stays leased and comes up again.
+        let read = claimed.into_iter().filter_map(|claimed| {
+            let place = rows.iter().position(|row| row.id == claimed.transfer_id);
+            let row = place.map(|place| rows.swap_remove(place));
+            match read(&claimed, row, lease) {
+                Ok(payout) => Some(payout),
+                Err(error) => {
+                    tracing::error!(%error, "a payout that is due cannot be read");
+                    None
+                }
+            }
+        });
+        Ok(read.collect())
+    }
+
+    async fn postpone(&self, postponed: PostponedPayout) -> Result<bool, StoreError> {
+        let changed = sql_query(POSTPONE)
+            .bind::<BigInt, _>(postponed.id.get())
+            .bind::<SqlUuid, _>(postponed.lease.0)
+            .bind::<BigInt, _>(postponed.wait_ms)
+            .bind::<Text, _>(postponed.outcome)
+            .bind::<Bool, _>(postponed.was_tried)
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(changed > 0)
+    }
+
+    async fn end(&self, id: TransferId) -> Result<(), StoreError> {
+        diesel::delete(payouts::table.filter(payouts::transfer_id.eq(id.get())))
+            .execute(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn figures(&self) -> Result<PayoutFigures, StoreError> {
+        let figures: Figures = sql_query(FIGURES)
+            .get_result(&mut checkout(self.database.pool()).await?)
+            .await
+            .map_err(unavailable)?;
+        Ok(PayoutFigures {
+            under_way: u32::try_from(figures.under_way).unwrap_or(u32::MAX),
+            oldest_ms: figures.oldest_ms.max(0),
+        })
+    }
+}
+
+fn read(
+    claimed: &Claimed,
+    row: Option<TransferRow>,
+    lease: Uuid,
+) -> Result<ClaimedPayout, StoreError> {
+    let id = claimed.transfer_id;
+    let row = row.ok_or_else(|| inconsistent("payouts", format!("no transfer {id}")))?;
+    Ok(ClaimedPayout {
+        transfer: Transfer::try_from(row)?,
+        lease: LeaseToken(lease),
+        attempts: u32::try_from(claimed.attempts)
+            .map_err(|error| inconsistent("payouts", error.to_string()))?,
+    })
+}

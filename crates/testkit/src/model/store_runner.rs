@@ -1,0 +1,601 @@
+//! A history on a transfer store.
+
+mod books;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use bursar_domain::{
+    ActorId, Amount, Asset, AssetId, BulkClaim, BulkMode, Change, CodeSalt, Commit, Decision,
+    FeeSchedule, IdempotencyClaim, ItemResult, Kind, Limits, NewTransfer, PayoutRoute, Percent,
+    Reason, Recipient, ReversalTerms, RootRate, Rules, Terms, Timestamp, Transfer, TransferId,
+    Usage, UsageKey, UserId, UserStatus,
+};
+use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StopScope, TransferStore};
+
+use super::{
+    APPROVE_HOURS, BulkRequest, CONFIRM_HOURS, Command, Exchange, FeePlan, Finish, HOUR, Holder,
+    Left, LimitPlan, Outcome, Rate, Request, Reversal, Runner, SCALES, SLOT_HOURS, Step, Stopped,
+    USERS, View,
+    exchange::{at, at_mut},
+};
+use crate::{build, contract::Harness};
+
+/// A change of one rule, so that a store need not write all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleChange {
+    /// These fees are others.
+    Fees(Kind, AssetId),
+    /// These limits are others.
+    Limits(Kind, Option<AssetId>),
+    /// This is stopped.
+    Stop(StopScope),
+    /// This is no longer stopped.
+    Lift(StopScope),
+}
+
+/// What histories need of a store beyond what its contract needs.
+#[async_trait]
+pub trait ModelHarness: Harness {
+    /// Puts one other rule in force; `rules` are all of them with it.
+    async fn change_rule(&self, change: RuleChange, rules: &Rules);
+
+    /// What was used of limits, in the same order.
+    async fn usage(&self, keys: Vec<UsageKey>) -> Vec<Usage>;
+}
+
+/// One history's users, assets and transfers on a store that may have others.
+pub struct StoreRunner<'h> {
+    harness: &'h dyn ModelHarness,
+    store: Arc<dyn TransferStore>,
+    /// In front of the names of operators, whose keys are this history's alone.
+    name: String,
+    start: Timestamp,
+    users: Vec<UserId>,
+    assets: Vec<Asset>,
+    rates: Vec<Option<Rate>>,
+    rules: Rules,
+    transfers: Vec<TransferId>,
+    numbers: HashMap<TransferId, usize>,
+}
+
+impl<'h> StoreRunner<'h> {
+    /// Users and assets that the store has not seen before, and no rules.
+    pub async fn new(harness: &'h dyn ModelHarness) -> Self {
+        let number = harness.ids().transfer();
+        let users: Vec<UserId> = (0..USERS).map(|_| harness.ids().user()).collect();
+        for user in &users {
+            harness.put_user(*user, UserStatus::Active).await;
+        }
+        let named = |(at, scale)| build::asset(&format!("m{number}x{at}"), scale);
+        let assets: Vec<Asset> = SCALES.into_iter().enumerate().map(named).collect();
+        for asset in &assets {
+            harness.put_asset(asset.clone()).await;
+        }
+        let runner = Self {
+            harness,
+            store: harness.store().await,
+            name: format!("m{number}"),
+            start: harness.clock().now(),
+            users,
+            rates: vec![None; assets.len()],
+            assets,
+            rules: Rules::default(),
+            transfers: vec![],
+            numbers: HashMap::new(),
+        };
+        runner.begin_without_rules().await;
+        runner
+    }
+
+    /// What an earlier history on the same store left in force for everybody.
+    async fn begin_without_rules(&self) {
+        let all = Kind::ALL.map(|kind| RuleChange::Limits(kind, None));
+        let lift = RuleChange::Lift(StopScope::ReadOnly);
+        for change in all.into_iter().chain([lift]) {
+            self.harness.change_rule(change, &self.rules).await;
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.harness.clock().now()
+    }
+
+    fn in_hours(&self, hours: i64) -> Timestamp {
+        self.now().plus_micros(hours * HOUR)
+    }
+
+    fn asset(&self, number: usize) -> &Asset {
+        at(&self.assets, number)
+    }
+
+    fn user(&self, number: usize) -> UserId {
+        *at(&self.users, number)
+    }
+
+    fn operator(&self, number: u8) -> ActorId {
+        ActorId::new(format!("{}-operator-{number}", self.name))
+    }
+
+    async fn change_rule(&mut self, change: RuleChange) -> Outcome {
+        self.rules.revision += 1;
+        self.harness.change_rule(change, &self.rules).await;
+        Outcome::Done
+    }
+
+    async fn put_asset(&mut self, number: usize, allows: [bool; 3]) -> Outcome {
+        let [can_deposit, can_withdraw, can_transfer] = allows;
+        let asset = at_mut(&mut self.assets, number);
+        asset.can_deposit = can_deposit;
+        asset.can_withdraw = can_withdraw;
+        asset.can_transfer = can_transfer;
+        self.harness.put_asset(asset.clone()).await;
+        Outcome::Done
+    }
+
+    async fn set_stop(&mut self, stopped: Stopped, stops: bool) -> Outcome {
+        let scope = match stopped {
+            Stopped::ReadOnly => {
+                self.rules.stops.read_only = stops;
+                StopScope::ReadOnly
+            }
+            Stopped::Outgoing(asset) => {
+                let asset = self.asset(asset).id;
+                if stops {
+                    self.rules.stops.outgoing.insert(asset);
+                } else {
+                    self.rules.stops.outgoing.remove(&asset);
+                }
+                StopScope::Outgoing(asset)
+            }
+        };
+        let change = if stops {
+            RuleChange::Stop
+        } else {
+            RuleChange::Lift
+        };
+        self.change_rule(change(scope)).await
+    }
+
+    fn root_rate(&self, asset: usize) -> Option<RootRate> {
+        let root = self.asset(0);
+        let rate = if asset == 0 {
+            "1".to_owned()
+        } else {
+            let Rate { units, decimals } = (*at(&self.rates, asset))?;
+            format!("{units}e-{decimals}")
+        };
+        Some(RootRate {
+            asset: root.id,
+            scale: root.scale,
+            rate: rate.parse().expect("digits and an exponent are a decimal"),
+            source: None,
+            rated_at: None,
+        })
+    }
+
+    fn new_transfer(&self, asset: usize, amount: i128, by: ActorId) -> NewTransfer {
+        let id = self.harness.ids().transfer();
+        NewTransfer {
+            created_by: by,
+            root_rate: self.root_rate(asset),
+            terms: Terms {
+                pays_fee: true,
+                expires_at: Some(self.in_hours(CONFIRM_HOURS)),
+                approval_expires_at: Some(self.in_hours(APPROVE_HOURS)),
+            },
+            ..build::new_transfer(id, self.asset(asset), amount, self.now())
+        }
+    }
+
+    fn change_of(&self, request: &Request) -> Result<Change, Reason> {
+        let user = self.user(request.user);
+        let by = match request.kind {
+            Kind::Deposit | Kind::Withdrawal => self.operator(request.by),
+            Kind::Internal => ActorId::new(user.to_string()),
+        };
+        let new = self.new_transfer(request.asset, request.amount, by);
+        let change = match request.kind {
+            Kind::Deposit => Transfer::deposit(new, user),
+            Kind::Withdrawal => Transfer::withdrawal(new, user),
+            Kind::Internal => {
+                let recipient = match request.payee {
+                    Some(payee) => Recipient::Id(self.user(payee)),
+                    None => Recipient::Unknown {
+                        typed: "nobody".to_owned(),
+                    },
+                };
+                let salt = self.harness.ids().salt();
+                Transfer::internal(new, user, recipient, salt, None)
+            }
+        }?;
+        Ok(if request.at_once {
+            change.settled_at_once()
+        } else {
+            change
+        })
+    }
+
+    async fn create(&mut self, request: &Request) -> Outcome {
+        let change = match self.change_of(request) {
+            Ok(change) => change,
+            Err(reason) => return refused(reason),
+        };
+        let claim = request.key.map(|key| {
+            let (amount, payee) = (request.amount.to_string(), format!("{:?}", request.payee));
+            let fields = [("amount", amount.as_str()), ("payee", payee.as_str())];
+            build::claim(
+                &self.name,
+                request.kind.as_str(),
+                &format!("key-{key}"),
+                &fields,
+            )
+        });
+        self.commit(change, claim).await
+    }
+
+    async fn commit(&mut self, change: Change, idempotency: Option<IdempotencyClaim>) -> Outcome {
+        let commit = Commit {
+            audit: None,
+            change,
+            idempotency,
+        };
+        let outcomes = self
+            .store
+            .commit(vec![commit])
+            .await
+            .expect("the store is healthy");
+        let outcome = outcomes.into_iter().next().expect("one item, one outcome");
+        match outcome {
+            CommitOutcome::Committed(transfer) => Outcome::Made(self.view(&transfer)),
+            CommitOutcome::Replayed { original } => Outcome::Replayed(self.number(original)),
+            CommitOutcome::RefusalReplayed { reason } => replayed(reason),
+            CommitOutcome::KeyReused { original, .. } => {
+                Outcome::KeyReused(original.map(|id| self.number(id)))
+            }
+            CommitOutcome::Refused { reason } => refused(reason),
+            CommitOutcome::OverLimit { reason, room } => {
+                let asset = self.assets.iter().position(|asset| asset.id == room.asset);
+                let returns_at = room
+                    .over
+                    .returns_at
+                    .map(|at| at.floor_second().as_micros() - self.start.as_micros());
+                let left = Left {
+                    units: room.over.left.units(),
+                    asset: asset.unwrap_or(usize::MAX),
+                    returns_at,
+                };
+                Outcome::Refused {
+                    reason: reason.code(),
+                    replayed: false,
+                    left: Some(left),
+                }
+            }
+            CommitOutcome::ReadOnly => Outcome::ReadOnly,
+            CommitOutcome::Stale { .. } => Outcome::Strange(format!("{outcome:?}")),
+        }
+    }
+
+    /// A transfer's number; one that was not seen before gets the next.
+    fn number(&mut self, id: TransferId) -> usize {
+        *self.numbers.entry(id).or_insert_with(|| {
+            self.transfers.push(id);
+            self.transfers.len() - 1
+        })
+    }
+
+    fn view(&mut self, transfer: &Transfer) -> View {
+        let parts = transfer.parts();
+        View {
+            number: self.number(transfer.id()),
+            status: transfer.status().as_str(),
+            stage: transfer.stage().map(bursar_domain::Stage::as_str),
+            reason: transfer.reason().map(Reason::code),
+            amount: parts.amount.units(),
+            fee: parts.fee.units(),
+            reversed: parts.reversed.units(),
+        }
+    }
+
+    async fn create_many(&mut self, request: &BulkRequest) -> Outcome {
+        let change = |(payee, asset, amount): &(Option<usize>, usize, i128)| {
+            self.change_of(&Request {
+                kind: Kind::Internal,
+                user: request.user,
+                payee: *payee,
+                asset: *asset,
+                amount: *amount,
+                at_once: request.at_once || request.atomic,
+                by: 0,
+                key: None,
+            })
+        };
+        let changes: Result<Vec<Change>, Reason> = request.items.iter().map(change).collect();
+        let changes = changes.expect("nobody pays themselves in a bulk");
+        let made = changes
+            .iter()
+            .map(|change| ItemResult::Made(change.next.id()));
+        let results = made.collect();
+        let idempotency = request.key.map(|key| {
+            let items = format!("{:?}", request.items);
+            let fields = [("items", items.as_str())];
+            let claim = build::claim(&self.name, "bulk", &format!("key-{key}"), &fields);
+            BulkClaim { claim, results }
+        });
+        let bulk = bursar_domain::Bulk {
+            changes,
+            mode: if request.atomic {
+                BulkMode::Atomic
+            } else {
+                BulkMode::Independent
+            },
+            unable_max: None,
+            idempotency,
+        };
+        match self
+            .store
+            .commit_bulk(bulk)
+            .await
+            .expect("the store is healthy")
+        {
+            BulkOutcome::Committed(made) => {
+                Outcome::BulkMade(made.iter().map(|transfer| self.view(transfer)).collect())
+            }
+            BulkOutcome::Refused {
+                reasons,
+                recipients_unable,
+            } => Outcome::BulkRefused {
+                reasons: reasons
+                    .into_iter()
+                    .map(|reason| reason.map(Reason::code))
+                    .collect(),
+                unable: recipients_unable,
+            },
+            BulkOutcome::Replayed { results } => {
+                let result = |result| match result {
+                    ItemResult::Made(id) => Ok(self.number(id)),
+                    ItemResult::Refused(refusal) => Err(refusal.code),
+                };
+                Outcome::BulkReplayed(results.into_iter().map(result).collect())
+            }
+            BulkOutcome::KeyReused { originals, .. } => {
+                let numbers = originals.into_iter().map(|id| self.number(id));
+                Outcome::BulkKeyReused(numbers.collect())
+            }
+            BulkOutcome::ReadOnly => Outcome::ReadOnly,
+            BulkOutcome::TooManyUnable => Outcome::Strange("nobody counts".to_owned()),
+        }
+    }
+
+    async fn found(&self, number: usize) -> Transfer {
+        let found = self.store.find(*at(&self.transfers, number)).await;
+        found
+            .expect("the store is healthy")
+            .expect("the transfer was made")
+    }
+
+    /// What whoever asks would do, as the use cases do it.
+    async fn finish(&mut self, finish: &Finish) -> Outcome {
+        let current = self.found(finish.pick).await;
+        let (command, operation) = self.command(finish);
+        let claim = finish
+            .key
+            .map(|key| self.claim(finish.by, operation, key, finish.pick));
+        let answers_commit =
+            matches!(finish.command, Command::Confirm { .. } | Command::Cancel) && claim.is_some();
+        match current.decide(&command, self.now()) {
+            Ok(Decision::Apply(change)) => self.commit(*change, claim).await,
+            Ok(Decision::AlreadyApplied) if answers_commit => {
+                self.commit(current.acknowledge(&command, None), claim)
+                    .await
+            }
+            Ok(Decision::AlreadyApplied) => Outcome::Already,
+            Err(_) => self
+                .answered_before(claim)
+                .await
+                .unwrap_or(Outcome::Forbidden),
+        }
+    }
+
+    fn claim(
+        &self,
+        by: u8,
+        operation: &'static str,
+        key: u8,
+        about: impl std::fmt::Debug,
+    ) -> IdempotencyClaim {
+        let about = format!("{about:?}");
+        let principal = self.operator(by);
+        let fields = [("about", about.as_str())];
+        build::claim(
+            principal.as_str(),
+            operation,
+            &format!("key-{key}"),
+            &fields,
+        )
+    }
+
+    fn command(&self, finish: &Finish) -> (bursar_domain::Command, &'static str) {
+        let by = self.operator(finish.by);
+        let route = |gateway| {
+            if gateway {
+                PayoutRoute::Gateway
+            } else {
+                PayoutRoute::Manual
+            }
+        };
+        let digest = [7; 32];
+        match finish.command {
+            Command::Settle => (bursar_domain::Command::Settle, "settle"),
+            Command::Confirm { gateway } => {
+                let command = bursar_domain::Command::Confirm {
+                    by,
+                    callback_url: None,
+                    route: route(gateway),
+                    approval_expires_at: Some(self.in_hours(APPROVE_HOURS)),
+                };
+                (command, "confirm")
+            }
+            Command::Approve { gateway } => {
+                let route = route(gateway);
+                (
+                    bursar_domain::Command::Approve { by, digest, route },
+                    "approve",
+                )
+            }
+            Command::Reject => (bursar_domain::Command::Reject { by, digest }, "reject"),
+            Command::Cancel => {
+                let command = bursar_domain::Command::Cancel {
+                    by,
+                    callback_url: None,
+                };
+                (command, "cancel")
+            }
+            Command::PaidOut => (bursar_domain::Command::PaidOut, "paid-out"),
+            Command::PayoutRefused => (build::fail(Reason::PayoutRefused), "payout-refused"),
+        }
+    }
+
+    /// What the same request with the same key came to.
+    async fn answered_before(&mut self, claim: Option<IdempotencyClaim>) -> Option<Outcome> {
+        let claim = claim?;
+        let bound = self.store.find_key(claim.scope, claim.key).await;
+        let bound = bound.expect("the store is healthy")?;
+        (bound.fingerprint == claim.fingerprint).then(|| match bound.refusal {
+            Some(reason) => replayed(reason),
+            None => Outcome::Replayed(self.number(bound.transfer)),
+        })
+    }
+
+    async fn expire(&mut self, number: usize) -> Outcome {
+        let current = self.found(number).await;
+        let is_due = current
+            .parts()
+            .expires_at
+            .is_some_and(|at| at <= self.now());
+        match current.decide(&bursar_domain::Command::Expire, self.now()) {
+            Ok(Decision::Apply(change)) if is_due => self.commit(*change, None).await,
+            answer => Outcome::Strange(format!("{answer:?} of {current:?}")),
+        }
+    }
+
+    async fn reverse(&mut self, reversal: &Reversal) -> Outcome {
+        let Reversal {
+            pick,
+            covers,
+            returns_fee,
+            by,
+            key,
+            ..
+        } = *reversal;
+        let original = self.found(pick).await;
+        let claim = key.map(|key| self.claim(by, "reverse", key, (pick, covers, returns_fee)));
+        let terms = ReversalTerms {
+            covers: covers.map(build::amount),
+            returns_fee,
+            salt: CodeSalt::new([3; 10]),
+        };
+        let new = NewTransfer {
+            terms: Terms::default(),
+            ..self.new_transfer(0, 1, self.operator(by))
+        };
+        match original.reversal(new, terms) {
+            Ok(change) => self.commit(change, claim).await,
+            Err(reason) => self.answered_before(claim).await.unwrap_or(refused(reason)),
+        }
+    }
+}
+
+#[async_trait]
+impl Runner for StoreRunner<'_> {
+    async fn perform(&mut self, step: &Step) -> Outcome {
+        match step {
+            Step::User(user, status) => {
+                self.harness.put_user(self.user(*user), *status).await;
+                Outcome::Done
+            }
+            Step::Asset(asset, allows) => self.put_asset(*asset, *allows).await,
+            Step::Rate(asset, rate) => {
+                *at_mut(&mut self.rates, *asset) = Some(*rate);
+                Outcome::Done
+            }
+            Step::Fees(kind, asset, plan) => {
+                let asset = self.asset(*asset).id;
+                self.rules.fees.insert((*kind, asset), schedule(plan));
+                self.change_rule(RuleChange::Fees(*kind, asset)).await
+            }
+            Step::Limits(kind, asset, plan) => {
+                let asset = asset.map(|asset| self.asset(asset).id);
+                self.rules.limits.insert((*kind, asset), limits(plan));
+                self.change_rule(RuleChange::Limits(*kind, asset)).await
+            }
+            Step::Stop(stopped) => self.set_stop(*stopped, true).await,
+            Step::Lift(stopped) => self.set_stop(*stopped, false).await,
+            Step::Pass { slots } => {
+                let millis = slots * SLOT_HOURS * HOUR / 1_000;
+                self.harness.clock().advance_ms(millis);
+                Outcome::Done
+            }
+            Step::New(request) => self.create(request).await,
+            Step::Bulk(request) => self.create_many(request).await,
+            Step::Finish(finish) => self.finish(finish).await,
+            Step::Expire { pick } => self.expire(*pick).await,
+            Step::Reverse(reversal) => self.reverse(reversal).await,
+            Step::Again { .. } | Step::BulkAgain { .. } => {
+                Outcome::Strange("only resolved steps can be performed".to_owned())
+            }
+        }
+    }
+
+    async fn views(&mut self) -> Vec<View> {
+        self.all_views().await
+    }
+
+    async fn balances(&mut self) -> std::collections::BTreeMap<(Holder, usize), (i128, i128)> {
+        self.all_balances().await
+    }
+
+    async fn compare_limits(&mut self, model: &Exchange) -> Result<(), String> {
+        self.limits_against(model).await
+    }
+
+    async fn audit(&mut self) -> Result<(), String> {
+        self.audit_books().await
+    }
+}
+
+fn refused(reason: Reason) -> Outcome {
+    Outcome::Refused {
+        reason: reason.code(),
+        replayed: false,
+        left: None,
+    }
+}
+
+fn replayed(reason: Reason) -> Outcome {
+    Outcome::Refused {
+        reason: reason.code(),
+        replayed: true,
+        left: None,
+    }
+}
+
+fn schedule(plan: &FeePlan) -> FeeSchedule {
+    FeeSchedule {
+        percent: Percent::try_from_parts(plan.parts).expect("a share is at most the whole"),
+        min: build::amount(plan.min),
+        max: plan.max.map(build::amount),
+        absolute: build::amount(plan.absolute),
+    }
+}
+
+fn limits(plan: &LimitPlan) -> Limits {
+    let amount = |units: Option<i128>| -> Option<Amount> { units.map(build::amount) };
+    Limits {
+        min_amount: amount(plan.min),
+        max_amount: amount(plan.max),
+        daily: amount(plan.daily),
+        monthly: amount(plan.monthly),
+        approval_above: amount(plan.approval_above),
+    }
+}
