@@ -41,7 +41,8 @@ const EVERYTHING: &str = "backoffice_read backoffice_write backoffice_confirm ba
 /// An operation, what each caller gets, and a body that works.
 ///
 /// `-` = 403 `permission.missing`, `user` = 403 `user.required`, `404` = 404 `transfer.unknown`,
-/// `none` = 404 `address_book_code.unknown`, `wait` = 409 `transfer.not_awaiting_approval`, `open` in place of all = answers everybody with 200.
+/// `none` = 404 `address_book_code.unknown`, `done` = 409 `transfer.already_completed`, `open` in
+/// place of all = answers everybody with 200.
 type Line = (&'static str, &'static str, &'static str);
 
 const MONEY: &str = r#"{"userId": "$alice", "assetId": "btc", "amount": "0.01"}"#;
@@ -119,8 +120,8 @@ const LINES: &[Line] = &[
     ("POST /admin/v1/callbacks/replay",                       "-     -     -     -       -      -        200   200   -", REPLAY),
     ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
-    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     wait  -", ""),
-    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     done  -", ""),
+    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     done  -", ""),
     ("POST /admin/v1/transfers/{id}/reverse",                 "-     -     -     -       -      -        200   200   -", BACK),
     ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
@@ -294,7 +295,7 @@ impl Scene {
                 "user" => (403, "user.required"),
                 "404" => (404, "transfer.unknown"),
                 "none" => (404, "address_book_code.unknown"),
-                "wait" => (409, "transfer.not_awaiting_approval"),
+                "done" => (409, "transfer.already_completed"),
                 success => (success.parse().unwrap(), ""),
             };
             let body = if expected.0 == 403 { "{" } else { *body };

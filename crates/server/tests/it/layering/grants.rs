@@ -13,6 +13,7 @@ const WITHOUT_GRANT: &[&str] = &[
     "App::end_credentials",
     "App::standing",
     "App::settle_pending",
+    "App::expire_due",
     "CallbackPass::enqueue",
     "CallbackPass::claim",
     "CallbackPass::release",
