@@ -389,7 +389,7 @@ fn apply(books: &mut Books, change: &Change, now: Timestamp) -> Applied {
 
 /// The transfer waits for a second operator; nothing moves meanwhile.
 fn await_approval(books: &mut Books, next: Transfer, terms: ApprovalTerms) -> Transfer {
-    let next = next.awaiting_approval(terms.expires_at);
+    let next = next.held_for_approval(terms.expires_at);
     books.versions.insert(next.id(), next.version());
     next
 }

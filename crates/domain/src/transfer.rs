@@ -342,7 +342,7 @@ impl Transfer {
 
     /// The same version, waiting for a second operator instead.
     #[must_use]
-    pub(crate) fn awaiting_approval(mut self, expires_at: Option<Timestamp>) -> Self {
+    pub(crate) fn held_for_approval(mut self, expires_at: Option<Timestamp>) -> Self {
         self.0.expires_at = expires_at;
         match &mut self.0.body {
             Body::Deposit { state, .. } => *state = DepositState::AwaitingApproval,

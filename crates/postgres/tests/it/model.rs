@@ -11,7 +11,7 @@ use bursar_testkit::{
 };
 use tokio::runtime;
 
-use crate::store::PgHarness;
+use crate::{store::PgHarness, support::draft};
 
 /// How many histories are under way at once. Each share has a database of its own, because limits on
 /// all assets together and the stop of everything hold for every history in one.
@@ -24,12 +24,12 @@ impl ModelHarness for PgHarness {
         match change {
             RuleChange::Fees(kind, asset) => {
                 let schedule = rules.fees.get(&(kind, asset)).copied();
-                let put = book.put_fees(kind, asset, schedule.unwrap_or_default());
+                let put = book.put_fees(kind, asset, schedule.unwrap_or_default(), draft());
                 put.await.unwrap();
             }
             RuleChange::Limits(kind, asset) => {
                 let limits = rules.limits.get(&(kind, asset)).copied();
-                let put = book.put_limits(kind, asset, limits.unwrap_or_default());
+                let put = book.put_limits(kind, asset, limits.unwrap_or_default(), draft());
                 put.await.unwrap();
             }
             RuleChange::Stop(scope) => {
@@ -39,11 +39,11 @@ impl ModelHarness for PgHarness {
                     stopped_by: ActorId::new("operator"),
                     stopped_at: self.clock().now(),
                 };
-                book.stop(stop).await.unwrap();
+                book.stop(stop, draft()).await.unwrap();
             }
             // There may be no such stop.
             RuleChange::Lift(scope) => {
-                book.lift(scope).await.unwrap();
+                book.lift(scope, draft()).await.unwrap();
             }
         }
     }

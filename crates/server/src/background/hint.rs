@@ -191,7 +191,8 @@ mod tests {
                 .times(1)
                 .return_once(move |_| Ok(vec![made]));
             let payouts = Arc::new(Notify::new());
-            let hinting = HintingStore::new(Arc::new(store), Arc::default(), payouts.clone());
+            let unheard = Arc::new(Notify::new());
+            let hinting = HintingStore::new(Arc::new(store), &unheard, &unheard, &payouts);
             let outcomes = hinting.commit(vec![Commit::new(change)]).await.unwrap();
             assert_eq!(outcomes.len(), 1);
             assert_eq!(payouts.notified().now_or_never().is_some(), expected);

@@ -2,6 +2,7 @@
 
 pub(super) mod jwt;
 pub(super) mod payout;
+pub(super) mod transfers;
 
 /// What the name of every variable begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "BURSAR_";
@@ -423,37 +424,6 @@ pub(super) const LIMITS_FAILED_CREDENTIALS: Setting = Setting {
     ..PLAIN
 };
 
-pub(super) const TRANSFERS_FEE_FREE_ROLES: Setting = Setting {
-    key: "transfers.fee_free_roles",
-    default: Default::Missing("everybody pays fees"),
-    form: "roles of users",
-    example: "Staff",
-    list: true,
-    help: "Users with any of these roles pay no fees, neither as senders nor for their deposits and \
-           withdrawals.",
-    ..PLAIN
-};
-
-pub(super) const TRANSFERS_CONFIRM_WITHIN: Setting = Setting {
-    key: "transfers.confirm_within_s",
-    default: Default::Value("0"),
-    form: "seconds, 0 to 315360000; 0 = for ever",
-    example: "86400",
-    help: "How long a withdrawal waits for somebody to confirm it. After that it fails and its hold \
-           is returned. What exists keeps the time it was made with.",
-    ..PLAIN
-};
-
-pub(super) const TRANSFERS_APPROVE_WITHIN: Setting = Setting {
-    key: "transfers.approve_within_s",
-    default: Default::Value("259200"),
-    form: "seconds, 0 to 315360000; 0 = for ever",
-    example: "259200",
-    help: "How long a deposit or a confirmed withdrawal waits for a second operator. After that it \
-           fails, and a hold is returned.",
-    ..PLAIN
-};
-
 pub(super) const LOG_FORMAT: Setting = Setting {
     key: "log.format",
     default: Default::ByProfile {
@@ -530,9 +500,9 @@ pub(super) const ALL: &[&Setting] = &[
     &LIMITS_REPLICAS,
     &LIMITS_INTERNAL,
     &LIMITS_FAILED_CREDENTIALS,
-    &TRANSFERS_FEE_FREE_ROLES,
-    &TRANSFERS_CONFIRM_WITHIN,
-    &TRANSFERS_APPROVE_WITHIN,
+    &transfers::FEE_FREE_ROLES,
+    &transfers::CONFIRM_WITHIN,
+    &transfers::APPROVE_WITHIN,
     &payout::URL,
     &payout::SECRET,
     &payout::TIMEOUT,

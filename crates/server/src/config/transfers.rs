@@ -20,13 +20,13 @@ pub struct TransfersConfig {
 
 impl TransfersConfig {
     pub(super) fn load(read: &mut Reader<'_>) -> Option<Self> {
-        let fee_free_roles = read.list(&setting::TRANSFERS_FEE_FREE_ROLES, parse::role);
+        let fee_free_roles = read.list(&setting::transfers::FEE_FREE_ROLES, parse::role);
         let confirm = read.value(
-            &setting::TRANSFERS_CONFIRM_WITHIN,
+            &setting::transfers::CONFIRM_WITHIN,
             parse::seconds(0, WAIT_MAX_S),
         );
         let approve = read.value(
-            &setting::TRANSFERS_APPROVE_WITHIN,
+            &setting::transfers::APPROVE_WITHIN,
             parse::seconds(0, WAIT_MAX_S),
         );
         let some = |duration: Duration| (!duration.is_zero()).then_some(duration);

@@ -184,7 +184,14 @@ impl Exchange {
                 let fits = |moved: &Moved| {
                     reversal.fitting && moved.state == State::Done && !moved.is_reversal
                 };
-                let pick = self.pick(reversal.pick, fits);
+                // Every other time the rest of one that was taken back in part.
+                let has_rest = |moved: &Moved| {
+                    reversal.pick % 2 == 0
+                        && fits(moved)
+                        && (1..moved.amount).contains(&moved.reversed)
+                };
+                let pick = self.pick(reversal.pick, has_rest);
+                let pick = pick.or_else(|| self.pick(reversal.pick, fits));
                 let pick = pick.or_else(|| self.pick(reversal.pick, |_| true))?;
                 let amount = self.moved(pick).amount;
                 let covers = reversal

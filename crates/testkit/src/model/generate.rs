@@ -12,6 +12,8 @@ use super::{
     Stopped, USERS,
 };
 
+/// Amounts that are asked for and limits that are set more often than others, so that they meet.
+const ROUND: [i128; 5] = [20, 100, 500, 1_000, 2_000];
 /// How many operators there are.
 const OPERATORS: u8 = 3;
 
@@ -240,7 +242,12 @@ fn payee() -> impl Strategy<Value = Option<usize>> {
 }
 
 fn amount() -> impl Strategy<Value = i128> {
-    prop_oneof![1 => 1..20_i128, 4 => 1..2_000_i128, 1 => 2_000..9_000_i128]
+    prop_oneof![
+        1 => 1..20_i128,
+        4 => 1..2_000_i128,
+        1 => 2_000..9_000_i128,
+        2 => select(ROUND.to_vec()),
+    ]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -313,14 +320,20 @@ fn fees() -> impl Strategy<Value = Step> {
 }
 
 fn limits() -> impl Strategy<Value = Step> {
-    let or_none = |weight, range: std::ops::Range<i128>| proptest::option::weighted(weight, range);
+    let or_none = |weight, range: std::ops::Range<i128>| {
+        let round: Vec<i128> = ROUND
+            .into_iter()
+            .filter(|units| range.contains(units))
+            .collect();
+        proptest::option::weighted(weight, prop_oneof![1 => range, 1 => select(round)])
+    };
     let scope = proptest::option::weighted(0.7, asset());
     let plan = (
         or_none(0.2, 1..60),
         or_none(0.3, 500..4_000),
         or_none(0.5, 500..5_000),
         or_none(0.4, 1_000..12_000),
-        or_none(0.6, 100..1_000),
+        or_none(0.6, 100..1_001),
     );
     (kind(), scope, plan, proptest::bool::weighted(0.2)).prop_map(|(kind, scope, plan, none)| {
         let (min, max, daily, monthly, approval_above) = plan;

@@ -1,22 +1,21 @@
 //! A history on a transfer store.
 
 mod books;
+mod create;
+mod finish;
 
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, Amount, Asset, AssetId, BulkClaim, BulkMode, Change, CodeSalt, Commit, Decision,
-    FeeSchedule, IdempotencyClaim, ItemResult, Kind, Limits, NewTransfer, PayoutRoute, Percent,
-    Reason, Recipient, ReversalTerms, RootRate, Rules, Terms, Timestamp, Transfer, TransferId,
-    Usage, UsageKey, UserId, UserStatus,
+    ActorId, Amount, Asset, AssetId, Change, Commit, FeeSchedule, IdempotencyClaim, Kind, Limits,
+    Percent, Reason, Rules, Timestamp, Transfer, TransferId, Usage, UsageKey, UserId, UserStatus,
 };
-use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StopScope, TransferStore};
+use bursar_ports::{Clock, CommitOutcome, StopScope, TransferStore};
 
 use super::{
-    APPROVE_HOURS, BulkRequest, CONFIRM_HOURS, Command, Exchange, FeePlan, Finish, HOUR, Holder,
-    Left, LimitPlan, Outcome, Rate, Request, Reversal, Runner, SCALES, SLOT_HOURS, Step, Stopped,
-    USERS, View,
+    Exchange, FeePlan, HOUR, Holder, Left, LimitPlan, Outcome, Rate, Runner, SCALES, SLOT_HOURS,
+    Step, Stopped, USERS, View,
     exchange::{at, at_mut},
 };
 use crate::{build, contract::Harness};
@@ -157,83 +156,6 @@ impl<'h> StoreRunner<'h> {
         self.change_rule(change(scope)).await
     }
 
-    fn root_rate(&self, asset: usize) -> Option<RootRate> {
-        let root = self.asset(0);
-        let rate = if asset == 0 {
-            "1".to_owned()
-        } else {
-            let Rate { units, decimals } = (*at(&self.rates, asset))?;
-            format!("{units}e-{decimals}")
-        };
-        Some(RootRate {
-            asset: root.id,
-            scale: root.scale,
-            rate: rate.parse().expect("digits and an exponent are a decimal"),
-            source: None,
-            rated_at: None,
-        })
-    }
-
-    fn new_transfer(&self, asset: usize, amount: i128, by: ActorId) -> NewTransfer {
-        let id = self.harness.ids().transfer();
-        NewTransfer {
-            created_by: by,
-            root_rate: self.root_rate(asset),
-            terms: Terms {
-                pays_fee: true,
-                expires_at: Some(self.in_hours(CONFIRM_HOURS)),
-                approval_expires_at: Some(self.in_hours(APPROVE_HOURS)),
-            },
-            ..build::new_transfer(id, self.asset(asset), amount, self.now())
-        }
-    }
-
-    fn change_of(&self, request: &Request) -> Result<Change, Reason> {
-        let user = self.user(request.user);
-        let by = match request.kind {
-            Kind::Deposit | Kind::Withdrawal => self.operator(request.by),
-            Kind::Internal => ActorId::new(user.to_string()),
-        };
-        let new = self.new_transfer(request.asset, request.amount, by);
-        let change = match request.kind {
-            Kind::Deposit => Transfer::deposit(new, user),
-            Kind::Withdrawal => Transfer::withdrawal(new, user),
-            Kind::Internal => {
-                let recipient = match request.payee {
-                    Some(payee) => Recipient::Id(self.user(payee)),
-                    None => Recipient::Unknown {
-                        typed: "nobody".to_owned(),
-                    },
-                };
-                let salt = self.harness.ids().salt();
-                Transfer::internal(new, user, recipient, salt, None)
-            }
-        }?;
-        Ok(if request.at_once {
-            change.settled_at_once()
-        } else {
-            change
-        })
-    }
-
-    async fn create(&mut self, request: &Request) -> Outcome {
-        let change = match self.change_of(request) {
-            Ok(change) => change,
-            Err(reason) => return refused(reason),
-        };
-        let claim = request.key.map(|key| {
-            let (amount, payee) = (request.amount.to_string(), format!("{:?}", request.payee));
-            let fields = [("amount", amount.as_str()), ("payee", payee.as_str())];
-            build::claim(
-                &self.name,
-                request.kind.as_str(),
-                &format!("key-{key}"),
-                &fields,
-            )
-        });
-        self.commit(change, claim).await
-    }
-
     async fn commit(&mut self, change: Change, idempotency: Option<IdempotencyClaim>) -> Outcome {
         let commit = Commit {
             audit: None,
@@ -294,214 +216,6 @@ impl<'h> StoreRunner<'h> {
             amount: parts.amount.units(),
             fee: parts.fee.units(),
             reversed: parts.reversed.units(),
-        }
-    }
-
-    async fn create_many(&mut self, request: &BulkRequest) -> Outcome {
-        let change = |(payee, asset, amount): &(Option<usize>, usize, i128)| {
-            self.change_of(&Request {
-                kind: Kind::Internal,
-                user: request.user,
-                payee: *payee,
-                asset: *asset,
-                amount: *amount,
-                at_once: request.at_once || request.atomic,
-                by: 0,
-                key: None,
-            })
-        };
-        let changes: Result<Vec<Change>, Reason> = request.items.iter().map(change).collect();
-        let changes = changes.expect("nobody pays themselves in a bulk");
-        let made = changes
-            .iter()
-            .map(|change| ItemResult::Made(change.next.id()));
-        let results = made.collect();
-        let idempotency = request.key.map(|key| {
-            let items = format!("{:?}", request.items);
-            let fields = [("items", items.as_str())];
-            let claim = build::claim(&self.name, "bulk", &format!("key-{key}"), &fields);
-            BulkClaim { claim, results }
-        });
-        let bulk = bursar_domain::Bulk {
-            changes,
-            mode: if request.atomic {
-                BulkMode::Atomic
-            } else {
-                BulkMode::Independent
-            },
-            unable_max: None,
-            idempotency,
-        };
-        match self
-            .store
-            .commit_bulk(bulk)
-            .await
-            .expect("the store is healthy")
-        {
-            BulkOutcome::Committed(made) => {
-                Outcome::BulkMade(made.iter().map(|transfer| self.view(transfer)).collect())
-            }
-            BulkOutcome::Refused {
-                reasons,
-                recipients_unable,
-            } => Outcome::BulkRefused {
-                reasons: reasons
-                    .into_iter()
-                    .map(|reason| reason.map(Reason::code))
-                    .collect(),
-                unable: recipients_unable,
-            },
-            BulkOutcome::Replayed { results } => {
-                let result = |result| match result {
-                    ItemResult::Made(id) => Ok(self.number(id)),
-                    ItemResult::Refused(refusal) => Err(refusal.code),
-                };
-                Outcome::BulkReplayed(results.into_iter().map(result).collect())
-            }
-            BulkOutcome::KeyReused { originals, .. } => {
-                let numbers = originals.into_iter().map(|id| self.number(id));
-                Outcome::BulkKeyReused(numbers.collect())
-            }
-            BulkOutcome::ReadOnly => Outcome::ReadOnly,
-            BulkOutcome::TooManyUnable => Outcome::Strange("nobody counts".to_owned()),
-        }
-    }
-
-    async fn found(&self, number: usize) -> Transfer {
-        let found = self.store.find(*at(&self.transfers, number)).await;
-        found
-            .expect("the store is healthy")
-            .expect("the transfer was made")
-    }
-
-    /// What whoever asks would do, as the use cases do it.
-    async fn finish(&mut self, finish: &Finish) -> Outcome {
-        let current = self.found(finish.pick).await;
-        let (command, operation) = self.command(finish);
-        let claim = finish
-            .key
-            .map(|key| self.claim(finish.by, operation, key, finish.pick));
-        let answers_commit =
-            matches!(finish.command, Command::Confirm { .. } | Command::Cancel) && claim.is_some();
-        match current.decide(&command, self.now()) {
-            Ok(Decision::Apply(change)) => self.commit(*change, claim).await,
-            Ok(Decision::AlreadyApplied) if answers_commit => {
-                self.commit(current.acknowledge(&command, None), claim)
-                    .await
-            }
-            Ok(Decision::AlreadyApplied) => Outcome::Already,
-            Err(_) => self
-                .answered_before(claim)
-                .await
-                .unwrap_or(Outcome::Forbidden),
-        }
-    }
-
-    fn claim(
-        &self,
-        by: u8,
-        operation: &'static str,
-        key: u8,
-        about: impl std::fmt::Debug,
-    ) -> IdempotencyClaim {
-        let about = format!("{about:?}");
-        let principal = self.operator(by);
-        let fields = [("about", about.as_str())];
-        build::claim(
-            principal.as_str(),
-            operation,
-            &format!("key-{key}"),
-            &fields,
-        )
-    }
-
-    fn command(&self, finish: &Finish) -> (bursar_domain::Command, &'static str) {
-        let by = self.operator(finish.by);
-        let route = |gateway| {
-            if gateway {
-                PayoutRoute::Gateway
-            } else {
-                PayoutRoute::Manual
-            }
-        };
-        let digest = [7; 32];
-        match finish.command {
-            Command::Settle => (bursar_domain::Command::Settle, "settle"),
-            Command::Confirm { gateway } => {
-                let command = bursar_domain::Command::Confirm {
-                    by,
-                    callback_url: None,
-                    route: route(gateway),
-                    approval_expires_at: Some(self.in_hours(APPROVE_HOURS)),
-                };
-                (command, "confirm")
-            }
-            Command::Approve { gateway } => {
-                let route = route(gateway);
-                (
-                    bursar_domain::Command::Approve { by, digest, route },
-                    "approve",
-                )
-            }
-            Command::Reject => (bursar_domain::Command::Reject { by, digest }, "reject"),
-            Command::Cancel => {
-                let command = bursar_domain::Command::Cancel {
-                    by,
-                    callback_url: None,
-                };
-                (command, "cancel")
-            }
-            Command::PaidOut => (bursar_domain::Command::PaidOut, "paid-out"),
-            Command::PayoutRefused => (build::fail(Reason::PayoutRefused), "payout-refused"),
-        }
-    }
-
-    /// What the same request with the same key came to.
-    async fn answered_before(&mut self, claim: Option<IdempotencyClaim>) -> Option<Outcome> {
-        let claim = claim?;
-        let bound = self.store.find_key(claim.scope, claim.key).await;
-        let bound = bound.expect("the store is healthy")?;
-        (bound.fingerprint == claim.fingerprint).then(|| match bound.refusal {
-            Some(reason) => replayed(reason),
-            None => Outcome::Replayed(self.number(bound.transfer)),
-        })
-    }
-
-    async fn expire(&mut self, number: usize) -> Outcome {
-        let current = self.found(number).await;
-        let is_due = current
-            .parts()
-            .expires_at
-            .is_some_and(|at| at <= self.now());
-        match current.decide(&bursar_domain::Command::Expire, self.now()) {
-            Ok(Decision::Apply(change)) if is_due => self.commit(*change, None).await,
-            answer => Outcome::Strange(format!("{answer:?} of {current:?}")),
-        }
-    }
-
-    async fn reverse(&mut self, reversal: &Reversal) -> Outcome {
-        let Reversal {
-            pick,
-            covers,
-            returns_fee,
-            by,
-            key,
-            ..
-        } = *reversal;
-        let original = self.found(pick).await;
-        let claim = key.map(|key| self.claim(by, "reverse", key, (pick, covers, returns_fee)));
-        let terms = ReversalTerms {
-            covers: covers.map(build::amount),
-            returns_fee,
-            salt: CodeSalt::new([3; 10]),
-        };
-        let new = NewTransfer {
-            terms: Terms::default(),
-            ..self.new_transfer(0, 1, self.operator(by))
-        };
-        match original.reversal(new, terms) {
-            Ok(change) => self.commit(change, claim).await,
-            Err(reason) => self.answered_before(claim).await.unwrap_or(refused(reason)),
         }
     }
 }

@@ -8,8 +8,8 @@ pub(in crate::config) const URL: Setting = Setting {
     form: "`https` URL; `http` to this machine, or in development",
     example: "https://payouts.exchange.example/orders",
     help: "The gateway that pays confirmed withdrawals out. With it a confirmed withdrawal stays \
-           `AwaitingConfirmation` until the gateway has paid or refused. See \
-           [PAYOUTS.md](PAYOUTS.md).",
+           `AwaitingConfirmation` until the gateway has paid or refused. `PAYOUTS.md` tells what a \
+           gateway must do.",
     ..PLAIN
 };
 

@@ -112,7 +112,7 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
         }
         ordered(&gateway, id).await;
         assert_eq!(status(&client, id).await, "AwaitingConfirmation");
-        let balance = Exchange::balance(&open, trader, "btc").await;
+        let balance = Exchange::balance(&open, trader, "BTC").await;
         assert_eq!(balance.1, "0.01000000");
         let cancel = client.post(CANCEL, finish(&exchange, id, None)).await;
         cancel.refused(409, "transfer.payout_in_progress");
@@ -128,7 +128,7 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
             assert_eq!(status(&client, id).await, shown);
         }
         tell(&open, id, otherwise).await.refused(409, code);
-        let balance = Exchange::balance(&open, trader, "btc").await;
+        let balance = Exchange::balance(&open, trader, "BTC").await;
         assert_eq!(balance, (left.to_owned(), "0.00000000".to_owned()));
 
         let told = receiver.expect(&done, 1).await;

@@ -41,7 +41,7 @@ const EVERYTHING: &str = "backoffice_read backoffice_write backoffice_confirm ba
 /// An operation, what each caller gets, and a body that works.
 ///
 /// `-` = 403 `permission.missing`, `user` = 403 `user.required`, `404` = 404 `transfer.unknown`,
-/// `none` = 404 `address_book_code.unknown`, `wait` = 409 `transfer.not_awaiting_approval`, `open` in place of all = answers
+/// `none` = 404 `address_book_code.unknown`, `done` = 409 `transfer.already_completed`, `open` in place of all = answers
 /// everybody with 200, `signed` = everybody with 401 `signature.invalid`, for no credential of ours is a signature of the gateway.
 type Line = (&'static str, &'static str, &'static str);
 
@@ -129,8 +129,8 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/entries.csv",                              "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/entries.jsonl",                            "-     -     -     -       200    200      200   200   -", ""),
     ("POST /payout-results",                                  "signed", ""),
-    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     wait  -", ""),
-    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     wait  -", ""),
+    ("POST /admin/v1/transfers/{id}/approve",                 "-     -     -     -       -      -        -     done  -", ""),
+    ("POST /admin/v1/transfers/{id}/reject",                  "-     -     -     -       -      -        -     done  -", ""),
     ("POST /admin/v1/transfers/{id}/reverse",                 "-     -     -     -       -      -        200   200   -", BACK),
     ("GET /callback-addresses",                               "open", ""),
     ("GET /health/live",                                      "open", ""),
@@ -317,7 +317,7 @@ impl Scene {
                 "user" => (403, "user.required"),
                 "404" => (404, "transfer.unknown"),
                 "none" => (404, "address_book_code.unknown"),
-                "wait" => (409, "transfer.not_awaiting_approval"),
+                "done" => (409, "transfer.already_completed"),
                 success => (success.parse().unwrap(), ""),
             };
             let body = if expected.0 == 403 { "{" } else { *body };
