@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    ActorId, Change, CodeSalt, Command, Commit, Kind, Limits, NewTransfer, PayoutRoute, Reason,
-    Recipient, ReversalTerms, RootRate, Scale, Stage, Timestamp, Transfer, TransferId, User,
-    UserId, UserStatus,
+    ActorId, AuditDraft, Change, CodeSalt, Command, Commit, Kind, Limits, NewTransfer, PayoutRoute,
+    Reason, Recipient, ReversalTerms, RootRate, Scale, Stage, Timestamp, Transfer, TransferId,
+    User, UserId, UserStatus,
 };
 use bursar_ports::{Clock as _, CommitOutcome, Directory as _, RuleBook as _, TransferStore as _};
 use bursar_testkit::{FixedClock, SequentialIds, build};
@@ -52,10 +52,13 @@ impl Book {
         let directory = PgDirectory::new(database.clone(), clock.clone());
         for (asset, scale) in [("btc", 8), ("eth", 18)] {
             let asset = build::asset(asset, scale);
-            let _written = directory.put_asset(asset).await.unwrap();
+            let _written = directory.put_asset(asset, by_hand()).await.unwrap();
         }
         for user in [ALICE, BOB, CAROL, DAVE] {
-            let _written = directory.put_user(build::user(user)).await.unwrap();
+            let _written = directory
+                .put_user(build::user(user), by_hand())
+                .await
+                .unwrap();
         }
         Self {
             keys,
@@ -159,9 +162,8 @@ impl Book {
             ..Limits::default()
         };
         for kind in [Kind::Deposit, Kind::Withdrawal] {
-            let audit = build::audit("limits.put", "limits");
             let eth = Some(build::asset_id("eth"));
-            let put = rule_book.put_limits(kind, eth, limits, audit).await;
+            let put = rule_book.put_limits(kind, eth, limits, by_hand()).await;
             put.unwrap();
         }
     }
@@ -214,7 +216,7 @@ impl Book {
             status: UserStatus::Frozen,
             ..build::user(user)
         };
-        let _written = self.directory.put_user(frozen).await.unwrap();
+        let _written = self.directory.put_user(frozen, by_hand()).await.unwrap();
     }
 
     fn draft(&self, asset: &str, units: i128) -> NewTransfer {
@@ -243,6 +245,10 @@ impl Book {
         };
         (**transfer).clone()
     }
+}
+
+fn by_hand() -> AuditDraft {
+    build::audit("book.fill", "book")
 }
 
 fn confirmed(route: PayoutRoute) -> Command {
