@@ -7,7 +7,7 @@ use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, Mocks, NOW, alice, btc, operator, other_grants, unavailable, usd,
+    ALICE, Mocks, NOW, alice, audited, btc, operator, other_grants, unavailable, usd,
 };
 
 fn admin() -> Grant {
@@ -153,9 +153,14 @@ async fn fees_are_written_in_smallest_units() {
     mocks
         .rule_book
         .expect_put_fees()
-        .with(eq(Kind::Internal), eq(btc().id), eq(schedule()))
+        .with(
+            eq(Kind::Internal),
+            eq(btc().id),
+            eq(schedule()),
+            eq(audited("fees.put", "fees:internal:btc")),
+        )
         .times(1)
-        .return_once(|_, _, _| Ok(()));
+        .return_once(|_, _, _, _| Ok(()));
     let app = mocks.app();
     let put = app
         .put_fees(&admin(), Kind::Internal, btc().id, fees())
@@ -223,15 +228,23 @@ async fn fees_are_shown_and_are_none_when_nobody_said() {
 
 #[tokio::test]
 async fn limits_are_written_in_the_units_that_they_are_counted_in() {
-    for (asset, counted_in, units) in [(Some(btc().id), btc(), 150_000_000), (None, usd(), 150)] {
+    for (asset, counted_in, units, target) in [
+        (Some(btc().id), btc(), 150_000_000, "limits:withdrawal:btc"),
+        (None, usd(), 150, "limits:withdrawal"),
+    ] {
         let mut mocks = Mocks::new();
         mocks.has_asset(&counted_in);
         mocks
             .rule_book
             .expect_put_limits()
-            .with(eq(Kind::Withdrawal), eq(asset), eq(limits(units)))
+            .with(
+                eq(Kind::Withdrawal),
+                eq(asset),
+                eq(limits(units)),
+                eq(audited("limits.put", target)),
+            )
             .times(1)
-            .return_once(|_, _, _| Ok(()));
+            .return_once(|_, _, _, _| Ok(()));
         let app = mocks.app();
         let put = app
             .put_limits(&admin(), Kind::Withdrawal, asset, daily("1.5"))
@@ -431,7 +444,10 @@ async fn a_user_whom_nobody_knows_has_no_headroom() {
 
 #[tokio::test]
 async fn stops_say_who_and_when() {
-    for scope in [StopScope::ReadOnly, StopScope::Outgoing(btc().id)] {
+    for (scope, target) in [
+        (StopScope::ReadOnly, "stop:read_only"),
+        (StopScope::Outgoing(btc().id), "stop:outgoing:btc"),
+    ] {
         let stop = Stop {
             scope,
             reason: "why".to_owned(),
@@ -443,9 +459,9 @@ async fn stops_say_who_and_when() {
         mocks
             .rule_book
             .expect_stop()
-            .with(eq(stop.clone()))
+            .with(eq(stop.clone()), eq(audited("stop.put", target)))
             .times(1)
-            .return_once(|_| Ok(()));
+            .return_once(|_, _| Ok(()));
         let listed = vec![stop];
         let list = listed.clone();
         mocks
@@ -467,9 +483,12 @@ async fn only_what_is_stopped_is_lifted() {
         mocks
             .rule_book
             .expect_lift()
-            .with(eq(StopScope::ReadOnly))
+            .with(
+                eq(StopScope::ReadOnly),
+                eq(audited("stop.lift", "stop:read_only")),
+            )
             .times(1)
-            .return_once(move |_| Ok(there));
+            .return_once(move |_, _| Ok(there));
         let answer = mocks.app().lift_stop(&admin(), StopScope::ReadOnly).await;
         if there {
             answer.unwrap();
@@ -488,12 +507,12 @@ async fn an_outage_of_the_rule_book_is_told() {
     let book = &mut mocks.rule_book;
     book.expect_rules().returning(|| Err(unavailable()));
     book.expect_put_fees()
-        .returning(|_, _, _| Err(unavailable()));
+        .returning(|_, _, _, _| Err(unavailable()));
     book.expect_put_limits()
-        .returning(|_, _, _| Err(unavailable()));
+        .returning(|_, _, _, _| Err(unavailable()));
     book.expect_list_stops().returning(|| Err(unavailable()));
-    book.expect_stop().returning(|_| Err(unavailable()));
-    book.expect_lift().returning(|_| Err(unavailable()));
+    book.expect_stop().returning(|_, _| Err(unavailable()));
+    book.expect_lift().returning(|_, _| Err(unavailable()));
     let app = mocks.app();
     let (kind, asset) = (Kind::Withdrawal, btc().id);
     assert_unavailable(&app.put_fees(&admin(), kind, asset, fees()).await);
