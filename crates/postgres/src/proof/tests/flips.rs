@@ -121,8 +121,11 @@ macro_rules! columns {
     ($($table:ident: $($column:ident)+;)+) => {
         vec![$($({
             let flip: Flip = Box::new(|rows, random| {
-                let at = random.random_range(0..rows.$table.len());
-                rows.$table[at].$column.flip(random)
+                // From any row on to the first one that has something to flip.
+                let from = random.random_range(0..rows.$table.len());
+                let (before, after) = rows.$table.split_at_mut(from);
+                let mut turned = after.iter_mut().chain(before);
+                turned.any(|row| row.$column.flip(random))
             });
             (concat!(stringify!($table), ".", stringify!($column)), flip)
         }),+),+]
