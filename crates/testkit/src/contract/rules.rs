@@ -159,7 +159,12 @@ pub async fn parallel_withdrawals_never_pass_a_limit(harness: &dyn Harness) {
                     assert!(room.over.left < build::amount(206));
                     false
                 }
-                other => panic!("{other:?}"),
+                CommitOutcome::Replayed { .. }
+                | CommitOutcome::RefusalReplayed { .. }
+                | CommitOutcome::KeyReused { .. }
+                | CommitOutcome::Stale { .. }
+                | CommitOutcome::Refused { .. }
+                | CommitOutcome::ReadOnly => panic!("{outcome:?}"),
             })
             .collect();
         assert_eq!(made.len(), 20, "{limit:?}");
@@ -417,8 +422,7 @@ pub async fn reversals_never_come_to_more_than_the_original(harness: &dyn Harnes
         let reversals = scene.store.list_reversals(original.id()).await;
         assert_eq!(reversals.expect("they can be listed").len(), 2);
         let kept = match (kind, returns_fee) {
-            (_, true) => 0,
-            (Kind::Deposit, false) => 0,
+            (_, true) | (Kind::Deposit, false) => 0,
             (Kind::Withdrawal | Kind::Internal, false) => 10,
         };
         assert_eq!(

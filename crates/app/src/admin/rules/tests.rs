@@ -74,10 +74,10 @@ fn assert_missing<T: std::fmt::Debug>(answer: &Result<T, Error>, what: Missing) 
 
 /// The codes of wrong fields.
 fn codes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Vec<String> {
-    match answer {
-        Err(Error::Invalid(errors)) => errors.iter().map(|error| error.code.to_string()).collect(),
-        other => panic!("{other:?}"),
-    }
+    let Err(Error::Invalid(errors)) = answer else {
+        panic!("{answer:?}");
+    };
+    errors.iter().map(|error| error.code.to_string()).collect()
 }
 
 /// The rule book has these rules.
