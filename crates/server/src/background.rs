@@ -8,6 +8,6 @@ mod settling;
 
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
-pub use payouts::{pay_out, watch_payouts};
+pub use payouts::pay_out;
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{expire_due, pay_out, settle_pending, watch_payouts, watch_queue},
+    background::{expire_due, pay_out, settle_pending, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -49,7 +49,6 @@ pub(crate) async fn serve(
     background.spawn(settle_pending(app.clone(), stop.clone()));
     background.spawn(expire_due(app.clone(), stop.clone()));
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
-    background.spawn(watch_payouts(app.clone(), stop.clone()));
     if let Some(jwks) = jwks {
         let stop = stop.clone();
         background.spawn(async move {

@@ -13,7 +13,7 @@ use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_payout::{GatewayConfig, HttpGateway};
-use bursar_ports::{Clock, IdSource, TokenVerifier};
+use bursar_ports::{Clock, IdSource, TokenVerifier, TransferStore};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgCallbackLog,
     PgCallbackSecrets, PgCredentials, PgDirectory, PgIds, PgOutbox, PgPayouts, PgQuery, PgRuleBook,
@@ -59,11 +59,7 @@ impl System {
             .context("the database cannot be reached")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
-        let engine = EngineConfig {
-            batchers: config.database.batchers,
-            batch_items_max: config.database.batch_items,
-            queue_max: config.database.queue_items,
-        };
+        let engine = engine_config(&config.database);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let hint = Arc::new(Notify::new());
         let payout_hint = Arc::new(Notify::new());
@@ -75,11 +71,7 @@ impl System {
         let limits = limits::Shared::build(&config.limits)?;
         let notifier = Arc::new(notifier(config)?);
         let ports = Ports {
-            store: Arc::new(HintingStore::new(
-                Arc::new(store),
-                Arc::clone(&hint),
-                Arc::clone(&payout_hint),
-            )),
+            store: hinting(store, &hint, &payout_hint),
             query: Arc::new(PgQuery::new(database.clone())),
             directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
@@ -201,6 +193,24 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool
+}
+
+fn engine_config(config: &DatabaseConfig) -> EngineConfig {
+    EngineConfig {
+        batchers: config.batchers,
+        batch_items_max: config.batch_items,
+        queue_max: config.queue_items,
+    }
+}
+
+/// The store, which says when callbacks or payouts may be due.
+fn hinting(
+    store: PgStore,
+    callbacks: &Arc<Notify>,
+    payouts: &Arc<Notify>,
+) -> Arc<dyn TransferStore> {
+    let (callbacks, payouts) = (Arc::clone(callbacks), Arc::clone(payouts));
+    Arc::new(HintingStore::new(Arc::new(store), callbacks, payouts))
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;
