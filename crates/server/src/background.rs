@@ -12,6 +12,6 @@ pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
 pub use integrity::{Pace, StoppingAlarm, watch_books};
 pub use numbering::NumberingLoop;
-pub use payouts::{pay_out, watch_payouts};
+pub use payouts::pay_out;
 pub use queue_figures::watch_queue;
 pub use settling::{expire_due, settle_pending};

@@ -14,10 +14,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{
-        NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_payouts,
-        watch_queue,
-    },
+    background::{NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_queue},
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,
@@ -54,7 +51,7 @@ pub(crate) async fn serve(
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
-    pay_withdrawals_out(&mut background, &app, payout_hint, &stop);
+    background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
@@ -133,17 +130,6 @@ fn look_after_books(
     background.spawn(settle_pending(app.clone(), stop.clone()));
     background.spawn(expire_due(app.clone(), stop.clone()));
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
-}
-
-/// Has a gateway pay withdrawals out, if there is one.
-fn pay_withdrawals_out(
-    background: &mut JoinSet<()>,
-    app: &App,
-    hint: Arc<Notify>,
-    stop: &CancellationToken,
-) {
-    background.spawn(pay_out(app.clone(), hint, stop.clone()));
-    background.spawn(watch_payouts(app.clone(), stop.clone()));
 }
 
 /// Numbers events, and tells their streams.

@@ -25,10 +25,7 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
         }
-        "tellPayoutResult" => {
-            world.fund(ALICE, "btc", "3").await;
-            world.payout(ALICE, "btc", "1").await;
-        }
+        "tellPayoutResult" => under_way(world).await,
         "listAccountHistory" | "listTransfers" => {
             let id = build::transfer_id(10_123);
             let new = build::new_transfer(id, &build::asset("usd", 2), 1_000_000, NOW);
@@ -251,4 +248,10 @@ fn statement() -> Statement {
         }],
         next: None,
     }
+}
+
+/// A withdrawal that is being paid out.
+async fn under_way(world: &World) {
+    world.fund(ALICE, "btc", "3").await;
+    world.payout(ALICE, "btc", "1").await;
 }

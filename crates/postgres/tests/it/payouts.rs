@@ -52,9 +52,11 @@ impl Scene {
     async fn commit(&self, changes: Vec<Change>) -> Vec<Transfer> {
         let batch = changes.into_iter().map(Commit::new).collect();
         let outcomes = self.store.commit(batch).await.unwrap();
-        let made = outcomes.into_iter().map(|outcome| match outcome {
-            CommitOutcome::Committed(transfer) => *transfer,
-            other => panic!("{other:?}"),
+        let made = outcomes.into_iter().map(|outcome| {
+            let CommitOutcome::Committed(transfer) = outcome else {
+                panic!("it was not committed");
+            };
+            *transfer
         });
         made.collect()
     }

@@ -17,9 +17,14 @@ const POLL: Duration = Duration::from_millis(500);
 /// How often to measure.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tries payouts that are due until told to stop; what is under way then is finished. `hint` says
-/// that one has begun.
+/// Has withdrawals paid out until told to stop; what is under way then is finished. `hint` says that
+/// a payout has begun.
 pub async fn pay_out(app: App, hint: Arc<Notify>, stop: CancellationToken) {
+    tokio::join!(try_due(app.clone(), hint, stop.clone()), watch(app, stop));
+}
+
+/// Tries payouts that are due.
+async fn try_due(app: App, hint: Arc<Notify>, stop: CancellationToken) {
     let mut tries = JoinSet::new();
     let mut next_look = Instant::now();
     let mut failing = false;
@@ -71,9 +76,9 @@ fn report(ended: Ended) {
     }
 }
 
-/// Sets the gauges of payouts until told to stop. While nothing can be measured they show what was
-/// true last; the log says so once.
-pub async fn watch_payouts(app: App, stop: CancellationToken) {
+/// Sets the gauges of payouts. While nothing can be measured they show what was true last; the log
+/// says so once.
+async fn watch(app: App, stop: CancellationToken) {
     let mut ticks = interval(FIGURES_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;

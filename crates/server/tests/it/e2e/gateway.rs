@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use data_encoding::BASE64;
@@ -18,7 +17,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::client::{Answer, Client};
+use super::{
+    client::{Answer, Client},
+    issuer::now,
+};
 
 /// Thirty-two bytes of 7.
 pub(super) const SECRET: &str = "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
@@ -278,8 +280,7 @@ fn sign(id: &str, timestamp: &str, body: &str) -> String {
 
 /// Says what came of a payout, as the gateway does.
 pub(super) async fn tell(client: &Client, id: i64, status: &str) -> Answer {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    tell_at(client, id, status, now.as_secs()).await
+    tell_at(client, id, status, now()).await
 }
 
 /// The same with a signature of this time.

@@ -4,8 +4,6 @@
 //! `BURSAR_PAYOUTS=2000 cargo test -p bursar-server --all-features --test it payouts` pays as many
 //! as one likes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bursar_postgres::testing::TestDatabase;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -16,6 +14,7 @@ use super::{
     eventually,
     exchange::{CANCEL, CONFIRM, Exchange, WITHDRAW},
     gateway::{Gateway, RESULTS, SECRET, Trouble, tell, tell_at},
+    issuer::now,
     receiver::Receiver,
     service::Service,
 };
@@ -46,7 +45,7 @@ async fn withdraw(client: &Client, exchange: &Exchange, receiver: &Receiver, num
     answer.json()["id"].as_i64().unwrap()
 }
 
-fn finish(exchange: &Exchange, id: i64, callback_url: Option<String>) -> String {
+fn finish(exchange: &Exchange, id: i64, callback_url: Option<&str>) -> String {
     let user = &exchange.traders[0].id;
     json!({"userId": user, "transferId": id, "callbackUrl": callback_url}).to_string()
 }
@@ -66,6 +65,13 @@ async fn ordered(gateway: &Gateway, id: i64) {
     .await;
 }
 
+/// What the gateway may say, what contradicts it, what is shown then, and what the contradiction is
+/// answered with.
+const ENDS: [(&str, &str, &str, &str); 2] = [
+    ("paid", "refused", "Completed", "transfer.already_completed"),
+    ("refused", "paid", "Failed", "transfer.already_failed"),
+];
+
 #[tokio::test]
 async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came_of_it() {
     let database = TestDatabase::create().await;
@@ -77,32 +83,14 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
     exchange.fund(&service.client(), trader, "btc", "1").await;
     let client = service.client().with(&exchange.backoffice);
     let open = service.client();
-    for (number, (said, otherwise, shown, code, left)) in [
-        (
-            "paid",
-            "refused",
-            "Completed",
-            "transfer.already_completed",
-            "0.99000000",
-        ),
-        (
-            "refused",
-            "paid",
-            "Failed",
-            "transfer.already_failed",
-            "0.99000000",
-        ),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (number, (said, otherwise, shown, code)) in ENDS.into_iter().enumerate() {
         let id = withdraw(&client, &exchange, &receiver, number).await;
         // Nobody was asked to pay it yet.
         receiver.expect(&format!("/made/{number}"), 1).await;
         let early = tell(&open, id, said).await;
         early.refused(409, "transfer.payout_not_under_way");
         let done = format!("/done/{number}");
-        let confirm = finish(&exchange, id, Some(receiver.url(&done)));
+        let confirm = finish(&exchange, id, Some(&receiver.url(&done)));
         let waiting = [("prefer", "wait")];
         for _ in 0..2 {
             let answer = client.post_with(CONFIRM, confirm.clone(), &waiting).await;
@@ -118,8 +106,7 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
         cancel.refused(409, "transfer.payout_in_progress");
         assert_eq!(receiver.bodies(&done), Vec::<String>::new());
 
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let old = tell_at(&open, id, said, now.as_secs() - 301).await;
+        let old = tell_at(&open, id, said, now() - 301).await;
         old.refused(401, "signature.invalid");
         assert_eq!(status(&client, id).await, "AwaitingConfirmation");
         for _ in 0..3 {
@@ -129,7 +116,7 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
         }
         tell(&open, id, otherwise).await.refused(409, code);
         let balance = Exchange::balance(&open, trader, "BTC").await;
-        assert_eq!(balance, (left.to_owned(), "0.00000000".to_owned()));
+        assert_eq!(balance, ("0.99000000".to_owned(), "0.00000000".to_owned()));
 
         let told = receiver.expect(&done, 1).await;
         assert!(told[0].body.contains(&format!(r#""Status":"{shown}""#)));
@@ -173,7 +160,7 @@ fn payouts() -> usize {
 async fn confirm_all(client: &Client, exchange: &Exchange, receiver: &Receiver, ids: &[i64]) {
     let all = stream::iter(ids.iter().copied()).map(|id| {
         let url = receiver.url(&format!("/done/{id}"));
-        let body = finish(exchange, id, Some(url));
+        let body = finish(exchange, id, Some(&url));
         async move { client.try_post(CONFIRM, body, &[]).await.ok() }
     });
     let answers: Vec<Option<Answer>> = all.buffer_unordered(AT_ONCE).collect().await;
@@ -236,6 +223,23 @@ async fn nothing_is_ever_paid_twice() {
         .map(|row| row[0].parse().unwrap())
         .collect();
     confirm_all(&client, &exchange, &receiver, &rest).await;
+    ended(&books).await;
+    books.delivered().await;
+    books.audit().await;
+
+    assert_paid_once(&gateway, &books, &receiver, &ids).await;
+    assert!(under_way > 0, "nothing was under way when it was killed");
+    println!(
+        "{} payouts in {} orders, {under_way} under way when killed",
+        ids.len(),
+        gateway.orders()
+    );
+    other.stopped().await;
+    service.stopped().await;
+}
+
+/// Waits until every payout has ended.
+async fn ended(books: &Books) {
     eventually("every payout ends", async || {
         // What waits for a retry waits no longer; what is leased is left alone.
         let hurry = "UPDATE book_main.payouts SET next_attempt_at = now() WHERE lease IS NULL";
@@ -244,18 +248,19 @@ async fn nothing_is_ever_paid_twice() {
         (books.number(left).await == 0).then_some(())
     })
     .await;
-    books.delivered().await;
-    books.audit().await;
+}
 
+/// Each payout has one effect at the gateway, the same here, and whoever confirmed heard of it.
+async fn assert_paid_once(gateway: &Gateway, books: &Books, receiver: &Receiver, ids: &[i64]) {
     let known = gateway.known();
     assert_eq!(known.len(), ids.len());
     let mut left = 0;
-    for id in &ids {
+    for id in ids {
         let known = &known[id];
         assert!(known.paid <= 1, "{id} was paid {} times", known.paid);
         assert_ne!(known.paid == 1, known.refused, "{id}: {known:?}");
         let shown = if known.refused { "Failed" } else { "Completed" };
-        assert_eq!(status_of(&books, *id).await, shown, "{id}");
+        assert_eq!(status_of(books, *id).await, shown, "{id}");
         left += i128::from(known.refused);
         let told = receiver.bodies(&format!("/done/{id}"));
         assert!(!told.is_empty(), "{id}: nobody has heard of the end");
@@ -266,14 +271,6 @@ async fn nothing_is_ever_paid_twice() {
     assert_eq!(books.number(ends).await, i64::try_from(ids.len()).unwrap());
     let refused = i128::try_from(ids.len()).unwrap() / 7..=i128::try_from(ids.len()).unwrap() / 5;
     assert!(refused.contains(&left), "{left} were refused");
-    assert!(under_way > 0, "nothing was under way when it was killed");
-    println!(
-        "{} payouts in {} orders, {under_way} under way when killed",
-        ids.len(),
-        gateway.orders()
-    );
-    other.stopped().await;
-    service.stopped().await;
 }
 
 async fn status_of(books: &Books, id: i64) -> String {
