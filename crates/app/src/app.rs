@@ -85,6 +85,8 @@ pub struct TransferSettings {
     /// How long a transfer waits for a second operator, in milliseconds; for ever, when there is
     /// none.
     pub approval_lifetime_ms: Option<i64>,
+    /// How long before a withdrawal expires the event feed tells of it, in milliseconds.
+    pub expiring_notice_ms: i64,
     /// What pays confirmed withdrawals out.
     pub payout: PayoutRoute,
 }

@@ -1,7 +1,7 @@
 //! Ending what nobody confirmed or approved in time.
 
 use bursar_domain::{Command, Commit, Decision};
-use bursar_ports::{CommitOutcome, StoreError};
+use bursar_ports::{CommitOutcome, Notice, StoreError};
 
 use crate::App;
 
@@ -9,6 +9,36 @@ use crate::App;
 const EXPIRED_LIMIT: i64 = 256;
 
 impl App {
+    /// Tells the event feed of withdrawals whose time is nearly up, each once: one bounded pass.
+    /// Returns how many it told of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be listed or told of; they are left for the next pass.
+    pub async fn tell_expiring(&self) -> Result<usize, StoreError> {
+        let within_ms = self.settings.transfers.expiring_notice_ms;
+        let events = &self.ports.events;
+        let expiring = events.list_expiring(within_ms, EXPIRED_LIMIT).await?;
+        let mut told = 0_usize;
+        for (id, transfer) in expiring {
+            let expires_at = transfer.parts().expires_at;
+            let notice = Notice {
+                id,
+                topic: "withdrawal.expiring",
+                at: self.now(),
+                about: Some((transfer.id(), transfer.version())),
+                data: expires_at
+                    .map(|at| ("expires_at".to_owned(), at.to_micros_text()))
+                    .into_iter()
+                    .collect(),
+            };
+            // Somebody may have been faster, or confirmed it meanwhile.
+            if events.append(notice).await? {
+                told = told.saturating_add(1);
+            }
+        }
+        Ok(told)
+    }
+
     /// Ends transfers whose time is up by the store's clock: one bounded pass. Returns how many it
     /// took up; a full pass means that there may be more.
     ///

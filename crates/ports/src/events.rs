@@ -79,6 +79,18 @@ pub struct Notice {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait EventFeed: Send + Sync {
+    /// Withdrawals that nobody has confirmed and whose time will be up within this long by the store's
+    /// clock, the most urgent first, each with the id of the notice that tells of it; those that were
+    /// told of are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn list_expiring(
+        &self,
+        within_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<(Uuid, Transfer)>, StoreError>;
+
     /// The events whose numbers come after this one, in order, at most `limit`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::{collections::HashMap, fmt};
 use async_trait::async_trait;
 use bursar_domain::{Status, Transfer, TransferId, Version};
 use bursar_ports::{Event, EventFeed, EventPage, Happening, Notice, Step, StoreError};
-use diesel::{dsl, prelude::*};
+use diesel::{dsl, prelude::*, sql_query, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
@@ -59,12 +59,59 @@ impl EventFeed for PgEvents {
             .await
     }
 
+    async fn list_expiring(
+        &self,
+        within_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<(Uuid, Transfer)>, StoreError> {
+        let mut connection = checkout(self.database.pool()).await?;
+        let found: Vec<Expiring> = sql_query(LIST_EXPIRING)
+            .bind::<BigInt, _>(within_ms)
+            .bind::<BigInt, _>(limit)
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        let ids: Vec<i64> = found.iter().map(|row| row.id).collect();
+        let rows: Vec<TransferRow> = transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(TransferRow::as_select())
+            .load(&mut connection)
+            .await
+            .map_err(unavailable)?;
+        let mut expiring = Vec::with_capacity(found.len());
+        for row in rows {
+            if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == row.id) {
+                expiring.push((*notice, Transfer::try_from(row)?));
+            }
+        }
+        expiring.sort_by_key(|(_, transfer)| (transfer.parts().expires_at, transfer.id()));
+        Ok(expiring)
+    }
+
     async fn append(&self, notice: Notice) -> Result<bool, StoreError> {
         run_tx(self.database.pool(), "append event", move |connection| {
             append(connection, notice.clone()).boxed()
         })
         .await
     }
+}
+
+/// A notice's id is made of the transfer that it tells of, so that it is told once, by whichever
+/// replica. The states stand in the text, so that the planner sees that the partial index serves it.
+const LIST_EXPIRING: &str = "/* list_expiring */ \
+    SELECT t.id, md5('withdrawal.expiring:' || t.id)::uuid AS notice FROM transfers t \
+    WHERE t.state IN ('Pending', 'AwaitingConfirmation') AND t.kind = 'withdrawal' \
+    AND t.stage IS NULL AND t.expires_at <= clock_timestamp() + $1 * interval '1 millisecond' \
+    AND NOT EXISTS (SELECT FROM journal j \
+    WHERE j.id = md5('withdrawal.expiring:' || t.id)::uuid) \
+    ORDER BY t.expires_at LIMIT $2";
+
+#[derive(QueryableByName)]
+struct Expiring {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    notice: Uuid,
 }
 
 /// A row of `journal` that has a number.

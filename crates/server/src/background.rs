@@ -14,4 +14,4 @@ pub use integrity::{Pace, StoppingAlarm, watch_books};
 pub use numbering::NumberingLoop;
 pub use payouts::pay_out;
 pub use queue_figures::watch_queue;
-pub use settling::{expire_due, settle_pending};
+pub use settling::{expire_due, settle_pending, tell_expiring};

@@ -14,7 +14,9 @@ use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background::{NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_queue},
+    background::{
+        NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_queue,
+    },
     config::Config,
     shutdown::Signals,
     telemetry::Metrics,

@@ -1,5 +1,7 @@
 use bursar_domain::{AssetId, Limit, OverLimit, Reason, Room, Scale, Transfer};
 use bursar_testkit::build;
+use mockall::predicate::eq;
+use uuid::Uuid;
 
 use super::*;
 use crate::test_support::{
@@ -27,6 +29,60 @@ fn due(transfers: Vec<Transfer>) -> Mocks {
 
 fn made(commit: Commit) -> CommitOutcome {
     CommitOutcome::Committed(Box::new(commit.change.next))
+}
+
+/// The feed is told of each withdrawal whose time is nearly up; those that moved on are passed over.
+#[tokio::test]
+async fn the_feed_hears_of_what_will_expire() {
+    let mut mocks = Mocks::new();
+    mocks.transfers.expiring_notice_ms = 3_600_000;
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    mocks
+        .events
+        .expect_list_expiring()
+        .with(eq(3_600_000), eq(256))
+        .times(1)
+        .return_once(move |_, _| Ok(vec![(one, held(1)), (other, held(2))]));
+    let expected = Notice {
+        id: one,
+        topic: "withdrawal.expiring",
+        at: NOW,
+        about: Some((held(1).id(), held(1).version())),
+        data: [("expires_at".to_owned(), NOW.to_micros_text())].into(),
+    };
+    mocks
+        .events
+        .expect_append()
+        .with(eq(expected))
+        .times(1)
+        .return_once(|_| Ok(true));
+    mocks
+        .events
+        .expect_append()
+        .withf(move |notice| notice.id == other)
+        .times(1)
+        .return_once(|_| Ok(false));
+    assert_eq!(mocks.app().tell_expiring().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn trouble_in_telling_is_left_for_the_next_pass() {
+    let mut mocks = Mocks::new();
+    mocks
+        .events
+        .expect_list_expiring()
+        .return_once(|_, _| Err(unavailable()));
+    assert!(mocks.app().tell_expiring().await.is_err());
+    let mut mocks = Mocks::new();
+    mocks
+        .events
+        .expect_list_expiring()
+        .return_once(|_, _| Ok(vec![(Uuid::nil(), held(1))]));
+    mocks
+        .events
+        .expect_append()
+        .return_once(|_| Err(unavailable()));
+    assert!(mocks.app().tell_expiring().await.is_err());
 }
 
 #[tokio::test]

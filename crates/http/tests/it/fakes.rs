@@ -265,6 +265,10 @@ impl EventFeed for FakeEvents {
         Ok(EventPage::Events(page(rest, limit)))
     }
 
+    async fn list_expiring(&self, _: i64, _: i64) -> Result<Vec<(Uuid, Transfer)>, StoreError> {
+        Err(StoreError::Unavailable("nothing over HTTP asks".into()))
+    }
+
     async fn append(&self, _: Notice) -> Result<bool, StoreError> {
         Err(StoreError::Unavailable("nothing over HTTP appends".into()))
     }

@@ -236,6 +236,41 @@ async fn a_notice_is_told_once_and_only_while_it_is_true() {
     );
 }
 
+/// A withdrawal that expires within an hour is told of once, as long as nobody has confirmed it.
+#[tokio::test]
+async fn withdrawals_that_expire_soon_are_found_until_they_are_told_of() {
+    let scene = Scene::new().await;
+    scene.deposits(2).await;
+    let (soon, later) = (scene.open_withdrawal().await, scene.open_withdrawal().await);
+    let expire = |transfer: &Transfer, minutes: i64| {
+        format!(
+            "UPDATE book_main.transfers SET expires_at = clock_timestamp() + {minutes} * interval \
+             '1 minute' WHERE id = {}",
+            transfer.id()
+        )
+    };
+    scene.fixture.run(&expire(&soon, 30)).await;
+    scene.fixture.run(&expire(&later, 90)).await;
+    let expiring = async || {
+        let found = scene.events.list_expiring(3_600_000, 10).await.unwrap();
+        found
+            .into_iter()
+            .map(|(notice, transfer)| (notice, transfer.id()))
+            .collect::<Vec<_>>()
+    };
+    let found = expiring().await;
+    let [(id, transfer)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(*transfer, soon.id());
+    let told = Notice {
+        id: *id,
+        ..notice(1, Some(&soon))
+    };
+    assert!(scene.events.append(told).await.unwrap());
+    assert_eq!(expiring().await, []);
+}
+
 /// The statement with which an operator prunes.
 fn documented_pruning() -> &'static str {
     let guide = include_str!("../../../../docs/OPERATIONS.md");

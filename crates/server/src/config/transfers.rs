@@ -16,6 +16,8 @@ pub struct TransfersConfig {
     pub confirm_within: Option<Duration>,
     /// How long a transfer waits for a second operator; none = for ever.
     pub approve_within: Option<Duration>,
+    /// How long before a withdrawal expires the event feed tells of it.
+    pub expiring_notice: Duration,
 }
 
 impl TransfersConfig {
@@ -29,11 +31,16 @@ impl TransfersConfig {
             &setting::transfers::APPROVE_WITHIN,
             parse::seconds(0, WAIT_MAX_S),
         );
+        let notice = read.value(
+            &setting::transfers::EXPIRING_NOTICE,
+            parse::seconds(0, WAIT_MAX_S),
+        );
         let some = |duration: Duration| (!duration.is_zero()).then_some(duration);
         Some(Self {
             fee_free_roles: fee_free_roles?,
             confirm_within: some(confirm?),
             approve_within: some(approve?),
+            expiring_notice: notice?,
         })
     }
 }
