@@ -282,6 +282,7 @@ impl Exchange {
             amount: moved.amount,
             fee: moved.fee,
             reversed: moved.reversed,
+            expires: moved.expires_at.is_some(),
         }
     }
 

@@ -389,7 +389,9 @@ fn the_service_agrees_with_the_model() {
     };
     let (database, service, mut house) = runtime.block_on(async {
         let database = TestDatabase::create().await;
-        let service = Service::start(database.url()).await;
+        // Nobody waits that long here; but what expires says so.
+        let settings = [("BURSAR_TRANSFERS_CONFIRM_WITHIN_S", "86400")];
+        let service = Service::start_with(database.url(), &settings).await;
         let house = House::open(database.url(), &service).await;
         (database, service, house)
     });
