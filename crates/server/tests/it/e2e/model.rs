@@ -35,14 +35,6 @@ const PERMISSIONS: [&str; 5] = [
     "backoffice_approve",
 ];
 
-/// Over HTTP time passes by itself, everything settles by itself, and nobody is a gateway.
-const PROFILE: Profile = Profile {
-    clock: false,
-    pending: false,
-    gateway: false,
-    huge: false,
-};
-
 /// A service with its operators, for one history after the other.
 struct House {
     operators: Vec<Client>,
@@ -385,7 +377,7 @@ fn the_service_agrees_with_the_model() {
     let plan = Plan {
         // A request takes a thousand times longer than a step in memory.
         shrinks: 100,
-        ..Plan::from_env(20, PROFILE)
+        ..Plan::from_env(20, Profile::Http)
     };
     let (database, service, mut house) = runtime.block_on(async {
         let database = TestDatabase::create().await;
