@@ -58,7 +58,7 @@ fn postgres_agrees_with_the_model() {
     let plan = Plan {
         // A history takes a hundred times longer here than in memory.
         shrinks: 200,
-        ..Plan::from_env(300, Profile::STORE)
+        ..Plan::from_env(300, Profile::Store)
     };
     thread::scope(|threads| {
         for share in 0..SHARES {

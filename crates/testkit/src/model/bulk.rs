@@ -79,8 +79,8 @@ impl Exchange {
             let views = made.clone().map(|number| self.view(number)).collect();
             return (Outcome::BulkMade(views), made.map(Ok).collect());
         }
-        let code = |reason: &Option<&str>| Err(reason.unwrap_or("bulk.not_executed").to_owned());
-        let results = reasons.iter().map(code).collect();
+        let code = |reason: Option<&str>| Err(reason.unwrap_or("bulk.not_executed").to_owned());
+        let results = reasons.iter().copied().map(code).collect();
         // Whose recipient is told counts only when nothing of the sender's stands in the way.
         if reasons.iter().any(Option::is_some) {
             unable = 0;

@@ -180,29 +180,7 @@ impl Exchange {
                 });
                 Step::Expire { pick: pick? }
             }
-            Step::Reverse(reversal) => {
-                let fits = |moved: &Moved| {
-                    reversal.fitting && moved.state == State::Done && !moved.is_reversal
-                };
-                // Every other time the rest of one that was taken back in part.
-                let has_rest = |moved: &Moved| {
-                    reversal.pick % 2 == 0
-                        && fits(moved)
-                        && (1..moved.amount).contains(&moved.reversed)
-                };
-                let pick = self.pick(reversal.pick, has_rest);
-                let pick = pick.or_else(|| self.pick(reversal.pick, fits));
-                let pick = pick.or_else(|| self.pick(reversal.pick, |_| true))?;
-                let amount = self.moved(pick).amount;
-                let covers = reversal
-                    .covers
-                    .map(|percent| shared(amount, percent, 100).0.clamp(1, MOST));
-                Step::Reverse(Reversal {
-                    pick,
-                    covers,
-                    ..*reversal
-                })
-            }
+            Step::Reverse(reversal) => Step::Reverse(self.resolve_reversal(reversal)?),
             Step::User(..)
             | Step::Asset(..)
             | Step::Rate(..)
@@ -211,6 +189,28 @@ impl Exchange {
             | Step::Stop(_)
             | Step::Lift(_)
             | Step::Pass { .. } => step.clone(),
+        })
+    }
+
+    fn resolve_reversal(&self, reversal: &Reversal) -> Option<Reversal> {
+        let fits =
+            |moved: &Moved| reversal.fitting && moved.state == State::Done && !moved.is_reversal;
+        // Every other time the rest of one that was taken back in part.
+        let has_rest = |moved: &Moved| {
+            reversal.pick.is_multiple_of(2)
+                && fits(moved)
+                && (1..moved.amount).contains(&moved.reversed)
+        };
+        let pick = self.pick(reversal.pick, has_rest);
+        let pick = pick.or_else(|| self.pick(reversal.pick, fits));
+        let pick = pick.or_else(|| self.pick(reversal.pick, |_| true))?;
+        let amount = self.moved(pick).amount;
+        let units = |percent| shared(amount, percent, 100).0.clamp(1, MOST);
+        let covers = reversal.covers.map(units);
+        Some(Reversal {
+            pick,
+            covers,
+            ..*reversal
         })
     }
 
@@ -282,6 +282,7 @@ impl Exchange {
             amount: moved.amount,
             fee: moved.fee,
             reversed: moved.reversed,
+            expires: moved.expires_at.is_some(),
         }
     }
 

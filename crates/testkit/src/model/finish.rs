@@ -228,17 +228,17 @@ fn answer(moved: &Moved, command: Command, by: u8) -> Answer {
     };
     let second = !moved.knows(by);
     match (command, moved.state) {
-        (Command::Settle, State::Pending) => Answer::Applies,
-        (Command::Settle, State::AwaitingApproval | State::Done) => Answer::Already,
-        (Command::Confirm { .. } | Command::Cancel, State::AwaitingConfirmation)
-        | (Command::Cancel, State::AwaitingApproval) => Answer::Applies,
-        (Command::Confirm { .. }, State::AwaitingApproval | State::PayingOut | State::Done)
-        | (Command::Cancel, State::Canceled) => Answer::Already,
+        (Command::Settle, State::Pending)
+        | (Command::Confirm { .. } | Command::Cancel, State::AwaitingConfirmation)
+        | (Command::Cancel, State::AwaitingApproval)
+        | (Command::PaidOut, State::PayingOut) => Answer::Applies,
+        (Command::Settle, State::AwaitingApproval | State::Done)
+        | (Command::Confirm { .. }, State::AwaitingApproval | State::PayingOut | State::Done)
+        | (Command::Cancel, State::Canceled)
+        | (Command::PaidOut, State::Done) => Answer::Already,
         (Command::Approve { .. } | Command::Reject, State::AwaitingApproval) => applies(second),
         (Command::Approve { .. }, State::PayingOut | State::Done) => already(moved.is_reviewed),
         (Command::Reject, State::Failed(reason)) => already(reason == "approval.rejected"),
-        (Command::PaidOut, State::PayingOut) => Answer::Applies,
-        (Command::PaidOut, State::Done) => Answer::Already,
         (Command::PayoutRefused, State::Failed(reason)) => already(reason == "payout.refused"),
         (Command::PayoutRefused, state) => applies(matches!(
             state,

@@ -19,26 +19,15 @@ const OPERATORS: u8 = 3;
 
 /// What a runner can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// Whether time can be made to pass.
-    pub clock: bool,
-    /// Whether transfers stay pending until a step settles them.
-    pub pending: bool,
-    /// Whether a gateway can pay withdrawals out.
-    pub gateway: bool,
-    /// Whether as much comes in as accounts can hold.
-    pub huge: bool,
+pub enum Profile {
+    /// Everything: time passes, transfers stay pending until a step settles them, gateways pay
+    /// out, and as much comes in as accounts can hold.
+    Store,
+    /// What can be asked for: time passes and transfers settle by themselves.
+    Http,
 }
 
 impl Profile {
-    /// A store by itself can do everything.
-    pub const STORE: Self = Self {
-        clock: true,
-        pending: true,
-        gateway: true,
-        huge: true,
-    };
-
     /// The steps with which a history may begin: rules for the others to meet.
     pub(super) fn rule() -> BoxedStrategy<Step> {
         prop_oneof![1 => rate(), 2 => fees(), 5 => limits()].boxed()
@@ -71,7 +60,7 @@ impl Profile {
             (2, stop().prop_map(Step::Stop).boxed()),
             (6, stop().prop_map(Step::Lift).boxed()),
         ];
-        if self.clock {
+        if self == Self::Store {
             let slots = select(vec![1_i64, 1, 2, 3, 4, 7, 50, 103]);
             steps.push((6, slots.prop_map(|slots| Step::Pass { slots }).boxed()));
             steps.push((
@@ -79,7 +68,7 @@ impl Profile {
                 any_number().prop_map(|pick| Step::Expire { pick }).boxed(),
             ));
         }
-        if self.huge {
+        if self == Self::Store {
             steps.push((1, self.huge_deposit().prop_map(Step::New).boxed()));
         }
         Union::new_weighted(steps).boxed()
@@ -134,11 +123,11 @@ impl Profile {
     }
 
     fn at_once(self) -> impl Strategy<Value = bool> {
-        any::<bool>().prop_map(move |at_once| at_once || !self.pending)
+        any::<bool>().prop_map(move |at_once| at_once || self == Self::Http)
     }
 
     fn finish(self) -> impl Strategy<Value = Finish> {
-        let gateway = move |gateway: bool| gateway && self.gateway;
+        let gateway = move |gateway: bool| gateway && self == Self::Store;
         let mut commands = vec![
             (
                 8,
@@ -159,10 +148,10 @@ impl Profile {
             (2, Just(Command::Reject).boxed()),
             (3, Just(Command::Cancel).boxed()),
         ];
-        if self.pending {
+        if self == Self::Store {
             commands.push((6, Just(Command::Settle).boxed()));
         }
-        if self.gateway {
+        if self == Self::Store {
             commands.push((3, Just(Command::PaidOut).boxed()));
             commands.push((2, Just(Command::PayoutRefused).boxed()));
         }

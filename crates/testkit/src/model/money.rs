@@ -87,23 +87,7 @@ impl Exchange {
             amount,
             value,
         };
-        let mut new = Moved {
-            kind,
-            user,
-            payee: request.payee.filter(|_| kind == Kind::Internal),
-            asset,
-            amount,
-            fee: self.fee(kind, asset, amount),
-            value,
-            state: State::Pending,
-            by: (kind != Kind::Internal).then_some(request.by),
-            confirmed_by: None,
-            is_reviewed: false,
-            expires_at: None,
-            is_reversal: false,
-            reversed: 0,
-            counted_at: self.now,
-        };
+        let mut new = self.new_transfer(request, value);
         match kind {
             Kind::Deposit => {
                 if new.fee >= amount {
@@ -145,6 +129,33 @@ impl Exchange {
         }
         self.transfers.push(new);
         Ok(self.transfers.len() - 1)
+    }
+
+    fn new_transfer(&self, request: &Request, value: Option<i128>) -> Moved {
+        let Request {
+            kind,
+            user,
+            asset,
+            amount,
+            ..
+        } = *request;
+        Moved {
+            kind,
+            user,
+            payee: request.payee.filter(|_| kind == Kind::Internal),
+            asset,
+            amount,
+            fee: self.fee(kind, asset, amount),
+            value,
+            state: State::Pending,
+            by: (kind != Kind::Internal).then_some(request.by),
+            confirmed_by: None,
+            is_reviewed: false,
+            expires_at: None,
+            is_reversal: false,
+            reversed: 0,
+            counted_at: self.now,
+        }
     }
 
     /// Whom an internal transfer pays, if it may be.

@@ -61,6 +61,8 @@ pub struct View {
     pub fee: i128,
     /// How much of it was taken back.
     pub reversed: i128,
+    /// Whether it ends by itself should nobody do anything.
+    pub expires: bool,
 }
 
 /// What a limit leaves.

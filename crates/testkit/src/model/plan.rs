@@ -107,7 +107,7 @@ struct History(Vec<Box<dyn ValueTree<Value = Step>>>);
 
 impl History {
     fn steps(&self) -> Vec<Step> {
-        self.0.iter().map(|step| step.current()).collect()
+        self.0.iter().map(ValueTree::current).collect()
     }
 
     /// Leaves out steps, many at a time at first, and makes those that remain simpler, as long as
@@ -136,12 +136,12 @@ impl History {
         }
         for number in 0..self.0.len() {
             for _ in 0..SIMPLER_MAX {
-                let simpler = self.0.get_mut(number).is_some_and(|step| step.simplify());
+                let simpler = self.0.get_mut(number).is_some_and(ValueTree::simplify);
                 if !simpler || !may_try() {
                     break;
                 }
                 if !goes_wrong(self) {
-                    self.0.get_mut(number).map(|step| step.complicate());
+                    self.0.get_mut(number).map(ValueTree::complicate);
                 }
             }
         }

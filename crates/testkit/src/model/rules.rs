@@ -167,8 +167,10 @@ impl Exchange {
     /// All that counts for a limit, by when it was moved, oldest first.
     fn uses(&self, asked: &Asked, scope: Option<usize>) -> Vec<(i64, i128)> {
         let counts = |state| match state {
-            State::AwaitingConfirmation | State::AwaitingApproval | State::PayingOut => true,
-            State::Done => true,
+            State::AwaitingConfirmation
+            | State::AwaitingApproval
+            | State::PayingOut
+            | State::Done => true,
             State::Pending | State::Failed(_) | State::Canceled => false,
         };
         let mut uses: Vec<(i64, i128)> = self

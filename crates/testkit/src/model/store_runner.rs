@@ -216,6 +216,7 @@ impl<'h> StoreRunner<'h> {
             amount: parts.amount.units(),
             fee: parts.fee.units(),
             reversed: parts.reversed.units(),
+            expires: parts.expires_at.is_some(),
         }
     }
 }

@@ -34,7 +34,7 @@ fn the_in_memory_store_agrees_with_the_model() {
             play(&mut runner, steps).await
         })
     };
-    Plan::from_env(2_000, Profile::STORE).run(0, 1, one);
+    Plan::from_env(2_000, Profile::Store).run(0, 1, one);
 }
 
 /// What an outcome is about, in one word.
@@ -84,7 +84,7 @@ fn histories_come_to_everything() {
         seed: 1,
         only: None,
         shrinks: 0,
-        profile: Profile::STORE,
+        profile: Profile::Store,
     };
     plan.run(0, 1, one);
     let missing: Vec<&str> = ALL_WORDS

@@ -35,14 +35,6 @@ const PERMISSIONS: [&str; 5] = [
     "backoffice_approve",
 ];
 
-/// Over HTTP time passes by itself, everything settles by itself, and nobody is a gateway.
-const PROFILE: Profile = Profile {
-    clock: false,
-    pending: false,
-    gateway: false,
-    huge: false,
-};
-
 /// A service with its operators, for one history after the other.
 struct House {
     operators: Vec<Client>,
@@ -385,11 +377,13 @@ fn the_service_agrees_with_the_model() {
     let plan = Plan {
         // A request takes a thousand times longer than a step in memory.
         shrinks: 100,
-        ..Plan::from_env(20, PROFILE)
+        ..Plan::from_env(20, Profile::Http)
     };
     let (database, service, mut house) = runtime.block_on(async {
         let database = TestDatabase::create().await;
-        let service = Service::start(database.url()).await;
+        // Nobody waits that long here; but what expires says so.
+        let settings = [("BURSAR_TRANSFERS_CONFIRM_WITHIN_S", "86400")];
+        let service = Service::start_with(database.url(), &settings).await;
         let house = House::open(database.url(), &service).await;
         (database, service, house)
     });

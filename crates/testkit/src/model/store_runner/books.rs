@@ -53,7 +53,9 @@ impl StoreRunner<'_> {
             let number = self.assets.iter().position(|one| Some(one.id) == *asset);
             for (user, usage) in self.harness.usage(keys).await.into_iter().enumerate() {
                 let headroom = limits.headroom(&usage, now);
-                let units = |amount: Option<bursar_domain::Amount>| amount.map(|a| a.units());
+                let units = |amount: Option<bursar_domain::Amount>| {
+                    amount.map(bursar_domain::Amount::units)
+                };
                 let got = (units(headroom.daily), units(headroom.monthly));
                 let expected = model.left(user, *kind, number);
                 if got != expected {

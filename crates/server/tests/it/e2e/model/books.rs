@@ -173,6 +173,7 @@ impl HttpRunner {
             amount: amount("amount"),
             fee: amount("fee"),
             reversed: amount("reversed"),
+            expires: !transfer["expires_at"].is_null(),
         }
     }
 
