@@ -72,6 +72,28 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         )
         .service(path("/admin/v1/balances", read).route(get().to(balances::list)))
         .service(path("/admin/v1/integrity", read).route(get().to(integrity::show)))
+        .configure(mount_rules)
+        .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
+        .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
+        .service(
+            path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
+        )
+        .service(path("/admin/v1/callbacks/test", "POST").route(post().to(callbacks::test)))
+        .service(path("/admin/v1/callbacks/{id}", read).route(get().to(callbacks::show)))
+        .service(
+            path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
+        )
+        .service(path("/admin/v1/events", read).route(get().to(events::list)))
+        .configure(export::mount)
+        .configure(mount_transfers);
+}
+
+/// What money transactions decide by.
+fn mount_rules(service: &mut ServiceConfig) {
+    let (put, delete) = (web::put, web::delete);
+    let read = "GET, HEAD";
+    let replace = "GET, HEAD, PUT";
+    service
         .service(
             path("/admin/v1/rates/{asset}", replace)
                 .route(get().to(rates::show))
@@ -103,19 +125,14 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
             path("/admin/v1/stops/outgoing/{asset}", "PUT, DELETE")
                 .route(put().to(stops::stop))
                 .route(delete().to(stops::lift)),
-        )
-        .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
-        .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
-        .service(
-            path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
-        )
-        .service(path("/admin/v1/callbacks/test", "POST").route(post().to(callbacks::test)))
-        .service(path("/admin/v1/callbacks/{id}", read).route(get().to(callbacks::show)))
-        .service(
-            path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
-        )
-        .service(path("/admin/v1/events", read).route(get().to(events::list)))
-        .configure(export::mount)
+        );
+}
+
+/// Transfers of every kind, and what operators do to them.
+fn mount_transfers(service: &mut ServiceConfig) {
+    let post = web::post;
+    let read = "GET, HEAD";
+    service
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)))
         .service(

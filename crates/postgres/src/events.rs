@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{inconsistent, unavailable},
-    pool::Database,
+    pool::{Database, checkout},
     row::TransferRow,
     schema::{journal, journal_queue, sequencers, transfers},
     tx::run_tx,

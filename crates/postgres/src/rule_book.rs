@@ -286,7 +286,7 @@ async fn write_limits(
     new: Limits,
     (audit, at): (&AuditDraft, Timestamp),
 ) -> QueryResult<()> {
-    let scope = scope_column(&asset);
+    let scope = scope_column(asset.as_ref());
     let had: Option<LimitsRow> = limits::table
         .find((kind.as_str(), scope))
         .select(LimitsRow::as_select())

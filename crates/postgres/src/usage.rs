@@ -124,20 +124,17 @@ pub(crate) async fn count_anew(
     let rows: Vec<Counted> = query
         .bind::<SqlUuid, _>(key.user.as_uuid())
         .bind::<Timestamptz, _>(At(now.plus_micros(-LOOK_BACK)))
-        .bind::<Text, _>(scope_column(&key.asset))
+        .bind::<Text, _>(scope_column(key.asset.as_ref()))
         .load(&mut connection)
         .await?;
     let mut uses = Vec::with_capacity(rows.len());
     for Counted { last, used } in rows {
         // More than any account can hold is as much as can be counted.
-        let amount = Amount::try_from_units(used.0.min(Amount::MAX.units()));
-        match amount {
-            Ok(amount) => uses.push((Timestamp::from_micros(last), amount)),
-            Err(_) => {
-                let detail = format!("user {}: amount", key.user);
-                return Ok(Err(inconsistent("transfers", detail)));
-            }
-        }
+        let Ok(amount) = Amount::try_from_units(used.0.min(Amount::MAX.units())) else {
+            let detail = format!("user {}: amount", key.user);
+            return Ok(Err(inconsistent("transfers", detail)));
+        };
+        uses.push((Timestamp::from_micros(last), amount));
     }
     Ok(Ok(Usage::from_uses(uses)))
 }

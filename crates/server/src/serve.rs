@@ -10,12 +10,13 @@ use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     background::{
-        NumberingLoop, Pace, expire_due, pay_out, settle_pending, watch_books, watch_queue,
+        NumberingLoop, Pace, expire_due, pay_out, settle_pending, tell_expiring, watch_books,
+        watch_queue,
     },
     config::Config,
     shutdown::Signals,
@@ -131,6 +132,7 @@ fn look_after_books(
 ) {
     background.spawn(settle_pending(app.clone(), stop.clone()));
     background.spawn(expire_due(app.clone(), stop.clone()));
+    background.spawn(tell_expiring(app.clone(), stop.clone()));
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
 }
 

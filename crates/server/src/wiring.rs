@@ -287,6 +287,7 @@ fn transfer_settings(config: &Config) -> TransferSettings {
         fee_free_roles: transfers.fee_free_roles.clone(),
         withdrawal_lifetime_ms: ms(transfers.confirm_within),
         approval_lifetime_ms: ms(transfers.approve_within),
+        expiring_notice_ms: ms(Some(transfers.expiring_notice)).unwrap_or_default(),
         payout: config
             .payout
             .as_ref()

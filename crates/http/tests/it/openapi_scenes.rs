@@ -18,9 +18,13 @@ use crate::{
 const LIMITS: &str = r#"{"min_amount":"0.001","max_amount":"5","daily":"10","approval_above":"1"}"#;
 
 /// Brings about what the examples speak of.
+#[expect(
+    clippy::too_many_lines,
+    reason = "an arm for each operation that needs something"
+)]
 pub(crate) async fn prepare(world: &World, operation: &str) {
     match operation {
-        "withdraw" => world.fund(ALICE, "btc", "3").await,
+        "withdraw" | "reverseTransfer" => world.fund(ALICE, "btc", "3").await,
         "confirmWithdrawal" | "cancelWithdrawal" => {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
@@ -116,7 +120,6 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             let sent = Sent::post(DEPOSIT, &body).bearer("bur_maker");
             world.send(sent).await.ok();
         }
-        "reverseTransfer" => world.fund(ALICE, "btc", "3").await,
         "showTransfer" => tell(world).await,
         _ => {}
     }

@@ -43,6 +43,10 @@ pub(super) enum Send {
 
 /// First round trip; all of its statements when `all` is set, else those with something in
 /// them.
+#[expect(
+    clippy::too_many_lines,
+    reason = "an arm for each statement, and nothing else"
+)]
 pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     connection: &AsyncPgConnection,
     attempt: &Attempt<'_, B>,

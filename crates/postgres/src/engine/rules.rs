@@ -128,8 +128,8 @@ pub(crate) fn read_scope(
 }
 
 /// The column of an asset that may be all of them.
-pub(crate) fn scope_column(asset: &Option<AssetId>) -> &str {
-    asset.as_ref().map_or("", AssetId::as_str)
+pub(crate) fn scope_column(asset: Option<&AssetId>) -> &str {
+    asset.map_or("", AssetId::as_str)
 }
 
 #[derive(Debug, Queryable, Selectable)]
@@ -224,7 +224,7 @@ impl<'a> UsageKeyColumns<'a> {
         for key in keys {
             columns.users.push(key.user.as_uuid());
             columns.kinds.push(key.kind.as_str());
-            columns.assets.push(scope_column(&key.asset));
+            columns.assets.push(scope_column(key.asset.as_ref()));
         }
         columns
     }
@@ -263,7 +263,7 @@ impl<'a> UsageColumns<'a> {
             };
             columns.keys.users.push(key.user.as_uuid());
             columns.keys.kinds.push(key.kind.as_str());
-            columns.keys.assets.push(scope_column(&key.asset));
+            columns.keys.assets.push(scope_column(key.asset.as_ref()));
             columns.epochs.push(epoch);
             let uses = usage.uses().iter();
             columns.times.push(array(

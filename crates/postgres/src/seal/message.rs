@@ -201,6 +201,10 @@ impl Message {
     /// The columns that are not NULL, each with its number; what was taken back, when it is more
     /// than nothing. A number is given once and for ever: columns come and go, and what was sealed
     /// before must still be proved.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a line for each column, and nothing else"
+    )]
     pub(super) fn of_transfer(fields: &TransferFields<'_>, entry_refs: &[i64]) -> Self {
         let TransferFields {
             id,

@@ -29,6 +29,15 @@ pub async fn expire_due(app: App, stop: CancellationToken) {
     repeat("transfers can expire", stop, pass).await;
 }
 
+/// Tells of withdrawals whose time is nearly up until told to stop; the pass under way is finished.
+pub async fn tell_expiring(app: App, stop: CancellationToken) {
+    let pass = move || {
+        let app = app.clone();
+        async move { app.tell_expiring().await }
+    };
+    repeat("withdrawals that expire can be told of", stop, pass).await;
+}
+
 /// Repeats a pass until told to stop. `what` is said of an outage and of its end.
 async fn repeat<F>(what: &'static str, stop: CancellationToken, pass: impl Fn() -> F)
 where

@@ -503,6 +503,7 @@ pub(super) const ALL: &[&Setting] = &[
     &transfers::FEE_FREE_ROLES,
     &transfers::CONFIRM_WITHIN,
     &transfers::APPROVE_WITHIN,
+    &transfers::EXPIRING_NOTICE,
     &payout::URL,
     &payout::SECRET,
     &payout::TIMEOUT,

@@ -147,8 +147,7 @@ mod tests {
             Ok(true)
         });
         raised(stopping(in_force), events).await.unwrap();
-        let told = notices.lock().unwrap().remove(0);
-        told
+        notices.lock().unwrap().remove(0)
     }
 
     #[tokio::test]

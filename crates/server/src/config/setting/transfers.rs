@@ -32,3 +32,13 @@ pub(in crate::config) const APPROVE_WITHIN: Setting = Setting {
            fails, and a hold is returned.",
     ..PLAIN
 };
+
+pub(in crate::config) const EXPIRING_NOTICE: Setting = Setting {
+    key: "transfers.expiring_notice_s",
+    default: Default::Value("3600"),
+    form: "seconds, 0 to 315360000",
+    example: "3600",
+    help: "How long before a withdrawal expires the event feed tells of it, as \
+           `withdrawal.expiring`.",
+    ..PLAIN
+};
