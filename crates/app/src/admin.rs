@@ -20,7 +20,9 @@ pub use callback_secrets::{IssuedCallbackSecret, NewCallbackSecret};
 pub(crate) use credentials::access_key_target;
 pub use credentials::{IssuedAccessKey, IssuedToken, NewAccessKey, NewToken};
 pub use events::{FeedEvent, ToldTransfer};
-pub use export::{EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal};
+pub use export::{
+    AuditExport, AuditTotal, EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal,
+};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};

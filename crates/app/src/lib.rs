@@ -35,11 +35,11 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer, FoundTransfers,
-    IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom, NewAccessKey,
-    NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest, ReviewRequest,
-    ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal, UserStatement,
-    approval_digest,
+    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer,
+    FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom,
+    NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest,
+    ReviewRequest, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
+    UserStatement, approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};

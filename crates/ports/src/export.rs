@@ -1,9 +1,9 @@
-//! Exports: all of a list or of the ledger, part by part, from one snapshot.
+//! Exports: all of a list, of the ledger or of the audit log, part by part, from one snapshot.
 
 use async_trait::async_trait;
 use bursar_domain::{AssetId, Timestamp, Transfer};
 
-use crate::{LedgerOwner, LedgerRecord, StoreError, TransferScan};
+use crate::{AuditFilter, AuditRecord, LedgerOwner, LedgerRecord, StoreError, TransferScan};
 
 /// Which ledger lines to export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,4 +59,11 @@ pub trait Exports: Send + Sync {
         &self,
         filter: EntryFilter,
     ) -> Result<OpenExport<LedgerRecord>, StoreError>;
+
+    /// The rows that [`crate::AuditLog::list`] finds page by page, in its order. `after` and `limit`
+    /// do not matter.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn open_audit(&self, filter: AuditFilter) -> Result<OpenExport<AuditRecord>, StoreError>;
 }

@@ -192,23 +192,27 @@ macro_rules! rows_of {
 #[async_trait]
 impl AuditLog for PgAuditLog {
     async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, StoreError> {
-        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        let of_directory = rows_of!(directory_audit_log, &filter);
-        let of_book = rows_of!(book_audit_log, &filter);
-        let mut records = self
-            .database
-            .read_list(async move |connection| {
-                let mut rows: Vec<Row> =
-                    of_directory.load(connection).await.map_err(unavailable)?;
-                let others: Vec<Row> = of_book.load(connection).await.map_err(unavailable)?;
-                rows.extend(others);
-                Ok(rows.into_iter().map(read).collect::<Vec<_>>())
-            })
-            .await?;
-        records.sort_unstable_by_key(|record| Reverse(record.place()));
-        records.truncate(limit);
-        Ok(records)
+        self.database
+            .read_list(async move |connection| read_part(connection, &filter).await)
+            .await
     }
+}
+
+/// The rows that a filter asks for, of both tables, newest first.
+pub(crate) async fn read_part(
+    connection: &mut AsyncPgConnection,
+    filter: &AuditFilter,
+) -> Result<Vec<AuditRecord>, StoreError> {
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let of_directory = rows_of!(directory_audit_log, filter);
+    let of_book = rows_of!(book_audit_log, filter);
+    let mut rows: Vec<Row> = of_directory.load(connection).await.map_err(unavailable)?;
+    let others: Vec<Row> = of_book.load(connection).await.map_err(unavailable)?;
+    rows.extend(others);
+    let mut records: Vec<_> = rows.into_iter().map(read).collect();
+    records.sort_unstable_by_key(|record| Reverse(record.place()));
+    records.truncate(limit);
+    Ok(records)
 }
 
 fn read(row: Row) -> AuditRecord {

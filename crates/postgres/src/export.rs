@@ -1,4 +1,4 @@
-//! Exports: all of a list or of the ledger, from one snapshot.
+//! Exports: all of a list, of the ledger or of the audit log, from one snapshot.
 //!
 //! An export is read in pages, each found by where the last one ended: by the same ranges of the same
 //! indexes that serve the lists, and not by a cursor over one large query. So no page waits for a
@@ -7,6 +7,7 @@
 //!
 //! To export something else: a `next_page` of its own over a [`Snapshot`].
 
+mod audit;
 mod entries;
 mod transfers;
 
@@ -15,16 +16,17 @@ use std::fmt;
 use async_trait::async_trait;
 use bursar_domain::Transfer;
 use bursar_ports::{
-    EntryFilter, ExportPages, Exports, LedgerRecord, OpenExport, StoreError, TransferScan,
+    AuditFilter, AuditRecord, EntryFilter, ExportPages, Exports, LedgerRecord, OpenExport,
+    StoreError, TransferScan,
 };
 
-use self::{entries::EntryPages, transfers::TransferPages};
+use self::{audit::AuditPages, entries::EntryPages, transfers::TransferPages};
 use crate::{pool::Database, tx::Snapshot};
 
 /// How many rows a page has at most.
 const PAGE_ROWS: u32 = 1_000;
 
-/// Exports of the main book.
+/// Exports of the main book, and of the audit log of both schemas.
 #[derive(Clone)]
 pub struct PgExports {
     database: Database,
@@ -63,6 +65,11 @@ impl Exports for PgExports {
         filter: EntryFilter,
     ) -> Result<OpenExport<LedgerRecord>, StoreError> {
         self.open(|snapshot| EntryPages::new(snapshot, filter))
+            .await
+    }
+
+    async fn open_audit(&self, filter: AuditFilter) -> Result<OpenExport<AuditRecord>, StoreError> {
+        self.open(|snapshot| AuditPages::new(snapshot, filter))
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! Exports: everything that a list or the ledger has, with its totals, from one snapshot.
+//! Exports: everything that a list, the ledger or the audit log has, with its totals, from one snapshot.
 //!
 //! What has gone by is counted and summed up while it goes by, so the totals are of exactly the rows
 //! that were handed on.
@@ -6,10 +6,12 @@
 mod totals;
 
 use bursar_domain::{CodeSalt, Transfer};
-use bursar_ports::{EntryFilter, ExportPages, LedgerRecord, OpenExport, TransferScan};
+use bursar_ports::{
+    AuditFilter, AuditRecord, EntryFilter, ExportPages, LedgerRecord, OpenExport, TransferScan,
+};
 
-pub use self::totals::{EntryTotal, OwnerKind, TransferTotal};
-use self::totals::{EntryTotals, TransferTotals};
+pub use self::totals::{AuditTotal, EntryTotal, OwnerKind, TransferTotal};
+use self::totals::{AuditTotals, EntryTotals, TransferTotals};
 use super::{CodedLine, FoundTransfer, READERS, TransferSearch, transfers::has_salt};
 use crate::{
     App, Error, Grant,
@@ -33,6 +35,12 @@ pub struct EntryExport {
     app: App,
     pages: Box<dyn ExportPages<LedgerRecord>>,
     totals: EntryTotals,
+}
+
+/// An export of the audit log. Dropping it ends it.
+pub struct AuditExport {
+    pages: Box<dyn ExportPages<AuditRecord>>,
+    totals: AuditTotals,
 }
 
 impl App {
@@ -73,6 +81,23 @@ impl App {
             app: self.clone(),
             pages: opened(self.ports.exports.open_entries(filter).await?)?,
             totals: EntryTotals::default(),
+        })
+    }
+
+    /// Begins to export the rows of the audit log that [`App::list_audit`] lists, in its order. Where
+    /// the list begins and how long its pages are does not matter.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when too many exports are under way.
+    pub async fn export_audit(
+        &self,
+        grant: &Grant,
+        filter: AuditFilter,
+    ) -> Result<AuditExport, Error> {
+        grant.require_any(&READERS)?;
+        Ok(AuditExport {
+            pages: opened(self.ports.exports.open_audit(filter).await?)?,
+            totals: AuditTotals::default(),
         })
     }
 
@@ -137,6 +162,27 @@ impl EntryExport {
 
     /// The totals of what has gone by, by asset, owner and kind.
     pub fn totals(&self) -> Vec<EntryTotal> {
+        self.totals.all()
+    }
+}
+
+impl AuditExport {
+    /// The next rows; `None` after the last one. There may be none among those looked at.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it cannot go on.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<AuditRecord>>, Error> {
+        let Some(records) = self.pages.next_page().await? else {
+            return Ok(None);
+        };
+        for record in &records {
+            self.totals.add(record);
+        }
+        Ok(Some(records))
+    }
+
+    /// How many rows of each action have gone by.
+    pub fn totals(&self) -> Vec<AuditTotal> {
         self.totals.all()
     }
 }

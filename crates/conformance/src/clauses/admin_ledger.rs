@@ -152,7 +152,7 @@ async fn balances_are_told_as_of_a_time(scene: Scene) {
 }
 
 /// An export, once there is a place for it.
-async fn export(scene: &Scene, path: &str) -> Answer {
+pub(super) async fn export(scene: &Scene, path: &str) -> Answer {
     let answer = eventually("a place for the export", async || {
         let answer = scene.reader().get(&format!("/admin/v1/{path}")).await;
         (answer.status != 429).then_some(answer)
@@ -163,7 +163,7 @@ async fn export(scene: &Scene, path: &str) -> Answer {
 }
 
 /// The lines of an export that is complete, without the last one.
-fn lines(answer: &Answer) -> Vec<Value> {
+pub(super) fn lines(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.header("content-type"), Some("application/jsonl"));
     let lines = answer.text.lines();
     let mut lines: Vec<Value> = lines

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::admin_ledger::{export, lines};
 use crate::{
     answer::{MICROS, keys, members, shape, text},
     clause::clauses,
-    scene::{CANCEL, CONFIRM, Scene, finish, unique},
+    scene::{CANCEL, CONFIRM, Scene, and, finish, unique},
 };
 
 const LIST: &str = "/admin/v1/audit";
@@ -21,6 +22,8 @@ clauses! { "4.5 Who did what",
         = "`actor`, `action`, `target`, `from` and `to` filter, also together, the newest row first.",
     "Decision: keyset cursor": the_log_goes_on_by_cursor
         = "The cursor of the log goes on without a gap or a row twice.",
+    "Decision: the same filters as a stream": an_export_of_the_log_is_the_list
+        = "`/audit.jsonl` and `/audit.csv` have the rows of `GET /audit` with the same filters, then how many there are of each action, then `end`.",
 }
 
 /// The rows about a target, the newest first.
@@ -172,4 +175,27 @@ async fn the_log_goes_on_by_cursor(scene: Scene) {
         }
     }
     assert_eq!(found, rows);
+}
+
+async fn an_export_of_the_log_is_the_list(scene: Scene) {
+    let user = scene.user().await;
+    scene.put_user(&user, "Frozen").await;
+    let target = format!("user:{}", user.id);
+    let rows = about(&scene, &target).await;
+    assert_eq!(rows.len(), 2);
+    let query = format!("target={target}&action=user.put");
+    let exported = lines(&export(&scene, &format!("audit.jsonl?{query}")).await);
+    let mut expected: Vec<_> = rows
+        .into_iter()
+        .map(|row| and(row, "record", "audit"))
+        .collect();
+    expected.push(json!({"record": "total", "action": "user.put", "count": 2}));
+    assert_eq!(exported, expected);
+    let csv = export(&scene, &format!("audit.csv?{query}")).await.text;
+    // A line of names, what JSON Lines have, and the end.
+    assert_eq!(csv.matches("\r\n").count(), exported.len() + 2);
+    assert!(csv.starts_with("record,id,at,actor,credential,request_id,address,action,"));
+    assert!(csv.ends_with("\r\nend,,,,,,,,,,,2\r\n"), "{csv}");
+    let wrong = scene.reader().get(&format!("{LIST}.csv?limit=1")).await;
+    wrong.refused(400, "parameter.unknown");
 }

@@ -13,6 +13,7 @@ use crate::{
     call::Call,
     fields::{Names, name},
     problem::Problem,
+    query::Query,
 };
 
 /// The longest name of an actor, an action or a target, in characters. Kept longer than any that
@@ -20,7 +21,7 @@ use crate::{
 const NAME_MAX: usize = 512;
 
 #[derive(Serialize)]
-struct RecordBody<'a> {
+pub(super) struct RecordBody<'a> {
     id: String,
     at: String,
     actor: &'a str,
@@ -34,7 +35,7 @@ struct RecordBody<'a> {
 }
 
 impl<'a> RecordBody<'a> {
-    fn of(record: &'a AuditRecord) -> Result<Self, Problem> {
+    pub(super) fn of(record: &'a AuditRecord) -> Result<Self, Problem> {
         Ok(Self {
             id: record.id.to_string(),
             at: record.at.to_micros_text(),
@@ -63,21 +64,13 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
     let mut query = call.query(Names::Strict)?;
-    let actor = query.text(name!("actor"), &[], NAME_MAX);
-    let action = query.text(name!("action"), &[], NAME_MAX);
-    let target = query.text(name!("target"), &[], NAME_MAX);
-    let from = query.time(name!("from"));
-    let to = query.time(name!("to"));
+    let wanted = filters(&mut query);
     let page = Page::read(call.app(), &mut query, "audit", place);
     let page = query.finish(Some(page))?;
     let filter = AuditFilter {
-        actor,
-        action,
-        target,
-        from,
-        to,
         after: page.after,
         limit: page.fetch(),
+        ..wanted
     };
     let mut records = call.app().list_audit(&grant, filter).await?;
     let next_cursor = page.cut(&mut records, written);
@@ -86,6 +79,18 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
         data: data?,
         next_cursor,
     })
+}
+
+/// Which rows are asked for, but for where they begin and how many they are.
+pub(super) fn filters(query: &mut Query) -> AuditFilter {
+    AuditFilter {
+        actor: query.text(name!("actor"), &[], NAME_MAX),
+        action: query.text(name!("action"), &[], NAME_MAX),
+        target: query.text(name!("target"), &[], NAME_MAX),
+        from: query.time(name!("from")),
+        to: query.time(name!("to")),
+        ..AuditFilter::default()
+    }
 }
 
 fn written(record: &AuditRecord) -> String {

@@ -1,8 +1,9 @@
-//! Exports: everything that a list or the ledger has, as CSV or as JSON Lines, streamed from one
+//! Exports: everything that a list, the ledger or the audit log has, as CSV or as JSON Lines, streamed from one
 //! snapshot.
 //!
 //! To export something else: a [`Sheet`] with its columns, and its paths in [`mount`].
 
+mod audit;
 mod entries;
 mod lines;
 mod stream;
@@ -59,6 +60,12 @@ pub(super) fn mount(service: &mut ServiceConfig) {
         "/admin/v1/entries.csv",
         "/admin/v1/entries.jsonl",
         |format| get().to(move |request| entries::export(request, format)),
+    );
+    both(
+        service,
+        "/admin/v1/audit.csv",
+        "/admin/v1/audit.jsonl",
+        |format| get().to(move |request| audit::export(request, format)),
     );
 }
 

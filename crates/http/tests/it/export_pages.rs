@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bursar_domain::Transfer;
 use bursar_ports::{
-    EntryFilter, ExportPages, Exports, LedgerRecord, OpenExport, StoreError, TransferScan,
+    AuditFilter, AuditRecord, EntryFilter, ExportPages, Exports, LedgerRecord, OpenExport,
+    StoreError, TransferScan,
 };
 
 use crate::fakes::locked;
@@ -23,9 +24,11 @@ pub(crate) type Pages<T> = VecDeque<Option<Vec<T>>>;
 pub(crate) struct FakeExports {
     pub(crate) transfers: Mutex<Pages<Transfer>>,
     pub(crate) entries: Mutex<Pages<LedgerRecord>>,
+    pub(crate) audit: Mutex<Pages<AuditRecord>>,
     pub(crate) busy: AtomicBool,
     pub(crate) asked_transfers: Mutex<Option<TransferScan>>,
     pub(crate) asked_entries: Mutex<Option<EntryFilter>>,
+    pub(crate) asked_audit: Mutex<Option<AuditFilter>>,
     /// How many pages were asked for.
     pub(crate) read: Arc<AtomicUsize>,
     /// How many exports are under way.
@@ -83,5 +86,10 @@ impl Exports for FakeExports {
     ) -> Result<OpenExport<LedgerRecord>, StoreError> {
         *locked(&self.asked_entries) = Some(filter);
         Ok(self.open(&self.entries))
+    }
+
+    async fn open_audit(&self, filter: AuditFilter) -> Result<OpenExport<AuditRecord>, StoreError> {
+        *locked(&self.asked_audit) = Some(filter);
+        Ok(self.open(&self.audit))
     }
 }

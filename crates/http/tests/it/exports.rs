@@ -1,4 +1,4 @@
-//! `/admin/v1/transfers.csv`, `/admin/v1/entries.csv` and their `.jsonl`.
+//! `/admin/v1/transfers.csv`, `/admin/v1/entries.csv`, `/admin/v1/audit.csv` and their `.jsonl`.
 
 use std::sync::atomic::Ordering;
 
@@ -9,20 +9,25 @@ use actix_web::{
 };
 use bursar_domain::{AccountKey, CodeSalt, Command, Kind, NewTransfer, Timestamp, Transfer};
 use bursar_http::configure;
-use bursar_ports::{EntryFilter, LedgerLine, LedgerOwner, LedgerRecord, TransferScan};
+use bursar_ports::{
+    AuditFilter, AuditRecord, EntryFilter, LedgerLine, LedgerOwner, LedgerRecord, TransferScan,
+};
 use bursar_testkit::build;
 use serde_json::{Value, json};
 
 use crate::{
+    audit,
     fakes::locked,
     world::{ALICE, ALICES, Answer, BOB, NOW, OPERATOR, Sent, World},
 };
 
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 6] = [
     "/admin/v1/transfers.csv",
     "/admin/v1/transfers.jsonl",
     "/admin/v1/entries.csv",
     "/admin/v1/entries.jsonl",
+    "/admin/v1/audit.csv",
+    "/admin/v1/audit.jsonl",
 ];
 
 async fn export(world: &World, path: &str) -> Answer {
@@ -210,13 +215,92 @@ async fn entries_are_written_with_sums_that_tie() {
 }
 
 #[actix_web::test]
+async fn the_audit_log_is_written_as_it_is_listed_and_counted_by_action() {
+    let world = World::new();
+    let cancelled = AuditRecord {
+        action: "withdrawal.cancel".to_owned(),
+        target: "transfer:7".to_owned(),
+        before: Some(r#"{"status":"AwaitingConfirmation","version":1}"#.to_owned()),
+        ..audit::record(2)
+    };
+    let stranger = AuditRecord {
+        actor: "=1+1".to_owned(),
+        after: None,
+        ..audit::record(1)
+    };
+    let all = vec![audit::record(3), cancelled, stranger];
+    let pages = [
+        Some(all[..1].to_vec()),
+        Some(vec![]),
+        Some(all[1..].to_vec()),
+    ];
+    *locked(&world.exports.audit) = pages.into();
+    let csv = export(&world, PATHS[4]).await.ok();
+    assert_eq!(
+        csv.header("content-disposition"),
+        Some("attachment; filename=\"audit.csv\"")
+    );
+    let expected = "record,id,at,actor,credential,request_id,address,action,target,before,after,count\r\n\
+        audit,00000000-0000-0000-0000-000000000003,2021-04-09T10:50:40.116485Z,operator,token:1,\
+        req-1,192.0.2.7,rate.put,rate:btc,,\"{\"\"rate\"\":\"\"1\"\"}\",\r\n\
+        audit,00000000-0000-0000-0000-000000000002,2021-04-09T10:50:40.116485Z,operator,token:1,\
+        req-1,192.0.2.7,withdrawal.cancel,transfer:7,\
+        \"{\"\"status\"\":\"\"AwaitingConfirmation\"\",\"\"version\"\":1}\",\"{\"\"rate\"\":\"\"1\"\"}\",\r\n\
+        audit,00000000-0000-0000-0000-000000000001,2021-04-09T10:50:40.116485Z,'=1+1,token:1,\
+        req-1,192.0.2.7,rate.put,rate:btc,,,\r\n\
+        total,,,,,,,rate.put,,,,2\r\n\
+        total,,,,,,,withdrawal.cancel,,,,1\r\n\
+        end,,,,,,,,,,,3\r\n";
+    assert_eq!(csv.body, expected);
+
+    *locked(&world.audit_log.records) = all;
+    let list = export(&world, "/admin/v1/audit").await.ok().body;
+    let rows = list.replace("{\"id\":", "{\"record\":\"audit\",\"id\":");
+    let rows = rows.replace("},{\"record\"", "}\n{\"record\"");
+    let rows = rows.strip_prefix("{\"data\":[").expect("a list");
+    let rows = rows.strip_suffix("],\"next_cursor\":null}").expect("all");
+    let expected = format!(
+        "{rows}\n\
+         {{\"record\":\"total\",\"action\":\"rate.put\",\"count\":2}}\n\
+         {{\"record\":\"total\",\"action\":\"withdrawal.cancel\",\"count\":1}}\n\
+         {{\"record\":\"end\",\"count\":3}}\n"
+    );
+    assert_eq!(export(&world, PATHS[5]).await.ok().body, expected);
+}
+
+#[actix_web::test]
+async fn what_is_no_json_in_the_audit_log_breaks_its_export_off() {
+    let world = World::new();
+    let broken = AuditRecord {
+        before: Some("{".to_owned()),
+        ..audit::record(1)
+    };
+    let pages = [Some(vec![audit::record(2)]), Some(vec![broken])];
+    *locked(&world.exports.audit) = pages.into();
+    for path in &PATHS[4..] {
+        let (chunks, is_complete) = chunks(&world, path, usize::MAX).await;
+        assert!(!is_complete, "{path} looks complete");
+        let text = chunks.concat();
+        assert!(
+            text.contains("rate.put") && !text.contains("total"),
+            "{text}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn an_export_of_nothing_says_so() {
     let world = World::new();
     let end = "{\"record\":\"end\",\"count\":0}\n";
-    for path in [PATHS[1], PATHS[3], "/admin/v1/transfers.jsonl?code=none"] {
+    for path in [
+        PATHS[1],
+        PATHS[3],
+        PATHS[5],
+        "/admin/v1/transfers.jsonl?code=none",
+    ] {
         assert_eq!(export(&world, path).await.ok().body, end, "{path}");
     }
-    for path in [PATHS[0], PATHS[2]] {
+    for path in [PATHS[0], PATHS[2], PATHS[4]] {
         let body = export(&world, path).await.ok().body;
         assert_eq!(rows(&body).len(), 1, "{body}");
     }
@@ -260,6 +344,21 @@ async fn exports_are_asked_for_as_lists_are() {
         let asked = locked(&world.exports.asked_entries).take();
         assert_eq!(asked, Some(filter), "{query}");
     }
+    let changes = AuditFilter {
+        actor: Some("settlement robot".to_owned()),
+        action: Some("asset.put".to_owned()),
+        target: Some("asset:btc".to_owned()),
+        from: time("2021-04-09"),
+        to: time("2021-04-10"),
+        ..AuditFilter::default()
+    };
+    let of_robot = "actor=settlement%20robot&action=asset.put&target=asset:btc&from=2021-04-09&\
+                    to=2021-04-10";
+    for (query, filter) in [("", AuditFilter::default()), (of_robot, changes)] {
+        export(&world, &format!("{}?{query}", PATHS[5])).await.ok();
+        let asked = locked(&world.exports.asked_audit).take();
+        assert_eq!(asked, Some(filter), "{query}");
+    }
 }
 
 #[actix_web::test]
@@ -278,11 +377,18 @@ async fn every_wrong_parameter_is_named() {
         let fields = "kind status user_id asset min_amount created_from id limit";
         assert_eq!(wrong(answer).join(" "), fields);
     }
-    for path in &PATHS[2..] {
+    for path in &PATHS[2..4] {
         let answer = export(&world, &format!("{path}?{entries}")).await;
         assert_eq!(wrong(answer).join(" "), "owner asset from to cursor kind");
         let both = export(&world, &format!("{path}?owner=system&user_id={ALICE}")).await;
         assert_eq!(both.refusal(), (400, "owner.invalid".to_owned()));
+    }
+    let long = "x".repeat(513);
+    let audit = format!("actor={long}&action=a%00&target={long}&from=x&to=x&cursor=x&limit=1");
+    for path in &PATHS[4..] {
+        let answer = export(&world, &format!("{path}?{audit}")).await;
+        let fields = "actor action target from to cursor limit";
+        assert_eq!(wrong(answer).join(" "), fields);
     }
     let missed = export(&world, "/admin/v1/transfers.csv?min_amount=1").await;
     assert_eq!(missed.refusal(), (400, "asset.missed".to_owned()));
@@ -314,6 +420,7 @@ async fn what_is_wrong_from_the_start_is_a_refusal() {
     let world = World::new();
     *locked(&world.exports.transfers) = [None].into();
     *locked(&world.exports.entries) = [None].into();
+    *locked(&world.exports.audit) = [None].into();
     for path in PATHS {
         let refused = export(&world, path).await;
         assert_eq!(refused.refusal(), (503, "service.unavailable".to_owned()));

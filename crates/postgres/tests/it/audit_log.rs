@@ -1,6 +1,7 @@
 //! Who did what: what each change writes, how the log is read, and that nothing in it changes.
 
 mod changes;
+mod exports;
 
 use bursar_domain::Timestamp;
 use bursar_ports::{AuditFilter, AuditLog, AuditPlace, AuditRecord};

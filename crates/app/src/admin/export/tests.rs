@@ -4,6 +4,7 @@ use bursar_domain::{
 use bursar_ports::{LedgerLine, LedgerOwner, MockExportPages, Permission, StoreError};
 use bursar_testkit::build;
 use mockall::{Sequence, predicate::eq};
+use uuid::Uuid;
 
 use super::*;
 use crate::test_support::{ALICE, BOB, Mocks, NOW, btc, operator, other_grants, unavailable, usd};
@@ -43,6 +44,21 @@ fn record(account: AccountKey, units: i128) -> LedgerRecord {
     }
 }
 
+fn done(id: u128, action: &str) -> AuditRecord {
+    AuditRecord {
+        id: Uuid::from_u128(id),
+        at: NOW,
+        actor: "anna".to_owned(),
+        credential: "token:1".to_owned(),
+        request_id: "request-1".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        action: action.to_owned(),
+        target: "asset:btc".to_owned(),
+        before: None,
+        after: None,
+    }
+}
+
 type Page<T> = Result<Option<Vec<T>>, StoreError>;
 
 /// Pages that are asked for one after the other, and never again.
@@ -72,6 +88,9 @@ async fn another_permission_is_refused_before_anything_is_looked_at() {
         let filter = EntryFilter::default();
         let entries = app.export_entries(&grant, filter).await.err();
         assert!(matches!(entries, Some(Error::Forbidden(Permission::Admin))));
+        let filter = AuditFilter::default();
+        let audit = app.export_audit(&grant, filter).await.err();
+        assert!(matches!(audit, Some(Error::Forbidden(Permission::Admin))));
     }
 }
 
@@ -255,6 +274,46 @@ async fn lines_go_by_and_are_added_up_by_asset_owner_and_kind() {
 }
 
 #[tokio::test]
+async fn the_audit_log_goes_by_and_is_counted_by_action() {
+    let filter = AuditFilter {
+        actor: Some("anna".to_owned()),
+        ..AuditFilter::default()
+    };
+    let first = vec![done(4, "rate.put"), done(3, "asset.put")];
+    let second = vec![done(2, "rate.put")];
+    for permission in READERS {
+        let mut mocks = Mocks::new();
+        let parts = [
+            Some(first.clone()),
+            Some(vec![]),
+            Some(second.clone()),
+            None,
+        ];
+        let given = pages(parts.map(Ok).into());
+        mocks
+            .exports
+            .expect_open_audit()
+            .with(eq(filter.clone()))
+            .times(1)
+            .return_once(|_| Ok(given));
+        let app = mocks.app();
+        let grant = operator(permission);
+        let mut export = app.export_audit(&grant, filter.clone()).await.unwrap();
+        assert_eq!(export.totals(), []);
+        for expected in [Some(&first), Some(&vec![]), Some(&second), None] {
+            let page = export.next_page().await.unwrap();
+            assert_eq!(page.as_ref(), expected);
+        }
+        let total = |action: &str, count| AuditTotal {
+            action: action.to_owned(),
+            count,
+        };
+        let expected = [total("asset.put", 1), total("rate.put", 2)];
+        assert_eq!(export.totals(), expected);
+    }
+}
+
+#[tokio::test]
 async fn one_export_too_many_is_refused() {
     let mut mocks = Mocks::new();
     mocks
@@ -265,12 +324,18 @@ async fn one_export_too_many_is_refused() {
         .exports
         .expect_open_entries()
         .return_once(|_| Ok(OpenExport::Busy));
+    mocks
+        .exports
+        .expect_open_audit()
+        .return_once(|_| Ok(OpenExport::Busy));
     let app = mocks.app();
     let search = TransferSearch::default();
     let transfers = app.export_transfers(&reader(), search).await.err();
     let filter = EntryFilter::default();
     let entries = app.export_entries(&reader(), filter).await.err();
-    for refused in [transfers, entries] {
+    let filter = AuditFilter::default();
+    let audit = app.export_audit(&reader(), filter).await.err();
+    for refused in [transfers, entries, audit] {
         let Some(Error::RateLimited(refused)) = refused else {
             panic!("{refused:?}")
         };
@@ -299,6 +364,15 @@ async fn what_cannot_be_had_is_an_error_at_the_beginning_and_in_the_middle() {
         .exports
         .expect_open_entries()
         .return_once(|_| Ok(pages(vec![Err(unavailable())])));
+    mocks
+        .exports
+        .expect_open_audit()
+        .times(1)
+        .return_once(|_| Err(unavailable()));
+    mocks
+        .exports
+        .expect_open_audit()
+        .return_once(|_| Ok(pages(vec![Err(unavailable())])));
     let app = mocks.app();
     let search = TransferSearch::default;
     let gone = app.export_transfers(&reader(), search()).await.err();
@@ -310,5 +384,10 @@ async fn what_cannot_be_had_is_an_error_at_the_beginning_and_in_the_middle() {
     let gone = app.export_entries(&reader(), filter()).await.err();
     assert!(matches!(gone, Some(Error::Store(_))));
     let mut export = app.export_entries(&reader(), filter()).await.unwrap();
+    assert!(matches!(export.next_page().await, Err(Error::Store(_))));
+    let filter = AuditFilter::default;
+    let gone = app.export_audit(&reader(), filter()).await.err();
+    assert!(matches!(gone, Some(Error::Store(_))));
+    let mut export = app.export_audit(&reader(), filter()).await.unwrap();
     assert!(matches!(export.next_page().await, Err(Error::Store(_))));
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bursar_domain::{AssetId, BigDecimal, Kind, Owner, Scale, Status, Transfer};
-use bursar_ports::LedgerRecord;
+use bursar_ports::{AuditRecord, LedgerRecord};
 
 /// The total of the transfers of one asset, kind and status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,15 @@ pub struct EntryTotal {
     pub available_delta: BigDecimal,
     /// The sum of what they add to what is held.
     pub held_delta: BigDecimal,
+}
+
+/// The total of the rows of one action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditTotal {
+    /// The action.
+    pub action: String,
+    /// How many there are.
+    pub count: u64,
 }
 
 /// A number of rows and two sums over them.
@@ -138,6 +147,30 @@ impl EntryTotals {
                 available_delta: first,
                 held_delta: second,
             }
+        };
+        self.0.iter().map(total).collect()
+    }
+}
+
+/// There is nothing in the audit log to sum up, so its rows are counted. There are as many counts as
+/// actions, and no more than the program knows.
+#[derive(Debug, Default)]
+pub(super) struct AuditTotals(BTreeMap<String, u64>);
+
+impl AuditTotals {
+    pub(super) fn add(&mut self, record: &AuditRecord) {
+        match self.0.get_mut(&record.action) {
+            Some(count) => *count = count.saturating_add(1),
+            None => {
+                self.0.insert(record.action.clone(), 1);
+            }
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<AuditTotal> {
+        let total = |(action, count): (&String, &u64)| AuditTotal {
+            action: action.clone(),
+            count: *count,
         };
         self.0.iter().map(total).collect()
     }

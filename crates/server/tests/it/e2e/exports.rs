@@ -16,6 +16,7 @@ use super::{
 
 const TRANSFERS: &str = "/admin/v1/transfers.jsonl";
 const ENTRIES: &str = "/admin/v1/entries.jsonl";
+const AUDIT: &str = "/admin/v1/audit";
 /// More than lies between a server and a client that does not read.
 const MANY: u32 = 60_000;
 
@@ -97,6 +98,39 @@ async fn the_totals_of_exports_tie_to_each_other_and_to_the_balances() {
         .collect();
     let expected = amounts["withdrawal Completed"] - amounts["deposit Completed"];
     assert_eq!(world, [expected]);
+    service.stopped().await;
+}
+
+/// What operators did, in the directory and in the book, is in the export as it is in the list.
+#[tokio::test]
+async fn an_export_of_the_audit_log_has_the_rows_of_the_list() {
+    let database = TestDatabase::create().await;
+    let service = Service::start(database.url()).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 1).await;
+    exchange
+        .fund(&client, &exchange.traders[0], "btc", "5")
+        .await;
+    let reader = client.with(&exchange.backoffice);
+    for (filter, least) in [("", 3), ("action=deposit.create", 1), ("actor=nobody", 0)] {
+        let list = reader.get(&format!("{AUDIT}?limit=200&{filter}")).await;
+        let list = list.ok().json();
+        assert_eq!(list["next_cursor"], Value::Null);
+        let listed = list["data"].as_array().unwrap();
+        assert!(listed.len() >= least, "{filter}: {listed:?}");
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in listed {
+            *counts.entry(row["action"].as_str().unwrap()).or_default() += 1;
+        }
+        let mut expected = listed.clone();
+        for row in &mut expected {
+            row["record"] = json!("audit");
+        }
+        let total = |(action, count)| json!({"record": "total", "action": action, "count": count});
+        expected.extend(counts.into_iter().map(total));
+        let exported = export(&reader, &format!("{AUDIT}.jsonl?{filter}")).await;
+        assert_eq!(exported, expected, "{filter}");
+    }
     service.stopped().await;
 }
 

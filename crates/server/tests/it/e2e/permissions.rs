@@ -120,6 +120,8 @@ const LINES: &[Line] = &[
     ("POST /admin/v1/callbacks/{id}/replay",                  "-     -     -     -       -      -        200   200   -", ""),
     ("POST /admin/v1/callbacks/replay",                       "-     -     -     -       -      -        200   200   -", REPLAY),
     ("GET /admin/v1/audit",                                   "-     -     -     -       200    200      200   200   -", ""),
+    ("GET /admin/v1/audit.csv",                               "-     -     -     -       200    200      200   200   -", ""),
+    ("GET /admin/v1/audit.jsonl",                             "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/events",                                  "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/transfers/{id}",                          "-     -     -     -       200    200      200   200   -", ""),

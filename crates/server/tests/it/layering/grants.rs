@@ -15,6 +15,7 @@ const WITHOUT_GRANT: &[&str] = &[
     "App::settle_pending",
     "TransferExport::next_page",
     "EntryExport::next_page",
+    "AuditExport::next_page",
     "App::claim_payouts",
     "App::pay_out",
     "App::payout_figures",

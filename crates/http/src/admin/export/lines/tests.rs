@@ -1,4 +1,4 @@
-use bursar_app::{EntryExport, TransferExport};
+use bursar_app::{AuditExport, EntryExport, TransferExport};
 use serde_json::json;
 
 use super::*;
@@ -111,6 +111,8 @@ fn csv_begins_with_the_names_of_its_columns() {
     assert_eq!(transfers, 1 + TransferExport::COLUMNS.len());
     let entries = names(Lines::of::<EntryExport>(Format::Csv));
     assert_eq!(entries, 1 + EntryExport::COLUMNS.len());
+    let audit = names(Lines::of::<AuditExport>(Format::Csv));
+    assert_eq!(audit, 1 + AuditExport::COLUMNS.len());
     let mut jsonl = Lines::of::<EntryExport>(Format::Jsonl).unwrap();
     assert!(jsonl.take().is_empty());
 }
