@@ -177,13 +177,14 @@ async fn csv_is_a_file_that_spreadsheets_open() {
     assert_eq!(header("x-content-type-options"), Some("nosniff"));
     assert_eq!(header("x-request-id"), Some("req-1"));
     let expected = "record,id,code,kind,status,reason_code,reason_message,user_id,recipient_id,\
-        recipient,asset,amount,fee,comment,custom_id,callback_url,created_by,created_at,updated_at,\
+        recipient,asset,amount,fee,comment,custom_id,callback_url,created_by,confirmed_by,stage,\
+        approval_digest,reviewed_by,expires_at,reverses,reversed,root_rate,created_at,updated_at,\
         count\r\n\
         transfer,1,,deposit,Completed,,,942fe02b-e9b9-6e9e-7c82-85d74f3234d4,,,btc,1.5,0,\
-        \"'=HYPERLINK(\"\"http://x\"\"),1\nnext\",,,operator,2021-04-09T10:50:40.116485Z,\
+        \"'=HYPERLINK(\"\"http://x\"\"),1\nnext\",,,operator,,,,,,,0,,2021-04-09T10:50:40.116485Z,\
         2021-04-09T10:50:40.116485Z,\r\n\
-        total,,,deposit,Completed,,,,,,btc,1.5,0,,,,,,,1\r\n\
-        end,,,,,,,,,,,,,,,,,,,1\r\n";
+        total,,,deposit,Completed,,,,,,btc,1.5,0,,,,,,,,,,,,,,,1\r\n\
+        end,,,,,,,,,,,,,,,,,,,,,,,,,,,1\r\n";
     assert_eq!(answer.body, expected);
 }
 

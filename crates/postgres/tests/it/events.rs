@@ -239,7 +239,7 @@ async fn a_notice_is_told_once_and_only_while_it_is_true() {
 /// A withdrawal that expires within an hour is told of once, as long as nobody has confirmed it.
 #[tokio::test]
 async fn withdrawals_that_expire_soon_are_found_until_they_are_told_of() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     scene.deposits(2).await;
     let (soon, later) = (scene.open_withdrawal().await, scene.open_withdrawal().await);
     let expire = |transfer: &Transfer, minutes: i64| {

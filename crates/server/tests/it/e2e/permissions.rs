@@ -283,23 +283,7 @@ impl Scene {
             return;
         }
         let open = *cells == "open";
-        for (what, token) in &self.bad {
-            let answer = self.send(operation, Some(token), "{").await;
-            let expected = if open {
-                (200, "")
-            } else {
-                (401, "token.invalid")
-            };
-            hold(what, &answer, expected);
-            if !open {
-                let challenge = answer.header("www-authenticate");
-                assert_eq!(
-                    challenge,
-                    Some("Bearer error=\"invalid_token\""),
-                    "{operation}"
-                );
-            }
-        }
+        self.check_bad(operation, open, &mut hold).await;
         let nobody = self.send(operation, None, "{").await;
         let expected = (401, "credentials.missing");
         hold("nobody", &nobody, if open { (200, "") } else { expected });
@@ -329,6 +313,32 @@ impl Scene {
                 }
                 let answer = self.send(operation, Some(token), body).await;
                 hold(caller.name, &answer, expected);
+            }
+        }
+    }
+
+    /// Credentials that are no good, on an operation that is open to all or is not.
+    async fn check_bad(
+        &self,
+        operation: &str,
+        open: bool,
+        hold: &mut impl FnMut(&str, &Answer, (u16, &str)),
+    ) {
+        let expected = if open {
+            (200, "")
+        } else {
+            (401, "token.invalid")
+        };
+        for (what, token) in &self.bad {
+            let answer = self.send(operation, Some(token), "{").await;
+            hold(what, &answer, expected);
+            if !open {
+                let challenge = answer.header("www-authenticate");
+                assert_eq!(
+                    challenge,
+                    Some("Bearer error=\"invalid_token\""),
+                    "{operation}"
+                );
             }
         }
     }
