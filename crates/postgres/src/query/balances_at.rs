@@ -6,12 +6,13 @@ use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::{
+    accounts::system_owners,
     error::unavailable,
     ledger::{Chosen, choose, holdings, lines_before},
     pool::Database,
@@ -58,7 +59,7 @@ pub(super) async fn of_system(
     let mut snapshot = snapshot.ok_or(StoreError::Overloaded)?;
     let rows: Vec<SumRow> = snapshot
         .read(async move |connection| {
-            let sums = SystemSums(At(at)).load(connection);
+            let sums = SystemSums(At(at), system_owners()).load(connection);
             sums.await.map_err(unavailable)
         })
         .await?;
@@ -94,24 +95,24 @@ fn read(row: SumRow) -> Option<Result<AccountBalance, StoreError>> {
     Some(read_account_key(&owner_kind, owner, &asset).map(balance))
 }
 
-/// The sums of every system account's lines up to a time.
+/// The sums of every system account's lines up to a time; the account for fees has several rows.
 #[derive(Clone, Debug)]
-pub(super) struct SystemSums(pub(super) At);
+pub(super) struct SystemSums(pub(super) At, pub(super) Vec<Uuid>);
 
 impl QueryFragment<Pg> for SystemSums {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT a.owner_kind, a.owner, a.asset, e.available, e.held, e.updated_at \
+            "SELECT a.owner_kind, min(a.owner::text)::uuid, a.asset, sum(e.available), sum(e.held), \
+               max(e.updated_at) \
              FROM book_main.accounts AS a CROSS JOIN LATERAL (\
                SELECT sum(available_delta) AS available, sum(held_delta) AS held, \
                  max(created_at) AS updated_at \
                FROM book_main.entries WHERE account_id = a.id AND created_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(
-            ") AS e WHERE a.owner = '00000000-0000-0000-0000-000000000000' \
-             AND a.owner_kind IN ('fees', 'world')",
-        );
+        out.push_sql(") AS e WHERE a.owner_kind IN ('fees', 'world') AND a.owner = ANY(");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.1)?;
+        out.push_sql(") GROUP BY a.owner_kind, a.asset");
         Ok(())
     }
 }

@@ -156,7 +156,7 @@ async fn an_unreadable_key_does_not_fail_its_neighbours() {
     scene
         .admin
         .execute(
-            "UPDATE book_main.idempotency_keys SET refusal = 'limit.daily'",
+            "UPDATE book_main.idempotency_keys SET refusal = 'limit.hourly'",
             &[],
         )
         .await

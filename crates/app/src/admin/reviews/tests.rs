@@ -1,5 +1,5 @@
 use bursar_domain::{
-    ActorId, Body, Commit, Confirmation, DepositState, PayoutRoute, Reason, Status,
+    ActorId, Body, Confirmation, DepositState, PayoutRoute, Reason, Status,
     WithdrawalState, ledger::StoredClaim,
 };
 use bursar_ports::{CommitOutcome, StoreError};
@@ -137,7 +137,11 @@ async fn what_waits_is_reviewed_in_one_commit() {
                 let commits = mocks.commits([committed()]);
                 let answer = word.run(mocks, request(digest), plain()).await.unwrap();
                 let expected = build::step(&current, &word.command(&current), NOW);
-                assert_eq!(commits.only(), Commit::new(expected));
+                let commit = commits.only();
+                assert_eq!(commit.change, expected);
+                assert!(commit.idempotency.is_none());
+                let audit = commit.audit.unwrap();
+                assert_eq!(audit.target, format!("transfer:{}", current.id()));
                 assert_eq!(answer.transfer.status(), word.ends_as());
                 let review = answer.transfer.parts().review.clone().unwrap();
                 assert_eq!(review.digest, approval_digest(&current));

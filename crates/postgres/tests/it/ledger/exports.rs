@@ -164,8 +164,9 @@ async fn all_lines_add_up_to_the_balances() {
     let mut sums: Vec<String> = sums.collect();
     sums.sort();
     let balances = "SELECT concat_ws(' ', asset, \
-                    CASE owner_kind WHEN 'user' THEN owner::text ELSE 'null' END, available, held) \
-                    FROM book_main.accounts WHERE seq > 0";
+                    CASE owner_kind WHEN 'user' THEN owner::text ELSE 'null' END, \
+                    sum(available), sum(held)) FROM book_main.accounts WHERE seq > 0 \
+                    GROUP BY owner_kind, CASE owner_kind WHEN 'user' THEN owner END, asset";
     let mut balances = scene.fixture.texts(balances).await;
     balances.sort();
     assert_eq!(sums, balances);

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bursar_domain::{Kind, UserStatus};
 use bursar_postgres::testing::TestDatabase;
 use bursar_testkit::model::{
-    BulkRequest, Command, Exchange, Finish, Holder, Outcome, Plan, Profile, Request,
-    Reversal, Runner, SCALES, Step, Stopped, USERS, View, play,
+    BulkRequest, Command, Exchange, Finish, Holder, Outcome, Plan, Profile, Request, Reversal,
+    Runner, SCALES, Step, Stopped, USERS, View, play,
 };
 use serde_json::{Value, json};
 use tokio::runtime;
