@@ -48,6 +48,7 @@ fn diesel_type(sql_type: &str, nullable: bool) -> String {
         "int8" => "BigInt",
         "_int4" => "Array<Integer>",
         "_int8" => "Array<BigInt>",
+        "_numeric" => "Array<Numeric>",
         "_timestamptz" => "Array<Timestamptz>",
         "numeric" => "Numeric",
         "bool" => "Bool",

@@ -1,6 +1,6 @@
 use bursar_domain::{
-    ActorId, Body, Confirmation, DepositState, PayoutRoute, Reason, Status,
-    WithdrawalState, ledger::StoredClaim,
+    ActorId, Body, Confirmation, DepositState, PayoutRoute, Reason, Status, WithdrawalState,
+    ledger::StoredClaim,
 };
 use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
