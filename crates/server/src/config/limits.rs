@@ -23,17 +23,17 @@ pub struct LimitsConfig {
 
 impl LimitsConfig {
     pub(super) fn load(read: &mut Reader<'_>) -> Option<Self> {
-        let redis_url = read.optional(&setting::LIMITS_REDIS_URL, parse::redis_url);
-        let timeout = read.value(&setting::LIMITS_REDIS_TIMEOUT, parse::millis(10, 10_000));
-        let replicas = read.value(&setting::LIMITS_REPLICAS, parse::number(1, 1_000));
-        let internal = read.value(&setting::LIMITS_INTERNAL, parse::number(1, 1_000_000_000));
+        let redis_url = read.optional(&setting::limits::REDIS_URL, parse::redis_url);
+        let timeout = read.value(&setting::limits::REDIS_TIMEOUT, parse::millis(10, 10_000));
+        let replicas = read.value(&setting::limits::REPLICAS, parse::number(1, 1_000));
+        let internal = read.value(&setting::limits::INTERNAL, parse::number(1, 1_000_000_000));
         let failed = read.value(
-            &setting::LIMITS_FAILED_CREDENTIALS,
+            &setting::limits::FAILED_CREDENTIALS,
             parse::number(0, 1_000_000_000),
         );
         if replicas.is_some_and(|replicas| replicas > 1) && matches!(redis_url, Some(None)) {
             read.refuse(
-                &setting::LIMITS_REPLICAS,
+                &setting::limits::REPLICAS,
                 "several replicas need limits.redis_url: each by itself would take a signature \
                  that another has taken",
             );
