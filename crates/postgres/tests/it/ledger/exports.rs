@@ -166,7 +166,8 @@ async fn all_lines_add_up_to_the_balances() {
     let balances = "SELECT concat_ws(' ', asset, \
                     CASE owner_kind WHEN 'user' THEN owner::text ELSE 'null' END, \
                     sum(available), sum(held)) FROM book_main.accounts WHERE seq > 0 \
-                    GROUP BY owner_kind, CASE owner_kind WHEN 'user' THEN owner END, asset";
+                    GROUP BY asset, owner_kind, \
+                    CASE owner_kind WHEN 'user' THEN owner::text ELSE 'null' END";
     let mut balances = scene.fixture.texts(balances).await;
     balances.sort();
     assert_eq!(sums, balances);
