@@ -73,19 +73,17 @@ impl IntegrityWatch {
         metrics::counter!("bursar_integrity_looks_total").increment(1);
         metrics::counter!("bursar_integrity_accounts_total").increment(checked.accounts);
         metrics::counter!("bursar_integrity_entries_total").increment(checked.entries);
+        let mut wrong = vec![];
         for Breach { asset, detail } in checked.breaches {
-            tracing::error!(
-                asset = asset.as_ref().map(AssetId::as_str),
-                detail,
-                "the books are not what they must be"
-            );
-            metrics::counter!("bursar_integrity_breaches_total").increment(1);
+            tell(asset, &detail);
             if let Some(asset) = asset {
                 let [now, _] = &mut self.broken;
                 now.insert(asset);
-                self.stop(asset, detail).await?;
+                wrong.push((asset, detail));
             }
         }
+        self.show();
+        self.stop(wrong).await?;
         self.place = checked.last;
         if self.place.is_none() {
             let [now, before] = &mut self.broken;
@@ -103,34 +101,34 @@ impl IntegrityWatch {
         let sums = self.books.sums().await?;
         self.unbalanced.clear();
         self.known = sums.iter().map(|sums| sums.asset).collect();
-        let wrong = sums.iter().filter(|sums| !sums.is_ok());
-        let mut stops = vec![];
-        for sums in wrong {
+        let mut wrong = vec![];
+        for sums in sums.iter().filter(|sums| !sums.is_ok()) {
             let (sum, holds) = (sums.sum, sums.holds);
             let detail = format!("accounts sum to {sum:?}, holds differ by {holds:?}");
-            tracing::error!(
-                asset = sums.asset.as_str(),
-                detail,
-                "the books are not what they must be"
-            );
-            metrics::counter!("bursar_integrity_breaches_total").increment(1);
+            tell(Some(sums.asset), &detail);
             self.unbalanced.insert(sums.asset);
-            stops.push((sums.asset, detail));
+            wrong.push((sums.asset, detail));
         }
         self.show();
-        for (asset, detail) in stops {
-            self.stop(asset, detail).await?;
-        }
-        Ok(())
+        self.stop(wrong).await
     }
 
-    /// Stops what leaves, once: whoever lets it go on again has looked at it.
-    async fn stop(&mut self, asset: AssetId, detail: String) -> Result<(), StoreError> {
-        if !self.stopped.contains(&asset) {
-            self.alarm.stop_outgoing(asset, detail).await?;
-            self.stopped.insert(asset);
+    /// Stops what leaves, once for each asset: whoever lets it go on again has looked at it. One
+    /// that cannot be stopped keeps no other from it.
+    async fn stop(&mut self, wrong: Vec<(AssetId, String)>) -> Result<(), StoreError> {
+        let mut all = Ok(());
+        for (asset, detail) in wrong {
+            if self.stopped.contains(&asset) {
+                continue;
+            }
+            match self.alarm.stop_outgoing(asset, detail).await {
+                Ok(()) => {
+                    self.stopped.insert(asset);
+                }
+                Err(error) => all = Err(error),
+            }
         }
-        Ok(())
+        all
     }
 
     /// Whether an asset's books are right, as far as this process knows.
@@ -149,6 +147,15 @@ impl IntegrityWatch {
             metrics::gauge!("bursar_integrity_ok", "asset" => asset.to_string()).set(ok);
         }
     }
+}
+
+fn tell(asset: Option<AssetId>, detail: &str) {
+    tracing::error!(
+        asset = asset.as_ref().map(AssetId::as_str),
+        detail,
+        "the books are not what they must be"
+    );
+    metrics::counter!("bursar_integrity_breaches_total").increment(1);
 }
 
 #[cfg(test)]

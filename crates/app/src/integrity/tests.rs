@@ -186,6 +186,31 @@ async fn an_alarm_that_fails_is_raised_again() {
     watch.check_sums().await.unwrap();
 }
 
+/// An asset that cannot be stopped keeps no other from it, neither by its accounts nor by its sums.
+#[tokio::test]
+async fn an_alarm_that_fails_for_one_asset_is_raised_for_the_others() {
+    let mut books = MockBookIntegrity::new();
+    books.expect_check_accounts().times(1).returning(|_, _| {
+        Ok(CheckedAccounts {
+            breaches: vec![breach("btc"), breach("eth")],
+            ..CheckedAccounts::default()
+        })
+    });
+    books
+        .expect_sums()
+        .times(1)
+        .returning(|| Ok(vec![sums("btc", 1, 0), sums("usd", 1, 0)]));
+    let mut alarm = alarm_for(&["eth", "usd"]);
+    alarm
+        .expect_stop_outgoing()
+        .with(eq(build::asset_id("btc")), always())
+        .times(2)
+        .returning(|_, _| Err(away()));
+    let mut watch = watch(books, alarm);
+    watch.check_accounts(10).await.unwrap_err();
+    watch.check_sums().await.unwrap_err();
+}
+
 #[tokio::test]
 async fn only_an_admin_or_a_reader_examines() {
     for grant in other_grants(&READERS) {
