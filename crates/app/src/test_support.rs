@@ -18,8 +18,8 @@ use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, CallbackUrlPolicy, Grant, Keyring, Limits, Options, Origin, Payouts, Ports, Principal,
-    Settings, TransferSettings,
+    App, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts, Ports,
+    Principal, Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -369,6 +369,13 @@ pub(crate) fn unavailable() -> StoreError {
     StoreError::Unavailable("gone".into())
 }
 
+pub(crate) fn assert_unavailable<T: std::fmt::Debug>(answer: &Result<T, Error>) {
+    assert!(
+        matches!(answer, Err(Error::Store(StoreError::Unavailable(_)))),
+        "{answer:?}"
+    );
+}
+
 pub(crate) fn in_doubt() -> StoreError {
     StoreError::OutcomeUnknown("reset".into())
 }
@@ -378,4 +385,11 @@ pub(crate) fn inconsistent() -> StoreError {
         table: "transfers",
         detail: "no such status".to_owned(),
     }
+}
+
+/// A store that has this transfer and is asked for it once.
+pub(crate) fn stored(transfer: &Transfer) -> Mocks {
+    let mut mocks = Mocks::new();
+    mocks.finds(transfer, 1);
+    mocks
 }

@@ -1,22 +1,15 @@
 use bursar_domain::{AccountKey, Amount, Timestamp, UserStatus};
-use bursar_ports::StoreError;
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, BOB, Mocks, audited, btc, operator, other_grants, rated, unavailable, usd,
+    ALICE, BOB, Mocks, assert_unavailable, audited, btc, operator, other_grants, rated,
+    unavailable, usd,
 };
 
 fn admin() -> Grant {
     operator(Permission::Admin)
-}
-
-fn assert_unavailable<T: std::fmt::Debug>(answer: &Result<T, Error>) {
-    assert!(
-        matches!(answer, Err(Error::Store(StoreError::Unavailable(_)))),
-        "{answer:?}"
-    );
 }
 
 #[tokio::test]

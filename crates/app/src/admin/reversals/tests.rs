@@ -4,8 +4,9 @@ use bursar_testkit::build;
 
 use super::*;
 use crate::test_support::{
-    ALICE, BOB, Commits, Mocks, NOW, btc, committed, in_doubt, inconsistent, keyed, operator,
-    other_grants, outcome, overloaded, plain, replayed, stale, trouble, unavailable, usd, wait,
+    ALICE, BOB, Commits, Mocks, NOW, audited, btc, committed, in_doubt, inconsistent, keyed,
+    operator, other_grants, outcome, overloaded, plain, replayed, stale, trouble, unavailable, usd,
+    wait,
 };
 
 fn admin() -> Grant {
@@ -82,7 +83,10 @@ async fn each_kind_is_taken_back_by_one_commit() {
             let mut mocks = stored(&original, 1);
             let commits = mocks.commits([committed()]);
             let answer = run(mocks, request(amount), plain()).await.unwrap();
-            let change = commits.only().change;
+            let commit = commits.only();
+            let target = format!("transfer:{}", commit.change.next.id());
+            assert_eq!(commit.audit, Some(audited("transfer.reverse", &target)));
+            let change = commit.change;
             let linked = change.linked.unwrap();
             assert_eq!(linked.expected, original.version());
             assert_eq!(linked.next.parts().reversed, build::amount(covers));

@@ -1,6 +1,6 @@
 use bursar_domain::{
-    ActorId, Body, Confirmation, DepositState, PayoutRoute, Reason, Status, WithdrawalState,
-    ledger::StoredClaim,
+    ActorId, AuditDraft, Body, Confirmation, DepositState, PayoutRoute, Reason, Status,
+    WithdrawalState, ledger::StoredClaim,
 };
 use bursar_ports::{CommitOutcome, StoreError};
 use bursar_testkit::build;
@@ -9,11 +9,13 @@ use super::*;
 use crate::{
     Original,
     test_support::{
-        ALICE, BOB, Mocks, NOW, btc, committed, in_doubt, inconsistent, keyed, operator,
-        other_grants, outcome, overloaded, plain, replayed, stale, trouble, unavailable, wait,
+        ALICE, BOB, Mocks, NOW, audited, btc, committed, in_doubt, inconsistent, keyed, operator,
+        other_grants, outcome, overloaded, plain, replayed, stale, stored, trouble, unavailable,
+        wait,
     },
 };
 
+const WAITED: &str = r#"{"status":"AwaitingConfirmation","version":2}"#;
 const BOTH: [Word; 2] = [Word::Approve, Word::Reject];
 
 impl Word {
@@ -56,6 +58,24 @@ impl Word {
         match self {
             Self::Approve => Status::Completed,
             Self::Reject => Status::Failed,
+        }
+    }
+
+    /// What the audit log is to keep of it.
+    fn audit(self, current: &Transfer) -> AuditDraft {
+        let (action, before) = match (self, current.kind()) {
+            (Self::Approve, Kind::Deposit) => {
+                ("deposit.approve", r#"{"status":"Pending","version":1}"#)
+            }
+            (Self::Reject, Kind::Deposit) => {
+                ("deposit.reject", r#"{"status":"Pending","version":1}"#)
+            }
+            (Self::Approve, _) => ("withdrawal.approve", WAITED),
+            (Self::Reject, _) => ("withdrawal.reject", WAITED),
+        };
+        AuditDraft {
+            before: Some(before.to_owned()),
+            ..audited(action, &format!("transfer:{}", current.id()))
         }
     }
 
@@ -108,12 +128,6 @@ fn request(digest: Option<[u8; 32]>) -> ReviewRequest {
     }
 }
 
-fn stored(transfer: &Transfer) -> Mocks {
-    let mut mocks = Mocks::new();
-    mocks.finds(transfer, 1);
-    mocks
-}
-
 #[tokio::test]
 async fn only_a_second_operator_reviews() {
     for word in BOTH {
@@ -140,8 +154,7 @@ async fn what_waits_is_reviewed_in_one_commit() {
                 let commit = commits.only();
                 assert_eq!(commit.change, expected);
                 assert!(commit.idempotency.is_none());
-                let audit = commit.audit.unwrap();
-                assert_eq!(audit.target, format!("transfer:{}", current.id()));
+                assert_eq!(commit.audit, Some(word.audit(&current)));
                 assert_eq!(answer.transfer.status(), word.ends_as());
                 let review = answer.transfer.parts().review.clone().unwrap();
                 assert_eq!(review.digest, approval_digest(&current));
@@ -404,9 +417,10 @@ async fn five_times_too_late_is_busy() {
     for word in BOTH {
         let mut mocks = Mocks::new();
         mocks.finds(&waiting(), 5);
-        mocks.commits([stale(), stale(), stale(), stale(), stale()]);
+        let commits = mocks.commits([stale(), stale(), stale(), stale(), stale()]);
         let answer = word.run(mocks, request(None), plain()).await;
         assert!(matches!(answer, Err(Error::Conflict(Conflict::Busy))));
+        assert_eq!(commits.all().len(), 5);
     }
 }
 
@@ -433,10 +447,11 @@ async fn refusals_reused_keys_and_stops_are_told() {
             fields: vec!["digest".to_owned()],
         })]);
         let answer = word.run(mocks, request(None), keyed()).await;
-        assert!(matches!(
-            answer,
-            Err(Error::KeyReused { original: Some(Original::Id(_)), fields }) if fields == ["digest"]
-        ));
+        let Err(Error::KeyReused { original, fields }) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(original, Some(Original::Id(waiting().id())));
+        assert_eq!(fields, ["digest"]);
         let mut mocks = stored(&waiting());
         mocks.commits([outcome(CommitOutcome::ReadOnly)]);
         let answer = word.run(mocks, request(None), keyed()).await;
@@ -448,15 +463,21 @@ async fn refusals_reused_keys_and_stops_are_told() {
 async fn an_outage_is_told() {
     for word in BOTH {
         for error in [overloaded(), unavailable(), inconsistent()] {
+            let said = error.to_string();
             let mut mocks = stored(&waiting());
             mocks.commits([trouble(error)]);
-            let answer = word.run(mocks, request(None), plain()).await;
-            assert!(matches!(answer, Err(Error::Store(_))), "{answer:?}");
+            let error = word.run(mocks, request(None), plain()).await.unwrap_err();
+            assert!(matches!(error, Error::Store(_)));
+            assert_eq!(error.to_string(), said);
         }
         let mut mocks = stored(&waiting());
         mocks.commits([trouble(in_doubt())]);
         let answer = word.run(mocks, request(None), plain()).await;
-        assert!(matches!(answer, Err(Error::OutcomeUnknown { .. })));
+        let Err(Error::OutcomeUnknown { transfer, source }) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(transfer, Original::Id(waiting().id()));
+        assert!(matches!(source, StoreError::OutcomeUnknown(_)));
         let mut mocks = Mocks::new();
         mocks
             .store

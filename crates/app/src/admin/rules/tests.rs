@@ -1,13 +1,16 @@
+mod headroom;
+mod stops;
+
 use std::sync::Arc;
 
 use bursar_domain::{Rules, Usage};
-use bursar_ports::StoreError;
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, Mocks, NOW, alice, audited, btc, operator, other_grants, unavailable, usd,
+    ALICE, Mocks, NOW, alice, assert_unavailable, audited, btc, operator, other_grants,
+    unavailable, usd,
 };
 
 fn admin() -> Grant {
@@ -56,13 +59,6 @@ fn limits(daily: i128) -> Limits {
         daily: Some(build::amount(daily)),
         ..Limits::default()
     }
-}
-
-fn assert_unavailable<T: std::fmt::Debug>(answer: &Result<T, Error>) {
-    assert!(
-        matches!(answer, Err(Error::Store(StoreError::Unavailable(_)))),
-        "{answer:?}"
-    );
 }
 
 fn assert_missing<T: std::fmt::Debug>(answer: &Result<T, Error>, what: Missing) {
@@ -352,152 +348,6 @@ async fn an_asset_that_nobody_knows_has_no_rules() {
     assert_missing(&stopped, Missing::Asset);
 }
 
-/// Limits on withdrawals of btc (a day's 10 and an approval), on all of them, and nothing for
-/// deposits but an approval.
-fn everything() -> Rules {
-    let approval = Limits {
-        approval_above: Some(build::amount(1)),
-        ..Limits::default()
-    };
-    let btc_limits = Limits {
-        approval_above: Some(build::amount(5)),
-        ..limits(10)
-    };
-    Rules {
-        limits: [
-            ((Kind::Deposit, Some(btc().id)), approval),
-            ((Kind::Withdrawal, Some(btc().id)), btc_limits),
-            ((Kind::Internal, None), Limits::default()),
-        ]
-        .into(),
-        ..Rules::default()
-    }
-}
-
-/// Three were used an hour ago.
-fn used(mocks: &mut Mocks) {
-    let key = |kind| UsageKey {
-        user: ALICE,
-        kind,
-        asset: Some(btc().id),
-    };
-    let keys = vec![key(Kind::Deposit), key(Kind::Withdrawal)];
-    mocks
-        .rule_book
-        .expect_usage()
-        .with(eq(keys))
-        .times(1)
-        .return_once(|_| {
-            let hour_ago = NOW.plus_micros(-3_600_000_000);
-            let used = Usage::from_uses(vec![(hour_ago, build::amount(3))]);
-            Ok(vec![Usage::default(), used])
-        });
-}
-
-#[tokio::test]
-async fn headroom_is_what_the_uses_leave() {
-    let mut mocks = Mocks::new();
-    mocks.has_user(build::user(ALICE));
-    mocks.has_asset(&btc());
-    ruled(&mut mocks, everything());
-    used(&mut mocks);
-    let reader = operator(Permission::BackofficeRead);
-    let headroom = mocks.app().user_headroom(&reader, ALICE).await.unwrap();
-    let [deposits, withdrawals] = &headroom[..] else {
-        panic!("{headroom:?}");
-    };
-    assert_eq!(deposits.left, Headroom::default());
-    assert_eq!(withdrawals.left.daily, Some(build::amount(7)));
-    assert_eq!(
-        withdrawals.limits.limits.approval_above,
-        Some(build::amount(5))
-    );
-}
-
-#[tokio::test]
-async fn users_do_not_learn_when_a_second_operator_looks() {
-    let mut mocks = Mocks::new();
-    mocks.has_asset(&btc());
-    ruled(&mut mocks, everything());
-    used(&mut mocks);
-    let own = alice(Permission::AllowTransfer);
-    let headroom = mocks.app().own_headroom(&own).await.unwrap();
-    let [withdrawals] = &headroom[..] else {
-        panic!("{headroom:?}");
-    };
-    assert_eq!(withdrawals.limits.limits, limits(10));
-    assert_eq!(withdrawals.left.daily, Some(build::amount(7)));
-}
-
-#[tokio::test]
-async fn a_user_whom_nobody_knows_has_no_headroom() {
-    let mut mocks = Mocks::new();
-    mocks
-        .directory
-        .expect_find_user()
-        .with(eq(ALICE))
-        .times(1)
-        .return_once(|_| Ok(None));
-    let answer = mocks.app().user_headroom(&admin(), ALICE).await;
-    assert_missing(&answer, Missing::User);
-}
-
-#[tokio::test]
-async fn stops_say_who_and_when() {
-    for (scope, target) in [
-        (StopScope::ReadOnly, "stop:read_only"),
-        (StopScope::Outgoing(btc().id), "stop:outgoing:btc"),
-    ] {
-        let stop = Stop {
-            scope,
-            reason: "why".to_owned(),
-            stopped_by: admin().actor(),
-            stopped_at: NOW,
-        };
-        let mut mocks = Mocks::new();
-        mocks.has_asset(&btc());
-        mocks
-            .rule_book
-            .expect_stop()
-            .with(eq(stop.clone()), eq(audited("stop.put", target)))
-            .times(1)
-            .return_once(|_, _| Ok(()));
-        let listed = vec![stop];
-        let list = listed.clone();
-        mocks
-            .rule_book
-            .expect_list_stops()
-            .times(1)
-            .return_once(move || Ok(list));
-        let app = mocks.app();
-        let answer = app.stop(&admin(), scope, "why".to_owned()).await;
-        answer.unwrap();
-        assert_eq!(app.list_stops(&admin()).await.unwrap(), listed);
-    }
-}
-
-#[tokio::test]
-async fn only_what_is_stopped_is_lifted() {
-    for there in [true, false] {
-        let mut mocks = Mocks::new();
-        mocks
-            .rule_book
-            .expect_lift()
-            .with(
-                eq(StopScope::ReadOnly),
-                eq(audited("stop.lift", "stop:read_only")),
-            )
-            .times(1)
-            .return_once(move |_, _| Ok(there));
-        let answer = mocks.app().lift_stop(&admin(), StopScope::ReadOnly).await;
-        if there {
-            answer.unwrap();
-        } else {
-            assert_missing(&answer, Missing::Stop);
-        }
-    }
-}
-
 #[tokio::test]
 async fn an_outage_of_the_rule_book_is_told() {
     let mut mocks = Mocks::new();
@@ -524,36 +374,4 @@ async fn an_outage_of_the_rule_book_is_told() {
     let scope = StopScope::ReadOnly;
     assert_unavailable(&app.stop(&admin(), scope, "why".to_owned()).await);
     assert_unavailable(&app.lift_stop(&admin(), scope).await);
-}
-
-#[tokio::test]
-async fn an_outage_of_the_uses_or_of_the_directory_is_told() {
-    let mut mocks = Mocks::new();
-    mocks.has_asset(&btc());
-    ruled(&mut mocks, everything());
-    mocks
-        .rule_book
-        .expect_usage()
-        .times(1)
-        .return_once(|_| Err(unavailable()));
-    let own = alice(Permission::AllowTransfer);
-    assert_unavailable(&mocks.app().own_headroom(&own).await);
-
-    let mut mocks = Mocks::new();
-    mocks
-        .directory
-        .expect_find_user()
-        .times(1)
-        .return_once(|_| Err(unavailable()));
-    mocks
-        .directory
-        .expect_find_asset()
-        .times(2)
-        .returning(|_| Err(unavailable()));
-    let app = mocks.app();
-    assert_unavailable(&app.user_headroom(&admin(), ALICE).await);
-    let found = app.find_fees(&admin(), Kind::Deposit, btc().id).await;
-    assert_unavailable(&found);
-    let found = app.find_limits(&admin(), Kind::Deposit, None).await;
-    assert_unavailable(&found);
 }

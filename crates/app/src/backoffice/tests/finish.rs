@@ -13,7 +13,7 @@ use crate::{
     Original,
     test_support::{
         ALICE, BOB, Commits, Mocks, NOW, audited, btc, committed, in_doubt, keyed, operator,
-        other_grants, overloaded, plain, stale, trouble, unavailable,
+        other_grants, overloaded, plain, stale, stored, trouble, unavailable,
     },
 };
 
@@ -135,13 +135,6 @@ pub(super) fn request(url: Option<&str>) -> FinishRequest {
         transfer: Some(build::transfer_id(1)),
         callback_url: url.map(str::to_owned),
     }
-}
-
-/// A store that has this transfer and is asked for it once.
-pub(super) fn stored(transfer: &Transfer) -> Mocks {
-    let mut mocks = Mocks::new();
-    mocks.finds(transfer, 1);
-    mocks
 }
 
 #[tokio::test]

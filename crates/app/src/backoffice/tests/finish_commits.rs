@@ -6,13 +6,13 @@ use bursar_testkit::build;
 
 use super::{
     super::*,
-    finish::{BOTH, URL, open, request, stored},
+    finish::{BOTH, URL, open, request},
 };
 use crate::{
     Original,
     test_support::{
         Mocks, NOW, committed, in_doubt, inconsistent, keyed, outcome, overloaded, plain, replayed,
-        stale, trouble, unavailable, wait,
+        stale, stored, trouble, unavailable, wait,
     },
 };
 
