@@ -8,8 +8,8 @@ use bursar_ports::Permission;
 use serde_json::json;
 
 use crate::{
-    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, commit::Made,
-    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, idempotency::RequestFields,
+    settle::STALE_TRIES_MAX,
 };
 
 /// A request to deposit or withdraw.
@@ -198,10 +198,8 @@ impl App {
                 idempotency: claim.clone(),
                 audit,
             };
-            match self.commit_one(commit).await? {
-                Made::Now(transfer) => return answer(*transfer, false),
-                Made::Before(transfer) => return answer(*transfer, true),
-                Made::Stale => {}
+            if let Some((transfer, replayed)) = self.commit_one(commit).await? {
+                return answer(transfer, replayed);
             }
         }
         Err(Error::Conflict(Conflict::Busy))
@@ -223,10 +221,7 @@ impl App {
 
     /// The withdrawal a request names, if it belongs to the user it names.
     async fn withdrawal_of(&self, request: &FinishRequest) -> Result<Transfer, Error> {
-        let found = match request.transfer {
-            Some(id) => self.ports.store.find(id).await?,
-            None => None,
-        };
+        let found = self.find_sent(request.transfer).await?;
         found
             .filter(|transfer| transfer.kind() == Kind::Withdrawal)
             .filter(|transfer| transfer.owner() == request.user)

@@ -27,19 +27,14 @@ pub struct Answer<T> {
     pub waited: bool,
 }
 
-/// What a commit made, when nothing stood in its way.
-pub(crate) enum Made {
-    /// The transfer as it now is.
-    Now(Box<Transfer>),
-    /// The transfer that an earlier request with the same key made, as it is now.
-    Before(Box<Transfer>),
-    /// Somebody else changed the transfer first.
-    Stale,
-}
-
 impl App {
-    /// Commits one change and turns its outcome into a transfer or an error.
-    pub(crate) async fn commit_one(&self, commit: Commit) -> Result<Made, Error> {
+    /// Commits one change and turns its outcome into the transfer as it now is and whether an earlier
+    /// request with the same key made it, or into an error. There is none where somebody else changed
+    /// the transfer first.
+    pub(crate) async fn commit_one(
+        &self,
+        commit: Commit,
+    ) -> Result<Option<(Transfer, bool)>, Error> {
         let named = self.name_of(&commit.change.next);
         let outcome = match self.ports.store.commit(vec![commit]).await {
             Ok(outcomes) => outcomes.into_iter().next(),
@@ -58,12 +53,12 @@ impl App {
         match outcome {
             Some(CommitOutcome::Committed(transfer)) => {
                 self.note_made([&*transfer]).await;
-                Ok(Made::Now(transfer))
+                Ok(Some((*transfer, false)))
             }
             Some(CommitOutcome::Replayed { original }) => {
-                Ok(Made::Before(Box::new(self.recorded(original).await?)))
+                Ok(Some((self.recorded(original).await?, true)))
             }
-            Some(CommitOutcome::Stale { .. }) => Ok(Made::Stale),
+            Some(CommitOutcome::Stale { .. }) => Ok(None),
             Some(CommitOutcome::Refused { reason }) => Err(Error::Refused {
                 reason,
                 replayed: false,
@@ -134,11 +129,8 @@ impl App {
         if wait {
             commit.change = commit.change.settled_at_once();
         }
-        let (transfer, replayed) = match self.commit_one(commit).await? {
-            Made::Now(transfer) => (*transfer, false),
-            Made::Before(transfer) => (*transfer, true),
-            Made::Stale => return Err(Error::Internal("a new transfer cannot be stale")),
-        };
+        let made = self.commit_one(commit).await?;
+        let (transfer, replayed) = made.ok_or(Error::Internal("a new transfer cannot be stale"))?;
         Ok(self.conclude(transfer, replayed, wait, turn).await)
     }
 
@@ -166,6 +158,17 @@ impl App {
             transfer,
             replayed,
             waited,
+        }
+    }
+
+    /// The transfer with the id that was sent; none when what was sent can name no transfer.
+    pub(crate) async fn find_sent(
+        &self,
+        id: Option<TransferId>,
+    ) -> Result<Option<Transfer>, StoreError> {
+        match id {
+            Some(id) => self.ports.store.find(id).await,
+            None => Ok(None),
         }
     }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Keyring, callback_body,
     carry::{Carrier, in_a_word},
-    dispatch::{Dispatch, Reception, Ticket, ms_between},
+    dispatch::{Dispatch, Reception, Ticket, jittered_ms, ms_between},
 };
 
 /// How long a claim holds: well above what an attempt may take.
@@ -344,21 +344,13 @@ fn is_over(callback: &ClaimedCallback, now: Timestamp) -> bool {
 
 /// How long to wait after another failed attempt, in milliseconds; none when it was the last.
 ///
-/// The step with a jitter of ±20 %, so that what failed together does not come back together; or
-/// what the receiver asked for, between one and two times the step.
+/// The step with its jitter, or what the receiver asked for, between one and two times the step.
 fn wait_ms(attempts_before: u32, retry_after_ms: Option<i64>, random: [u8; 32]) -> Option<i64> {
     let step = *RETRY_STEPS_MS.get(usize::try_from(attempts_before).ok()?)?;
     if let Some(asked) = retry_after_ms {
         return Some(asked.clamp(step, step.saturating_mul(2)));
     }
-    // A 32-bit fraction of the spread: for the longest step the product stays below 2^58.
-    let fraction = i64::from(u32::from_be_bytes(*random.first_chunk()?));
-    let spread = step.saturating_mul(2).div_euclid(5).saturating_add(1);
-    let jitter = fraction.saturating_mul(spread) >> 32_u32;
-    Some(
-        step.saturating_sub(step.div_euclid(5))
-            .saturating_add(jitter),
-    )
+    Some(jittered_ms(step, random))
 }
 
 #[cfg(test)]

@@ -244,6 +244,19 @@ pub(crate) fn ms_between(from: Timestamp, to: Timestamp) -> i64 {
     micros.div_euclid(1_000).max(0)
 }
 
+/// A time to wait with a jitter of ±20 %, in milliseconds, so that what failed together does not come
+/// back together.
+pub(crate) fn jittered_ms(step_ms: i64, random: [u8; 32]) -> i64 {
+    // A 32-bit fraction of the spread: for a step of days the product stays below 2^58.
+    let [a, b, c, d, ..] = random;
+    let fraction = i64::from(u32::from_be_bytes([a, b, c, d]));
+    let spread = step_ms.saturating_mul(2).div_euclid(5).saturating_add(1);
+    let jitter = fraction.saturating_mul(spread) >> 32_u32;
+    step_ms
+        .saturating_sub(step_ms.div_euclid(5))
+        .saturating_add(jitter)
+}
+
 fn plus_ms(at: Timestamp, ms: i64) -> Timestamp {
     at.plus_micros(ms.saturating_mul(1_000))
 }

@@ -14,7 +14,9 @@ use bursar_ports::{
     PostponedPayout, SignedMessage, StoreError,
 };
 
-use crate::{App, AuthError, Conflict, Error, Missing, commit::Made, settle::STALE_TRIES_MAX};
+use crate::{
+    App, AuthError, Conflict, Error, Missing, dispatch::jittered_ms, settle::STALE_TRIES_MAX,
+};
 
 /// How much longer than a try a lease is.
 const SLACK_MS: i64 = 10_000;
@@ -117,10 +119,7 @@ impl App {
         _proof: &FromGateway,
         result: PayoutResult,
     ) -> Result<Transfer, Error> {
-        let found = match result.transfer {
-            Some(id) => self.ports.store.find(id).await?,
-            None => None,
-        };
+        let found = self.find_sent(result.transfer).await?;
         let transfer = found.ok_or(Error::NotFound(Missing::Transfer))?;
         let id = transfer.id();
         log_refusal(id, result.end, result.detail.as_deref());
@@ -261,8 +260,8 @@ impl App {
                 Err(_) => return Err(Error::Conflict(Conflict::of(&current))),
             };
             match self.commit_one(Commit::new(change)).await? {
-                Made::Now(transfer) | Made::Before(transfer) => return Ok(*transfer),
-                Made::Stale => current = self.recorded(current.id()).await?,
+                Some((transfer, _)) => return Ok(transfer),
+                None => current = self.recorded(current.id()).await?,
             }
         }
         Err(Error::Internal("a payout kept being changed by others"))
@@ -308,20 +307,13 @@ fn log_refusal(id: TransferId, end: PayoutEnd, detail: Option<&str>) {
     }
 }
 
-/// How long to wait after another try that told nothing, in milliseconds: the step with a jitter of
-/// ±20 %, so that what failed together does not come back together.
+/// How long to wait after another try that told nothing, in milliseconds.
 fn wait_ms(attempts_before: u32, random: [u8; 32]) -> i64 {
     let step = usize::try_from(attempts_before)
         .ok()
         .and_then(|place| STEPS_MS.get(place).copied())
         .unwrap_or(LAST_STEP_MS);
-    let fraction = random
-        .first_chunk()
-        .map_or(0, |bytes| i64::from(u32::from_be_bytes(*bytes)));
-    let spread = step.saturating_mul(2).div_euclid(5).saturating_add(1);
-    let jitter = fraction.saturating_mul(spread) >> 32_u32;
-    step.saturating_sub(step.div_euclid(5))
-        .saturating_add(jitter)
+    jittered_ms(step, random)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bursar_domain::{Command, Commit, Decision, Transfer, TransferId};
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, RecipientTurn, commit::Made};
+use crate::{App, Error, RecipientTurn};
 
 /// How often a change that others got ahead of is tried again.
 pub(crate) const STALE_TRIES_MAX: u32 = 5;
@@ -30,8 +30,8 @@ impl App {
                 Ok(Decision::AlreadyApplied) | Err(_) => return Ok(current),
             };
             match self.commit_one(Commit::new(change)).await? {
-                Made::Now(transfer) | Made::Before(transfer) => return Ok(*transfer),
-                Made::Stale => current = self.recorded(current.id()).await?,
+                Some((transfer, _)) => return Ok(transfer),
+                None => current = self.recorded(current.id()).await?,
             }
         }
         Ok(current)
@@ -150,7 +150,13 @@ impl App {
             return Ok(0);
         }
         match self.settle_together(&pending).await {
-            Ok(_) => tracing::info!(transfers = count, "settled what was left pending"),
+            Ok(now) => {
+                // Nothing settles while nothing may move.
+                let settled = now.iter().filter(|one| one.status().is_final()).count();
+                if settled > 0 {
+                    tracing::info!(transfers = settled, "settled what was left pending");
+                }
+            }
             Err(error) => {
                 // One that cannot be settled must not keep the others from it.
                 tracing::warn!(transfers = count, %error, "could not settle pending transfers together");

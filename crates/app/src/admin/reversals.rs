@@ -7,8 +7,10 @@ use bursar_domain::{
 use bursar_ports::Permission;
 
 use crate::{
-    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::amount_in, commit::Made,
-    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+    Answer, App, Conflict, Error, Grant, Missing, Options,
+    backoffice::{amount_in, target_of},
+    idempotency::RequestFields,
+    settle::STALE_TRIES_MAX,
 };
 
 /// A request to take a transfer back.
@@ -38,10 +40,7 @@ impl App {
         grant.require(Permission::Admin)?;
         let claim = claim(grant, &request, &options);
         for _ in 0..STALE_TRIES_MAX {
-            let original = match request.transfer {
-                Some(id) => self.ports.store.find(id).await?,
-                None => None,
-            };
+            let original = self.find_sent(request.transfer).await?;
             let original = original.ok_or(Error::NotFound(Missing::Transfer))?;
             let scale = original.parts().scale;
             let covers = request
@@ -75,22 +74,19 @@ impl App {
                     }
                 },
             };
-            let target = format!("transfer:{}", change.next.id());
+            let target = target_of(change.next.id());
             let commit = Commit {
                 change,
                 idempotency: claim.clone(),
                 audit: Some(grant.audit("transfer.reverse", target)),
             };
-            let (transfer, replayed) = match self.commit_one(commit).await? {
-                Made::Now(transfer) => (*transfer, false),
-                Made::Before(transfer) => (*transfer, true),
-                Made::Stale => continue,
-            };
-            return Ok(Answer {
-                transfer,
-                replayed,
-                waited: options.wait,
-            });
+            if let Some((transfer, replayed)) = self.commit_one(commit).await? {
+                return Ok(Answer {
+                    transfer,
+                    replayed,
+                    waited: options.wait,
+                });
+            }
         }
         Err(Error::Conflict(Conflict::Busy))
     }

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit, commit::Made,
+    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit,
     idempotency::RequestFields, settle::STALE_TRIES_MAX,
 };
 
@@ -28,6 +28,14 @@ enum Word {
 }
 
 impl Word {
+    /// What idempotency keys are kept apart by.
+    const fn operation(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
     /// What the audit log calls it.
     const fn action(self, transfer: &Transfer) -> &'static str {
         match (self, transfer.kind()) {
@@ -52,9 +60,7 @@ impl App {
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
         grant.require(Permission::BackofficeApprove)?;
-        let claim = claim(grant, "approve", &request, &options);
-        self.review(grant, &request, Word::Approve, claim, options.wait)
-            .await
+        self.review(grant, &request, Word::Approve, options).await
     }
 
     /// Ends a deposit or withdrawal that waits for a second operator.
@@ -68,9 +74,7 @@ impl App {
         options: Options,
     ) -> Result<Answer<Transfer>, Error> {
         grant.require(Permission::BackofficeApprove)?;
-        let claim = claim(grant, "reject", &request, &options);
-        self.review(grant, &request, Word::Reject, claim, options.wait)
-            .await
+        self.review(grant, &request, Word::Reject, options).await
     }
 
     async fn review(
@@ -78,20 +82,21 @@ impl App {
         grant: &Grant,
         request: &ReviewRequest,
         word: Word,
-        claim: Option<IdempotencyClaim>,
-        wait: bool,
+        options: Options,
     ) -> Result<Answer<Transfer>, Error> {
+        let claim = claim(grant, word.operation(), request, &options);
         let answer = |transfer: Transfer, replayed| Answer {
-            waited: wait && transfer.status().is_final(),
+            waited: options.wait && transfer.status().is_final(),
             transfer,
             replayed,
         };
         for _ in 0..STALE_TRIES_MAX {
             let current = self.reviewable(request.transfer).await?;
-            let command = self.command(grant, &current, word);
-            let audit = finish_audit(grant, word.action(&current), &current);
+            let digest = approval_digest(&current);
+            let command = self.command(grant, word, digest);
             let change = match current.decide(&command, self.now()) {
-                Ok(Decision::Apply(_)) if !fits(request, &current) => {
+                // It is not what the operator was shown.
+                Ok(Decision::Apply(_)) if request.digest.is_some_and(|shown| shown != digest) => {
                     return Err(Error::Conflict(Conflict::DigestMismatch));
                 }
                 Ok(Decision::Apply(change)) => *change,
@@ -115,29 +120,24 @@ impl App {
             let commit = Commit {
                 change,
                 idempotency: claim.clone(),
-                audit: Some(audit),
+                audit: Some(finish_audit(grant, word.action(&current), &current)),
             };
-            match self.commit_one(commit).await? {
-                Made::Now(transfer) => return Ok(answer(*transfer, false)),
-                Made::Before(transfer) => return Ok(answer(*transfer, true)),
-                Made::Stale => {}
+            if let Some((transfer, replayed)) = self.commit_one(commit).await? {
+                return Ok(answer(transfer, replayed));
             }
         }
         Err(Error::Conflict(Conflict::Busy))
     }
 
     async fn reviewable(&self, id: Option<TransferId>) -> Result<Transfer, Error> {
-        let found = match id {
-            Some(id) => self.ports.store.find(id).await?,
-            None => None,
-        };
-        found
+        self.find_sent(id)
+            .await?
             .filter(|transfer| transfer.kind() != Kind::Internal)
             .ok_or(Error::NotFound(Missing::Transfer))
     }
 
-    fn command(&self, grant: &Grant, current: &Transfer, word: Word) -> Command {
-        let (by, digest) = (grant.actor(), approval_digest(current));
+    fn command(&self, grant: &Grant, word: Word, digest: [u8; 32]) -> Command {
+        let by = grant.actor();
         match word {
             Word::Approve => Command::Approve {
                 by,
@@ -147,13 +147,6 @@ impl App {
             Word::Reject => Command::Reject { by, digest },
         }
     }
-}
-
-/// Whether the transfer is what the operator was shown.
-fn fits(request: &ReviewRequest, current: &Transfer) -> bool {
-    request
-        .digest
-        .is_none_or(|digest| digest == approval_digest(current))
 }
 
 /// What a second operator says yes or no to, as SHA-256 over everything about the transfer that a
