@@ -6,7 +6,7 @@ use actix_web::{
     web,
 };
 use bursar_app::{App, Error, FieldError, Grant, InternalCall, Options, Principal};
-use bursar_domain::TransferId;
+use bursar_domain::{AssetId, TransferId};
 use bursar_ports::Permission;
 use bytes::Bytes;
 use uuid::Uuid;
@@ -92,10 +92,6 @@ impl Call {
         &self.shared
     }
 
-    pub(crate) fn method(&self) -> &Method {
-        self.request.method()
-    }
-
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }
@@ -174,6 +170,12 @@ impl Call {
     /// A part of the path.
     pub(crate) fn segment(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()
+    }
+
+    /// The asset in the path.
+    pub(crate) fn asset_id(&self) -> Result<AssetId, FieldError> {
+        AssetId::parse(self.segment("asset"))
+            .map_err(|error| FieldError::new("asset", "asset.invalid", error.to_string()))
     }
 
     /// The GUID in the path.

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use bursar_app::{Grant, UserBalance};
-use bursar_domain::{Asset, Owner, Timestamp, UserId};
-use bursar_ports::AccountBalance;
+use bursar_domain::{Asset, Owner, Timestamp};
+use bursar_ports::{AccountBalance, LedgerOwner};
 use serde::Serialize;
 
 use super::{
@@ -16,12 +16,6 @@ use crate::{
     fields::{Names, name},
     problem::Problem,
 };
-
-/// Whose balances are asked for.
-enum Whose {
-    User(UserId),
-    System,
-}
 
 #[derive(Serialize)]
 struct Row {
@@ -89,19 +83,19 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 async fn fetch(
     call: &Call,
     grant: &Grant,
-    whose: Whose,
+    whose: LedgerOwner,
     as_of: Option<Timestamp>,
 ) -> Result<Vec<Row>, Problem> {
     let app = call.app();
     match whose {
-        Whose::User(user) => {
+        LedgerOwner::User(user) => {
             let balances = match as_of {
                 Some(at) => app.list_user_balances_at(grant, user, at).await?,
                 None => app.list_user_balances(grant, user).await?,
             };
             Ok(balances.iter().map(Row::of_user).collect())
         }
-        Whose::System => {
+        LedgerOwner::System => {
             let balances = match as_of {
                 Some(at) => app.list_system_balances_at(grant, at).await?,
                 None => app.list_system_balances(grant).await?,
@@ -114,8 +108,8 @@ async fn fetch(
     }
 }
 
-/// Whose balances, and as of when if not of now.
-type Asked<'a> = (Whose, Option<Timestamp>, Page<'a, String>);
+/// LedgerOwner balances, and as of when if not of now.
+type Asked<'a> = (LedgerOwner, Option<Timestamp>, Page<'a, String>);
 
 fn read(call: &Call) -> Result<Asked<'_>, Problem> {
     let mut query = call.query(Names::Strict)?;
@@ -134,6 +128,6 @@ fn read(call: &Call) -> Result<Asked<'_>, Problem> {
     let page = Page::read(call.app(), &mut query, "balances", |key| {
         Some(key.to_owned())
     });
-    let whose = user.map_or(Whose::System, Whose::User);
+    let whose = user.map_or(LedgerOwner::System, LedgerOwner::User);
     query.finish(Some((whose, as_of, page)))
 }

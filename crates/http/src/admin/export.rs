@@ -1,5 +1,5 @@
-//! Exports: everything that a list, the ledger or the audit log has, as CSV or as JSON Lines, streamed from one
-//! snapshot.
+//! Exports: everything that a list, the ledger or the audit log has, as CSV or as JSON Lines, streamed
+//! from one snapshot.
 //!
 //! To export something else: a [`Sheet`] with its columns, and its paths in [`mount`].
 

@@ -1,7 +1,6 @@
 //! `/admin/v1/rates/{asset}`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bursar_app::FieldError;
 use bursar_domain::{AssetId, BigDecimal, DecimalAmount};
 use bursar_ports::{AssetRate, Permission};
 use serde::Serialize;
@@ -40,7 +39,7 @@ impl<'a> RateBody<'a> {
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    let asset = parse_asset(&call).map_err(Problem::of_field)?;
+    let asset = call.asset_id().map_err(Problem::of_field)?;
     let rate = call.app().find_rate(&grant, asset).await?;
     answer::json(&RateBody::of(&asset, &rate))
 }
@@ -59,16 +58,11 @@ pub(super) async fn replace(
 /// A rate has the form of an amount.
 fn read(call: &Call) -> Result<(AssetId, BigDecimal, Option<String>), Problem> {
     let mut fields = call.fields(Names::Strict)?;
-    let asset = fields.also(parse_asset(call));
+    let asset = fields.also(call.asset_id());
     let rate = fields.amount(name!("rate"));
     let rate = rate.map(DecimalAmount::to_decimal);
     let source = fields.text(name!("source"), SOURCE_MAX, Prose::Line);
     let source = source.filter(|source| !source.is_empty());
     let read = || Some((asset?, rate?, source));
     fields.finish(read())
-}
-
-fn parse_asset(call: &Call) -> Result<AssetId, FieldError> {
-    AssetId::parse(call.segment("asset"))
-        .map_err(|error| FieldError::new("asset", "asset.invalid", error.to_string()))
 }

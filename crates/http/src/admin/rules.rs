@@ -69,7 +69,7 @@ impl<'a> LimitsBody<'a> {
 pub(super) async fn show_fees(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    let (kind, asset) = both(kind(&call), asset(&call))?;
+    let (kind, asset) = both(kind(&call), call.asset_id())?;
     let fees = call.app().find_fees(&grant, kind, asset).await?;
     answer::json(&FeesBody::of(&fees))
 }
@@ -81,7 +81,7 @@ pub(super) async fn replace_fees(
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
     let mut fields = call.fields(Names::Strict)?;
-    let (kind, asset) = (fields.also(kind(&call)), fields.also(asset(&call)));
+    let (kind, asset) = (fields.also(kind(&call)), fields.also(call.asset_id()));
     let percent = fields.optional_decimal(name!("percent"));
     let min = fields.optional_decimal(name!("min"));
     let max = fields.optional_decimal(name!("max"));
@@ -150,16 +150,11 @@ fn kind(call: &Call) -> Result<Kind, FieldError> {
     })
 }
 
-fn asset(call: &Call) -> Result<AssetId, FieldError> {
-    AssetId::parse(call.segment("asset"))
-        .map_err(|error| FieldError::new("asset", "asset.invalid", error.to_string()))
-}
-
 /// The asset in the path; none where the path has none.
 fn optional_asset(call: &Call) -> Result<Option<AssetId>, FieldError> {
     if call.segment("asset").is_empty() {
         Ok(None)
     } else {
-        asset(call).map(Some)
+        call.asset_id().map(Some)
     }
 }

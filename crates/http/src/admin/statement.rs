@@ -22,8 +22,9 @@ struct StatementBody<'a> {
     next_cursor: Option<String>,
 }
 
+/// A line of the ledger, without whose account it is on.
 #[derive(Serialize)]
-struct LineBody<'a> {
+pub(super) struct LineBody<'a> {
     asset: &'a str,
     seq: i64,
     transfer_id: i64,
@@ -110,7 +111,7 @@ impl<'a> StatementBody<'a> {
 }
 
 impl<'a> LineBody<'a> {
-    fn of(coded: &'a CodedLine) -> Result<Self, Problem> {
+    pub(super) fn of(coded: &'a CodedLine) -> Result<Self, Problem> {
         let (line, scale) = (&coded.record.line, coded.record.scale);
         Ok(Self {
             asset: line.account.asset.as_str(),

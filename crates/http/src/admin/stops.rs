@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::FieldError;
-use bursar_domain::AssetId;
 use bursar_ports::{Permission, Stop, StopScope};
 use serde::Serialize;
 
@@ -78,10 +77,9 @@ pub(super) async fn lift(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 /// Everything, or what leaves accounts of the asset in the path.
 fn scope(call: &Call) -> Result<StopScope, FieldError> {
-    match call.segment("asset") {
-        "" => Ok(StopScope::ReadOnly),
-        asset => AssetId::parse(asset)
-            .map(StopScope::Outgoing)
-            .map_err(|error| FieldError::new("asset", "asset.invalid", error.to_string())),
+    if call.segment("asset").is_empty() {
+        Ok(StopScope::ReadOnly)
+    } else {
+        call.asset_id().map(StopScope::Outgoing)
     }
 }

@@ -8,10 +8,7 @@ use std::{convert::Infallible, time::Duration};
 
 use actix_web::{
     HttpResponse,
-    http::{
-        Method,
-        header::{CACHE_CONTROL, HeaderName, HeaderValue},
-    },
+    http::header::{CACHE_CONTROL, HeaderName, HeaderValue},
     rt,
 };
 use bursar_app::{App, Error, FeedEvent, Grant};
@@ -58,7 +55,7 @@ pub(super) async fn open(call: &Call, grant: Grant, after: i64) -> Result<HttpRe
         .content_type(HeaderValue::from_static(EVENT_STREAM))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .insert_header((X_ACCEL_BUFFERING, HeaderValue::from_static("no")));
-    if call.method() == Method::HEAD {
+    if call.is_head() {
         return Ok(response.finish());
     }
     let (to, pages) = mpsc::channel(1);

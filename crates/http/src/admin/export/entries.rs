@@ -6,7 +6,7 @@ use bursar_ports::{EntryFilter, LedgerOwner};
 use serde::Serialize;
 
 use super::{
-    super::{balances::owner, money::plain},
+    super::{balances::owner, statement::LineBody},
     Format, Lines, Sheet, decimal, stream,
 };
 use crate::{
@@ -19,16 +19,8 @@ use crate::{
 struct EntryBody<'a> {
     owner: &'static str,
     user_id: Option<String>,
-    asset: &'a str,
-    seq: i64,
-    transfer_id: i64,
-    kind: &'static str,
-    code: Option<&'a str>,
-    available_delta: String,
-    held_delta: String,
-    available_after: String,
-    held_after: String,
-    at: String,
+    #[serde(flatten)]
+    line: LineBody<'a>,
 }
 
 #[derive(Serialize)]
@@ -110,20 +102,11 @@ impl Sheet for EntryExport {
 
 impl<'a> EntryBody<'a> {
     fn of(coded: &'a CodedLine) -> Result<Self, Problem> {
-        let (line, scale) = (&coded.record.line, coded.record.scale);
+        let of = coded.record.line.account.owner;
         Ok(Self {
-            owner: owner(line.account.owner),
-            user_id: line.account.owner.user().map(|user| user.to_string()),
-            asset: line.account.asset.as_str(),
-            seq: line.seq,
-            transfer_id: line.transfer.get(),
-            kind: coded.record.kind.as_str(),
-            code: coded.code.as_deref(),
-            available_delta: plain(line.available_delta, scale)?,
-            held_delta: plain(line.held_delta, scale)?,
-            available_after: plain(line.available_after, scale)?,
-            held_after: plain(line.held_after, scale)?,
-            at: line.at.to_micros_text(),
+            owner: owner(of),
+            user_id: of.user().map(|user| user.to_string()),
+            line: LineBody::of(coded)?,
         })
     }
 }
