@@ -4,6 +4,7 @@ mod callbacks;
 mod hint;
 mod integrity;
 mod numbering;
+mod outage;
 mod payouts;
 mod queue_figures;
 mod settling;

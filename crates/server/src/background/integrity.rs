@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 pub use self::alarm::StoppingAlarm;
+use super::outage::Outage;
 
 /// How much is looked at, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,8 @@ impl Default for Pace {
 pub async fn watch_books(mut watch: IntegrityWatch, pace: Pace, stop: CancellationToken) {
     let mut ticks = interval(pace.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
+    let over = Some("the books can be looked at again");
+    let mut outage = Outage::new("the books cannot be looked at", over);
     let mut looks = 0_u32;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let mut looked = watch.check_accounts(pace.accounts).await;
@@ -45,17 +47,8 @@ pub async fn watch_books(mut watch: IntegrityWatch, pace: Pace, stop: Cancellati
         }
         looks = looks.wrapping_add(1);
         match looked {
-            Ok(()) if failing => {
-                failing = false;
-                tracing::info!("the books can be looked at again");
-            }
-            Ok(()) => {}
-            // An outage lasts many looks; one line says all.
-            Err(_) if failing => {}
-            Err(error) => {
-                failing = true;
-                tracing::warn!(%error, "the books cannot be looked at");
-            }
+            Ok(()) => outage.end(),
+            Err(error) => outage.meet(&error),
         }
     }
 }

@@ -9,9 +9,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outage;
+
 /// How long to gather commits before numbering them: under load one transaction then numbers many,
 /// and nobody notices. A pass that takes long is followed by a break twice as long.
 const GATHER: Duration = Duration::from_millis(10);
+
 /// Numbers events.
 pub struct NumberingLoop {
     /// Gives the numbers.
@@ -26,15 +29,13 @@ impl NumberingLoop {
     /// Numbers events until told to stop, and tells `reached` how far the feed has got, whoever
     /// numbered it. What has no number then gets one from another replica, or after the next start.
     pub async fn run(self, reached: impl Fn(i64), stop: CancellationToken) {
-        let mut failing = false;
+        let over = Some("events can be numbered again");
+        let mut outage = Outage::new("events cannot be numbered", over);
         while !stop.is_cancelled() {
             let begun = Instant::now();
             match self.sequencer.number().await {
                 Ok(numbering) => {
-                    if failing {
-                        failing = false;
-                        tracing::info!("events can be numbered again");
-                    }
+                    outage.end();
                     let last = u64::try_from(numbering.last).unwrap_or_default();
                     metrics::counter!("bursar_events_last_number").absolute(last);
                     reached(numbering.last);
@@ -42,12 +43,7 @@ impl NumberingLoop {
                         continue;
                     }
                 }
-                // An outage lasts many passes; one line says all.
-                Err(_) if failing => {}
-                Err(error) => {
-                    failing = true;
-                    tracing::warn!(%error, "events cannot be numbered");
-                }
+                Err(error) => outage.meet(&error),
             }
             let look = Instant::now() + GATHER.max(begun.elapsed() * 2);
             let next = async {

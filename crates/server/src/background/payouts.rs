@@ -10,6 +10,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outage;
+
 /// How many payouts one replica tries at once.
 const PLACES: usize = 32;
 /// How often to look without a hint.
@@ -27,7 +29,8 @@ pub async fn pay_out(app: App, hint: Arc<Notify>, stop: CancellationToken) {
 async fn try_due(app: App, hint: Arc<Notify>, stop: CancellationToken) {
     let mut tries = JoinSet::new();
     let mut next_look = Instant::now();
-    let mut failing = false;
+    let over = Some("again payouts can be claimed");
+    let mut outage = Outage::new("no longer payouts can be claimed", over);
     loop {
         let free = PLACES.saturating_sub(tries.len());
         tokio::select! {
@@ -38,10 +41,7 @@ async fn try_due(app: App, hint: Arc<Notify>, stop: CancellationToken) {
                 next_look = Instant::now() + POLL;
                 match app.claim_payouts(u32::try_from(free).unwrap_or(u32::MAX)).await {
                     Ok(due) => {
-                        if failing {
-                            tracing::info!("again payouts can be claimed");
-                        }
-                        failing = false;
+                        outage.end();
                         if due.len() == free {
                             // There may be more: look again as soon as there is a place.
                             next_look = Instant::now();
@@ -51,12 +51,7 @@ async fn try_due(app: App, hint: Arc<Notify>, stop: CancellationToken) {
                             tries.spawn(async move { app.pay_out(payout).await });
                         }
                     }
-                    // An outage lasts many looks; one line says all.
-                    Err(_) if failing => {}
-                    Err(error) => {
-                        failing = true;
-                        tracing::warn!(%error, "no longer payouts can be claimed");
-                    }
+                    Err(error) => outage.meet(&error),
                 }
             }
         }
@@ -81,21 +76,17 @@ fn report(ended: Ended) {
 async fn watch(app: App, stop: CancellationToken) {
     let mut ticks = interval(FIGURES_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
+    let mut outage = Outage::new("payouts cannot be measured", None);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         match app.payout_figures().await {
             Ok(figures) => {
-                failing = false;
+                outage.end();
                 let age_ms = u64::try_from(figures.oldest_ms).unwrap_or_default();
                 let age = Duration::from_millis(age_ms);
                 metrics::gauge!("bursar_payouts_under_way").set(figures.under_way);
                 metrics::gauge!("bursar_payouts_oldest_seconds").set(age.as_secs_f64());
             }
-            Err(_) if failing => {}
-            Err(error) => {
-                failing = true;
-                tracing::warn!(%error, "payouts cannot be measured");
-            }
+            Err(error) => outage.meet(&error),
         }
     }
 }

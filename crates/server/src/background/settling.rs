@@ -1,4 +1,5 @@
-//! Settles what a crash or an outage left pending, and ends what nobody confirmed or approved in time.
+//! Settles what a crash or an outage left pending, ends what nobody confirmed or approved in time, and
+//! tells of it before.
 
 use std::time::Duration;
 
@@ -6,6 +7,8 @@ use bursar_app::App;
 use bursar_ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+
+use super::outage::Outage;
 
 /// How often to look. What is looked for has waited longer than this already, so a hint would bring
 /// nothing.
@@ -17,7 +20,11 @@ pub async fn settle_pending(app: App, stop: CancellationToken) {
         let app = app.clone();
         async move { app.settle_pending().await }
     };
-    repeat("pending transfers can be settled", stop, pass).await;
+    let outage = Outage::new(
+        "no longer pending transfers can be settled",
+        Some("again pending transfers can be settled"),
+    );
+    repeat(outage, stop, pass).await;
 }
 
 /// Looks for transfers whose time is up until told to stop; the pass under way is finished.
@@ -26,7 +33,11 @@ pub async fn expire_due(app: App, stop: CancellationToken) {
         let app = app.clone();
         async move { app.expire_due().await }
     };
-    repeat("transfers can expire", stop, pass).await;
+    let outage = Outage::new(
+        "no longer transfers can expire",
+        Some("again transfers can expire"),
+    );
+    repeat(outage, stop, pass).await;
 }
 
 /// Tells of withdrawals whose time is nearly up until told to stop; the pass under way is finished.
@@ -35,30 +46,24 @@ pub async fn tell_expiring(app: App, stop: CancellationToken) {
         let app = app.clone();
         async move { app.tell_expiring().await }
     };
-    repeat("withdrawals that expire can be told of", stop, pass).await;
+    let outage = Outage::new(
+        "no longer withdrawals that expire can be told of",
+        Some("again withdrawals that expire can be told of"),
+    );
+    repeat(outage, stop, pass).await;
 }
 
-/// Repeats a pass until told to stop. `what` is said of an outage and of its end.
-async fn repeat<F>(what: &'static str, stop: CancellationToken, pass: impl Fn() -> F)
+/// Repeats a pass until told to stop.
+async fn repeat<F>(mut outage: Outage, stop: CancellationToken, pass: impl Fn() -> F)
 where
     F: Future<Output = Result<usize, StoreError>>,
 {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         match pass().await {
-            Ok(_) if failing => {
-                failing = false;
-                tracing::info!("again {what}");
-            }
-            Ok(_) => {}
-            // An outage lasts many passes; one line says all.
-            Err(_) if failing => {}
-            Err(error) => {
-                failing = true;
-                tracing::warn!(%error, "no longer {what}");
-            }
+            Ok(_) => outage.end(),
+            Err(error) => outage.meet(&error),
         }
     }
 }
