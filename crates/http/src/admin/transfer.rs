@@ -31,16 +31,38 @@ pub(super) struct TransferBody<'a> {
     custom_id: Option<&'a str>,
     callback_url: Option<&'a str>,
     created_by: &'a str,
+    #[serde(flatten)]
+    progress: Option<ProgressBody<'a>>,
+    reverses: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reversed: Option<String>,
+    root_rate: Option<RootRateBody<'a>>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// What operators did about it so far and what is still to be done.
+#[derive(Serialize)]
+struct ProgressBody<'a> {
     confirmed_by: Option<&'a str>,
     stage: Option<&'static str>,
     approval_digest: Option<String>,
     reviewed_by: Option<&'a str>,
     expires_at: Option<String>,
-    reverses: Option<i64>,
-    reversed: String,
-    root_rate: Option<RootRateBody<'a>>,
-    created_at: String,
-    updated_at: String,
+}
+
+impl<'a> ProgressBody<'a> {
+    fn of(transfer: &'a Transfer) -> Self {
+        let parts = transfer.parts();
+        Self {
+            confirmed_by: parts.confirmed.as_ref().map(|one| one.by.as_str()),
+            stage: transfer.stage().map(Stage::as_str),
+            approval_digest: (transfer.stage() == Some(Stage::Approval))
+                .then(|| HEXLOWER.encode(&approval_digest(transfer))),
+            reviewed_by: parts.review.as_ref().map(|review| review.by.as_str()),
+            expires_at: parts.expires_at.map(Timestamp::to_micros_text),
+        }
+    }
 }
 
 /// What the asset was worth when the transfer was made.
@@ -105,11 +127,15 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 impl<'a> TransferBody<'a> {
     pub(super) fn of(transfer: &'a Transfer, code: Option<&'a str>) -> Self {
-        let at = transfer.parts().updated_at;
-        Self::as_of(transfer, code, transfer.status(), at)
+        let parts = transfer.parts();
+        Self {
+            progress: Some(ProgressBody::of(transfer)),
+            reversed: Some(parts.reversed.to_plain(parts.scale)),
+            ..Self::as_of(transfer, code, transfer.status(), parts.updated_at)
+        }
     }
 
-    /// The transfer as it was when it came to a status.
+    /// The transfer as it was when it came to a status, without what only today's says.
     pub(super) fn as_of(
         transfer: &'a Transfer,
         code: Option<&'a str>,
@@ -146,14 +172,9 @@ impl<'a> TransferBody<'a> {
             custom_id,
             callback_url: parts.callback_url.as_deref(),
             created_by: parts.created_by.as_str(),
-            confirmed_by: parts.confirmed.as_ref().map(|one| one.by.as_str()),
-            stage: transfer.stage().map(Stage::as_str),
-            approval_digest: (transfer.stage() == Some(Stage::Approval))
-                .then(|| HEXLOWER.encode(&approval_digest(transfer))),
-            reviewed_by: parts.review.as_ref().map(|review| review.by.as_str()),
-            expires_at: parts.expires_at.map(Timestamp::to_micros_text),
+            progress: None,
             reverses: parts.reversal.map(|reversal| reversal.of.get()),
-            reversed: parts.reversed.to_plain(parts.scale),
+            reversed: None,
             root_rate: parts.root_rate.as_ref().map(RootRateBody::of),
             created_at: parts.created_at.to_micros_text(),
             updated_at: at.to_micros_text(),
