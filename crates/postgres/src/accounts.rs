@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bursar_domain::{AccountKey, Owner};
-use bursar_ports::StoreError;
+use bursar_ports::{LedgerOwner, StoreError};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use moka::sync::Cache;
@@ -35,6 +35,14 @@ const FEE_ROWS: usize = 16;
 /// The owners of the rows of system accounts: there is more than one of the rows for fees.
 pub(crate) fn system_owners() -> Vec<Uuid> {
     (0..FEE_ROWS).map(fee_row).collect()
+}
+
+/// The owners and the kinds of the rows of an owner's accounts.
+pub(crate) fn rows_of(owner: LedgerOwner) -> (Vec<Uuid>, Vec<&'static str>) {
+    match owner {
+        LedgerOwner::User(user) => (vec![user.as_uuid()], vec!["user"]),
+        LedgerOwner::System => (system_owners(), vec!["fees", "world"]),
+    }
 }
 
 fn fee_row(row: usize) -> Uuid {

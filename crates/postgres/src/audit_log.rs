@@ -49,8 +49,7 @@ impl<'a> AuditColumns<'a> {
         let text = |told: &Option<String>, found: Option<&Value>| {
             told.clone().or_else(|| found.map(Value::to_string))
         };
-        self.ids
-            .push(time_ordered_id(at.as_micros().div_euclid(1_000)));
+        self.ids.push(time_ordered_id(at));
         self.at.push(At(at));
         self.actors.push(draft.actor.as_str());
         self.credentials.push(&draft.credential);

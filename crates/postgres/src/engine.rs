@@ -36,8 +36,8 @@ use self::batcher::{Batcher, Rows};
 pub(crate) use self::{
     books::{KeyRow, read_claim},
     rules::{
-        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_usage,
-        scope_column,
+        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_stop_scope,
+        read_usage, scope_column,
     },
 };
 use crate::{

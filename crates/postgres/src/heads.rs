@@ -48,10 +48,7 @@ pub enum HeadsError {
 /// # Errors
 /// [`HeadsError`] when the books cannot be read or the export cannot be written.
 pub async fn export_heads(url: &str, out: &mut (dyn Write + Send)) -> Result<u64, HeadsError> {
-    let mut connection = PoolConfig::new(url)
-        .connect_for_reading()
-        .await
-        .map_err(|error| StoreError::Unavailable(error.into()))?;
+    let mut connection = PoolConfig::new(url).connect_for_exports().await?;
     let mut count = 0_u64;
     let mut trouble = None;
     writeln!(out, "{FIRST_LINE}")?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bursar_domain::TransferId;
+use bursar_domain::{Timestamp, TransferId};
 use bursar_ports::{IdSource, StoreError};
 use diesel::{
     dsl::sql,
@@ -96,7 +96,8 @@ fn transfer_id(id: i64) -> Result<TransferId, StoreError> {
 }
 
 /// A UUID of version 7. It goes to customers, so it tells the time and nothing else.
-pub(crate) fn time_ordered_id(millis: i64) -> Uuid {
+pub(crate) fn time_ordered_id(at: Timestamp) -> Uuid {
+    let millis = at.as_micros().div_euclid(1_000);
     let random: [u8; 10] = rand::rng().random();
     Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random)
         .into_uuid()

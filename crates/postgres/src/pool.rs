@@ -111,6 +111,21 @@ impl PoolConfig {
         Ok(connection)
     }
 
+    /// A connection for something that reads for long and may pause between statements.
+    pub(crate) async fn connect_for_exports(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connect = async {
+            let mut connection = self.connect_for_reading().await?;
+            connection
+                .batch_execute(EXPORT_SETTINGS)
+                .await
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(connection)
+        };
+        connect
+            .await
+            .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
+    }
+
     /// A pool that makes connections when they are needed, on the runtime that this is called in.
     ///
     /// A connection lives on the runtime that made it. The threads that serve requests have
@@ -218,17 +233,7 @@ impl Database {
 
     /// A connection for an export, which ends with it.
     pub(crate) async fn connect_for_exports(&self) -> Result<AsyncPgConnection, StoreError> {
-        let connect = async {
-            let mut connection = self.config.connect_for_reading().await?;
-            connection
-                .batch_execute(EXPORT_SETTINGS)
-                .await
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            Ok(connection)
-        };
-        connect
-            .await
-            .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
+        self.config.connect_for_exports().await
     }
 
     /// How long one export may take.

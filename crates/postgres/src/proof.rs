@@ -24,7 +24,7 @@ pub(crate) use self::{
     facts::{AccountFacts, EntryFacts, TransferFacts},
     transfer::LineFacts,
 };
-use crate::seal::{Seal, SealKeys};
+use crate::seal::SealKeys;
 
 /// Heads that were exported, by account id.
 pub(crate) type Heads<'h> = Peekable<Box<dyn Iterator<Item = Head> + Send + 'h>>;
@@ -233,11 +233,6 @@ impl<'h> Proof<'h> {
             self.found(Place::Books, Fault::Claimed { claimed, entries });
         }
     }
-}
-
-/// Whether one seal is another, where both may be missing.
-fn is_same(left: Option<&Seal>, right: Option<&Seal>) -> bool {
-    left == right
 }
 
 #[cfg(test)]

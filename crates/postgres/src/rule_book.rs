@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use crate::{
     audit_log::note_in_book,
     engine::{
-        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_usage,
-        scope_column,
+        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_stop_scope,
+        read_usage, scope_column,
     },
     error::{inconsistent, unavailable},
     pool::{Database, checkout},
@@ -118,14 +118,8 @@ impl RuleBook for PgRuleBook {
             .map_err(unavailable)?;
         let mut found = Vec::with_capacity(rows.len());
         for (name, asset, reason, stopped_by, stopped_at) in rows {
-            let scope = if name == "read_only" {
-                StopScope::ReadOnly
-            } else {
-                let bad = |_| inconsistent("stops", format!("{name} {asset}"));
-                StopScope::Outgoing(AssetId::parse(&asset).map_err(bad)?)
-            };
             found.push(Stop {
-                scope,
+                scope: read_stop_scope(&name, &asset)?,
                 reason,
                 stopped_by: ActorId::new(stopped_by),
                 stopped_at: stopped_at.0,

@@ -81,17 +81,17 @@ impl SealKeys {
 
     /// Seals what names an account that has no entries.
     pub(crate) fn account(&self, name: AccountName<'_>) -> Option<Seal> {
-        self.seal(&Message::of_account(name))
+        self.seal(|| Message::of_account(name))
     }
 
     /// Seals an entry.
     pub(crate) fn entry(&self, link: Link<'_>, line: &Line) -> Option<Seal> {
-        self.seal(&Message::of_entry(link, line))
+        self.seal(|| Message::of_entry(link, line))
     }
 
     /// Seals a transfer's row.
     pub(crate) fn transfer(&self, fields: &TransferFields<'_>, entry_refs: &[i64]) -> Option<Seal> {
-        self.seal(&Message::of_transfer(fields, entry_refs))
+        self.seal(|| Message::of_transfer(fields, entry_refs))
     }
 
     /// Judges the head of an account that has no entries.
@@ -114,9 +114,9 @@ impl SealKeys {
         self.judge(&Message::of_transfer(fields, entry_refs), seal)
     }
 
-    fn seal(&self, message: &Message) -> Option<Seal> {
+    fn seal(&self, message: impl FnOnce() -> Message) -> Option<Seal> {
         let key = self.0.first()?;
-        let mac = key.mac(message).finalize().into_bytes();
+        let mac = key.mac(&message()).finalize().into_bytes();
         let half = mac.first_chunk::<MAC_BYTES>()?;
         Some(Seal([key.id.as_slice(), half].concat()))
     }

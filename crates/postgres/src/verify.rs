@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bursar_domain::Timestamp;
 use bursar_ports::StoreError;
 use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 
 use crate::{
     error::unavailable,
@@ -73,6 +73,11 @@ pub async fn verify(
         .connect_for_reading()
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?;
+    // Whoever is told of violations may take its time.
+    connection
+        .batch_execute("SET idle_in_transaction_session_timeout = 0")
+        .await
+        .map_err(unavailable)?;
     let rules = Rules {
         keys: verification.seals.clone(),
         sealed_since: verification.sealed_since,

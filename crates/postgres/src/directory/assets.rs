@@ -1,6 +1,6 @@
 //! Assets, which live in the book, and the directory's record of which book that is.
 
-use bursar_domain::{Asset, AssetId, AuditDraft, Scale};
+use bursar_domain::{Asset, AssetId, AuditDraft};
 use bursar_ports::{PutAsset, StoreError};
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
@@ -11,6 +11,7 @@ use crate::{
     audit_log::note_in_book,
     error::{inconsistent, unavailable},
     pool::checkout,
+    row::read_scale,
     schema::{accounts, asset_books, assets},
     tx::run_tx,
     value::At,
@@ -61,12 +62,9 @@ impl TryFrom<AssetRow> for Asset {
 
     fn try_from(row: AssetRow) -> Result<Self, StoreError> {
         let fault = |column| inconsistent("assets", format!("id {}: {column}", row.id));
-        let scale = u8::try_from(row.scale).ok();
         Ok(Self {
             id: AssetId::parse(&row.id).map_err(|_| fault("id"))?,
-            scale: scale
-                .and_then(|scale| Scale::try_new(scale).ok())
-                .ok_or_else(|| fault("scale"))?,
+            scale: read_scale(row.scale).ok_or_else(|| fault("scale"))?,
             name: row.name,
             can_deposit: row.can_deposit,
             can_withdraw: row.can_withdraw,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bursar_domain::{
     AccountKey, Asset, AssetId, Balance, FieldValue, Fingerprint, IdempotencyClaim, ItemResult,
-    Reason, Scale, TransferId, Usage, UsageKey, Version,
+    Reason, TransferId, Usage, UsageKey, Version,
     ledger::{Books, StoredClaim},
 };
 use bursar_ports::StoreError;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::inconsistent,
-    row::AccountRow,
+    row::{AccountRow, read_scale},
     statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys},
 };
 
@@ -80,13 +80,10 @@ impl Read {
         }
         for (id, name, scale, can_deposit, can_withdraw, can_transfer) in self.assets {
             let bad = |column: &str| inconsistent("assets", format!("{id}: {column}"));
-            let scale = u8::try_from(scale)
-                .ok()
-                .and_then(|scale| Scale::try_new(scale).ok());
             let asset = Asset {
                 id: AssetId::parse(&id).map_err(|_| bad("id"))?,
                 name,
-                scale: scale.ok_or_else(|| bad("scale"))?,
+                scale: read_scale(scale).ok_or_else(|| bad("scale"))?,
                 can_deposit,
                 can_withdraw,
                 can_transfer,

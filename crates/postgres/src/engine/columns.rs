@@ -103,8 +103,7 @@ pub(super) struct CallbackColumns<'a> {
 impl<'a> CallbackColumns<'a> {
     pub(super) fn push(&mut self, transfer: &Transfer, draft: &'a CallbackDraft) {
         let at = transfer.parts().updated_at;
-        self.ids
-            .push(time_ordered_id(at.as_micros().div_euclid(1_000)));
+        self.ids.push(time_ordered_id(at));
         self.transfers.push(transfer.id().get());
         self.operations.push(draft.operation.as_str());
         self.urls.push(&draft.url);

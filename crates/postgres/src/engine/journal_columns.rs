@@ -29,8 +29,7 @@ impl JournalColumns {
     fn push_step(&mut self, transfer: &Transfer, state: &'static str, at: Timestamp) {
         let parts = transfer.parts();
         if self.ids.is_empty() {
-            let millis = at.as_micros().div_euclid(1_000);
-            self.ids.push(time_ordered_id(millis));
+            self.ids.push(time_ordered_id(at));
         }
         self.transfers.push(parts.id.get());
         self.versions.push(parts.version.get());

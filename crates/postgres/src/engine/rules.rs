@@ -11,7 +11,7 @@ use std::{
 use bursar_domain::{
     Amount, AssetId, FeeSchedule, Kind, Limits, Percent, Rules, Stops, Usage, UsageKey, UserId,
 };
-use bursar_ports::StoreError;
+use bursar_ports::{StopScope, StoreError};
 use diesel::{
     QueryDsl as _, QueryResult, SelectableHelper as _,
     prelude::{Queryable, Selectable},
@@ -20,6 +20,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
 use uuid::Uuid;
 
+use super::transfer_columns::array_text;
 use crate::{
     error::inconsistent,
     schema::{fee_schedules, limits, stops},
@@ -103,14 +104,24 @@ impl KnownRules {
 fn read_stops(rows: Vec<(String, String)>) -> Result<Stops, StoreError> {
     let mut stops = Stops::default();
     for (name, asset) in rows {
-        if name == "read_only" {
-            stops.read_only = true;
-        } else {
-            let bad = |_| inconsistent("stops", format!("{name} {asset}"));
-            stops.outgoing.insert(AssetId::parse(&asset).map_err(bad)?);
+        match read_stop_scope(&name, &asset)? {
+            StopScope::ReadOnly => stops.read_only = true,
+            StopScope::Outgoing(asset) => {
+                stops.outgoing.insert(asset);
+            }
         }
     }
     Ok(stops)
+}
+
+/// What a row of `stops` stops.
+pub(crate) fn read_stop_scope(name: &str, asset: &str) -> Result<StopScope, StoreError> {
+    if name == "read_only" {
+        return Ok(StopScope::ReadOnly);
+    }
+    AssetId::parse(asset)
+        .map(StopScope::Outgoing)
+        .map_err(|_| inconsistent("stops", format!("{name} {asset}")))
 }
 
 /// The kind and asset of a rule; no asset stands for all of them.
@@ -222,11 +233,15 @@ impl<'a> UsageKeyColumns<'a> {
     pub(crate) fn of(keys: impl IntoIterator<Item = &'a UsageKey>) -> Self {
         let mut columns = Self::default();
         for key in keys {
-            columns.users.push(key.user.as_uuid());
-            columns.kinds.push(key.kind.as_str());
-            columns.assets.push(scope_column(key.asset.as_ref()));
+            columns.push(key);
         }
         columns
+    }
+
+    fn push(&mut self, key: &'a UsageKey) {
+        self.users.push(key.user.as_uuid());
+        self.kinds.push(key.kind.as_str());
+        self.assets.push(scope_column(key.asset.as_ref()));
     }
 
     pub(crate) fn lock(&self) -> LockUsage<'_> {
@@ -261,17 +276,13 @@ impl<'a> UsageColumns<'a> {
             let Some(epoch) = known.epoch_of(key) else {
                 continue;
             };
-            columns.keys.users.push(key.user.as_uuid());
-            columns.keys.kinds.push(key.kind.as_str());
-            columns.keys.assets.push(scope_column(key.asset.as_ref()));
+            columns.keys.push(key);
             columns.epochs.push(epoch);
             let uses = usage.uses().iter();
-            columns.times.push(array(
-                uses.clone().map(|(at, _)| at.as_micros().to_string()),
-            ));
-            columns
-                .amounts
-                .push(array(uses.map(|(_, amount)| amount.units().to_string())));
+            let times = uses.clone().map(|(at, _)| at.as_micros());
+            columns.times.push(array_text(times));
+            let amounts = uses.map(|(_, amount)| amount.units());
+            columns.amounts.push(array_text(amounts));
         }
         columns
     }
@@ -290,10 +301,4 @@ impl<'a> UsageColumns<'a> {
             amounts: &self.amounts,
         }
     }
-}
-
-/// An array as text: rows of one statement have arrays of different lengths.
-fn array(elements: impl Iterator<Item = String>) -> String {
-    let elements: Vec<String> = elements.collect();
-    format!("{{{}}}", elements.join(","))
 }

@@ -193,8 +193,8 @@ impl<'a> TransferColumns<'a> {
     }
 }
 
-/// An array of PostgreSQL's, as text: `{1,2}`.
-fn array_text(numbers: &[i64]) -> String {
-    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+/// An array of PostgreSQL's as text, `{1,2}`: rows of one statement have arrays of different lengths.
+pub(super) fn array_text(numbers: impl IntoIterator<Item = impl ToString>) -> String {
+    let numbers: Vec<String> = numbers.into_iter().map(|one| one.to_string()).collect();
     format!("{{{}}}", numbers.join(","))
 }

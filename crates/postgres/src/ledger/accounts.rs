@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use crate::{accounts::system_owners, error::unavailable, row::read_account_key, schema::accounts};
+use crate::{accounts::rows_of, error::unavailable, row::read_account_key, schema::accounts};
 
 /// An account and how many lines it has.
 #[derive(Clone, Debug)]
@@ -47,10 +47,7 @@ pub(crate) async fn choose(
         ))
         .into_boxed();
     if let Some(owner) = chosen.owner {
-        let (owners, kinds) = match owner {
-            LedgerOwner::User(user) => (vec![user.as_uuid()], vec!["user"]),
-            LedgerOwner::System => (system_owners(), vec!["fees", "world"]),
-        };
+        let (owners, kinds) = rows_of(owner);
         query = query
             .filter(accounts::owner.eq_any(owners))
             .filter(accounts::owner_kind.eq_any(kinds));

@@ -173,7 +173,7 @@ fn read(spans: &[Span], row: LineRow) -> Result<LedgerRecord, StoreError> {
         .and_then(|place| spans.get(place))
         .ok_or_else(|| inconsistent("entries", "a line that nobody asked for"))?;
     let kind = row.kind.ok_or_else(|| wrong("is missing"))?;
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
+    let kind = Kind::from_name(&kind);
     let salt = row.code_salt.map(|salt| salt.try_into().map(CodeSalt::new));
     Ok(LedgerRecord {
         line: LedgerLine {

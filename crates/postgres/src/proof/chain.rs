@@ -1,6 +1,6 @@
 //! One account with its entries, or the last of them.
 
-use super::{AccountFacts, EntryFacts, Fault, Rules, is_same};
+use super::{AccountFacts, EntryFacts, Fault, Rules};
 use crate::seal::{Genuine, Link, Seal};
 
 /// Where an account's entries stood when they were exported.
@@ -70,7 +70,7 @@ impl Chain {
         self.last.seq = facts.seq;
         let exported = self.exported.as_ref();
         if let Some(head) = exported.filter(|head| head.seq == facts.seq)
-            && !is_same(head.seal.as_ref(), facts.seal.as_ref())
+            && head.seal != facts.seal
         {
             faults.push(Fault::Exported);
         }
@@ -130,7 +130,7 @@ impl Chain {
         }
         match (&last.seal, &account.head) {
             (Some(_), head) => {
-                if !is_same(last.seal.as_ref(), head.as_ref()) {
+                if last.seal != *head {
                     faults.push(Fault::Head);
                 }
             }

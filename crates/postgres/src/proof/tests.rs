@@ -13,6 +13,7 @@ use super::{filled::Book, *};
 use crate::{
     proof::transfer::LineFacts,
     schema::{accounts, entries, transfers},
+    seal::Seal,
     value::Figure,
 };
 

@@ -1,13 +1,13 @@
 //! What accounts hold.
 
 use bursar_domain::{Timestamp, UserId};
-use bursar_ports::{AccountBalance, StoreError};
+use bursar_ports::{AccountBalance, LedgerOwner, StoreError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
-    accounts::system_owners,
+    accounts::rows_of,
     error::{inconsistent, unavailable},
     pool::Database,
     row::read_account_key,
@@ -21,12 +21,12 @@ pub(super) async fn list_of_user(
     database: &Database,
     user: UserId,
 ) -> Result<Vec<AccountBalance>, StoreError> {
-    list(database, vec![user.as_uuid()], vec!["user"]).await
+    list(database, LedgerOwner::User(user)).await
 }
 
 /// What an asset earned in fees is the sum of several rows.
 pub(super) async fn list_of_system(database: &Database) -> Result<Vec<AccountBalance>, StoreError> {
-    let rows = list(database, system_owners(), vec!["fees", "world"]).await?;
+    let rows = list(database, LedgerOwner::System).await?;
     let mut balances: Vec<AccountBalance> = Vec::with_capacity(rows.len());
     for row in rows {
         match balances.last_mut() {
@@ -43,11 +43,8 @@ pub(super) async fn list_of_system(database: &Database) -> Result<Vec<AccountBal
 
 /// A range of `accounts_owner_asset_uq`, each account with its last ledger line: when that was
 /// written is when the balance last changed.
-async fn list(
-    database: &Database,
-    owners: Vec<Uuid>,
-    kinds: Vec<&'static str>,
-) -> Result<Vec<AccountBalance>, StoreError> {
+async fn list(database: &Database, owner: LedgerOwner) -> Result<Vec<AccountBalance>, StoreError> {
+    let (owners, kinds) = rows_of(owner);
     let last_entry = entries::account_id
         .eq(accounts::id)
         .and(entries::seq.eq(accounts::seq));

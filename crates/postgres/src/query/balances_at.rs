@@ -73,18 +73,11 @@ fn sorted(mut balances: Vec<AccountBalance>) -> Vec<AccountBalance> {
     balances
 }
 
-type SumRow = (
-    String,
-    Uuid,
-    String,
-    Option<Units>,
-    Option<Units>,
-    Option<At>,
-);
+type SumRow = (String, String, Option<Units>, Option<Units>, Option<At>);
 
 /// What was already there at the time; before its first line an account was not.
 fn read(row: SumRow) -> Option<Result<AccountBalance, StoreError>> {
-    let (owner_kind, owner, asset, available, held, updated_at) = row;
+    let (owner_kind, asset, available, held, updated_at) = row;
     let (available, held, updated_at) = (available?, held?, updated_at?);
     let balance = |account| AccountBalance {
         account,
@@ -92,7 +85,7 @@ fn read(row: SumRow) -> Option<Result<AccountBalance, StoreError>> {
         held: held.0,
         updated_at: updated_at.0,
     };
-    Some(read_account_key(&owner_kind, owner, &asset).map(balance))
+    Some(read_account_key(&owner_kind, Uuid::nil(), &asset).map(balance))
 }
 
 /// The sums of every system account's lines up to a time; the account for fees has several rows.
@@ -102,7 +95,7 @@ pub(super) struct SystemSums(pub(super) At, pub(super) Vec<Uuid>);
 impl QueryFragment<Pg> for SystemSums {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT a.owner_kind, min(a.owner::text)::uuid, a.asset, sum(e.available), sum(e.held), \
+            "SELECT a.owner_kind, a.asset, sum(e.available), sum(e.held), \
                max(e.updated_at) \
              FROM book_main.accounts AS a CROSS JOIN LATERAL (\
                SELECT sum(available_delta) AS available, sum(held_delta) AS held, \
@@ -125,7 +118,6 @@ impl QueryId for SystemSums {
 impl Query for SystemSums {
     type SqlType = (
         Text,
-        SqlUuid,
         Text,
         Nullable<Numeric>,
         Nullable<Numeric>,

@@ -271,6 +271,26 @@ async fn withdrawals_that_expire_soon_are_found_until_they_are_told_of() {
     assert_eq!(expiring().await, []);
 }
 
+/// One that nobody can read keeps none of the others from being told of.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other_that_expires() {
+    let mut scene = Scene::new().await;
+    scene.deposits(2).await;
+    let (broken, sound) = (scene.open_withdrawal().await, scene.open_withdrawal().await);
+    let expire = "UPDATE book_main.transfers \
+                  SET expires_at = clock_timestamp() + interval '30 minutes' \
+                  WHERE state = 'AwaitingConfirmation'";
+    scene.fixture.run(expire).await;
+    let broken = format!(
+        "UPDATE book_main.transfers SET asset_scale = 99 WHERE id = {}",
+        broken.id()
+    );
+    scene.fixture.run(&broken).await;
+    let found = scene.events.list_expiring(3_600_000, 10).await.unwrap();
+    let ids: Vec<TransferId> = found.iter().map(|(_, found)| found.id()).collect();
+    assert_eq!(ids, [sound.id()]);
+}
+
 /// The statement with which an operator prunes.
 fn documented_pruning() -> &'static str {
     let guide = include_str!("../../../../docs/OPERATIONS.md");
