@@ -17,6 +17,7 @@ import re
 import time
 from urllib.parse import unquote, urlsplit
 
+import requests
 import schemathesis
 from hypothesis import strategies as st
 from requests.auth import AuthBase
@@ -86,6 +87,16 @@ def after_call(context, case, response):
     global sent, accepted
     sent += 1
     accepted += response.status_code < 300
+    lift_stop(case, response)
+
+
+def lift_stop(case, response):
+    """A stop lasts until the next request at most: behind one nothing else would be tried."""
+    stops = case.operation.path.startswith("/admin/v1/stops/")
+    if stops and case.method.upper() == "PUT" and response.status_code < 300:
+        credentials = {"Authorization": response.request.headers["Authorization"]}
+        url = response.request.url.partition("?")[0]
+        requests.delete(url, headers=credentials, timeout=10).raise_for_status()
 
 
 def code_of(response):

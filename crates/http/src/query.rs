@@ -206,17 +206,17 @@ impl Query {
         }
     }
 
-    /// A number of 0 or more; 0 unless said. One beyond all numbers is as large as any.
+    /// A number of 0 or more; 0 unless said.
     pub(crate) fn number(&mut self, name: &Name) -> i64 {
         let Some(text) = self.take(name, &[]) else {
             return 0;
         };
-        let number = whole(&text).filter(|number| *number >= 0);
-        if number.is_none() {
-            let detail = "must be a whole number of 0 or more";
+        let number = whole(&text).and_then(|number| i64::try_from(number).ok());
+        number.filter(|number| *number >= 0).unwrap_or_else(|| {
+            let detail = "must be a whole number from 0 to 9223372036854775807";
             self.error(name.name, name.invalid, detail);
-        }
-        number.map_or(0, |number| i64::try_from(number).unwrap_or(i64::MAX))
+            0
+        })
     }
 
     /// How many rows to pass over: 0 to `max`, none unless said.

@@ -8,29 +8,37 @@ use crate::json::Text;
 impl Fields<'_> {
     /// A positive decimal number, as a string or as a JSON number.
     pub(crate) fn amount(&mut self, name: &Name) -> Option<DecimalAmount> {
-        self.required(name, Self::optional_amount)
+        let Some(raw) = self.take(name) else {
+            return self.missed(name);
+        };
+        let read = read_amount(raw.get());
+        self.parsed(name, read)
     }
 
     /// A positive decimal number that may be missing, as a string or as a JSON number.
     pub(crate) fn optional_amount(&mut self, name: &Name) -> Option<DecimalAmount> {
-        read_amount(self.take(name)?.get())
-            .map_err(|error| {
-                self.error(name.name, amount_code(name, error), error.to_string());
-            })
-            .ok()
+        match read_amount(self.take(name)?.get()) {
+            Err(ParseAmountError::Empty) => self.invalid(name, "must be a number, or left out"),
+            read => self.parsed(name, read),
+        }
     }
 
     /// A decimal number that may be missing, as a string or as a JSON number; zero is one too.
     pub(crate) fn optional_decimal(&mut self, name: &Name) -> Option<DecimalAmount> {
-        let raw = self.take(name)?.get();
-        match read_amount(raw) {
-            Ok(amount) => Some(amount),
+        match read_amount(self.take(name)?.get()) {
+            Err(ParseAmountError::Empty) => self.invalid(name, "must be a number, or left out"),
             Err(ParseAmountError::Zero) => Some(DecimalAmount::ZERO),
-            Err(error) => {
-                self.error(name.name, amount_code(name, error), error.to_string());
-                None
-            }
+            read => self.parsed(name, read),
         }
+    }
+
+    fn parsed(
+        &mut self,
+        name: &Name,
+        read: Result<DecimalAmount, ParseAmountError>,
+    ) -> Option<DecimalAmount> {
+        read.map_err(|error| self.error(name.name, amount_code(name, error), error.to_string()))
+            .ok()
     }
 
     /// The id of a transfer, as a string or as a JSON number.

@@ -73,6 +73,27 @@ fn amounts_that_are_none_have_a_code_each() {
 }
 
 #[test]
+fn an_empty_text_is_not_how_an_optional_number_is_left_out() {
+    for may_be_zero in [false, true] {
+        let read = |body: &str| {
+            read(body, Names::Exact, |fields| {
+                Some(if may_be_zero {
+                    fields.optional_decimal(name!("n"))
+                } else {
+                    fields.optional_amount(name!("n"))
+                })
+            })
+            .map(|number| number.map(|number| number.to_string()))
+            .map_err(|errors| errors[0].1)
+        };
+        assert_eq!(read("{}"), Ok(None));
+        assert_eq!(read(r#"{"n":null}"#), Ok(None));
+        assert_eq!(read(r#"{"n":"2"}"#), Ok(Some("2".to_owned())));
+        assert_eq!(read(r#"{"n":""}"#), Err("n.invalid"));
+    }
+}
+
+#[test]
 fn every_wrong_field_is_told() {
     let body = r#"{"userId":"x","assetId":7,"comment":"\u0000"}"#;
     let errors = read(body, Names::AnyCase, |fields| {
