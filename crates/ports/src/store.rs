@@ -130,6 +130,15 @@ pub trait TransferStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer; see the contract above.
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError>;
 
+    /// What [`commit`](Self::commit) would come to if it were called now: the same transaction, taken
+    /// back at its end. Nothing is durable afterwards, and keys are as free as before. Items see what
+    /// those before them in this call would have done, and nothing of other calls.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer; never [`StoreError::OutcomeUnknown`], for there is
+    /// no outcome.
+    async fn rehearse(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError>;
+
     /// Makes new transfers durable in one transaction of their own, with one key for all of them.
     /// They behave as if made in order, one by one; all of them are recorded or none.
     ///

@@ -76,6 +76,8 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// One request: what to commit and where to say what came of it.
 enum Job {
     Items(ItemsJob),
+    /// Items that are only to be tried.
+    Rehearsal(ItemsJob),
     Bulk(BulkJob),
 }
 
@@ -162,6 +164,18 @@ impl Engine {
             return Ok(vec![]);
         }
         self.submit(|reply| Job::Items(ItemsJob { commits, reply }))
+            .await
+    }
+
+    /// Tries a vector of items in one transaction, and takes it back.
+    pub(crate) async fn rehearse(
+        &self,
+        commits: Vec<Commit>,
+    ) -> Result<Vec<CommitOutcome>, StoreError> {
+        if commits.is_empty() {
+            return Ok(vec![]);
+        }
+        self.submit(|reply| Job::Rehearsal(ItemsJob { commits, reply }))
             .await
     }
 

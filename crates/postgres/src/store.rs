@@ -98,6 +98,10 @@ impl TransferStore for PgStore {
         self.engine.commit(batch).await
     }
 
+    async fn rehearse(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        self.engine.rehearse(batch).await
+    }
+
     async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
         self.engine.commit_bulk(bulk).await
     }

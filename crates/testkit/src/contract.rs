@@ -21,6 +21,7 @@ mod keys;
 mod races;
 mod reads;
 mod refusals;
+mod rehearsals;
 mod rules;
 mod scene;
 
@@ -179,6 +180,11 @@ macro_rules! transfer_store_contract {
                 what_an_operator_changes_is_in_the_audit_log_with_it
                 what_changes_nothing_is_not_in_the_audit_log
                 a_change_that_landed_is_in_the_audit_log_once
+            }
+            rehearsals {
+                a_rehearsal_tells_what_would_come_and_leaves_nothing
+                a_rehearsal_knows_what_was_done
+                rehearsals_racing_the_call_change_nothing
             }
             connections {
                 killed_connections_lose_and_double_nothing

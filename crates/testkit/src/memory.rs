@@ -36,7 +36,7 @@ pub struct InMemoryStore {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     books: Books,
     users: HashMap<UserId, UserStatus>,
@@ -247,6 +247,15 @@ impl State {
         });
     }
 
+    fn commit(&mut self, batch: &[Commit], now: Timestamp) -> Vec<CommitOutcome> {
+        self.open_books(batch.iter().map(|commit| &commit.change));
+        let verdicts = ledger::settle(&mut self.books, batch, now);
+        let outcomes = batch.iter().zip(verdicts);
+        outcomes
+            .map(|(commit, verdict)| self.outcome(commit, verdict))
+            .collect()
+    }
+
     fn outcome(&mut self, commit: &Commit, verdict: Verdict) -> CommitOutcome {
         match verdict {
             Verdict::Applied(applied) => {
@@ -337,15 +346,15 @@ impl TransferStore for InMemoryStore {
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
         check_texts(batch.iter().map(|commit| &commit.change))?;
         let mut state = self.state();
-        state.open_books(batch.iter().map(|commit| &commit.change));
-        let verdicts = ledger::settle(&mut state.books, &batch, self.clock.now());
-        let outcomes = batch
-            .iter()
-            .zip(verdicts)
-            .map(|(commit, verdict)| state.outcome(commit, verdict))
-            .collect();
+        let outcomes = state.commit(&batch, self.clock.now());
         state.loses_answer()?;
         Ok(outcomes)
+    }
+
+    async fn rehearse(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        check_texts(batch.iter().map(|commit| &commit.change))?;
+        let mut copy = self.state().clone();
+        Ok(copy.commit(&batch, self.clock.now()))
     }
 
     async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {

@@ -52,6 +52,11 @@ impl TransferStore for Failing {
         self.inner.commit(batch).await
     }
 
+    async fn rehearse(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        self.check()?;
+        self.inner.rehearse(batch).await
+    }
+
     async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
         self.check()?;
         self.inner.commit_bulk(bulk).await

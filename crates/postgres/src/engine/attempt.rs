@@ -72,7 +72,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
             seals: &SealKeys::default(),
-            resolving: true,
+            ending: Ending::Resolve,
         };
         nothing.prepare(&connection).await.map_err(unavailable)?;
         Ok(connection)
@@ -137,8 +137,18 @@ pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) seals: &'a SealKeys,
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
     pub(super) looked_for: &'a BTreeSet<AccountKey>,
+    pub(super) ending: Ending,
+}
+
+/// How a try ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With COMMIT right behind what is written.
+    Commit,
     /// An earlier try may have been committed: look, and send COMMIT alone.
-    pub(super) resolving: bool,
+    Resolve,
+    /// It is only tried: everything is taken back.
+    Rollback,
 }
 
 impl<B: Batch + ?Sized> Attempt<'_, B> {
@@ -185,29 +195,38 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer);
         if writes.is_empty() {
             end_without_change(connection).await?;
-        } else if self.resolving {
-            let written = within(unconstrained(write(
-                connection,
-                &writes,
-                Send::WithoutCommit,
-            )))
-            .await;
-            flatten(written).map_err(|(error, _)| Failure::NotCommitted(error))?;
-            within(async { CommitTx.execute(&mut &*connection).await })
-                .await
-                .flatten()
-                .map_err(Failure::OutcomeUnknown)?;
         } else {
-            let written = within(unconstrained(write(connection, &writes, Send::WithCommit))).await;
-            flatten(written).map_err(|(error, during_commit)| {
-                if during_commit {
-                    Failure::OutcomeUnknown(error)
-                } else {
-                    Failure::NotCommitted(error)
-                }
-            })?;
+            self.write_and_end(connection, &writes).await?;
         }
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
+    }
+
+    async fn write_and_end(
+        &self,
+        connection: &AsyncPgConnection,
+        writes: &Writes<'_>,
+    ) -> Result<(), Failure> {
+        let what = match self.ending {
+            Ending::Commit => Send::WithCommit,
+            Ending::Resolve | Ending::Rollback => Send::WithoutCommit,
+        };
+        let written = within(unconstrained(write(connection, writes, what))).await;
+        flatten(written).map_err(|(error, during_commit)| {
+            if during_commit {
+                Failure::OutcomeUnknown(error)
+            } else {
+                Failure::NotCommitted(error)
+            }
+        })?;
+        match self.ending {
+            Ending::Commit => Ok(()),
+            Ending::Resolve => {
+                let committed = within(async { CommitTx.execute(&mut &*connection).await }).await;
+                let committed = committed.flatten().map_err(Failure::OutcomeUnknown);
+                committed.map(|_| ())
+            }
+            Ending::Rollback => end_without_change(connection).await,
+        }
     }
 
     /// Whether everything that the batch needs is locked. A recipient's account is looked for when

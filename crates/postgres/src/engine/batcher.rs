@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     BulkJob, ItemsJob, Job, Queue,
-    attempt::{self, Attempt, Failure, Tried, Wanted},
+    attempt::{self, Attempt, Ending, Failure, Tried, Wanted},
     batch::Batch,
     rules::KnownRules,
 };
@@ -128,7 +128,7 @@ impl Batcher {
                 match job {
                     Job::Items(items) if items.commits.len() == 1 => singles.push(items),
                     // A vector of items is a batch by itself, and so is a bulk.
-                    Job::Items(_) | Job::Bulk(_) => alone.push(job),
+                    Job::Items(_) | Job::Rehearsal(_) | Job::Bulk(_) => alone.push(job),
                 }
             }
             if !singles.is_empty() {
@@ -137,10 +137,18 @@ impl Batcher {
             for job in alone {
                 match job {
                     Job::Items(items) => self.process(vec![items]).await,
+                    Job::Rehearsal(items) => self.rehearse(items).await,
                     Job::Bulk(bulk) => self.process_bulk(bulk).await,
                 }
             }
         }
+    }
+
+    /// Tries items as if they were committed, and answers what would come of them.
+    async fn rehearse(&mut self, ItemsJob { commits, reply }: ItemsJob) {
+        let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
+        // A caller that has hung up needs no answer.
+        let _gone = reply.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
     }
 
     /// Commits a bulk and answers it. It is never split: all of it is one transaction.
@@ -202,20 +210,26 @@ impl Batcher {
     ) -> Result<B::Outcomes, Trouble> {
         let started = Instant::now();
         metrics::histogram!("bursar_batch_items").record(u32::try_from(items).unwrap_or(0));
-        let result = self.execute(batch).await;
+        let result = self.execute(batch, Ending::Commit).await;
         metrics::histogram!("bursar_batch_seconds").record(started.elapsed());
         result
     }
 
-    /// Tries a batch until it is committed, known to be refused, or out of reach.
-    async fn execute<B: Batch + ?Sized>(&mut self, batch: &B) -> Result<B::Outcomes, Trouble> {
+    /// Tries a batch until it has come to its end, is known to be refused, or out of reach.
+    async fn execute<B: Batch + ?Sized>(
+        &mut self,
+        batch: &B,
+        mut ending: Ending,
+    ) -> Result<B::Outcomes, Trouble> {
         let mut failures = 0;
         let mut redos = 0;
         let mut unknown: Option<(String, Instant)> = None;
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
-            let resolving = unknown.is_some() || failures > 0;
-            let failure = match self.try_once(batch, resolving).await {
+            if ending == Ending::Commit && (unknown.is_some() || failures > 0) {
+                ending = Ending::Resolve;
+            }
+            let failure = match self.try_once(batch, ending).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(failure) => failure,
             };
@@ -260,7 +274,7 @@ impl Batcher {
     async fn try_once<B: Batch + ?Sized>(
         &mut self,
         batch: &B,
-        resolving: bool,
+        ending: Ending,
     ) -> Result<B::Outcomes, Failure> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -281,7 +295,7 @@ impl Batcher {
                 now: self.clock.now(),
                 seals: &self.seals,
                 looked_for: &looked_for,
-                resolving,
+                ending,
             };
             match attempt.run(&connection, &mut self.rules).await? {
                 Tried::Done(outcomes) => {

@@ -12,7 +12,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::join;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Ending},
     batch::Batch,
     books::{KeyColumns, KeyName, Read},
     journal_columns::JournalColumns,
@@ -91,7 +91,7 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
                 .load::<(i64,)>(&mut &*connection)
                 .await
         },
-        when(attempt.resolving, async {
+        when(attempt.ending == Ending::Resolve, async {
             ReadVersions { ids: &created }.load(&mut &*connection).await
         }),
     );

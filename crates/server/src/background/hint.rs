@@ -70,6 +70,10 @@ impl TransferStore for HintingStore {
         Ok(outcomes)
     }
 
+    async fn rehearse(&self, batch: Vec<Commit>) -> Result<Vec<CommitOutcome>, StoreError> {
+        self.store.rehearse(batch).await
+    }
+
     async fn commit_bulk(&self, bulk: Bulk) -> Result<BulkOutcome, StoreError> {
         let may_call = bulk
             .changes
