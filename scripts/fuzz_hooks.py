@@ -127,15 +127,27 @@ def code_is_documented(ctx, response, case):
     assert code in known, f"{response.status_code} {code} is not documented"
 
 
-# What depends on more than the schema of one request can say: the asset's decimals, how many users
-# a search finds, which parameters need each other, whether a permission fits the credential, that
-# two names differ by case alone.
+# What depends on more than the schema of one request can say: the asset's decimals and those of a
+# JSON number, how many users a search finds, which parameters need each other or fit what is in the
+# path, whether a permission fits the credential, that two names differ by case alone.
 ALONE = {
     "json.duplicate_key",
     "amount.too_precise",
     "rate.too_precise",
     "min_amount.too_precise",
     "max_amount.too_precise",
+    "max_amount.below_min",
+    "daily.too_precise",
+    "daily.not_for_deposits",
+    "monthly.too_precise",
+    "monthly.not_for_deposits",
+    "approval_above.too_precise",
+    "approval_above.not_for_internal",
+    "percent.too_precise",
+    "min.too_precise",
+    "max.too_precise",
+    "max.below_min",
+    "absolute.too_precise",
     "search.too_broad",
     "user_id.missed",
     "asset.missed",

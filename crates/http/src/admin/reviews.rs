@@ -50,7 +50,8 @@ pub(super) async fn reverse(
     let amount = fields.optional_amount(name!("amount"));
     let return_fee = fields.boolean(name!("return_fee"));
     let comment = fields.required(name!("comment"), |fields, name| {
-        fields.text(name, COMMENT_MAX, Prose::Lines)
+        let comment = fields.text(name, COMMENT_MAX, Prose::Lines);
+        comment.filter(|comment| !comment.is_empty())
     });
     let options = call.options(&mut fields);
     let read = || {

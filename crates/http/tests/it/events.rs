@@ -154,8 +154,10 @@ async fn pages_follow_each_other_and_end_with_an_empty_one() {
         after = page.member("next_after").as_i64().expect("a number");
     }
     assert_eq!(after, 3);
-    let far = list(&world, "after=99999999999999999999").await.ok();
+    let far = list(&world, "after=9223372036854775807").await.ok();
     assert_eq!(far.member("next_after"), i64::MAX);
+    let beyond = list(&world, "after=9223372036854775808").await;
+    assert_eq!(beyond.refusal(), (400, "after.invalid".to_owned()));
 }
 
 #[actix_web::test]

@@ -141,6 +141,7 @@ async fn everything_wrong_with_a_reversal_is_told() {
             "return_fee.invalid",
         ),
         ("1", r#"{"return_fee":true}"#, "comment.missed"),
+        ("1", r#"{"return_fee":true,"comment":""}"#, "comment.missed"),
         ("1", r#"{"return_fee":true,"comment":1}"#, "comment.invalid"),
         ("1", long.as_str(), "comment.too_long"),
         (

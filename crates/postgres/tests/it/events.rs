@@ -282,7 +282,7 @@ async fn a_row_that_cannot_be_read_hides_no_other_that_expires() {
                   WHERE state = 'AwaitingConfirmation'";
     scene.fixture.run(expire).await;
     let broken = format!(
-        "UPDATE book_main.transfers SET asset_scale = 99 WHERE id = {}",
+        "UPDATE book_main.transfers SET asset = 'no asset' WHERE id = {}",
         broken.id()
     );
     scene.fixture.run(&broken).await;
