@@ -39,7 +39,7 @@ pub struct FinishRequest {
 }
 
 /// How a deposit and a withdrawal differ before they are made.
-struct Opening {
+pub(crate) struct Opening {
     /// The operation that its key belongs to.
     operation: &'static str,
     /// What the audit log calls it.
@@ -47,13 +47,13 @@ struct Opening {
     begin: fn(NewTransfer, UserId) -> Result<Change, Reason>,
 }
 
-const DEPOSIT: Opening = Opening {
+pub(crate) const DEPOSIT: Opening = Opening {
     operation: "deposit",
     action: "deposit.create",
     begin: Transfer::deposit,
 };
 
-const WITHDRAW: Opening = Opening {
+pub(crate) const WITHDRAW: Opening = Opening {
     operation: "withdraw",
     action: "withdrawal.create",
     begin: Transfer::withdrawal,
@@ -141,6 +141,18 @@ impl App {
     ) -> Result<Answer<Transfer>, Error> {
         grant.require(Permission::BackofficeWrite)?;
         let claim = open_claim(grant, how.operation, &request, &options);
+        let commit = self.prepare_opening(grant, &how, request, claim).await?;
+        self.create(commit, options.wait, None).await
+    }
+
+    /// What opens a deposit or withdrawal.
+    pub(crate) async fn prepare_opening(
+        &self,
+        grant: &Grant,
+        how: &Opening,
+        request: OpenRequest,
+        claim: Option<IdempotencyClaim>,
+    ) -> Result<Commit, Error> {
         let user = request.user;
         let new = self.new_transfer(grant, request).await?;
         let change = (how.begin)(new, user).map_err(|reason| Error::Refused {
@@ -148,12 +160,11 @@ impl App {
             replayed: false,
         })?;
         let target = target_of(change.next.id());
-        let commit = Commit {
+        Ok(Commit {
             change,
             idempotency: claim,
             audit: Some(grant.audit(how.action, target)),
-        };
-        self.create(commit, options.wait, None).await
+        })
     }
 
     async fn finish(

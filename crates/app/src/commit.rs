@@ -37,7 +37,10 @@ impl App {
     ) -> Result<Option<(Transfer, bool)>, Error> {
         let named = self.name_of(&commit.change.next);
         let outcome = match self.ports.store.commit(vec![commit]).await {
-            Ok(outcomes) => outcomes.into_iter().next(),
+            Ok(outcomes) => outcomes
+                .into_iter()
+                .next()
+                .ok_or(Error::Internal("the store gave no outcome"))?,
             Err(source @ StoreError::OutcomeUnknown(_)) => {
                 return Err(Error::OutcomeUnknown {
                     transfer: named,
@@ -50,35 +53,41 @@ impl App {
                 | StoreError::Inconsistent { .. }),
             ) => return Err(error.into()),
         };
+        if let CommitOutcome::Committed(transfer) = &outcome {
+            self.note_made([&**transfer]).await;
+        }
+        self.read_outcome(outcome).await
+    }
+
+    /// The transfer that an outcome tells of and whether an earlier request with the same key made it,
+    /// or an error. There is none where somebody else changed the transfer first.
+    pub(crate) async fn read_outcome(
+        &self,
+        outcome: CommitOutcome,
+    ) -> Result<Option<(Transfer, bool)>, Error> {
         match outcome {
-            Some(CommitOutcome::Committed(transfer)) => {
-                self.note_made([&*transfer]).await;
-                Ok(Some((*transfer, false)))
-            }
-            Some(CommitOutcome::Replayed { original }) => {
+            CommitOutcome::Committed(transfer) => Ok(Some((*transfer, false))),
+            CommitOutcome::Replayed { original } => {
                 Ok(Some((self.recorded(original).await?, true)))
             }
-            Some(CommitOutcome::Stale { .. }) => Ok(None),
-            Some(CommitOutcome::Refused { reason }) => Err(Error::Refused {
+            CommitOutcome::Stale { .. } => Ok(None),
+            CommitOutcome::Refused { reason } => Err(Error::Refused {
                 reason,
                 replayed: false,
             }),
-            Some(CommitOutcome::RefusalReplayed { reason }) => Err(Error::Refused {
+            CommitOutcome::RefusalReplayed { reason } => Err(Error::Refused {
                 reason,
                 replayed: true,
             }),
-            Some(CommitOutcome::OverLimit { reason, room }) => {
-                Err(Error::OverLimit { reason, room })
-            }
-            Some(CommitOutcome::ReadOnly) => Err(Error::ReadOnly),
-            Some(CommitOutcome::KeyReused { original, fields }) => {
+            CommitOutcome::OverLimit { reason, room } => Err(Error::OverLimit { reason, room }),
+            CommitOutcome::ReadOnly => Err(Error::ReadOnly),
+            CommitOutcome::KeyReused { original, fields } => {
                 let original = match original {
                     Some(id) => Some(self.name_of(&self.recorded(id).await?)),
                     None => None,
                 };
                 Err(Error::KeyReused { original, fields })
             }
-            None => Err(Error::Internal("the store gave no outcome")),
         }
     }
 

@@ -51,6 +51,16 @@ impl RequestFields {
         operation: &'static str,
         key: IdempotencyKey,
     ) -> IdempotencyClaim {
+        self.claim_for(principal.key_principal(), operation, key)
+    }
+
+    /// The same among the keys of whoever is named.
+    pub(crate) fn claim_for(
+        self,
+        principal: impl Into<String>,
+        operation: &'static str,
+        key: IdempotencyKey,
+    ) -> IdempotencyClaim {
         let mut hash = Sha256::new();
         for field in &self.0 {
             // Lengths keep `a` + `bc` apart from `ab` + `c`.
@@ -61,7 +71,7 @@ impl RequestFields {
         }
         IdempotencyClaim {
             scope: KeyScope {
-                principal: principal.key_principal(),
+                principal: principal.into(),
                 operation,
             },
             key,

@@ -9,6 +9,8 @@ use actix_web::web::{self, ServiceConfig};
 use bursar_domain::{Kind, Transfer};
 use serde::Serialize;
 
+pub(crate) use open::COMMENT_MAX;
+
 use crate::routes::{get, path, paths};
 
 pub(crate) fn mount(service: &mut ServiceConfig) {

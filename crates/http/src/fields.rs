@@ -70,7 +70,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The same for an object inside the body.
-    fn outcome<T>(mut self, made: Option<T>) -> Result<T, Vec<FieldError>> {
+    pub(crate) fn outcome<T>(mut self, made: Option<T>) -> Result<T, Vec<FieldError>> {
         if self.names == Names::Strict {
             let unknown = self.object.0.iter().map(|member| {
                 FieldError::new(member.name.clone(), "field.unknown", "is not a known field")
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
         None
     }
 
-    fn invalid<T>(&mut self, name: &Name, detail: impl Into<String>) -> Option<T> {
+    pub(crate) fn invalid<T>(&mut self, name: &Name, detail: impl Into<String>) -> Option<T> {
         self.error(name.name, name.invalid, detail);
         None
     }
@@ -142,7 +142,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A string that must be there and not empty.
-    fn required_string(&mut self, name: &Name) -> Option<String> {
+    pub(crate) fn required_string(&mut self, name: &Name) -> Option<String> {
         self.required(name, |fields, name| {
             fields.string(name).filter(|text| !text.is_empty())
         })

@@ -29,6 +29,7 @@ mod event_streams;
 mod fields;
 mod headroom;
 mod health;
+mod import;
 mod internal;
 mod json;
 mod observe;
@@ -46,6 +47,7 @@ mod state;
 
 pub use config::HttpConfig;
 pub use event_streams::EventStreams;
+pub use import::{IMPORT_COLUMNS, read_import_row, tell};
 pub use openapi::OPENAPI;
 pub use routes::configure;
 pub use server::server;

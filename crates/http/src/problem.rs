@@ -175,6 +175,12 @@ impl Problem {
         literal(self.0.code.clone())
     }
 
+    /// Its code and its sentence, for who is told them in another form.
+    pub(crate) fn into_code_and_detail(self) -> (Cow<'static, str>, String) {
+        let Parts { code, detail, .. } = *self.0;
+        (code, detail)
+    }
+
     /// Its JSON, for an item of a bulk.
     pub(crate) fn body<'a>(&'a self, request: &'a RequestId) -> Body<'a> {
         Body::of(&self.0, request)

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
 use bursar_domain::{Timestamp, UserId};
 use bursar_ports::{CallbackSecret, IpRange, Permission};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use uuid::Uuid;
 
 use crate::commands;
@@ -93,6 +93,19 @@ and accounts that were rolled back, which nothing in the database can show.
 Examples:
   bursar heads --config /etc/bursar.toml --out heads-2026-11-27.txt")]
     Heads(HeadsArgs),
+
+    /// Make the deposits and withdrawals of a CSV file.
+    #[command(after_help = "\
+The columns are reference, kind (deposit or withdrawal), user_id, asset, amount, and if wanted comment
+and callback_url. A row whose reference was made before is made no more, by whichever file: run the
+same file again after whatever went wrong. What became of each row is in the results
+(docs/OPERATIONS.md, Importing transfers).
+
+Examples:
+  bursar import transfers.csv --operator anna@example.com --dry-run
+  bursar import transfers.csv --operator anna@example.com
+  bursar import payouts.csv --operator anna@example.com --confirm")]
+    Import(ImportArgs),
 
     /// Give the application's role what it needs, and take everything else from it.
     #[command(after_help = "\
@@ -188,6 +201,35 @@ pub(crate) struct HeadsArgs {
     /// The new file; one that is there is left alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+}
+
+/// What is imported, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The file with the transfers.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The operator who answers for it: the transfers are theirs, and a second one approves.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) operator: String,
+
+    /// Only say what would become of each row: everything is decided as it would be now, and taken
+    /// back.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Confirm the withdrawals too.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) confirm: bool,
+
+    /// Where to write what became of each row; FILE.results.csv when it is not given. A file that is
+    /// there is replaced.
+    #[arg(long, value_name = "RESULTS")]
+    pub(crate) results: Option<PathBuf>,
 }
 
 /// Who gets the application's rights.
@@ -352,6 +394,7 @@ pub fn run() -> ExitCode {
             Command::Verify(args) => commands::verify(args).await,
             Command::Heads(args) => commands::heads(args).await,
             Command::Grant(args) => commands::grant(args).await,
+            Command::Import(args) => commands::import(args).await,
         }
     })
 }

@@ -5,6 +5,7 @@ mod credentials;
 mod demo;
 mod grant;
 mod heads;
+mod import;
 mod migrate;
 mod reseal;
 mod serve;
@@ -22,6 +23,7 @@ pub(crate) use credentials::{create_access_key, create_token};
 pub(crate) use demo::demo;
 pub(crate) use grant::grant;
 pub(crate) use heads::heads;
+pub(crate) use import::import;
 pub(crate) use migrate::migrate;
 pub(crate) use reseal::reseal;
 pub(crate) use serve::serve;
@@ -53,6 +55,12 @@ fn say(text: &str) -> anyhow::Result<()> {
     io::stdout()
         .write_all(text.as_bytes())
         .context("standard output is closed")
+}
+
+/// Writes a line to standard error, where it is in nobody's way.
+fn note(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

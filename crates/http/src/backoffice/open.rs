@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The longest comment, in characters.
-const COMMENT_MAX: usize = 1_000;
+pub(crate) const COMMENT_MAX: usize = 1_000;
 
 pub(super) async fn deposit(
     request: HttpRequest,

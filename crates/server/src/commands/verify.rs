@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder},
-    io::{self, Write},
+    io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -17,7 +17,7 @@ use bursar_postgres::{
 };
 use secrecy::ExposeSecret;
 
-use super::say;
+use super::{note, say};
 use crate::{
     cli::VerifyArgs,
     config::{Config, Sources},
@@ -123,12 +123,6 @@ async fn prove(url: &str, verification: &Verification) -> anyhow::Result<Judged>
         note(&format!("{} more are not named", named - NAMED_MAX));
     }
     Ok(judged)
-}
-
-/// Writes a line to standard error, where it is in nobody's way.
-fn note(text: &str) {
-    // Nobody is left to tell when standard error is closed.
-    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Proves the books of a dump, in a server of its own.

@@ -43,6 +43,7 @@ mod events;
 mod expiry;
 mod exports;
 mod fees;
+mod imports;
 mod jwt;
 mod keys;
 mod killed_dispatchers;

@@ -31,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("testkit", &["domain", "ports"]),
     // It sees the wire and nothing else.
     ("conformance", &[]),
+    ("bench", &["domain", "ports", "postgres", "testkit"]),
 ];
 
 /// The inner crates, and what they must never name: it belongs to an adapter or to the binary.

@@ -1,0 +1,154 @@
+//! What became of each row.
+
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+use anyhow::Context;
+use bursar_app::{Error, Imported};
+use bursar_domain::{BigDecimal, Transfer};
+use bursar_http::tell;
+
+const COLUMNS: [&str; 7] = [
+    "line",
+    "reference",
+    "result",
+    "transfer_id",
+    "status",
+    "code",
+    "detail",
+];
+
+/// The results that are as whoever imports wants them.
+const GOOD: [&str; 3] = ["ready", "made", "repeated"];
+
+/// What became of a row.
+pub(super) enum Told {
+    /// It would be made.
+    Ready(Transfer),
+    /// It is made, now or before.
+    Made(Imported),
+    /// It is made, but its withdrawal cannot be confirmed.
+    Unconfirmed(Transfer, Error),
+    /// It cannot be made.
+    Refused(Error),
+}
+
+/// What became of a row, cell by cell.
+struct Cells {
+    result: &'static str,
+    transfer_id: String,
+    status: &'static str,
+    code: String,
+    detail: String,
+}
+
+/// The file of results, a line for each row in the order of the rows, and their sums.
+pub(super) struct Results {
+    out: csv::Writer<File>,
+    /// The line and the reference of each row.
+    places: Vec<(u64, String)>,
+    /// What is known already of rows behind one of which nothing is.
+    waiting: BTreeMap<usize, Cells>,
+    written: usize,
+    /// How many rows came to each result.
+    counts: BTreeMap<&'static str, usize>,
+    /// How much they moved, by result, kind and asset.
+    sums: BTreeMap<(&'static str, &'static str, String), BigDecimal>,
+}
+
+impl Results {
+    /// A new file for rows in these lines with these references.
+    pub(super) fn create(path: &Path, places: Vec<(u64, String)>) -> anyhow::Result<Self> {
+        let cannot = || format!("{} cannot be written", path.display());
+        let file = File::create(path).with_context(cannot)?;
+        let mut out = csv::Writer::from_writer(file);
+        out.write_record(COLUMNS).with_context(cannot)?;
+        Ok(Self {
+            out,
+            places,
+            waiting: BTreeMap::new(),
+            written: 0,
+            counts: BTreeMap::new(),
+            sums: BTreeMap::new(),
+        })
+    }
+
+    /// Tells what became of the row at this place.
+    pub(super) fn tell(&mut self, at: usize, told: Told) -> anyhow::Result<()> {
+        let cells = self.count(told);
+        self.waiting.insert(at, cells);
+        while let Some(cells) = self.waiting.remove(&self.written) {
+            let place = self.places.get(self.written);
+            let (line, reference) = place.context("there is no such row")?;
+            let line = line.to_string();
+            let record = [
+                &line,
+                reference,
+                cells.result,
+                &cells.transfer_id,
+                cells.status,
+                &cells.code,
+                &cells.detail,
+            ];
+            let written = self.out.write_record(record);
+            written.context("the results cannot be written")?;
+            self.written += 1;
+        }
+        Ok(())
+    }
+
+    /// Leaves what is known so far in the file, whatever happens next.
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        self.out.flush().context("the results cannot be written")
+    }
+
+    /// How many rows are not as they should be.
+    pub(super) fn failed(&self) -> usize {
+        let failed = self.counts.iter().filter(|(name, _)| !GOOD.contains(*name));
+        failed.map(|(_, count)| count).sum()
+    }
+
+    /// What became of how many rows, how much they move, and where to look.
+    pub(super) fn summary(&self, path: &Path) -> String {
+        let mut lines = vec![format!("rows: {}\n", self.places.len())];
+        let counts = self.counts.iter();
+        lines.extend(counts.map(|(result, count)| format!("{result}: {count}\n")));
+        lines.extend(self.sums.iter().map(|((result, kind, asset), sum)| {
+            let sum = sum.normalized().to_plain_string();
+            format!("{result} {kind} {asset}: {sum}\n")
+        }));
+        lines.push(format!("results: {}\n", path.display()));
+        lines.concat()
+    }
+
+    fn count(&mut self, told: Told) -> Cells {
+        let (result, transfer, error) = match told {
+            Told::Ready(transfer) => ("ready", Some(transfer), None),
+            Told::Made(Imported { transfer, repeated }) => {
+                let result = if repeated { "repeated" } else { "made" };
+                (result, Some(transfer), None)
+            }
+            Told::Unconfirmed(transfer, error) => ("unconfirmed", Some(transfer), Some(error)),
+            Told::Refused(error) => ("refused", None, Some(error)),
+        };
+        *self.counts.entry(result).or_default() += 1;
+        let (mut transfer_id, mut status) = (String::new(), "");
+        if let Some(transfer) = transfer {
+            // What is taken back has no id that anybody could look for.
+            if result != "ready" {
+                transfer_id = transfer.id().to_string();
+            }
+            status = transfer.status().as_str();
+            let parts = transfer.parts();
+            let key = (result, transfer.kind().as_str(), parts.asset.to_string());
+            *self.sums.entry(key).or_default() += parts.amount.to_decimal(parts.scale);
+        }
+        let (code, detail) = error.map(tell).unwrap_or_default();
+        Cells {
+            result,
+            transfer_id,
+            status,
+            code: code.into_owned(),
+            detail,
+        }
+    }
+}
