@@ -1,6 +1,7 @@
 //! What the books must be, as a pure judgement over streams of rows.
 //!
-//! Transfers come first, in any order, then accounts by id with their entries by number. Nothing is
+//! Transfers come first, in any order, then accounts by id with their entries by number; what users
+//! have used of limits may come at any time. Nothing is
 //! kept but what is held for open withdrawals, a sum for each asset, and the account under way.
 
 mod chain;
@@ -8,6 +9,7 @@ mod facts;
 #[cfg(test)]
 pub(crate) mod filled;
 mod transfer;
+mod usage;
 mod violation;
 
 use std::{
@@ -23,6 +25,7 @@ pub(crate) use self::{
     chain::{Chain, Head, Start},
     facts::{AccountFacts, EntryFacts, TransferFacts},
     transfer::LineFacts,
+    usage::UsageFacts,
 };
 use crate::seal::SealKeys;
 
@@ -54,6 +57,8 @@ pub struct Judged {
     pub accounts: u64,
     /// Entries.
     pub entries: u64,
+    /// What users have used of limits.
+    pub uses: u64,
     /// Transfers without a seal.
     pub unsealed_transfers: u64,
     /// Entries without a seal.
@@ -126,6 +131,19 @@ impl<'h> Proof<'h> {
         }
         for fault in judgement.faults {
             self.found(Place::Transfer(facts.id), fault);
+        }
+    }
+
+    /// Judges what a user has used of a limit.
+    pub(crate) fn usage(&mut self, facts: &UsageFacts) {
+        self.judged.uses = self.judged.uses.saturating_add(1);
+        if let Some(fault) = usage::judge(facts) {
+            let place = Place::Usage {
+                user: facts.user,
+                kind: facts.kind.clone(),
+                asset: facts.asset.clone(),
+            };
+            self.found(place, fault);
         }
     }
 

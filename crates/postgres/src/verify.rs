@@ -3,6 +3,8 @@
 //! The rows are read in pages, in the order that [`crate::proof`] wants them in; nothing grows with
 //! the books but what is held for open withdrawals.
 
+mod usage;
+
 use std::collections::HashMap;
 
 use bursar_domain::Timestamp;
@@ -16,7 +18,7 @@ use crate::{
     pool::PoolConfig,
     proof::{
         AccountFacts, EntryFacts, Fault, Judged, LineFacts, Place, Proof, Rules, TransferFacts,
-        Violation,
+        UsageFacts, Violation,
     },
     schema::{accounts, entries, transfers},
     seal::SealKeys,
@@ -96,6 +98,7 @@ pub async fn verify(
         // What else is to be proved of the same snapshot is one more pass here.
         pass.transfers().await?;
         pass.accounts().await?;
+        pass.limits().await?;
         pass.end().await
     });
     snapshot.await?;
@@ -204,6 +207,22 @@ impl Pass<'_, '_> {
                 self.proof.entry(facts);
             }
             self.told();
+        }
+    }
+
+    /// What users have used of limits.
+    async fn limits(&mut self) -> Result<(), StoreError> {
+        let mut last: Option<UsageFacts> = None;
+        loop {
+            let page = usage::page(self.connection, last.as_ref()).await?;
+            for facts in &page {
+                self.proof.usage(facts);
+            }
+            self.told();
+            last = page.into_iter().last();
+            if last.is_none() {
+                return Ok(());
+            }
         }
     }
 

@@ -156,16 +156,27 @@ impl Book {
 
     /// Larger deposits and withdrawals of eth need a second operator from now on.
     async fn limit_unapproved(&self, units: i128) {
-        let rule_book = PgRuleBook::new(self.database.clone(), self.clock.clone());
         let limits = Limits {
             approval_above: Some(build::amount(units)),
             ..Limits::default()
         };
         for kind in [Kind::Deposit, Kind::Withdrawal] {
-            let eth = Some(build::asset_id("eth"));
-            let put = rule_book.put_limits(kind, eth, limits, by_hand()).await;
-            put.unwrap();
+            self.limit(kind, Some("eth"), limits).await;
         }
+    }
+
+    /// Limits transfers of an asset, or of all of them.
+    pub(crate) async fn limit(&self, kind: Kind, asset: Option<&str>, limits: Limits) {
+        let rule_book = PgRuleBook::new(self.database.clone(), self.clock.clone());
+        let asset = asset.map(build::asset_id);
+        let put = rule_book.put_limits(kind, asset, limits, by_hand()).await;
+        put.unwrap();
+    }
+
+    /// Sends a payment that is settled at once.
+    pub(crate) async fn pay(&self, from: UserId, to: UserId, asset: &str, units: i128) {
+        let payment = build::internal(self.draft(asset, units), from, to);
+        self.open(payment.settled_at_once()).await;
     }
 
     /// Takes a transfer back as it is now, and returns the fee too.

@@ -31,6 +31,15 @@ pub enum Place {
     Transfer(i64),
     /// An asset.
     Asset(String),
+    /// What a user has used of a limit.
+    Usage {
+        /// The user.
+        user: Uuid,
+        /// The kind of transfer.
+        kind: String,
+        /// The asset; empty for all of them.
+        asset: String,
+    },
     /// All of it.
     Books,
 }
@@ -123,6 +132,14 @@ pub enum Fault {
         /// To what.
         sum: Option<i128>,
     },
+    /// What is recorded as used of a limit is not what transfers moved.
+    #[error("records {} where transfers moved {}", figure(*recorded), figure(*moved))]
+    Used {
+        /// What is recorded.
+        recorded: Option<i128>,
+        /// What was moved in that time.
+        moved: Option<i128>,
+    },
     /// The row fits no transfer.
     #[error("fits no transfer: {0}")]
     Unreadable(String),
@@ -158,6 +175,14 @@ impl fmt::Display for Place {
             Self::Entry { account, seq } => write!(f, "entry {seq} of account {account}"),
             Self::Transfer(id) => write!(f, "transfer {id}"),
             Self::Asset(asset) => write!(f, "asset {asset}"),
+            Self::Usage { user, kind, asset } => {
+                let asset = if asset.is_empty() {
+                    "all assets"
+                } else {
+                    asset
+                };
+                write!(f, "use of the limit of {kind} of {asset} by user {user}")
+            }
             Self::Books => f.write_str("books"),
         }
     }

@@ -1,7 +1,10 @@
+use bursar_domain::{Kind, Limits};
+use bursar_testkit::build;
+
 use super::*;
 use crate::{
     export_heads,
-    proof::filled::{ALICE, Book},
+    proof::filled::{ALICE, BOB, Book},
 };
 
 async fn proved(book: &Book, heads: Option<HeadsFile>) -> (Judged, Vec<String>) {
@@ -104,6 +107,73 @@ async fn entries_that_no_transfer_knows_are_named() {
         "entry 1 of account 1: its transfer does not refer to it",
     ] {
         assert!(told.contains(expected), "{expected} in\n{told}");
+    }
+}
+
+/// Limits that are new, so that what was moved before counts, and what comes after.
+#[tokio::test]
+async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
+    let book = Book::filled().await;
+    let much = Limits {
+        daily: Some(build::amount(1_000_000)),
+        monthly: Some(build::amount(1_000_000)),
+        ..Limits::default()
+    };
+    for kind in [Kind::Withdrawal, Kind::Internal] {
+        for asset in [None, Some("btc"), Some("eth")] {
+            book.limit(kind, asset, much).await;
+        }
+    }
+    for asset in ["btc", "eth"] {
+        for end in [build::confirm(), build::cancel()] {
+            let open = book.withdraw(ALICE, asset, 70).await;
+            book.step(&open, &end).await;
+        }
+        book.withdraw(BOB, asset, 90).await;
+        book.pay(ALICE, BOB, asset, 31).await;
+    }
+    let (judged, told) = proved(&book, None).await;
+    assert_eq!(told, Vec::<String>::new());
+    // Two users' withdrawals and one's payments, of each asset and of both.
+    assert_eq!(judged.uses, 9);
+
+    for (wrong, how) in [
+        (
+            "amounts = array_replace(amounts, amounts[1], amounts[1] - 1)",
+            "records",
+        ),
+        (
+            "amounts = array_replace(amounts, amounts[1], amounts[1] + 1)",
+            "records",
+        ),
+        (
+            "amounts = array_replace(amounts, amounts[1], 'NaN')",
+            "no number",
+        ),
+        (
+            "times = array_replace(times, times[1], times[1] - 90000000000)",
+            "records",
+        ),
+    ] {
+        book.sabotage(&format!(
+            "CREATE TABLE kept AS SELECT * FROM book_main.limit_usage; \
+             UPDATE book_main.limit_usage SET {wrong} WHERE user_id = '{BOB}' AND asset = 'btc'"
+        ))
+        .await;
+        let (_, told) = proved(&book, None).await;
+        let [told] = told.as_slice() else {
+            panic!("{wrong}: {told:?}");
+        };
+        let place = format!("use of the limit of withdrawal of btc by user {BOB}: ");
+        assert!(
+            told.starts_with(&place) && told.contains(how),
+            "{wrong}: {told}"
+        );
+        book.sabotage(
+            "TRUNCATE book_main.limit_usage; \
+             INSERT INTO book_main.limit_usage SELECT * FROM kept; DROP TABLE kept",
+        )
+        .await;
     }
 }
 

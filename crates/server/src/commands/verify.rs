@@ -72,6 +72,7 @@ fn report(judged: Judged) -> anyhow::Result<()> {
         transfers,
         accounts,
         entries,
+        uses,
         unsealed_transfers,
         unsealed_entries,
         violations,
@@ -80,6 +81,7 @@ fn report(judged: Judged) -> anyhow::Result<()> {
         "transfers: {transfers}, {unsealed_transfers} without a seal\n\
          accounts: {accounts}\n\
          entries: {entries}, {unsealed_entries} without a seal\n\
+         uses of limits: {uses}\n\
          violations: {violations}\n"
     ))
 }
