@@ -4,6 +4,7 @@ for line in io.lines(os.getenv("BENCH_USERS")) do
   local id, token = line:match("([^\t]+)\t([^\t]+)")
   users[#users + 1] = { id = id, token = token }
 end
+local asset = os.getenv("BENCH_ASSET") or "USDT"
 local threads = 0
 local failed = 0
 function setup(thread)
@@ -22,8 +23,8 @@ function request()
     ["Content-Type"] = "application/json",
     ["Prefer"] = "wait",
   }
-  local body = string.format('{"currency_code":"USDT","amount":"0.%06d","recipient":"%s"}',
-    math.random(1, 999999), users[recipient].id)
+  local body = string.format('{"currency_code":"%s","amount":"0.%06d","recipient":"%s"}',
+    asset, math.random(1, 999999), users[recipient].id)
   return wrk.format("POST", "/internal-transfer", headers, body)
 end
 function response(status, _, body)

@@ -40,6 +40,7 @@ with open(path, "w", encoding="utf-8") as users:
             "ttl_seconds": 86400,
         }
         issued = call("POST", "/admin/v1/tokens", "BURSAR_ADMIN_TOKEN", token)
-        money = {"userId": user, "assetId": "usdt", "amount": "1000000"}
-        call("POST", "/back-api/backoffice/transfers/deposit", "BURSAR_BACKOFFICE_TOKEN", money)
+        for asset in ("usdt", "eth"):
+            money = {"userId": user, "assetId": asset, "amount": "1000000"}
+            call("POST", "/back-api/backoffice/transfers/deposit", "BURSAR_BACKOFFICE_TOKEN", money)
         users.write(f"{user}\t{issued['token']}\n")

@@ -53,6 +53,7 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let results = Results::create(&path, rows.iter().map(FileRow::place).collect())?;
     prepare_schema(&config.database).await?;
     let system = System::build(&config).await?;
+    system.require_keys().await?;
     let manner = if args.dry_run {
         Manner::Rehearse
     } else {

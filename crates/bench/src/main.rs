@@ -1,0 +1,63 @@
+//! `bursar-bench`: what things cost, as ratios of one run on one machine.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
+mod prices;
+mod world;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Benchmarks of Bursar on a private PostgreSQL with durable commits.
+#[derive(Debug, Parser)]
+#[command(name = "bursar-bench", version, arg_required_else_help = true)]
+enum Cli {
+    /// What fees, limits, the audit log and seals each cost a money transaction.
+    Prices(Load),
+}
+
+/// How much is done, and where.
+#[derive(Debug, Args)]
+struct Load {
+    /// How often each contestant runs; they take turns.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// How long each contestant runs in a round, in seconds.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+
+    /// How many users pay each other, uniformly.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    users: u32,
+
+    /// How many requests are under way at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: u32,
+
+    /// The new folder of the database; it is left there.
+    #[arg(long, default_value = "target/bench-prices")]
+    directory: PathBuf,
+
+    /// The folder with PostgreSQL's server programs; searched for when it is not given.
+    #[arg(long, env = "PG_BIN")]
+    pg_bin: Option<PathBuf>,
+}
+
+impl Load {
+    const fn turn(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match Cli::parse() {
+        Cli::Prices(load) => runtime.block_on(prices::run(&load)),
+    }
+}

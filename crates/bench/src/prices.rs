@@ -1,0 +1,216 @@
+//! What fees, limits, the audit log and seals each cost a money transaction.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use bursar_domain::{Amount, Commit, DecimalAmount, FeeSchedule, Kind, Limits, Percent};
+use bursar_ports::{RuleBook as _, TransferStore as _};
+use bursar_postgres::{PgRuleBook, PgStore};
+use bursar_testkit::{FixedClock, build};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rand::RngExt as _;
+
+use crate::{
+    Load,
+    world::{World, by_bench, is_made},
+};
+
+/// What may be on for payments of an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Seals,
+    Fees,
+    Limits,
+    Audit,
+}
+
+/// Payments of one asset, and what is on for them.
+#[derive(Clone, Copy)]
+struct Contestant {
+    name: &'static str,
+    asset: &'static str,
+    on: &'static [Part],
+}
+
+impl Contestant {
+    fn has(self, part: Part) -> bool {
+        self.on.contains(&part)
+    }
+}
+
+const fn contestant(name: &'static str, asset: &'static str, on: &'static [Part]) -> Contestant {
+    Contestant { name, asset, on }
+}
+
+/// The first is what the others are compared with.
+const CONTESTANTS: [Contestant; 6] = [
+    contestant("nothing", "none", &[]),
+    contestant("seals", "seal", &[Part::Seals]),
+    contestant("seals, fees", "fee", &[Part::Seals, Part::Fees]),
+    contestant("seals, limits", "limit", &[Part::Seals, Part::Limits]),
+    contestant("seals, audit log", "audit", &[Part::Seals, Part::Audit]),
+    contestant(
+        "all",
+        "all",
+        &[Part::Seals, Part::Fees, Part::Limits, Part::Audit],
+    ),
+];
+/// How many pay at once before it counts.
+const TOGETHER: usize = 64;
+/// The one that has seals and nothing else.
+const SEALED: usize = 1;
+
+pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
+    println!(
+        "{} users, {} in flight, {} rounds of {} s each, durable commits",
+        load.users, load.in_flight, load.rounds, load.seconds
+    );
+    let world = Arc::new(World::start(load).await?);
+    world.populate(load.users).await?;
+    for contestant in CONTESTANTS {
+        let store = store_of(&world, contestant);
+        world.issue(store, contestant.asset, load.users).await?;
+        set_rules(&world, contestant).await?;
+    }
+    // Everybody has paid once and every statement is prepared before it counts.
+    for contestant in CONTESTANTS {
+        let payments = stream::iter(0..load.users);
+        payments
+            .map(|from| pay(&world, contestant, from, load.users))
+            .buffer_unordered(TOGETHER)
+            .try_collect::<()>()
+            .await?;
+    }
+    world.tidy_up().await?;
+    let mut rates: Vec<Vec<f64>> = vec![vec![]; CONTESTANTS.len()];
+    for _ in 0..load.rounds {
+        for (contestant, rates) in CONTESTANTS.iter().zip(&mut rates) {
+            rates.push(turn(&world, *contestant, load).await?);
+        }
+    }
+    print(&rates);
+    let world = Arc::into_inner(world);
+    world.expect("every turn is over").end().await
+}
+
+fn store_of(world: &World, contestant: Contestant) -> &Arc<PgStore> {
+    if contestant.has(Part::Seals) {
+        &world.sealing
+    } else {
+        &world.plain
+    }
+}
+
+async fn set_rules(world: &World, contestant: Contestant) -> anyhow::Result<()> {
+    let clock = Arc::new(FixedClock::default());
+    let rule_book = PgRuleBook::new(world.database.clone(), clock);
+    let asset = build::asset_id(contestant.asset);
+    if contestant.has(Part::Fees) {
+        let schedule = FeeSchedule {
+            percent: Percent::try_from_decimal(DecimalAmount::parse("0.1")?)?,
+            min: build::amount(1),
+            max: None,
+            absolute: Amount::ZERO,
+        };
+        let put = rule_book.put_fees(Kind::Internal, asset, schedule, by_bench());
+        put.await?;
+    }
+    if contestant.has(Part::Limits) {
+        let most = Some(Amount::MAX);
+        let limits = Limits {
+            daily: most,
+            monthly: most,
+            max_amount: most,
+            ..Limits::default()
+        };
+        let put = rule_book.put_limits(Kind::Internal, Some(asset), limits, by_bench());
+        put.await?;
+    }
+    Ok(())
+}
+
+/// Pays round as fast as it goes; payments a second.
+async fn turn(world: &Arc<World>, contestant: Contestant, load: &Load) -> anyhow::Result<f64> {
+    let made = Arc::new(AtomicU32::new(0));
+    let began = Instant::now();
+    let mut payers = tokio::task::JoinSet::new();
+    for _ in 0..load.in_flight {
+        let (world, made) = (Arc::clone(world), Arc::clone(&made));
+        let (users, until) = (load.users, load.turn());
+        payers.spawn(async move {
+            while began.elapsed() < until {
+                let from = rand::rng().random_range(0..users);
+                pay(&world, contestant, from, users).await?;
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(payer) = payers.join_next().await {
+        payer??;
+    }
+    Ok(rate(made.load(Ordering::Relaxed), began.elapsed()))
+}
+
+async fn pay(world: &World, contestant: Contestant, from: u32, users: u32) -> anyhow::Result<()> {
+    let (to, units) = {
+        let mut random = rand::rng();
+        let other = random.random_range(1..users);
+        (
+            (from + other) % users,
+            random.random_range(1_000..1_000_000),
+        )
+    };
+    let change = world.payment(contestant.asset, from, to, units).await?;
+    let key = change.next.id().to_string();
+    let target = format!("transfer:{key}");
+    let claim = build::claim("bench", "pay", &key, &[("amount", &units.to_string())]);
+    let commit = Commit {
+        audit: contestant
+            .has(Part::Audit)
+            .then(|| build::audit("pay", &target)),
+        ..build::keyed(change, claim)
+    };
+    let store = store_of(world, contestant);
+    for outcome in store.commit(vec![commit]).await? {
+        ensure!(is_made(&outcome), "a payment came to {outcome:?}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::float_arithmetic, reason = "a figure for people")]
+fn rate(made: u32, took: Duration) -> f64 {
+    f64::from(made) / took.as_secs_f64()
+}
+
+#[expect(clippy::float_arithmetic, reason = "figures for people")]
+fn print(rates: &[Vec<f64>]) {
+    let medians: Vec<f64> = rates.iter().map(|rates| median(rates)).collect();
+    let base = |at: usize| medians.get(at).copied().unwrap_or(f64::NAN);
+    println!(
+        "\n{:<18}{:>12}{:>14}{:>14}  rounds",
+        "on", "payments/s", "of nothing", "of seals"
+    );
+    for ((contestant, median), rates) in CONTESTANTS.iter().zip(&medians).zip(rates) {
+        let rounds: Vec<String> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
+        println!(
+            "{:<18}{median:>12.0}{:>14.3}{:>14.3}  {}",
+            contestant.name,
+            median / base(0),
+            median / base(SEALED),
+            rounds.join(" ")
+        );
+    }
+}
+
+fn median(rates: &[f64]) -> f64 {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,178 @@
+//! A private server with users who have money.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use bursar_domain::{AuditDraft, Change, Commit, NewTransfer, Timestamp, TransferId, UserId};
+use bursar_ports::{Clock, CommitOutcome, Directory as _, IdSource as _, TransferStore};
+use bursar_postgres::{
+    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgStore, PoolConfig, SealKeys,
+    local::{self, LocalServer, LocalServerConfig},
+    migrate,
+};
+use bursar_testkit::build;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use time::OffsetDateTime;
+
+use crate::Load;
+
+const DATABASE: &str = "bench";
+/// Decimals of every asset.
+const SCALE: u8 = 8;
+/// More than any run spends, in smallest units.
+const MONEY: i128 = 1_000_000_000_000_000;
+/// How much is made in one transaction while there is no hurry.
+const TOGETHER: usize = 100;
+
+#[derive(Clone, Copy)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(OffsetDateTime::now_utc())
+    }
+}
+
+/// A server with two stores over one database.
+pub(crate) struct World {
+    server: LocalServer,
+    /// Seals what it writes.
+    pub(crate) sealing: Arc<PgStore>,
+    /// Does not.
+    pub(crate) plain: Arc<PgStore>,
+    pub(crate) database: Database,
+    directory: PgDirectory,
+    ids: PgIds,
+    tasks: Vec<EngineTasks>,
+}
+
+impl World {
+    pub(crate) async fn start(load: &Load) -> anyhow::Result<Self> {
+        local::fresh(&load.directory).await?;
+        let server = LocalServer::start(LocalServerConfig {
+            directory: load.directory.clone(),
+            bin_dir: load.pg_bin.clone(),
+            durable: true,
+            settings: vec![],
+        })
+        .await?;
+        server.create_database_if_missing(DATABASE).await?;
+        let url = server.url(DATABASE);
+        migrate(&url).await?;
+        let pool = PoolConfig::new(url);
+        let database = Database::connect(pool.clone()).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let start = |seals| {
+            let config = EngineConfig {
+                seals,
+                ..EngineConfig::default()
+            };
+            PgStore::start(&pool, database.clone(), &config, Arc::clone(&clock))
+        };
+        let (sealing, its_tasks) = start(SealKeys::new([[7; 32]]));
+        let (plain, tasks) = start(SealKeys::default());
+        Ok(Self {
+            server,
+            sealing: Arc::new(sealing),
+            plain: Arc::new(plain),
+            directory: PgDirectory::new(database.clone(), Arc::clone(&clock)),
+            ids: PgIds::new(database.clone()),
+            database,
+            tasks: vec![its_tasks, tasks],
+        })
+    }
+
+    /// Makes users.
+    pub(crate) async fn populate(&self, users: u32) -> anyhow::Result<()> {
+        let made = stream::iter(0..users).map(|number| {
+            let put = self
+                .directory
+                .put_user(build::user(user(number)), by_bench());
+            async move { put.await.map(|_| ()) }
+        });
+        made.buffer_unordered(32).try_collect::<()>().await?;
+        Ok(())
+    }
+
+    /// Makes an asset that everybody has, through this store.
+    pub(crate) async fn issue(
+        &self,
+        store: &PgStore,
+        asset: &str,
+        users: u32,
+    ) -> anyhow::Result<()> {
+        let put = self
+            .directory
+            .put_asset(build::asset(asset, SCALE), by_bench());
+        let _written = put.await?;
+        let everybody: Vec<u32> = (0..users).collect();
+        for some in everybody.chunks(TOGETHER) {
+            let mut deposits = Vec::with_capacity(some.len());
+            for number in some {
+                let new = self.new_transfer(asset, MONEY).await?;
+                let deposit = build::deposit(new, user(*number)).settled_at_once();
+                deposits.push(Commit::new(deposit));
+            }
+            for outcome in store.commit(deposits).await? {
+                ensure!(is_made(&outcome), "a deposit came to {outcome:?}");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn new_transfer(
+        &self,
+        asset: &str,
+        units: i128,
+    ) -> anyhow::Result<NewTransfer> {
+        let id: TransferId = self.ids.next_transfer_id().await?;
+        let asset = build::asset(asset, SCALE);
+        Ok(build::new_transfer(id, &asset, units, SystemClock.now()))
+    }
+
+    /// A payment that is settled at once.
+    pub(crate) async fn payment(
+        &self,
+        asset: &str,
+        from: u32,
+        to: u32,
+        units: i128,
+    ) -> anyhow::Result<Change> {
+        let new = self.new_transfer(asset, units).await?;
+        Ok(build::internal(new, user(from), user(to)).settled_at_once())
+    }
+
+    /// Leaves nothing of what was done so far to be done while it counts.
+    pub(crate) async fn tidy_up(&self) -> anyhow::Result<()> {
+        let mut connection = AsyncPgConnection::establish(&self.server.url(DATABASE)).await?;
+        for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
+            connection.batch_execute(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        drop((self.sealing, self.plain));
+        for tasks in self.tasks {
+            tasks.join().await;
+        }
+        self.server.stop().await.context("PostgreSQL did not stop")
+    }
+}
+
+/// The user with this number.
+pub(crate) fn user(number: u32) -> UserId {
+    build::user_id(u128::from(number).saturating_add(1_000))
+}
+
+pub(crate) fn by_bench() -> AuditDraft {
+    build::audit("bench", "bench")
+}
+
+/// Whether it moved money.
+pub(crate) fn is_made(outcome: &CommitOutcome) -> bool {
+    matches!(outcome, CommitOutcome::Committed(transfer) if transfer.reason().is_none())
+}
