@@ -109,12 +109,6 @@ impl FeeSchedule {
         let share = self.max.map_or(share, |max| share.min(max.max(self.min)));
         share.checked_add(self.absolute)
     }
-
-    /// Whether no transfer ever costs anything.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
-        self.absolute.is_zero() && self.min.is_zero() && self.percent == Percent::ZERO
-    }
 }
 
 #[cfg(test)]

@@ -69,13 +69,6 @@ impl Rules {
             .map_err(|_| Reason::BalanceInsufficient)
     }
 
-    /// Whether transfers of this kind and asset may cost something.
-    pub fn has_fee(&self, kind: Kind, asset: AssetId) -> bool {
-        self.fees
-            .get(&(kind, asset))
-            .is_some_and(|schedule| !schedule.is_free())
-    }
-
     /// What limits a transfer of this kind. Deposits are limited one by one: what came in earlier
     /// is not held against what comes in now.
     fn limits_on(&self, kind: Kind, scope: Option<AssetId>) -> Option<Limits> {

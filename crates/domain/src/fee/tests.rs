@@ -79,19 +79,6 @@ fn percentages_read_back_and_end_at_a_hundred() {
     assert_eq!(Percent::try_from_parts(-1), Err(PercentOutOfRange));
 }
 
-#[test]
-fn what_never_costs_anything_is_free() {
-    assert!(FeeSchedule::default().is_free());
-    assert!(schedule("0", 0, Some(5), 0).is_free());
-    for rule in [
-        schedule("0.00000001", 0, None, 0),
-        schedule("0", 1, None, 0),
-        schedule("0", 0, None, 1),
-    ] {
-        assert!(!rule.is_free(), "{rule:?}");
-    }
-}
-
 /// The same cases on every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore further.
 fn config() -> ProptestConfig {
     let mut config = ProptestConfig {

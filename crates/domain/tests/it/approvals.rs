@@ -9,22 +9,13 @@ use bursar_domain::{
 use crate::{
     rulebook::{
         DIGEST, SECOND, approve, confirm_by_gateway, flat, opened, priced, rated, reason_of,
-        reject, set_approval, set_fee, set_limits, usd,
+        reject, set_approval, set_fee, set_limits, strict_books, usd,
     },
     sample::{
         ALICE, NOW, amount, applied, balance, books_with, btc, cancel, confirm, deposit, new,
         set_status, settle, step, withdrawal,
     },
 };
-
-/// Alice has 1000; what is above 100 needs a second operator.
-fn strict_books() -> Books {
-    let mut books = books_with(1_000);
-    for kind in [Kind::Deposit, Kind::Withdrawal] {
-        set_approval(&mut books, kind, 100);
-    }
-    books
-}
 
 fn send(books: &mut Books, change: Change) -> Applied {
     applied(settle(books, change))
@@ -52,7 +43,7 @@ fn review(by: &str) -> Review {
 fn a_deposit_above_the_threshold_waits_in_one_step_or_two() {
     for (units, waits) in [(100, false), (101, true)] {
         for at_once in [false, true] {
-            let mut books = strict_books();
+            let mut books = strict_books(100);
             let change = deposit(1, units, 0);
             let change = if at_once {
                 change.settled_at_once()
@@ -86,7 +77,7 @@ fn a_deposit_above_the_threshold_waits_in_one_step_or_two() {
 fn a_confirm_above_the_threshold_waits_whatever_pays_out_and_says_who_confirmed() {
     for confirming in [confirm(None), confirm_by_gateway(None)] {
         for (units, waits) in [(100, false), (101, true)] {
-            let mut books = strict_books();
+            let mut books = strict_books(100);
             let open = send(&mut books, withdrawal(1, units, 1)).next;
             assert_eq!(open.stage(), None, "creating one needs nobody");
             let confirmed = send(&mut books, step(&open, &confirming));
@@ -178,7 +169,7 @@ fn internal_transfers_wait_for_nobody() {
 
 #[test]
 fn a_deposit_is_credited_with_its_fee_when_it_is_approved() {
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     set_fee(&mut books, Kind::Deposit, flat(3));
     let waiting = send(
         &mut books,
@@ -201,7 +192,7 @@ fn a_deposit_is_credited_with_its_fee_when_it_is_approved() {
 #[test]
 fn a_withdrawal_leaves_when_it_is_approved_by_hand_or_through_the_gateway() {
     for confirming in [confirm(None), confirm_by_gateway(None)] {
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         let waiting = waiting_withdrawal(&mut books, &confirming);
         let done = send(
             &mut books,
@@ -213,7 +204,7 @@ fn a_withdrawal_leaves_when_it_is_approved_by_hand_or_through_the_gateway() {
         assert_eq!(done.parts().review, Some(review(SECOND)));
         assert_eq!(balance(&books, ALICE), (898, 0));
 
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         let waiting = waiting_withdrawal(&mut books, &confirming);
         let gateway = approve(SECOND, PayoutRoute::Gateway);
         let under_way = send(&mut books, step(&waiting, &gateway));
@@ -243,7 +234,7 @@ fn other_endings() -> [(Command, Status, Option<Reason>); 4] {
 #[test]
 fn a_withdrawal_that_is_not_approved_returns_its_hold() {
     for (command, status, reason) in other_endings() {
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         // Freezing its owner does not keep anybody's money.
         let waiting = waiting_withdrawal(&mut books, &confirm(None));
         set_status(&mut books, ALICE, UserStatus::Frozen);
@@ -261,7 +252,7 @@ fn a_deposit_that_is_not_approved_credits_nothing() {
         if status == Status::Canceled {
             continue;
         }
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         let waiting = waiting_deposit(&mut books);
         let ended = send(&mut books, step(&waiting, &command)).next;
         assert_eq!((ended.status(), ended.reason()), (status, reason));
@@ -271,7 +262,7 @@ fn a_deposit_that_is_not_approved_credits_nothing() {
 
 #[test]
 fn whoever_made_or_confirmed_it_neither_approves_nor_rejects() {
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     let waiting = waiting_withdrawal(&mut books, &confirm(None));
     for own in ["operator", "confirmer"] {
         for command in [approve(own, PayoutRoute::Manual), reject(own)] {
@@ -279,7 +270,7 @@ fn whoever_made_or_confirmed_it_neither_approves_nor_rejects() {
             assert!(answer.is_err(), "{command:?}: {answer:?}");
         }
     }
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     let waiting = waiting_deposit(&mut books);
     for command in [approve("operator", PayoutRoute::Manual), reject("operator")] {
         let answer = waiting.decide(&command, NOW);
@@ -294,7 +285,7 @@ fn freezing_takes_effect_between_confirm_and_approval() {
         (UserStatus::Terminated, Reason::AccountTerminated),
     ] {
         for route in [PayoutRoute::Manual, PayoutRoute::Gateway] {
-            let mut books = strict_books();
+            let mut books = strict_books(100);
             let waiting = waiting_withdrawal(&mut books, &confirm(None));
             set_status(&mut books, ALICE, status);
             let verdict = settle(&mut books, step(&waiting, &approve(SECOND, route)));
@@ -304,7 +295,7 @@ fn freezing_takes_effect_between_confirm_and_approval() {
             let verdict = settle(&mut books, step(&waiting, &approve(SECOND, route)));
             assert_eq!(reason_of(&verdict), None);
         }
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         let waiting = waiting_deposit(&mut books);
         set_status(&mut books, ALICE, status);
         let approved = step(&waiting, &approve(SECOND, PayoutRoute::Manual));
@@ -317,7 +308,7 @@ fn freezing_takes_effect_between_confirm_and_approval() {
 
 #[test]
 fn a_frozen_owners_withdrawal_is_not_even_confirmed() {
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     let open = send(&mut books, withdrawal(1, 101, 1)).next;
     set_status(&mut books, ALICE, UserStatus::Frozen);
     let reason = Reason::AccountFrozen;
@@ -351,7 +342,7 @@ fn two_second_operators_at_once_have_one_winner() {
         (approve(SECOND, PayoutRoute::Manual), cancel(None)),
         (Command::Expire, approve(SECOND, PayoutRoute::Manual)),
     ] {
-        let mut books = strict_books();
+        let mut books = strict_books(100);
         let waiting = waiting_withdrawal(&mut books, &confirm(None));
         let (first, second) = (step(&waiting, &first), step(&waiting, &second));
         let won = send(&mut books, first).next;
@@ -364,7 +355,7 @@ fn two_second_operators_at_once_have_one_winner() {
 
 #[test]
 fn approving_again_moves_nothing() {
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     let waiting = waiting_withdrawal(&mut books, &confirm(None));
     let done = send(
         &mut books,
@@ -380,7 +371,7 @@ fn approving_again_moves_nothing() {
 
 #[test]
 fn whoever_made_it_is_never_the_second_but_anybody_else_may_be() {
-    let mut books = strict_books();
+    let mut books = strict_books(100);
     let new = NewTransfer {
         created_by: ActorId::new(SECOND),
         terms: Terms::default(),

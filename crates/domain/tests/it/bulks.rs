@@ -65,7 +65,7 @@ fn funded() -> Books {
     books
 }
 
-fn bulk(changes: Vec<Change>, mode: BulkMode) -> Bulk {
+pub(crate) fn bulk(changes: Vec<Change>, mode: BulkMode) -> Bulk {
     Bulk {
         changes,
         mode,

@@ -7,7 +7,7 @@ use bursar_domain::{
 };
 
 use crate::{
-    rulebook::{SECOND, approve, confirm_by_gateway, opened, set_approval},
+    rulebook::{SECOND, approve, confirm_by_gateway, opened, strict_books},
     sample::{ALICE, NOW, applied, balance, books_with, cancel, confirm, new, settle, step},
 };
 
@@ -40,14 +40,6 @@ fn send(books: &mut Books, change: Change) -> Transfer {
     applied(settle(books, change)).next
 }
 
-fn strict_books() -> Books {
-    let mut books = books_with(1_000);
-    for kind in [Kind::Deposit, Kind::Withdrawal] {
-        set_approval(&mut books, kind, 0);
-    }
-    books
-}
-
 fn expires(transfer: &Transfer) -> Option<Timestamp> {
     transfer.parts().expires_at
 }
@@ -69,7 +61,7 @@ fn only_what_waits_for_somebody_expires() {
         };
         let freely = send(&mut books_with(1_000), change.clone());
         assert_eq!(expires(&freely), expected, "{kind:?} {at_once}");
-        let strictly = send(&mut strict_books(), change);
+        let strictly = send(&mut strict_books(0), change);
         assert_eq!(expires(&strictly), waiting, "{kind:?} {at_once}");
     }
 }
@@ -77,7 +69,7 @@ fn only_what_waits_for_somebody_expires() {
 #[test]
 fn a_confirm_that_waits_has_a_time_of_its_own_and_a_payout_none() {
     for route in [PayoutRoute::Manual, PayoutRoute::Gateway] {
-        let mut books = strict_books();
+        let mut books = strict_books(0);
         let open = send(&mut books, expiring(Kind::Withdrawal, 1));
         let waiting = send(&mut books, step(&open, &confirm_until(route)));
         assert_eq!(expires(&waiting), Some(APPROVAL_ENDS));
@@ -108,7 +100,7 @@ fn a_hold_that_nobody_confirmed_goes_back_and_stays_so() {
 
 #[test]
 fn an_approval_that_expires_says_so_of_deposits_and_withdrawals() {
-    let mut books = strict_books();
+    let mut books = strict_books(0);
     let deposit = send(&mut books, expiring(Kind::Deposit, 1));
     let open = send(&mut books, expiring(Kind::Withdrawal, 2));
     let withdrawal = send(&mut books, step(&open, &confirm_until(PayoutRoute::Manual)));
@@ -140,7 +132,7 @@ fn a_confirm_racing_the_expiry_has_one_winner() {
         (confirm_until(PayoutRoute::Gateway), Command::Expire),
         (Command::Expire, confirm_until(PayoutRoute::Manual)),
     ] {
-        for mut books in [books_with(1_000), strict_books()] {
+        for mut books in [books_with(1_000), strict_books(0)] {
             let open = send(&mut books, expiring(Kind::Withdrawal, 1));
             let (first, second) = (step(&open, &first), step(&open, &second));
             let won = send(&mut books, first);

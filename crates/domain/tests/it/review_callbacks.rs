@@ -2,13 +2,13 @@
 //! then each URL once.
 
 use bursar_domain::{
-    ActorId, CallbackDraft, Command, Kind, Operation, PayoutRoute, Reason, Status, Subscriber,
-    Transfer, UserStatus,
+    ActorId, CallbackDraft, Command, Operation, PayoutRoute, Reason, Status, Subscriber, Transfer,
+    UserStatus,
     ledger::{Applied, Books},
 };
 
 use crate::{
-    rulebook::{SECOND, approve, confirm_by_gateway, reject, set_approval},
+    rulebook::{SECOND, approve, confirm_by_gateway, reject, strict_books},
     sample::{
         ALICE, HOOK, OTHER_HOOK, applied, books_with, cancel, confirm, deposit, set_status, settle,
         step, withdrawal,
@@ -16,14 +16,6 @@ use crate::{
 };
 
 const THIRD_HOOK: &str = "https://example.com/cancel";
-
-fn strict_books() -> Books {
-    let mut books = books_with(1_000);
-    for kind in [Kind::Deposit, Kind::Withdrawal] {
-        set_approval(&mut books, kind, 0);
-    }
-    books
-}
 
 fn send(books: &mut Books, transfer: &Transfer, command: &Command) -> Applied {
     applied(settle(books, step(transfer, command)))
@@ -84,7 +76,7 @@ fn the_confirms_own_url_hears_once_at_the_end_whatever_that_is() {
         ),
         (cancel(None), Operation::Cancel, Status::Canceled, None),
     ] {
-        let mut books = strict_books();
+        let mut books = strict_books(0);
         let waiting = confirmed(&mut books, &confirm(Some(OTHER_HOOK)));
         let ended = send(&mut books, &waiting, &command);
         let expected = told(operation, status, error, &own);
@@ -106,7 +98,7 @@ fn a_payout_tells_nobody_until_it_has_ended() {
             ),
         ] {
             let mut books = if needs_approval {
-                strict_books()
+                strict_books(0)
             } else {
                 books_with(1_000)
             };
@@ -144,7 +136,7 @@ fn equal_urls_hear_once_and_a_cancels_own_is_told_beside_the_confirms() {
         ),
         (None, None, vec![(HOOK, "operator")]),
     ] {
-        let mut books = strict_books();
+        let mut books = strict_books(0);
         let waiting = confirmed(&mut books, &confirm(confirms));
         let canceled = send(&mut books, &waiting, &cancel(cancels));
         let expected = told(Operation::Cancel, Status::Canceled, None, &urls);
@@ -189,7 +181,7 @@ fn a_deposit_that_waited_tells_its_creator_what_came_of_it() {
         ),
     ] {
         for at_once in [false, true] {
-            let mut books = strict_books();
+            let mut books = strict_books(0);
             let change = deposit(1, 100, 0);
             let change = if at_once {
                 change.settled_at_once()

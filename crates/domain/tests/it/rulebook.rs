@@ -11,7 +11,7 @@ use bursar_domain::{
 
 use crate::{
     exchange::USERS,
-    sample::{ALICE, BOB, amount, asset_id, btc, new, payment_with_fee},
+    sample::{ALICE, BOB, amount, asset_id, books_with, btc, new, payment_with_fee},
 };
 
 /// Who approves and rejects; neither "operator", who makes transfers, nor "confirmer".
@@ -55,6 +55,15 @@ pub(crate) fn set_approval(books: &mut Books, kind: Kind, above: i128) {
         ..Limits::default()
     };
     set_limits(books, kind, Some(btc()), limits);
+}
+
+/// Alice has 1000; deposits and withdrawals above this need a second operator.
+pub(crate) fn strict_books(above: i128) -> Books {
+    let mut books = books_with(1_000);
+    for kind in [Kind::Deposit, Kind::Withdrawal] {
+        set_approval(&mut books, kind, above);
+    }
+    books
 }
 
 pub(crate) fn set_outgoing_stop(books: &mut Books, stopped: bool) {
