@@ -175,8 +175,12 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        self.submit(|reply| Job::Rehearsal(ItemsJob { commits, reply }))
-            .await
+        let outcomes = self.submit(|reply| Job::Rehearsal(ItemsJob { commits, reply }));
+        match outcomes.await {
+            // Whatever became of it, it was taken back.
+            Err(StoreError::OutcomeUnknown(cause)) => Err(StoreError::Unavailable(cause)),
+            outcomes => outcomes,
+        }
     }
 
     /// Commits a bulk in a transaction of its own.

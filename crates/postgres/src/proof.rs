@@ -140,7 +140,7 @@ impl<'h> Proof<'h> {
         if let Some(fault) = usage::judge(facts) {
             let place = Place::Usage {
                 user: facts.user,
-                kind: facts.kind.clone(),
+                kind: facts.kind,
                 asset: facts.asset.clone(),
             };
             self.found(place, fault);

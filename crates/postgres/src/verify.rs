@@ -7,7 +7,7 @@ mod usage;
 
 use std::collections::HashMap;
 
-use bursar_domain::Timestamp;
+use bursar_domain::{Kind, Timestamp};
 use bursar_ports::StoreError;
 use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
@@ -212,18 +212,21 @@ impl Pass<'_, '_> {
 
     /// What users have used of limits.
     async fn limits(&mut self) -> Result<(), StoreError> {
-        let mut last: Option<UsageFacts> = None;
-        loop {
-            let page = usage::page(self.connection, last.as_ref()).await?;
-            for facts in &page {
-                self.proof.usage(facts);
-            }
-            self.told();
-            last = page.into_iter().last();
-            if last.is_none() {
-                return Ok(());
+        for kind in [Kind::Withdrawal, Kind::Internal] {
+            let mut last: Option<UsageFacts> = None;
+            loop {
+                let page = usage::page(self.connection, kind, last.as_ref()).await?;
+                for facts in &page {
+                    self.proof.usage(facts);
+                }
+                self.told();
+                last = page.into_iter().last();
+                if last.is_none() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     /// What only all of it together shows.

@@ -212,7 +212,8 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         };
         let written = within(unconstrained(write(connection, writes, what))).await;
         flatten(written).map_err(|(error, during_commit)| {
-            if during_commit {
+            // Only a COMMIT that was sent along can have got through.
+            if during_commit && self.ending == Ending::Commit {
                 Failure::OutcomeUnknown(error)
             } else {
                 Failure::NotCommitted(error)

@@ -72,6 +72,11 @@ impl Book {
         }
     }
 
+    /// The clock that everything is stamped with.
+    pub(crate) fn clock(&self) -> &FixedClock {
+        &self.clock
+    }
+
     /// With everything that can happen to a transfer.
     pub(crate) async fn filled() -> Self {
         let book = Self::empty().await;
@@ -171,6 +176,18 @@ impl Book {
         let asset = asset.map(build::asset_id);
         let put = rule_book.put_limits(kind, asset, limits, by_hand()).await;
         put.unwrap();
+    }
+
+    /// Sends a payment that is not settled yet.
+    pub(crate) async fn pay_later(
+        &self,
+        from: UserId,
+        to: UserId,
+        asset: &str,
+        units: i128,
+    ) -> Transfer {
+        self.open(build::internal(self.draft(asset, units), from, to))
+            .await
     }
 
     /// Sends a payment that is settled at once.

@@ -8,20 +8,19 @@ use super::Fault;
 const MONTH: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// What clocks may differ by. They differ by less; a limit does not notice a minute.
 const SKEW: i64 = 60 * 1_000_000;
-/// How long before the time of a use what it sums up may have begun: some hours of sums, and a
-/// payment that waited for its settlement.
-const BEFORE: i64 = 2 * 24 * 3_600 * 1_000_000;
+/// More than what lies between the first and the last of uses that are kept as one sum.
+const SUM: i64 = 3 * 3_600 * 1_000_000;
 
 /// A row of `limit_usage` and what the transfers say.
 #[derive(Clone, Debug)]
 pub(crate) struct UsageFacts {
     pub(crate) user: Uuid,
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
     /// The asset; empty for all of them, counted in the root asset.
     pub(crate) asset: String,
     /// What is recorded, oldest first: the time of the last use in each sum, and the sum.
     pub(crate) uses: Vec<(i64, Option<i128>)>,
-    /// What the transfers moved that count, oldest first: when they were made, and how much.
+    /// What the transfers moved that count, oldest first: when it began to count, and how much.
     pub(crate) moved: Vec<(i64, Option<i128>)>,
     /// When the snapshot was taken.
     pub(crate) now: i64,
@@ -29,30 +28,29 @@ pub(crate) struct UsageFacts {
 
 /// What is wrong with it, if anything.
 ///
-/// At any time, what is recorded since then must be at least what was moved since then: else a limit
-/// could be passed. All of it together must be no more than what was moved since it began.
+/// At any time of the last 30 days, what is recorded since then must be at least what was moved since
+/// then: else a limit could be passed. What is recorded of the last 30 days must be no more than what
+/// was moved in them; what is older may be there or not.
 pub(super) fn judge(facts: &UsageFacts) -> Option<Fault> {
-    let last = facts.uses.last().map_or(facts.now, |(at, _)| *at);
-    let month_ago = last.saturating_sub(MONTH);
-    let boundaries = facts.uses.iter().map(|(at, _)| *at);
-    let boundaries = boundaries.filter(|at| *at > month_ago);
-    for since in [month_ago].into_iter().chain(boundaries) {
+    let month_ago = facts.now.saturating_sub(MONTH);
+    let times = facts.uses.iter().map(|(at, _)| *at);
+    for since in times.chain([month_ago]).filter(|at| *at >= month_ago) {
         let recorded = sum(&facts.uses, since);
         let moved = sum(&facts.moved, since.saturating_add(SKEW));
-        if recorded
-            .zip(moved)
-            .is_none_or(|(recorded, moved)| recorded < moved)
-        {
+        if !holds(recorded, moved, |recorded, moved| recorded >= moved) {
             return Some(Fault::Used { recorded, moved });
         }
     }
-    let first = facts.uses.first().map_or(facts.now, |(at, _)| *at);
-    let recorded = sum(&facts.uses, i64::MIN);
-    let moved = sum(&facts.moved, first.saturating_sub(BEFORE));
-    let is_more = recorded
-        .zip(moved)
-        .is_none_or(|(recorded, moved)| recorded > moved);
-    is_more.then_some(Fault::Used { recorded, moved })
+    let recorded = sum(&facts.uses, month_ago.saturating_add(SUM));
+    let moved = sum(&facts.moved, month_ago);
+    let is_no_more = holds(recorded, moved, |recorded, moved| recorded <= moved);
+    (!is_no_more).then_some(Fault::Used { recorded, moved })
+}
+
+/// Whether both are numbers, of which this is true.
+fn holds(one: Option<i128>, other: Option<i128>, is_true: fn(i128, i128) -> bool) -> bool {
+    one.zip(other)
+        .is_some_and(|(one, other)| is_true(one, other))
 }
 
 /// All after a time; none when it is no number.
@@ -70,6 +68,17 @@ mod tests {
     const DAY: i64 = 24 * 3_600 * 1_000_000;
     const NOW: i64 = 100 * DAY;
 
+    fn empty() -> UsageFacts {
+        UsageFacts {
+            user: Uuid::nil(),
+            kind: "withdrawal",
+            asset: String::new(),
+            uses: vec![],
+            moved: vec![],
+            now: NOW,
+        }
+    }
+
     fn judged(uses: &[(i64, i128)], moved: &[(i64, i128)]) -> Option<(i128, i128)> {
         let amounts = |rows: &[(i64, i128)]| {
             let rows = rows
@@ -78,12 +87,9 @@ mod tests {
             rows.collect::<Vec<_>>()
         };
         let fault = judge(&UsageFacts {
-            user: Uuid::nil(),
-            kind: "withdrawal".to_owned(),
-            asset: String::new(),
             uses: amounts(uses),
             moved: amounts(moved),
-            now: NOW,
+            ..empty()
         });
         fault.map(|fault| {
             let Fault::Used { recorded, moved } = fault else {
@@ -97,13 +103,21 @@ mod tests {
     fn what_was_moved_is_recorded() {
         assert_eq!(judged(&[], &[]), None);
         assert_eq!(judged(&[(90, 5), (99, 3)], &[(90, 5), (99, 3)]), None);
-        // What is older than 30 days before the last use may be forgotten, or not.
+        // What is older than 30 days may be forgotten or not, whether it was given back or not.
         assert_eq!(judged(&[(90, 5)], &[(50, 7), (90, 5)]), None);
         assert_eq!(judged(&[(50, 7), (90, 5)], &[(50, 7), (90, 5)]), None);
+        assert_eq!(judged(&[(50, 7), (90, 5)], &[(90, 5)]), None);
+        assert_eq!(judged(&[(9, 5)], &[]), None);
+        // What a new limit found was given back, and what it did not look at is older.
+        assert_eq!(judged(&[(90, 0)], &[(65, 7)]), None);
         // Sums are kept with the time of the last use in them.
-        assert_eq!(judged(&[(91, 12)], &[(90, 7), (91, 5)]), None);
-        // Nothing was moved for months.
-        assert_eq!(judged(&[(9, 5)], &[(9, 5)]), None);
+        let hours = |hours: i64| NOW - hours * DAY / 24;
+        let facts = UsageFacts {
+            uses: vec![(hours(10), Some(12))],
+            moved: vec![(hours(12), Some(7)), (hours(10), Some(5))],
+            ..empty()
+        };
+        assert_eq!(judge(&facts), None);
     }
 
     #[test]
@@ -114,18 +128,14 @@ mod tests {
         assert_eq!(earlier, Some((3, 8)), "5 would leave the window too early");
         assert_eq!(judged(&[(60, 3)], &[(99, 3)]), Some((0, 3)));
         assert_eq!(judged(&[(99, 4)], &[(99, 3)]), Some((4, 3)));
-        assert_eq!(judged(&[(99, 3)], &[(90, 3)]), Some((3, 0)));
+        assert_eq!(judged(&[(99, 3)], &[(65, 3)]), Some((3, 0)));
     }
 
     #[test]
     fn what_is_no_number_is_found() {
         let facts = UsageFacts {
-            user: Uuid::nil(),
-            kind: "internal".to_owned(),
-            asset: "btc".to_owned(),
             uses: vec![(NOW, None)],
-            moved: vec![],
-            now: NOW,
+            ..empty()
         };
         let found = Fault::Used {
             recorded: None,

@@ -36,7 +36,7 @@ pub enum Place {
         /// The user.
         user: Uuid,
         /// The kind of transfer.
-        kind: String,
+        kind: &'static str,
         /// The asset; empty for all of them.
         asset: String,
     },

@@ -1,4 +1,4 @@
-use bursar_domain::{Kind, Limits};
+use bursar_domain::{Command, Kind, Limits};
 use bursar_testkit::build;
 
 use super::*;
@@ -110,18 +110,47 @@ async fn entries_that_no_transfer_knows_are_named() {
     }
 }
 
-/// Limits that are new, so that what was moved before counts, and what comes after.
-#[tokio::test]
-async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
-    let book = Book::filled().await;
-    let much = Limits {
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The database's clock, by which limits are proved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the database's clock is the machine's"
+)]
+fn today() -> Timestamp {
+    Timestamp::from_datetime(time::OffsetDateTime::now_utc())
+}
+
+/// So high that nothing passes it.
+fn high() -> Limits {
+    Limits {
         daily: Some(build::amount(1_000_000)),
         monthly: Some(build::amount(1_000_000)),
         ..Limits::default()
-    };
+    }
+}
+
+/// Alice and Bob with money, and a clock that is this many days behind.
+async fn days_ago(days: i64) -> Book {
+    let book = Book::empty().await;
+    book.clock().set(today());
+    book.clock().advance_ms(-days * DAY_MS);
+    for user in [ALICE, BOB] {
+        for asset in ["btc", "eth"] {
+            book.deposit(user, asset, 1_000_000).await;
+        }
+    }
+    book
+}
+
+/// Limits that are new, so that what was moved before counts, and what comes after.
+#[tokio::test]
+async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
+    let book = days_ago(3).await;
+    book.withdraw(BOB, "btc", 901).await;
     for kind in [Kind::Withdrawal, Kind::Internal] {
         for asset in [None, Some("btc"), Some("eth")] {
-            book.limit(kind, asset, much).await;
+            book.limit(kind, asset, high()).await;
         }
     }
     for asset in ["btc", "eth"] {
@@ -131,6 +160,7 @@ async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
         }
         book.withdraw(BOB, asset, 90).await;
         book.pay(ALICE, BOB, asset, 31).await;
+        book.clock().advance_ms(DAY_MS);
     }
     let (judged, told) = proved(&book, None).await;
     assert_eq!(told, Vec::<String>::new());
@@ -138,22 +168,11 @@ async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
     assert_eq!(judged.uses, 9);
 
     for (wrong, how) in [
-        (
-            "amounts = array_replace(amounts, amounts[1], amounts[1] - 1)",
-            "records",
-        ),
-        (
-            "amounts = array_replace(amounts, amounts[1], amounts[1] + 1)",
-            "records",
-        ),
-        (
-            "amounts = array_replace(amounts, amounts[1], 'NaN')",
-            "no number",
-        ),
-        (
-            "times = array_replace(times, times[1], times[1] - 90000000000)",
-            "records",
-        ),
+        ("amounts[1] = amounts[1] - 1", "records"),
+        ("amounts[1] = amounts[1] + 1", "records"),
+        ("amounts[1] = 'NaN'", "no number"),
+        ("times[1] = times[1] - 90000000000", "records"),
+        ("amounts = '{}', times = '{}'", "records 0 where"),
     ] {
         book.sabotage(&format!(
             "CREATE TABLE kept AS SELECT * FROM book_main.limit_usage; \
@@ -175,6 +194,45 @@ async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
         )
         .await;
     }
+}
+
+/// What is 30 days old when it is given back stays recorded until the next use, and is no breach.
+#[tokio::test]
+async fn a_withdrawal_that_ends_after_a_month_is_no_violation() {
+    let book = days_ago(31).await;
+    book.limit(Kind::Withdrawal, Some("btc"), high()).await;
+    let open = book.withdraw(ALICE, "btc", 100).await;
+    book.clock().advance_ms(31 * DAY_MS);
+    book.step(&open, &build::cancel()).await;
+    let (judged, told) = proved(&book, None).await;
+    assert_eq!((told, judged.uses), (vec![], 1));
+}
+
+/// A new limit counts what it looks back at and no more.
+#[tokio::test]
+async fn a_limit_that_begins_with_a_withdrawal_that_ends_is_no_violation() {
+    let book = days_ago(35).await;
+    let old = book.withdraw(ALICE, "btc", 70).await;
+    book.step(&old, &build::confirm()).await;
+    book.clock().advance_ms(25 * DAY_MS);
+    let open = book.withdraw(ALICE, "btc", 100).await;
+    book.clock().advance_ms(10 * DAY_MS);
+    book.limit(Kind::Withdrawal, Some("btc"), high()).await;
+    book.step(&open, &build::cancel()).await;
+    let (judged, told) = proved(&book, None).await;
+    assert_eq!((told, judged.uses), (vec![], 1));
+}
+
+/// A payment counts from its settlement.
+#[tokio::test]
+async fn a_payment_that_waited_for_days_is_no_violation() {
+    let book = days_ago(6).await;
+    book.limit(Kind::Internal, Some("btc"), high()).await;
+    let pending = book.pay_later(ALICE, BOB, "btc", 31).await;
+    book.clock().advance_ms(5 * DAY_MS);
+    book.step(&pending, &Command::Settle).await;
+    let (judged, told) = proved(&book, None).await;
+    assert_eq!((told, judged.uses), (vec![], 1));
 }
 
 #[tokio::test]

@@ -110,10 +110,12 @@ async fn prove(url: &str, verification: &Verification) -> anyhow::Result<Judged>
                 transfers,
                 accounts,
                 entries,
+                uses,
                 ..
             } = judged;
             note(&format!(
-                "so far: {transfers} transfers, {accounts} accounts, {entries} entries"
+                "so far: {transfers} transfers, {accounts} accounts, {entries} entries, {uses} uses \
+                 of limits"
             ));
         }
         Event::Progress(_) => {}
