@@ -71,19 +71,52 @@ impl App {
     /// Makes the transfers of rows in one transaction, as if one after the other. Each row that
     /// cannot be made is refused by itself.
     ///
+    /// What is refused is looked at beforehand, in a rehearsal, and left out: a refusal would stay with
+    /// the row's reference for ever, and what stands in the way today may be gone tomorrow.
+    ///
     /// # Errors
-    /// When the store cannot answer; then nothing is known of any row, and the same call is safe.
+    /// When the store cannot answer or nothing may move; then nothing is known of any row, and the
+    /// same call is safe.
     pub async fn import_rows(&self, grant: &Grant, rows: Vec<ImportRow>) -> Result<Results, Error> {
         grant.require(Permission::BackofficeWrite)?;
         let prepared = self.prepare_rows(grant, rows).await?;
-        let outcomes = self.ports.store.commit(commits(&prepared)).await?;
-        self.results_of(prepared, outcomes).await
+        let rehearsed = self.ports.store.rehearse(commits(&prepared)).await?;
+        let mut due = vec![];
+        // What is known of each row; of those that are due, nothing yet.
+        let mut known = vec![];
+        let mut rehearsed = rehearsed.into_iter();
+        for row in prepared {
+            known.push(match row {
+                Ok(commit) => match rehearsed.next() {
+                    Some(CommitOutcome::Committed(_)) => {
+                        due.push(commit);
+                        None
+                    }
+                    Some(outcome) => Some(self.read(outcome).await?),
+                    None => return Err(NO_OUTCOME),
+                },
+                Err(error) => Some(Err(error)),
+            });
+        }
+        let mut made = if due.is_empty() {
+            vec![].into_iter()
+        } else {
+            self.ports.store.commit(due).await?.into_iter()
+        };
+        let mut results = Vec::with_capacity(known.len());
+        for row in known {
+            results.push(match row {
+                None => self.read(made.next().ok_or(NO_OUTCOME)?).await?,
+                Some(result) => result,
+            });
+        }
+        Ok(results)
     }
 
     /// What [`App::import_rows`] would come to: the same, taken back.
     ///
     /// # Errors
-    /// When the store cannot answer.
+    /// When the store cannot answer or nothing may move.
     pub async fn rehearse_rows(
         &self,
         grant: &Grant,
@@ -91,8 +124,16 @@ impl App {
     ) -> Result<Results, Error> {
         grant.require(Permission::BackofficeWrite)?;
         let prepared = self.prepare_rows(grant, rows).await?;
-        let outcomes = self.ports.store.rehearse(commits(&prepared)).await?;
-        self.results_of(prepared, outcomes).await
+        let rehearsed = self.ports.store.rehearse(commits(&prepared)).await?;
+        let mut rehearsed = rehearsed.into_iter();
+        let mut results = Vec::with_capacity(prepared.len());
+        for row in prepared {
+            results.push(match row {
+                Ok(_) => self.read(rehearsed.next().ok_or(NO_OUTCOME)?).await?,
+                Err(error) => Err(error),
+            });
+        }
+        Ok(results)
     }
 
     /// Confirms a withdrawal that was imported, unless it is confirmed already.
@@ -143,31 +184,18 @@ impl App {
         Ok(commit)
     }
 
-    async fn results_of(
-        &self,
-        prepared: Vec<Result<Commit, Error>>,
-        outcomes: Vec<CommitOutcome>,
-    ) -> Result<Results, Error> {
-        let mut outcomes = outcomes.into_iter();
-        let mut told = Vec::with_capacity(prepared.len());
-        for row in prepared {
-            told.push(match row {
-                Ok(_) => {
-                    let outcome = outcomes.next();
-                    let outcome = outcome.ok_or(Error::Internal("the store gave no outcome"))?;
-                    match self.read_outcome(outcome).await {
-                        Ok(Some((transfer, repeated))) => Ok(Imported { transfer, repeated }),
-                        Ok(None) => Err(Error::Internal("a new transfer cannot be stale")),
-                        Err(error @ Error::Store(_)) => return Err(error),
-                        Err(error) => Err(error),
-                    }
-                }
-                Err(error) => Err(error),
-            });
+    /// What an outcome means for its row. Trouble of the store says nothing about it.
+    async fn read(&self, outcome: CommitOutcome) -> Result<Result<Imported, Error>, Error> {
+        match self.read_outcome(outcome).await {
+            Ok(Some((transfer, repeated))) => Ok(Ok(Imported { transfer, repeated })),
+            Ok(None) => Err(Error::Internal("a new transfer cannot be stale")),
+            Err(error @ (Error::Store(_) | Error::ReadOnly)) => Err(error),
+            Err(error) => Ok(Err(error)),
         }
-        Ok(told)
     }
 }
+
+const NO_OUTCOME: Error = Error::Internal("the store gave no outcome");
 
 fn commits(prepared: &[Result<Commit, Error>]) -> Vec<Commit> {
     prepared.iter().flatten().cloned().collect()

@@ -1,4 +1,7 @@
 //! What fees, limits, the audit log and seals each cost a money transaction.
+//!
+//! Limits are measured as users have them who pay now and then: the uses of one who pays all month
+//! fill up to 700 places of a row, and each payment writes all of them.
 
 use std::{
     sync::{

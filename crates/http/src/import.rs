@@ -13,6 +13,9 @@ use crate::{
     problem::Problem,
 };
 
+/// What is said when a refusal was bound to a reference.
+const KEPT: &str = "The reference keeps this refusal; a new one tries anew.";
+
 /// The columns that a file of transfers may have, and whether it must.
 pub const IMPORT_COLUMNS: [(&str, bool); 7] = [
     ("reference", true),
@@ -42,7 +45,8 @@ pub fn read_import_row(
     let user = fields.user_id(name!("user_id"));
     let asset = fields.asset_id(name!("asset"));
     let amount = fields.amount(name!("amount"));
-    let comment = fields.text(name!("comment"), COMMENT_MAX, Prose::Lines);
+    // A quote that is never closed would make a comment of the rows behind it.
+    let comment = fields.text(name!("comment"), COMMENT_MAX, Prose::Line);
     let callback_url = fields.callback_url(name!("callback_url"), urls);
     let row = || {
         Some(ImportRow {
@@ -60,13 +64,14 @@ pub fn read_import_row(
     fields.outcome(row())
 }
 
-/// One that no spreadsheet takes for a formula, for it is told again in the results.
+/// One that no spreadsheet takes for a number or a formula: it would come back from there as another
+/// one, whose row would be made again.
 fn reference(fields: &mut Fields<'_>, name: &Name) -> Option<IdempotencyKey> {
     let text = fields.required_string(name)?;
-    let plain = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let plain = text.starts_with(|first: char| first.is_ascii_alphabetic());
     let key = IdempotencyKey::parse(&text).ok().filter(|_| plain);
     key.or_else(|| {
-        let detail = "must be 1 to 255 visible ASCII characters, a letter or digit first";
+        let detail = "must be 1 to 255 visible ASCII characters, a letter first";
         fields.invalid(name, detail)
     })
 }
@@ -85,8 +90,7 @@ pub fn tell(error: Error) -> (Cow<'static, str>, String) {
     let kept = matches!(error, Error::Refused { replayed: true, .. });
     let (code, detail) = Problem::from(error).into_code_and_detail();
     if kept {
-        let detail = format!("{detail} An earlier import was told so; a new reference tries anew.");
-        return (code, detail);
+        return (code, format!("{detail} {KEPT}"));
     }
     (code, detail)
 }
@@ -99,7 +103,7 @@ mod tests {
 
     fn read(changes: &[(&str, &str)]) -> Result<ImportRow, Vec<String>> {
         let mut cells = BTreeMap::from([
-            ("reference", "2026-11/1"),
+            ("reference", "prize-2026-11/1"),
             ("kind", "withdrawal"),
             ("user_id", USER),
             ("asset", "BTC"),
@@ -114,7 +118,7 @@ mod tests {
     #[test]
     fn a_row_is_read_as_a_request_is() {
         let row = read(&[]).unwrap();
-        assert_eq!(row.reference.as_str(), "2026-11/1");
+        assert_eq!(row.reference.as_str(), "prize-2026-11/1");
         assert_eq!(row.kind, ImportKind::Withdrawal);
         assert_eq!(row.request.user.to_string(), USER);
         assert_eq!(row.request.asset.as_str(), "btc");
@@ -138,6 +142,8 @@ mod tests {
             ("reference", "", "reference.missed"),
             ("reference", "=1+1", "reference.invalid"),
             ("reference", "two words", "reference.invalid"),
+            ("reference", "0012", "reference.invalid"),
+            ("reference", "2026-11/1", "reference.invalid"),
             ("kind", "internal", "kind.invalid"),
             ("kind", "", "kind.missed"),
             ("user_id", "alice", "user_id.invalid"),
@@ -146,6 +152,7 @@ mod tests {
             ("amount", "0", "amount.zero"),
             ("amount", "1e2", "amount.invalid"),
             ("amount", "", "amount.missed"),
+            ("comment", "two\nlines", "comment.invalid"),
             ("callback_url", "ftp://example.com/", "callback_url.invalid"),
             ("colour", "red", "field.unknown"),
         ] {
@@ -169,8 +176,7 @@ mod tests {
             replayed: true,
         });
         assert_eq!(code, "balance.insufficient");
-        let kept = "An earlier import was told so; a new reference tries anew.";
-        assert!(detail.ends_with(kept), "{detail}");
+        assert!(detail.ends_with(KEPT), "{detail}");
         let (code, detail) = tell(Error::KeyReused {
             original: bursar_domain::TransferId::try_new(12)
                 .ok()

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
 use bursar_domain::{Timestamp, UserId};
 use bursar_ports::{CallbackSecret, IpRange, Permission};
-use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
 use crate::commands;
@@ -213,8 +213,9 @@ pub(crate) struct ImportArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// The operator who answers for it: the transfers are theirs, and a second one approves.
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    /// The operator who answers for it, exactly as the subject of their token: the transfers are
+    /// theirs, and a second one approves.
+    #[arg(long, value_name = "NAME", value_parser = operator)]
     pub(crate) operator: String,
 
     /// Only say what would become of each row: everything is decided as it would be now, and taken
@@ -367,6 +368,16 @@ fn answer(text: &str) -> Result<StatusCode, String> {
         .ok_or_else(|| "an answer's status is a number from 200 to 599".to_owned())
 }
 
+/// A subject as tokens have it.
+fn operator(text: &str) -> Result<String, String> {
+    let is_one = !text.is_empty() && text.chars().count() <= 255;
+    if is_one && text.trim() == text && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("an operator is 1 to 255 characters in one line, without blanks round it".to_owned())
+    }
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }
@@ -439,6 +450,8 @@ mod tests {
                 "44 characters of base64",
             ),
             ("bursar callback listen --status 100", "from 200 to 599"),
+            ("bursar import a.csv", "--operator"),
+            ("bursar import a.csv --operator ", "1 to 255 characters"),
         ] {
             let error = Cli::try_parse_from(line.split(' '))
                 .unwrap_err()

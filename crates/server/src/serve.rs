@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     system.require_keys().await?;
+    tell_allowed(config);
     let listener = TcpListener::bind(config.listen)
         .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
     let System {
@@ -106,6 +107,15 @@ pub(crate) async fn serve(
             Ok(())
         }
         Some(what) => anyhow::bail!(what),
+    }
+}
+
+/// Tells of addresses that callbacks may go to although they are private.
+fn tell_allowed(config: &Config) {
+    let allowed = &config.callback.urls.allow_cidrs;
+    if !allowed.is_empty() {
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        tracing::info!(allowed = %allowed.join(","), "callbacks may go to private addresses");
     }
 }
 

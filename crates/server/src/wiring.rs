@@ -313,13 +313,8 @@ fn payouts(config: Option<&PayoutConfig>, database: &Database) -> anyhow::Result
 }
 
 fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {
-    let urls = config.callback.urls.clone();
-    if !urls.allow_cidrs.is_empty() {
-        let allowed: Vec<String> = urls.allow_cidrs.iter().map(ToString::to_string).collect();
-        tracing::info!(allowed = %allowed.join(","), "callbacks may go to private addresses");
-    }
     HttpNotifier::try_new(NotifierConfig {
-        urls,
+        urls: config.callback.urls.clone(),
         // What we send from is ours too.
         own_addresses: [
             config.callback.own_addresses.as_slice(),

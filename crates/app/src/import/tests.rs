@@ -48,6 +48,12 @@ fn writer() -> Grant {
     operator(Permission::BackofficeWrite)
 }
 
+/// The store has nothing against anything.
+fn agrees(mocks: &mut Mocks) {
+    let rehearsed = mocks.store.expect_rehearse();
+    rehearsed.times(1).returning(|batch| Ok(made(batch)));
+}
+
 fn made(batch: Vec<Commit>) -> Vec<CommitOutcome> {
     let outcomes = batch.into_iter();
     outcomes
@@ -78,6 +84,7 @@ async fn another_permission_is_refused_before_anything_is_looked_at() {
 #[tokio::test]
 async fn rows_are_committed_together_and_each_has_its_own_result() {
     let mut mocks = mocks();
+    agrees(&mut mocks);
     let commits = mocks.commits_together(|batch| Ok(made(batch)));
     let results = mocks.app().import_rows(&writer(), rows()).await.unwrap();
     let [deposit, nobody, withdrawal] = results.as_slice() else {
@@ -118,6 +125,7 @@ async fn rows_are_committed_together_and_each_has_its_own_result() {
 async fn a_row_has_the_same_key_whoever_imports_it() {
     let claims = async |name: &str| {
         let mut mocks = mocks();
+        agrees(&mut mocks);
         let commits = mocks.commits_together(|batch| Ok(made(batch)));
         let principal = Principal {
             subject: name.to_owned(),
@@ -137,8 +145,7 @@ async fn a_row_has_the_same_key_whoever_imports_it() {
 #[tokio::test]
 async fn a_rehearsal_commits_nothing() {
     let mut mocks = mocks();
-    let rehearsed = mocks.store.expect_rehearse();
-    rehearsed.times(1).returning(|batch| Ok(made(batch)));
+    agrees(&mut mocks);
     let results = mocks.app().rehearse_rows(&writer(), rows()).await.unwrap();
     let statuses = results.iter().map(|row| {
         let row = row.as_ref().ok();
@@ -162,14 +169,15 @@ async fn what_was_made_before_is_told_as_it_is_now() {
     let before = build::step(&before, &Command::Settle, NOW).next;
     mocks.finds(&before, 1);
     let original = before.id();
-    drop(mocks.commits_together(move |_| {
+    let rehearsed = mocks.store.expect_rehearse();
+    rehearsed.times(1).return_once(move |_| {
         Ok(vec![
             CommitOutcome::Replayed { original },
             CommitOutcome::RefusalReplayed {
                 reason: Reason::BalanceInsufficient,
             },
         ])
-    }));
+    });
     let results = mocks.app().import_rows(&writer(), rows()).await.unwrap();
     let imported = Imported {
         transfer: before,
@@ -196,12 +204,51 @@ async fn a_store_that_cannot_answer_says_nothing_about_rows() {
         Err(Error::Store(StoreError::Unavailable(_)))
     ));
     let mut lost = mocks();
+    agrees(&mut lost);
     drop(lost.commits_together(|_| Err(in_doubt())));
     let answer = lost.app().import_rows(&writer(), rows()).await;
     assert!(matches!(
         answer,
         Err(Error::Store(StoreError::OutcomeUnknown(_)))
     ));
+}
+
+/// A refusal stays with a reference for ever, so what would be refused is not even tried.
+#[tokio::test]
+async fn what_would_be_refused_is_not_committed() {
+    let mut mocks = mocks();
+    let rehearsed = mocks.store.expect_rehearse();
+    rehearsed.times(1).return_once(|batch| {
+        let mut outcomes = made(batch);
+        outcomes[0] = CommitOutcome::Refused {
+            reason: Reason::OutgoingStopped,
+        };
+        Ok(outcomes)
+    });
+    let commits = mocks.commits_together(|batch| Ok(made(batch)));
+    let results = mocks.app().import_rows(&writer(), rows()).await.unwrap();
+    assert!(matches!(
+        results[0],
+        Err(Error::Refused {
+            replayed: false,
+            ..
+        })
+    ));
+    assert!(results[2].is_ok());
+    let claim = commits.only().idempotency.unwrap();
+    assert_eq!(claim.key.as_str(), "3");
+}
+
+#[tokio::test]
+async fn nothing_is_known_of_rows_while_nothing_may_move() {
+    let mut mocks = mocks();
+    let rehearsed = mocks.store.expect_rehearse();
+    let stopped = |batch: Vec<Commit>| batch.iter().map(|_| CommitOutcome::ReadOnly).collect();
+    rehearsed
+        .times(1)
+        .return_once(move |batch| Ok(stopped(batch)));
+    let answer = mocks.app().import_rows(&writer(), rows()).await;
+    assert!(matches!(answer, Err(Error::ReadOnly)));
 }
 
 #[tokio::test]

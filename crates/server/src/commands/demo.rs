@@ -116,8 +116,8 @@ async fn prepare(
 /// The settings that make a demo; everything else is the environment's.
 fn fix_settings(sources: &mut Sources, url: &str, secrets: &Secrets) {
     sources.fixed.extend([
-        ("profile", "development".to_owned()),
-        ("root_asset", "usd".to_owned()),
+        ("profile", env_file::PROFILE.to_owned()),
+        ("root_asset", env_file::ROOT_ASSET.to_owned()),
         ("database.url", url.to_owned()),
         ("database.migrate", "true".to_owned()),
         ("master_key", secrets.master_key()),

@@ -7,16 +7,16 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
-    pin::Pin,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use bursar_app::{App, Error, Grant, ImportRow, Imported, Principal};
-use bursar_domain::Status;
-use bursar_ports::Permission;
+use bursar_app::{App, Error, ImportRow, Imported, Principal};
+use bursar_domain::{Status, Transfer};
+use bursar_ports::{Permission, StoreError};
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 
 use self::{
     file::FileRow,
@@ -47,31 +47,34 @@ const PROGRESS: Duration = Duration::from_secs(10);
 pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
     telemetry::start_logging(&config.log)?;
-    let signals = Signals::listen().context("signals cannot be listened to")?;
+    let stop = stopped_by_signal()?;
     let rows = file::read(&args.file, &config.callback.urls)?;
     let path = args.results.unwrap_or_else(|| beside(&args.file));
-    let results = Results::create(&path, rows.iter().map(FileRow::place).collect())?;
     prepare_schema(&config.database).await?;
     let system = System::build(&config).await?;
-    system.require_keys().await?;
-    let manner = if args.dry_run {
-        Manner::Rehearse
-    } else {
-        Manner::Make {
-            confirm: args.confirm,
-        }
+    let done = async {
+        system.require_keys().await?;
+        let places = rows.iter().map(FileRow::place).collect();
+        let results = Results::create(&path, &args.file, places)?;
+        let manner = if args.dry_run {
+            Manner::Rehearse
+        } else {
+            Manner::Make {
+                confirm: args.confirm,
+            }
+        };
+        let import = Import {
+            app: system.app.clone(),
+            principal: Principal {
+                subject: args.operator,
+                ..Principal::local_operator()
+            },
+            manner,
+            stop,
+        };
+        import.run(rows, results).await
     };
-    let import = Import {
-        app: system.app.clone(),
-        principal: Principal {
-            subject: args.operator,
-            ..Principal::local_operator()
-        },
-        manner,
-        rows,
-        results,
-    };
-    let done = import.run(signals).await;
+    let done = done.await;
     system.finish(config.shutdown_grace).await;
     let (results, stopped) = done?;
     say(&results.summary(&path))?;
@@ -81,6 +84,20 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let failed = results.failed();
     anyhow::ensure!(failed == 0, "{failed} rows were not made as they should be");
     Ok(())
+}
+
+/// Cancelled by the first signal; the second one ends the process on the spot, which loses nothing
+/// but results.
+fn stopped_by_signal() -> anyhow::Result<CancellationToken> {
+    let mut signals = Signals::listen().context("signals cannot be listened to")?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        signals.wait().await;
+        told.cancel();
+        signals.exit_on_next();
+    });
+    Ok(stop)
 }
 
 /// The file's own name with a word behind it.
@@ -98,103 +115,152 @@ enum Manner {
 }
 
 /// Why an import ends before its last row.
-type Stopped = Option<String>;
+type Stopped = String;
 
 struct Import {
     app: App,
     principal: Principal,
     manner: Manner,
-    rows: Vec<FileRow>,
-    results: Results,
+    stop: CancellationToken,
 }
 
 impl Import {
-    async fn run(mut self, mut signals: Signals) -> anyhow::Result<(Results, Stopped)> {
-        let rows = std::mem::take(&mut self.rows);
+    async fn run(
+        &self,
+        rows: Vec<FileRow>,
+        mut results: Results,
+    ) -> anyhow::Result<(Results, Option<Stopped>)> {
         let mut progress = Progress::new(rows.len());
-        let mut stop = Box::pin(async move { signals.wait().await });
+        let mut stopped = None;
         for together in plan(rows, self.manner) {
-            if is_over(stop.as_mut()).await {
-                return Ok((self.results, Some("interrupted".to_owned())));
-            }
             let (places, rows): (Vec<usize>, Vec<ImportRow>) = together.into_iter().unzip();
-            let told = match self.go_through(rows).await? {
-                Ok(told) => told,
-                Err(why) => return Ok((self.results, Some(why))),
-            };
-            for (at, told) in places.iter().zip(told) {
-                self.results.tell(*at, told)?;
+            match self.go_through(rows).await {
+                Ok(told) => {
+                    for (at, told) in places.iter().zip(told) {
+                        results.tell(*at, told)?;
+                    }
+                    results.flush()?;
+                }
+                Err(why) => {
+                    stopped = Some(why);
+                    break;
+                }
             }
-            self.results.flush()?;
             progress.advance(places.len());
         }
-        Ok((self.results, None))
+        results.finish()?;
+        Ok((results, stopped))
     }
 
-    /// What becomes of these rows, or why no more can be done now.
-    async fn go_through(&self, rows: Vec<ImportRow>) -> anyhow::Result<Result<Vec<Told>, String>> {
-        let mut pause = PAUSE;
-        for tried in 1.. {
-            match self.try_once(rows.clone()).await {
-                Ok(told) => return Ok(Ok(told)),
-                Err(Error::ReadOnly) => {
-                    return Ok(Err(
-                        "nothing moves right now, by an operator's word".to_owned()
-                    ));
-                }
-                Err(Error::Store(error)) if tried < TRIES => {
-                    tracing::warn!(%error, "the database does not answer: trying again");
-                    tokio::time::sleep(pause).await;
-                    pause = pause.saturating_mul(2);
-                }
-                Err(Error::Store(error)) => return Ok(Err(error.to_string())),
-                Err(error) => return Err(error.into()),
-            }
+    /// What becomes of these rows.
+    async fn go_through(&self, rows: Vec<ImportRow>) -> Result<Vec<Told>, Stopped> {
+        if self.stop.is_cancelled() {
+            return Err("interrupted".to_owned());
         }
-        unreachable!("the tries have an end");
-    }
-
-    async fn try_once(&self, rows: Vec<ImportRow>) -> Result<Vec<Told>, Error> {
-        let grant = self.principal.grant(Permission::BackofficeWrite)?;
-        let (results, confirm) = match self.manner {
-            Manner::Rehearse => (self.app.rehearse_rows(&grant, rows).await?, false),
-            Manner::Make { confirm } => (self.app.import_rows(&grant, rows).await?, confirm),
+        let results = match self.repeat(|| self.try_rows(rows.clone())).await {
+            Ok(results) => results,
+            Err(Error::Store(error)) if rows.len() > 1 && !self.stop.is_cancelled() => {
+                self.one_by_one(rows, &error).await?
+            }
+            Err(Error::ReadOnly) => {
+                return Err("nothing moves right now, by an operator's word".to_owned());
+            }
+            Err(error) => return Err(error.to_string()),
         };
-        let grant = self.principal.grant(Permission::BackofficeConfirm)?;
-        let told = results.into_iter().map(|result| {
-            let grant = &grant;
-            async move {
-                match result {
-                    Ok(imported) if confirm => self.confirm(grant, imported).await,
-                    Ok(imported) if self.manner == Manner::Rehearse && !imported.repeated => {
-                        Ok(Told::Ready(imported.transfer))
-                    }
-                    Ok(imported) => Ok(Told::Made(imported)),
-                    Err(error @ (Error::Store(_) | Error::ReadOnly)) => Err(error),
-                    Err(error) => Ok(Told::Refused(error)),
-                }
-            }
-        });
-        join_all(told).await.into_iter().collect()
+        Ok(join_all(results.into_iter().map(|result| self.conclude(result))).await)
     }
 
-    async fn confirm(&self, grant: &Grant, imported: Imported) -> Result<Told, Error> {
+    async fn try_rows(&self, rows: Vec<ImportRow>) -> Result<Vec<Row>, Error> {
+        let grant = self.principal.grant(Permission::BackofficeWrite)?;
+        match self.manner {
+            Manner::Rehearse => self.app.rehearse_rows(&grant, rows).await,
+            Manner::Make { .. } => self.app.import_rows(&grant, rows).await,
+        }
+    }
+
+    /// A row that the store cannot take must not keep the others from being made. When it takes none,
+    /// it is the store.
+    async fn one_by_one(
+        &self,
+        rows: Vec<ImportRow>,
+        error: &StoreError,
+    ) -> Result<Vec<Row>, Stopped> {
+        let mut results = Vec::with_capacity(rows.len());
+        for row in rows {
+            results.push(match self.try_rows(vec![row]).await {
+                Ok(mut result) => result
+                    .pop()
+                    .unwrap_or(Err(Error::Internal("a row was lost"))),
+                Err(error) => Err(error),
+            });
+        }
+        let is_trouble = |row: &Row| matches!(row, Err(Error::Store(_) | Error::ReadOnly));
+        if results.iter().all(is_trouble) {
+            return Err(error.to_string());
+        }
+        Ok(results)
+    }
+
+    /// What is to be told of a row; its withdrawal is confirmed first, if that is wanted.
+    async fn conclude(&self, row: Row) -> Told {
+        let imported = match row {
+            Ok(imported) => imported,
+            Err(error) => return Told::Refused(error),
+        };
         let transfer = &imported.transfer;
-        if transfer.status() != Status::AwaitingConfirmation || transfer.stage().is_some() {
-            return Ok(Told::Made(imported));
+        let is_open =
+            transfer.status() == Status::AwaitingConfirmation && transfer.stage().is_none();
+        match self.manner {
+            Manner::Rehearse if !imported.repeated => Told::Ready(imported.transfer),
+            Manner::Make { confirm: true } if is_open => {
+                match self.repeat(|| self.confirm(transfer)).await {
+                    Ok(transfer) => Told::Made(Imported {
+                        transfer,
+                        ..imported
+                    }),
+                    Err(error) => Told::Unconfirmed(imported.transfer, error),
+                }
+            }
+            Manner::Rehearse | Manner::Make { .. } => Told::Made(imported),
         }
-        match self.app.confirm_imported(grant, transfer).await {
-            Ok(transfer) => Ok(Told::Made(Imported {
-                transfer,
-                ..imported
-            })),
-            // Repeating is safe: a confirmation that is made already is none.
+    }
+
+    async fn confirm(&self, transfer: &Transfer) -> Result<Transfer, Error> {
+        let grant = self.principal.grant(Permission::BackofficeConfirm)?;
+        match self.app.confirm_imported(&grant, transfer).await {
             Err(Error::OutcomeUnknown { source, .. }) => Err(Error::Store(source)),
-            Err(error @ (Error::Store(_) | Error::ReadOnly)) => Err(error),
-            Err(error) => Ok(Told::Unconfirmed(imported.transfer, error)),
+            confirmed => confirmed,
         }
+    }
+
+    /// Calls until the store answers, some times. Every call here may be repeated.
+    async fn repeat<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            let error = match call().await {
+                Err(Error::Store(
+                    error @ (StoreError::Overloaded
+                    | StoreError::Unavailable(_)
+                    | StoreError::OutcomeUnknown(_)),
+                )) => error,
+                answer => return answer,
+            };
+            tracing::warn!(%error, "the database does not answer");
+            let waited = tokio::time::sleep(pause);
+            if self.stop.run_until_cancelled(waited).await.is_none() {
+                return Err(Error::Store(error));
+            }
+            pause = pause.saturating_mul(2);
+        }
+        call().await
     }
 }
+
+/// What a row came to.
+type Row = Result<Imported, Error>;
 
 /// A row with its place in the file.
 type Placed = (usize, ImportRow);
@@ -221,15 +287,6 @@ fn plan(rows: Vec<FileRow>, manner: Manner) -> Vec<Vec<Placed>> {
         }
     }
     plan
-}
-
-/// Whether a future is over; looks without waiting.
-async fn is_over(future: Pin<&mut impl Future<Output = ()>>) -> bool {
-    tokio::select! {
-        biased;
-        () = future => true,
-        () = std::future::ready(()) => false,
-    }
 }
 
 /// A bar on a terminal, a line now and then elsewhere.

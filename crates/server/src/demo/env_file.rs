@@ -1,4 +1,5 @@
-//! `demo.env`: how to reach the demo, for shells and tests (contract §5).
+//! `demo.env`: how to reach the demo, for shells and tests (contract §5), and what the other commands
+//! need to be run beside it.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -7,6 +8,10 @@ use super::{
     exchange::{CALLBACK_SECRET, OPERATORS, USERS},
     secrets::{remove as remove_file, to_lines, write_private},
 };
+
+/// What every demo is configured with.
+pub(crate) const ROOT_ASSET: &str = "usd";
+pub(crate) const PROFILE: &str = "development";
 
 /// The file's name.
 pub(crate) const NAME: &str = "demo.env";
@@ -21,6 +26,10 @@ pub(crate) fn write(
     let mut lines = vec![
         ("BURSAR_URL".to_owned(), format!("http://{address}")),
         ("BURSAR_DATABASE_URL".to_owned(), database_url.to_owned()),
+        ("BURSAR_MASTER_KEY".to_owned(), secrets.master_key()),
+        ("BURSAR_CODE_KEY".to_owned(), secrets.code_key()),
+        ("BURSAR_ROOT_ASSET".to_owned(), ROOT_ASSET.to_owned()),
+        ("BURSAR_PROFILE".to_owned(), PROFILE.to_owned()),
     ];
     let secret = |name: &str| secrets.get(name).unwrap_or_default().to_owned();
     for operator in &OPERATORS {

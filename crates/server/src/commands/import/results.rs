@@ -1,10 +1,14 @@
 //! What became of each row.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+};
 
 use anyhow::Context;
 use bursar_app::{Error, Imported};
-use bursar_domain::{BigDecimal, Transfer};
+use bursar_domain::{BigDecimal, Status, Transfer};
 use bursar_http::tell;
 
 const COLUMNS: [&str; 7] = [
@@ -24,7 +28,7 @@ const GOOD: [&str; 3] = ["ready", "made", "repeated"];
 pub(super) enum Told {
     /// It would be made.
     Ready(Transfer),
-    /// It is made, now or before.
+    /// It is made, now or before, whatever became of it since.
     Made(Imported),
     /// It is made, but its withdrawal cannot be confirmed.
     Unconfirmed(Transfer, Error),
@@ -56,10 +60,25 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// A new file for rows in these lines with these references.
-    pub(super) fn create(path: &Path, places: Vec<(u64, String)>) -> anyhow::Result<Self> {
+    /// A file for the rows of `input` in these lines with these references; what is in it goes.
+    pub(super) fn create(
+        path: &Path,
+        input: &Path,
+        places: Vec<(u64, String)>,
+    ) -> anyhow::Result<Self> {
         let cannot = || format!("{} cannot be written", path.display());
-        let file = File::create(path).with_context(cannot)?;
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false);
+        let file = options.open(path).with_context(cannot)?;
+        anyhow::ensure!(
+            fs::canonicalize(path)? != fs::canonicalize(input)?,
+            "{} is what is to be imported: name another file for the results",
+            path.display()
+        );
+        // Two of them would write over each other.
+        let locked = file.try_lock();
+        locked.with_context(|| format!("another import writes to {}", path.display()))?;
+        file.set_len(0).with_context(cannot)?;
         let mut out = csv::Writer::from_writer(file);
         out.write_record(COLUMNS).with_context(cannot)?;
         Ok(Self {
@@ -77,23 +96,34 @@ impl Results {
         let cells = self.count(told);
         self.waiting.insert(at, cells);
         while let Some(cells) = self.waiting.remove(&self.written) {
-            let place = self.places.get(self.written);
-            let (line, reference) = place.context("there is no such row")?;
-            let line = line.to_string();
-            let record = [
-                &line,
-                reference,
-                cells.result,
-                &cells.transfer_id,
-                cells.status,
-                &cells.code,
-                &cells.detail,
-            ];
-            let written = self.out.write_record(record);
-            written.context("the results cannot be written")?;
-            self.written += 1;
+            self.write(self.written, &cells)?;
+            self.written = self.written.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// Writes what is known of rows behind others of which nothing is.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        for (at, cells) in std::mem::take(&mut self.waiting) {
+            self.write(at, &cells)?;
+        }
+        self.flush()
+    }
+
+    fn write(&mut self, at: usize, cells: &Cells) -> anyhow::Result<()> {
+        let (line, reference) = self.places.get(at).context("there is no such row")?;
+        let line = line.to_string();
+        let record = [
+            &line,
+            reference,
+            cells.result,
+            &cells.transfer_id,
+            cells.status,
+            &cells.code,
+            &cells.detail,
+        ];
+        let written = self.out.write_record(record);
+        written.context("the results cannot be written")
     }
 
     /// Leaves what is known so far in the file, whatever happens next.
@@ -124,25 +154,39 @@ impl Results {
         let (result, transfer, error) = match told {
             Told::Ready(transfer) => ("ready", Some(transfer), None),
             Told::Made(Imported { transfer, repeated }) => {
-                let result = if repeated { "repeated" } else { "made" };
+                let result = match transfer.status() {
+                    Status::Failed | Status::Rejected | Status::Canceled => "undone",
+                    Status::Pending
+                    | Status::AwaitingConfirmation
+                    | Status::Completed
+                    | Status::Success => {
+                        if repeated {
+                            "repeated"
+                        } else {
+                            "made"
+                        }
+                    }
+                };
                 (result, Some(transfer), None)
             }
             Told::Unconfirmed(transfer, error) => ("unconfirmed", Some(transfer), Some(error)),
             Told::Refused(error) => ("refused", None, Some(error)),
         };
         *self.counts.entry(result).or_default() += 1;
-        let (mut transfer_id, mut status) = (String::new(), "");
+        let (mut transfer_id, mut status, mut transfer_reason) = (String::new(), "", None);
         if let Some(transfer) = transfer {
             // What is taken back has no id that anybody could look for.
             if result != "ready" {
                 transfer_id = transfer.id().to_string();
             }
             status = transfer.status().as_str();
+            transfer_reason = transfer.reason();
             let parts = transfer.parts();
             let key = (result, transfer.kind().as_str(), parts.asset.to_string());
             *self.sums.entry(key).or_default() += parts.amount.to_decimal(parts.scale);
         }
-        let (code, detail) = error.map(tell).unwrap_or_default();
+        let why = transfer_reason.map(|reason| (reason.code().into(), reason.message().to_owned()));
+        let (code, detail) = error.map(tell).or(why).unwrap_or_default();
         Cells {
             result,
             transfer_id,

@@ -118,6 +118,10 @@ impl Books {
             "idempotency_keys",
             "callbacks",
             "accounts",
+            "journal",
+            "audit_log",
+            "limit_usage",
+            "payouts",
         ] {
             let rows = self
                 .rows(&format!("SELECT count(*) FROM book_main.{table}"))

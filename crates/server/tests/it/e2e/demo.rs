@@ -20,9 +20,13 @@ use super::{
 };
 
 /// Every name that `demo.env` is documented to have, without the prefix.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 10] = [
     "URL",
     "DATABASE_URL",
+    "MASTER_KEY",
+    "CODE_KEY",
+    "ROOT_ASSET",
+    "PROFILE",
     "ADMIN_TOKEN",
     "BACKOFFICE_TOKEN",
     "READONLY_TOKEN",

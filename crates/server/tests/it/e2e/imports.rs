@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{
     books::Books,
     eventually,
-    exchange::Exchange,
+    exchange::{CANCEL, Exchange},
     process::{Bursar, Ended, run},
     service::{Service, environment},
 };
@@ -324,4 +324,77 @@ async fn an_import_stops_while_nothing_may_move() {
     assert_eq!(admin.delete(stop).await.status, 204);
     scene.import(&[], 0).await;
     assert_eq!(scene.results()[0][1..], ["made", "Completed", ""]);
+}
+
+/// What stands in the way today is gone tomorrow: the same file is imported again.
+#[tokio::test]
+async fn what_was_refused_is_made_once_nothing_is_against_it() {
+    let first = Scene::user(0);
+    let scene = Scene::set(&format!(
+        "a,withdrawal,{first},btc,0.5,\nb,withdrawal,{first},btc,0.8,\nc,deposit,{first},btc,2,\n"
+    ))
+    .await;
+    let admin = scene.service.client().with(&scene.exchange.admin);
+    let stop = "/admin/v1/stops/outgoing/btc";
+    let reason = json!({"reason": "a test"}).to_string();
+    assert_eq!(admin.put(stop, reason).await.status, 204);
+    scene.import(&[], 1).await;
+    let results = scene.results();
+    for row in &results[..2] {
+        assert_eq!(row[1..], ["refused", "", "asset.outgoing_stopped"]);
+    }
+    assert_eq!(results[2][1..], ["made", "Completed", ""]);
+    assert_eq!(admin.delete(stop).await.status, 204);
+    scene.import(&[], 0).await;
+    let results = scene.results();
+    for row in &results[..2] {
+        assert_eq!(row[1..], ["made", "AwaitingConfirmation", ""]);
+    }
+    assert_eq!(results[2][1..], ["repeated", "Completed", ""]);
+    scene.books.audit().await;
+}
+
+/// A withdrawal that was cancelled since is none that was paid.
+#[tokio::test]
+async fn what_was_undone_since_is_told() {
+    let first = Scene::user(0);
+    let scene = Scene::set(&format!("a,withdrawal,{first},btc,0.5,\n")).await;
+    scene.import(&[], 0).await;
+    let find = "SELECT id FROM book_main.transfers WHERE created_by = 'anna'";
+    let id = scene.books.number(find).await;
+    let office = scene.service.client().with(&scene.exchange.backoffice);
+    let cancel = json!({"userId": first, "transferId": id}).to_string();
+    office.post(CANCEL, cancel).await.ok();
+    let ended = scene.import(&["--confirm"], 1).await;
+    assert_eq!(scene.results()[0][1..], ["undone", "Canceled", ""]);
+    assert!(ended.stdout.contains("undone withdrawal btc: 0.5"));
+}
+
+#[tokio::test]
+async fn results_are_written_over_nothing_that_is_needed() {
+    let first = Scene::user(0);
+    let rows = format!("a,deposit,{first},btc,1,\n");
+    let scene = Scene::set(&rows).await;
+    let input = scene.file();
+    let input = input.to_str().unwrap();
+    let ended = scene.import(&["--results", input], 1).await;
+    assert!(
+        ended.stderr.contains("name another file"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        fs::read_to_string(input).unwrap(),
+        format!("{HEADER}{rows}")
+    );
+    let results = fs::File::create(format!("{input}.results.csv")).unwrap();
+    results.lock().unwrap();
+    let ended = scene.import(&[], 1).await;
+    assert!(
+        ended.stderr.contains("another import writes to"),
+        "{}",
+        ended.stderr
+    );
+    drop(results);
+    scene.import(&[], 0).await;
 }

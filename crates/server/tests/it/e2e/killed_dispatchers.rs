@@ -17,6 +17,8 @@ use super::{
 };
 
 const KILLS: usize = 8;
+/// How many times as often it may be killed, until something was under way.
+const LUCK: usize = 5;
 const TRADERS: usize = 6;
 /// How long the receiver takes: whoever delivers to it is caught in the middle.
 const TAKES: Duration = Duration::from_millis(20);
@@ -38,7 +40,11 @@ async fn killed_dispatchers_lose_nothing_invent_nothing_and_double_little() {
         exchange.fund(&service.client(), trader, "btc", "1").await;
     }
     let mut under_way = 0;
-    for round in 0..kills() {
+    for round in 0..kills() * LUCK {
+        // Whether anything is under way at the moment of a kill is chance: some more, until it was.
+        if round >= kills() && under_way > 0 {
+            break;
+        }
         let client = service.client();
         let load = Load::start(&client, &exchange, &receiver, &format!("kill{round}"));
         load.answered(rand::random_range(5..60)).await;
