@@ -12,6 +12,8 @@ mod serve;
 pub mod shutdown;
 pub mod system;
 pub mod telemetry;
+#[cfg(test)]
+mod test_support;
 mod wiring;
 
 pub use cli::run;

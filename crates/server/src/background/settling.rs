@@ -72,51 +72,11 @@ where
 mod tests {
     use std::sync::Arc;
 
-    use bursar_app::{CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
-    use bursar_ports::{
-        MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
-        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-        MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
-        MockTransferStore, StoreError,
-    };
-    use bursar_testkit::build;
+    use bursar_ports::{MockTransferStore, StoreError};
     use tokio::sync::mpsc;
 
     use super::*;
-
-    fn app(store: MockTransferStore) -> App {
-        let ports = Ports {
-            store: Arc::new(store),
-            query: Arc::new(MockTransferQuery::new()),
-            exports: Arc::new(MockExports::new()),
-            directory: Arc::new(MockDirectory::new()),
-            address_book: Arc::new(MockAddressBook::new()),
-            callback_log: Arc::new(MockCallbackLog::new()),
-            audit_log: Arc::new(MockAuditLog::new()),
-            events: Arc::new(MockEventFeed::new()),
-            integrity: Arc::new(MockBookIntegrity::new()),
-            notifier: Arc::new(MockNotifier::new()),
-            credentials: Arc::new(MockCredentialStore::new()),
-            callback_secrets: Arc::new(MockCallbackSecrets::new()),
-            token_verifier: None,
-            clock: Arc::new(MockClock::new()),
-            ids: Arc::new(MockIdSource::new()),
-            tasks: Arc::new(MockTasks::new()),
-            limiter: Arc::new(MockRateLimiter::new()),
-            local_limiter: Arc::new(MockRateLimiter::new()),
-            replay_guard: Arc::new(MockReplayGuard::new()),
-            rule_book: Arc::new(MockRuleBook::new()),
-            payouts: None,
-        };
-        let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
-        let settings = Settings {
-            root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
-            limits: Limits::default(),
-            transfers: TransferSettings::default(),
-        };
-        App::new(ports, Arc::new(keyring), settings)
-    }
+    use crate::test_support;
 
     #[tokio::test]
     async fn an_outage_ends_nothing_but_being_told_to_stop_does() {
@@ -126,8 +86,9 @@ mod tests {
             pass.send(()).unwrap();
             Err(StoreError::Overloaded)
         });
+        let app = test_support::app(|ports| ports.store = Arc::new(store));
         let stop = CancellationToken::new();
-        let task = tokio::spawn(settle_pending(app(store), stop.clone()));
+        let task = tokio::spawn(settle_pending(app, stop.clone()));
         for _ in 0..3 {
             assert_eq!(passes.recv().await, Some(()));
         }

@@ -71,6 +71,7 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
             },
             manner,
             stop,
+            pause: PAUSE,
         };
         import.run(rows, results).await
     };
@@ -122,6 +123,8 @@ struct Import {
     principal: Principal,
     manner: Manner,
     stop: CancellationToken,
+    /// How long to wait before the second try.
+    pause: Duration,
 }
 
 impl Import {
@@ -238,7 +241,7 @@ impl Import {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut pause = PAUSE;
+        let mut pause = self.pause;
         for _ in 1..TRIES {
             let error = match call().await {
                 Err(Error::Store(
@@ -324,3 +327,6 @@ impl Drop for Progress {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use bursar_app::{ImportKind, OpenRequest};
+use bursar_domain::{Commit, DecimalAmount, IdempotencyKey};
+use bursar_ports::{CommitOutcome, MockDirectory, MockTransferStore};
+use bursar_testkit::{FixedClock, SequentialIds, build};
+
+use super::*;
+use crate::test_support;
+
+/// What no table takes.
+const POISON: &str = "poison";
+
+fn row(reference: &str) -> ImportRow {
+    ImportRow {
+        reference: IdempotencyKey::parse(reference).unwrap(),
+        kind: ImportKind::Withdrawal,
+        request: OpenRequest {
+            user: build::user_id(1),
+            asset: build::asset_id("usd"),
+            amount: DecimalAmount::parse("5").unwrap(),
+            comment: None,
+            callback_url: None,
+        },
+    }
+}
+
+fn import(store: MockTransferStore, confirm: bool) -> Import {
+    let mut directory = MockDirectory::new();
+    directory
+        .expect_find_user()
+        .returning(|id| Ok(Some(build::user(id))));
+    directory
+        .expect_find_asset()
+        .returning(|_| Ok(Some(build::asset("usd", 2))));
+    let app = test_support::app(|ports| {
+        ports.store = Arc::new(store);
+        ports.directory = Arc::new(directory);
+        ports.clock = Arc::new(FixedClock::default());
+        ports.ids = Arc::new(SequentialIds::default());
+    });
+    Import {
+        app,
+        principal: Principal::local_operator(),
+        manner: Manner::Make { confirm },
+        stop: CancellationToken::new(),
+        pause: Duration::from_millis(1),
+    }
+}
+
+fn made(batch: Vec<Commit>) -> Vec<CommitOutcome> {
+    let made = |commit: Commit| CommitOutcome::Committed(Box::new(commit.change.next));
+    batch.into_iter().map(made).collect()
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("nobody there".into())
+}
+
+fn name(told: &Told) -> &'static str {
+    match told {
+        Told::Ready(_) => "ready",
+        Told::Made(_) => "made",
+        Told::Unconfirmed(..) => "unconfirmed",
+        Told::Refused(_) => "refused",
+    }
+}
+
+fn is_poisoned(commit: &Commit) -> bool {
+    let key = commit.idempotency.as_ref().map(|claim| claim.key.as_str());
+    key == Some(POISON)
+}
+
+#[tokio::test]
+async fn a_row_that_the_store_cannot_take_keeps_no_other_from_being_made() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| {
+        if batch.iter().any(is_poisoned) {
+            Err(unavailable())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    store
+        .expect_commit()
+        .times(2)
+        .returning(|batch| Ok(made(batch)));
+    let rows = vec![row("a"), row(POISON), row("b")];
+    let told = import(store, false).go_through(rows).await.unwrap();
+    let told: Vec<&str> = told.iter().map(name).collect();
+    assert_eq!(told, ["made", "refused", "made"]);
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_ends_the_import() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|_| Err(unavailable()));
+    let rows = vec![row("a"), row("b")];
+    let stopped = import(store, false).go_through(rows).await;
+    assert!(stopped.is_err_and(|why| !why.is_empty()));
+}
+
+/// What is made is told as made, whatever becomes of its confirmation.
+#[tokio::test]
+async fn a_withdrawal_that_cannot_be_confirmed_is_told_as_made() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| Ok(made(batch)));
+    store
+        .expect_commit()
+        .times(1)
+        .returning(|batch| Ok(made(batch)));
+    store.expect_find().returning(|_| Err(unavailable()));
+    let told = import(store, true)
+        .go_through(vec![row("a")])
+        .await
+        .unwrap();
+    let told: Vec<&str> = told.iter().map(name).collect();
+    assert_eq!(told, ["unconfirmed"]);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_once_it_is_to_stop() {
+    let import = import(MockTransferStore::new(), false);
+    import.stop.cancel();
+    let stopped = import.go_through(vec![row("a")]).await;
+    assert_eq!(stopped.err().as_deref(), Some("interrupted"));
+}
