@@ -22,6 +22,7 @@ use super::{
     client::{Answer, Client},
     exchange::{BULK, CANCEL, CONFIRM, DEPOSIT, INTERNAL, WAIT, WITHDRAW, issue},
     service::{Service, create_token},
+    verify::{SEALED, verified},
 };
 
 /// How many operators there are; each is somebody else's second.
@@ -388,6 +389,13 @@ fn the_service_agrees_with_the_model() {
     });
     runtime.block_on(async {
         Books::of(database.url()).audit().await;
+        // Whatever rules came and went, what is recorded is what was moved.
+        let proved = verified(database.url(), &SEALED, 0).await;
+        assert!(
+            !proved.stdout.contains("uses of limits: 0"),
+            "{}",
+            proved.stdout
+        );
         service.stopped().await;
         database.close().await.unwrap();
     });

@@ -205,11 +205,8 @@ impl HttpRunner {
             balance.1 -= before.1;
         }
         for (number, (id, _)) in self.users.iter().enumerate() {
-            let list = self
-                .get(&format!("/admin/v1/balances?user_id={id}&limit=200"))
-                .await;
-            for row in list["data"].as_array().unwrap() {
-                if let Some((asset, balance)) = self.balance_of(row) {
+            for row in self.balances(&format!("user_id={id}")).await {
+                if let Some((asset, balance)) = self.balance_of(&row) {
                     balances.insert((Holder::User(number), asset), balance);
                 }
             }
@@ -221,22 +218,29 @@ impl HttpRunner {
     /// World and fees.
     pub(super) async fn system_balances(&self) -> BTreeMap<(Holder, usize), (i128, i128)> {
         let mut balances = BTreeMap::new();
+        for row in self.balances("owner=system").await {
+            let holder = match row["owner"].as_str() {
+                Some("world") => Holder::World,
+                Some("fees") => Holder::Fees,
+                other => panic!("{other:?} owns nothing of the exchange's"),
+            };
+            if let Some((asset, balance)) = self.balance_of(&row) {
+                balances.insert((holder, asset), balance);
+            }
+        }
+        balances
+    }
+
+    /// Every row of somebody's balances, in all assets there are.
+    async fn balances(&self, whose: &str) -> Vec<Value> {
+        let mut rows = vec![];
         let mut cursor = String::new();
         loop {
-            let path = format!("/admin/v1/balances?owner=system&limit=200{cursor}");
+            let path = format!("/admin/v1/balances?{whose}&limit=200{cursor}");
             let page = self.get(&path).await;
-            for row in page["data"].as_array().unwrap() {
-                let holder = match row["owner"].as_str() {
-                    Some("world") => Holder::World,
-                    Some("fees") => Holder::Fees,
-                    other => panic!("{other:?} owns nothing of the exchange's"),
-                };
-                if let Some((asset, balance)) = self.balance_of(row) {
-                    balances.insert((holder, asset), balance);
-                }
-            }
+            rows.extend(page["data"].as_array().unwrap().iter().cloned());
             let Some(next) = page["next_cursor"].as_str() else {
-                return balances;
+                return rows;
             };
             cursor = format!("&cursor={next}");
         }
