@@ -74,6 +74,24 @@ impl UsageRows {
     }
 }
 
+/// What an amount is worth in smallest units of the root asset.
+pub(crate) const ROOT_UNITS: &str = "round(amount * ('1e-' || scale)::numeric * root_rate, \
+     root_scale) * ('1e' || root_scale)::numeric";
+
+/// Which transfers of a kind count, and from when on: withdrawals from their hold, internal transfers
+/// from their settlement, deposits never. The kind stands in the text, so that the planner sees which
+/// partial index serves it.
+pub(crate) const fn counted(kind: Kind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Kind::Deposit => None,
+        Kind::Withdrawal => Some((
+            "kind = 'withdrawal' AND state IN ('AwaitingConfirmation', 'Completed')",
+            "created_at",
+        )),
+        Kind::Internal => Some(("kind = 'internal' AND state = 'Success'", "updated_at")),
+    }
+}
+
 #[derive(QueryableByName)]
 struct Counted {
     #[diesel(sql_type = BigInt)]
@@ -89,34 +107,17 @@ pub(crate) async fn count_anew(
     key: UsageKey,
     now: Timestamp,
 ) -> QueryResult<Result<Usage, StoreError>> {
-    // The kind stands in the text, so that the planner sees which partial index serves it.
-    let transfers = match (key.kind, key.asset) {
-        (Kind::Deposit, _) => return Ok(Ok(Usage::default())),
-        (Kind::Withdrawal, Some(_)) => {
-            "SELECT created_at AS at, amount AS used FROM transfers \
-             WHERE kind = 'withdrawal' AND state IN ('AwaitingConfirmation', 'Completed') \
-             AND asset = $3"
-        }
-        (Kind::Internal, Some(_)) => {
-            "SELECT updated_at AS at, amount AS used FROM transfers \
-             WHERE kind = 'internal' AND state = 'Success' AND asset = $3"
-        }
-        (Kind::Withdrawal, None) => {
-            "SELECT created_at AS at, round(amount * ('1e-' || scale)::numeric * root_rate, \
-             root_scale) * ('1e' || root_scale)::numeric AS used FROM transfers \
-             WHERE kind = 'withdrawal' AND state IN ('AwaitingConfirmation', 'Completed') \
-             AND root_rate IS NOT NULL AND $3 = ''"
-        }
-        (Kind::Internal, None) => {
-            "SELECT updated_at AS at, round(amount * ('1e-' || scale)::numeric * root_rate, \
-             root_scale) * ('1e' || root_scale)::numeric AS used FROM transfers \
-             WHERE kind = 'internal' AND state = 'Success' \
-             AND root_rate IS NOT NULL AND $3 = ''"
-        }
+    let Some((counts, at)) = counted(key.kind) else {
+        return Ok(Ok(Usage::default()));
+    };
+    let (used, scope) = match key.asset {
+        Some(_) => ("amount", "asset = $3"),
+        None => (ROOT_UNITS, "root_rate IS NOT NULL AND $3 = ''"),
     };
     let query = sql_query(format!(
         "/* count_uses */ SELECT (extract(epoch FROM max(t.at)) * 1000000)::bigint AS last, \
-         sum(t.used) AS used FROM ({transfers} AND user_id = $1 AND created_at > $2 \
+         sum(t.used) AS used FROM (SELECT {at} AS at, {used} AS used FROM transfers \
+         WHERE {counts} AND {scope} AND user_id = $1 AND created_at > $2 \
          AND reverses IS NULL) AS t \
          GROUP BY floor(extract(epoch FROM t.at) / 300) ORDER BY 1"
     ));

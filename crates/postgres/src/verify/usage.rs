@@ -10,34 +10,23 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
-use crate::{error::unavailable, proof::UsageFacts, value::Figure};
+use crate::{
+    error::unavailable,
+    proof::UsageFacts,
+    usage::{ROOT_UNITS, counted},
+    value::Figure,
+};
 
 /// How many rows are read at once; each comes with all that it sums up.
 const PAGE: i64 = 100;
-
-/// What counts of withdrawals, and when it began to.
-const WITHDRAWALS: (&str, &str) = (
-    "t.kind = 'withdrawal' AND t.state IN ('AwaitingConfirmation', 'Completed')",
-    "t.created_at",
-);
-/// The same of internal transfers, which count from their settlement.
-const INTERNALS: (&str, &str) = (
-    "t.kind = 'internal' AND t.state = 'Success'",
-    "t.updated_at",
-);
 
 /// The next rows of a kind after a place, by user and asset, with the transfers of the last 30 days
 /// that count. Rows of limits that count nothing any more, or of an earlier epoch, are counted anew
 /// before anybody looks at them, and say nothing.
 ///
-/// The kind stands in the text, so that the planner sees which partial index serves it. A payment that
-/// was made a month before it was settled is not looked for.
+/// A payment that was made a month before it was settled is not looked for.
 fn statement(kind: Kind) -> Option<String> {
-    let (counts, at) = match kind {
-        Kind::Withdrawal => WITHDRAWALS,
-        Kind::Internal => INTERNALS,
-        Kind::Deposit => return None,
-    };
+    let (counts, at) = counted(kind)?;
     Some(format!(
         "/* verify_usage */ SELECT u.user_id, u.asset, u.times, u.amounts, c.moved_at, c.moved, \
          (extract(epoch FROM now()) * 1000000)::bigint AS now \
@@ -45,9 +34,8 @@ fn statement(kind: Kind) -> Option<String> {
          CROSS JOIN LATERAL (SELECT \
          coalesce(array_agg((extract(epoch FROM {at}) * 1000000)::bigint ORDER BY {at}), '{{}}') \
          AS moved_at, \
-         coalesce(array_agg(CASE WHEN u.asset <> '' THEN t.amount \
-         ELSE round(t.amount * ('1e-' || t.scale)::numeric * t.root_rate, t.root_scale) \
-         * ('1e' || t.root_scale)::numeric END ORDER BY {at}), '{{}}') AS moved \
+         coalesce(array_agg(CASE WHEN u.asset <> '' THEN amount ELSE {ROOT_UNITS} END \
+         ORDER BY {at}), '{{}}') AS moved \
          FROM transfers AS t WHERE t.user_id = u.user_id AND {counts} AND t.reverses IS NULL \
          AND CASE u.asset WHEN '' THEN t.root_rate IS NOT NULL ELSE t.asset = u.asset END \
          AND t.created_at > now() - interval '60 days' AND {at} > now() - interval '30 days') AS c \
