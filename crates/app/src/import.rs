@@ -79,22 +79,17 @@ impl App {
     /// same call is safe.
     pub async fn import_rows(&self, grant: &Grant, rows: Vec<ImportRow>) -> Result<Results, Error> {
         grant.require(Permission::BackofficeWrite)?;
-        let prepared = self.prepare_rows(grant, rows).await?;
-        let rehearsed = self.ports.store.rehearse(commits(&prepared)).await?;
+        let rehearsed = self.rehearse(grant, rows).await?;
         let mut due = vec![];
         // What is known of each row; of those that are due, nothing yet.
-        let mut known = vec![];
-        let mut rehearsed = rehearsed.into_iter();
-        for row in prepared {
+        let mut known = Vec::with_capacity(rehearsed.len());
+        for row in rehearsed {
             known.push(match row {
-                Ok(commit) => match rehearsed.next() {
-                    Some(CommitOutcome::Committed(_)) => {
-                        due.push(commit);
-                        None
-                    }
-                    Some(outcome) => Some(self.read(outcome).await?),
-                    None => return Err(NO_OUTCOME),
-                },
+                Ok((commit, CommitOutcome::Committed(_))) => {
+                    due.push(commit);
+                    None
+                }
+                Ok((_, outcome)) => Some(self.read(outcome).await?),
                 Err(error) => Some(Err(error)),
             });
         }
@@ -123,13 +118,11 @@ impl App {
         rows: Vec<ImportRow>,
     ) -> Result<Results, Error> {
         grant.require(Permission::BackofficeWrite)?;
-        let prepared = self.prepare_rows(grant, rows).await?;
-        let rehearsed = self.ports.store.rehearse(commits(&prepared)).await?;
-        let mut rehearsed = rehearsed.into_iter();
-        let mut results = Vec::with_capacity(prepared.len());
-        for row in prepared {
+        let rehearsed = self.rehearse(grant, rows).await?;
+        let mut results = Vec::with_capacity(rehearsed.len());
+        for row in rehearsed {
             results.push(match row {
-                Ok(_) => self.read(rehearsed.next().ok_or(NO_OUTCOME)?).await?,
+                Ok((_, outcome)) => self.read(outcome).await?,
                 Err(error) => Err(error),
             });
         }
@@ -155,20 +148,31 @@ impl App {
         Ok(answer.await?.transfer)
     }
 
-    async fn prepare_rows(
+    /// Each row as it would be committed now with what that would come to, or what is wrong with it.
+    async fn rehearse(
         &self,
         grant: &Grant,
         rows: Vec<ImportRow>,
-    ) -> Result<Vec<Result<Commit, Error>>, Error> {
+    ) -> Result<Vec<Result<(Commit, CommitOutcome), Error>>, Error> {
         let prepared = rows.into_iter().map(|row| self.prepare_row(grant, row));
         let prepared = join_all(prepared).await.into_iter();
         // A store that cannot answer says nothing about the row.
-        prepared
+        let prepared: Vec<Result<Commit, Error>> = prepared
             .map(|row| match row {
                 Err(error @ Error::Store(_)) => Err(error),
                 row => Ok(row),
             })
-            .collect()
+            .collect::<Result<_, _>>()?;
+        let commits = prepared.iter().flatten().cloned().collect();
+        let mut outcomes = self.ports.store.rehearse(commits).await?.into_iter();
+        let rehearsed = prepared.into_iter().map(|row| match row {
+            Ok(commit) => {
+                let outcome = outcomes.next().ok_or(NO_OUTCOME)?;
+                Ok(Ok((commit, outcome)))
+            }
+            Err(error) => Ok(Err(error)),
+        });
+        rehearsed.collect()
     }
 
     async fn prepare_row(&self, grant: &Grant, row: ImportRow) -> Result<Commit, Error> {
@@ -196,10 +200,6 @@ impl App {
 }
 
 const NO_OUTCOME: Error = Error::Internal("the store gave no outcome");
-
-fn commits(prepared: &[Result<Commit, Error>]) -> Vec<Commit> {
-    prepared.iter().flatten().cloned().collect()
-}
 
 /// The claim of a row on its reference, with the names that files have for its fields.
 fn claim(row: &ImportRow) -> IdempotencyClaim {
