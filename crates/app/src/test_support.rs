@@ -194,6 +194,15 @@ impl Mocks {
             .returning(move |_| Ok(vec![many.clone()]));
     }
 
+    /// The directory is asked once for this user, whom it does not have.
+    pub(crate) fn knows_no_user(&mut self, user: UserId) {
+        self.directory
+            .expect_find_user()
+            .with(eq(user))
+            .times(1)
+            .return_once(|_| Ok(None));
+    }
+
     /// The directory has this user.
     pub(crate) fn has_user(&mut self, user: User) {
         self.directory

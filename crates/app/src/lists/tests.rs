@@ -115,12 +115,7 @@ async fn a_history_is_the_known_user_s_as_filtered() {
 #[tokio::test]
 async fn an_unknown_user_has_no_history() {
     let mut mocks = Mocks::new();
-    mocks
-        .directory
-        .expect_find_user()
-        .with(eq(ALICE))
-        .times(1)
-        .return_once(|_| Ok(None));
+    mocks.knows_no_user(ALICE);
     let listed = mocks.app().list_account_history(&reader(), history()).await;
     assert!(matches!(listed, Err(Error::NotFound(Missing::User))));
 }

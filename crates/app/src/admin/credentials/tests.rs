@@ -176,12 +176,7 @@ async fn an_issued_token_is_accepted_until_it_expires() {
 async fn a_credential_for_an_unknown_user_is_not_issued() {
     let nobody = || {
         let mut mocks = Mocks::new();
-        mocks
-            .directory
-            .expect_find_user()
-            .with(eq(ALICE))
-            .times(1)
-            .return_once(|_| Ok(None));
+        mocks.knows_no_user(ALICE);
         mocks.app()
     };
     let token = nobody().issue_token(&admin(), new_token(Some(ALICE))).await;

@@ -78,12 +78,7 @@ async fn assets_and_users_are_found_or_not() {
             .with(eq(usd().id))
             .times(1)
             .return_once(|_| Ok(None));
-        mocks
-            .directory
-            .expect_find_user()
-            .with(eq(BOB))
-            .times(1)
-            .return_once(|_| Ok(None));
+        mocks.knows_no_user(BOB);
         let app = mocks.app();
         assert_eq!(app.find_asset(&reader, btc().id).await.unwrap(), btc());
         let missing = app.find_asset(&reader, usd().id).await;
@@ -335,12 +330,7 @@ async fn the_balances_of_a_known_user_are_shown() {
 #[tokio::test]
 async fn an_unknown_user_has_no_balances() {
     let mut mocks = Mocks::new();
-    mocks
-        .directory
-        .expect_find_user()
-        .with(eq(ALICE))
-        .times(1)
-        .return_once(|_| Ok(None));
+    mocks.knows_no_user(ALICE);
     let shown = mocks.app().list_user_balances(&admin(), ALICE).await;
     assert!(matches!(shown, Err(Error::NotFound(Missing::User))));
 }

@@ -65,12 +65,7 @@ async fn another_permission_is_refused_before_anything_is_looked_at() {
 async fn an_unknown_user_or_asset_is_not_found() {
     let nobody = || {
         let mut mocks = Mocks::new();
-        mocks
-            .directory
-            .expect_find_user()
-            .with(eq(ALICE))
-            .times(1)
-            .return_once(|_| Ok(None));
+        mocks.knows_no_user(ALICE);
         mocks
     };
     for error in both(nobody, request()).await {

@@ -41,10 +41,7 @@ impl Scene {
             ("BURSAR_LIMITS_REPLICAS", "2"),
             ("BURSAR_LIMITS_INTERNAL_PER_MINUTE", internal_per_minute),
         ];
-        let services = [
-            Service::start_with(database.url(), &settings).await,
-            Service::start_with(database.url(), &settings).await,
-        ];
+        let services = Service::pair(database.url(), &settings).await;
         let client = services[0].client();
         let exchange = Exchange::open(database.url(), &client, 2).await;
         exchange

@@ -53,6 +53,14 @@ impl Service {
         }
     }
 
+    /// Two replicas on one database, with these settings.
+    pub(super) async fn pair(database_url: &str, settings: &[(&str, &str)]) -> [Self; 2] {
+        [
+            Self::start_with(database_url, settings).await,
+            Self::start_with(database_url, settings).await,
+        ]
+    }
+
     /// Starts it where it must not serve, and gives what it says.
     pub(super) async fn refused(database_url: &str, settings: &[(&str, &str)]) -> Ended {
         let mut all = environment(database_url);

@@ -13,10 +13,7 @@ use super::{
 #[tokio::test]
 async fn read_only_holds_at_once_on_both_replicas_and_leaves_keys_free() {
     let database = TestDatabase::create().await;
-    let services = [
-        Service::start(database.url()).await,
-        Service::start(database.url()).await,
-    ];
+    let services = Service::pair(database.url(), &[]).await;
     let [one, other] = [services[0].client(), services[1].client()];
     let exchange = Exchange::open(database.url(), &one, 2).await;
     let [alice, bob] = &exchange.traders[..] else {
@@ -73,10 +70,7 @@ async fn read_only_holds_at_once_on_both_replicas_and_leaves_keys_free() {
 #[tokio::test]
 async fn a_stopped_asset_lets_nothing_out_on_either_replica() {
     let database = TestDatabase::create().await;
-    let services = [
-        Service::start(database.url()).await,
-        Service::start(database.url()).await,
-    ];
+    let services = Service::pair(database.url(), &[]).await;
     let [one, other] = [services[0].client(), services[1].client()];
     let exchange = Exchange::open(database.url(), &one, 2).await;
     let [alice, bob] = &exchange.traders[..] else {

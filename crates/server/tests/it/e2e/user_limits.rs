@@ -30,10 +30,7 @@ struct Scene {
 impl Scene {
     async fn set() -> Self {
         let database = TestDatabase::create().await;
-        let services = [
-            Service::start(database.url()).await,
-            Service::start(database.url()).await,
-        ];
+        let services = Service::pair(database.url(), &[]).await;
         let client = services[0].client();
         let exchange = Exchange::open(database.url(), &client, 2).await;
         exchange

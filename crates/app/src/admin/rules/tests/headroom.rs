@@ -82,12 +82,7 @@ async fn users_do_not_learn_when_a_second_operator_looks() {
 #[tokio::test]
 async fn a_user_whom_nobody_knows_has_no_headroom() {
     let mut mocks = Mocks::new();
-    mocks
-        .directory
-        .expect_find_user()
-        .with(eq(ALICE))
-        .times(1)
-        .return_once(|_| Ok(None));
+    mocks.knows_no_user(ALICE);
     let answer = mocks.app().user_headroom(&admin(), ALICE).await;
     assert_missing(&answer, Missing::User);
 }
