@@ -1,11 +1,13 @@
 //! `bursar-bench`: what things cost, as ratios of one run on one machine.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod costs;
 mod prices;
 mod world;
 
 use std::{path::PathBuf, time::Duration};
 
+use bursar_postgres::EngineConfig;
 use clap::{Args, Parser};
 
 #[global_allocator]
@@ -17,6 +19,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Cli {
     /// What fees, limits, the audit log and seals each cost a money transaction.
     Prices(Load),
+    /// What a payment costs: processor time, write-ahead log, disk, and each statement's share.
+    Costs {
+        #[command(flatten)]
+        load: Load,
+
+        /// What is on: none, seal, fee, limit, audit or all.
+        #[arg(long, default_value = "seal", value_parser = prices::named)]
+        on: prices::Contestant,
+
+        /// Statements that are run beforehand, to see what something costs by doing without it:
+        /// "DROP INDEX transfers_sent_idx".
+        #[arg(long)]
+        before: Vec<String>,
+    },
 }
 
 /// How much is done, and where.
@@ -37,6 +53,14 @@ struct Load {
     /// How many requests are under way at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: u32,
+
+    /// How many batchers each store has.
+    #[arg(long, default_value_t = EngineConfig::default().batchers)]
+    batchers: usize,
+
+    /// The most payments in one batch.
+    #[arg(long, default_value_t = EngineConfig::default().batch_items_max)]
+    batch_items: usize,
 
     /// The new folder of the database; it is left there.
     #[arg(long, default_value = "target/bench-prices")]
@@ -59,5 +83,6 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Cli::parse() {
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),
+        Cli::Costs { load, on, before } => runtime.block_on(costs::run(&load, on, &before)),
     }
 }

@@ -34,9 +34,9 @@ enum Part {
 }
 
 /// Payments of one asset, and what is on for them.
-#[derive(Clone, Copy)]
-struct Contestant {
-    name: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
     asset: &'static str,
     on: &'static [Part],
 }
@@ -69,32 +69,50 @@ const TOGETHER: usize = 64;
 /// The one that has seals and nothing else.
 const SEALED: usize = 1;
 
-pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
-    println!(
-        "{} users, {} in flight, {} rounds of {} s each, durable commits",
-        load.users, load.in_flight, load.rounds, load.seconds
-    );
+/// A contestant's name on the command line.
+pub(crate) fn named(name: &str) -> Result<Contestant, String> {
+    let found = CONTESTANTS.iter().find(|one| one.asset == name);
+    let names: Vec<&str> = CONTESTANTS.iter().map(|one| one.asset).collect();
+    let other = || format!("one of {}", names.join(", "));
+    found.copied().ok_or_else(other)
+}
+
+/// A world in which these can pay, everybody has paid once, and every statement is prepared.
+pub(crate) async fn prepared(
+    load: &Load,
+    contestants: &[Contestant],
+) -> anyhow::Result<Arc<World>> {
     let world = Arc::new(World::start(load).await?);
     world.populate(load.users).await?;
-    for contestant in CONTESTANTS {
-        let store = store_of(&world, contestant);
+    for contestant in contestants {
+        let store = store_of(&world, *contestant);
         world.issue(store, contestant.asset, load.users).await?;
-        set_rules(&world, contestant).await?;
+        set_rules(&world, *contestant).await?;
     }
-    // Everybody has paid once and every statement is prepared before it counts.
-    for contestant in CONTESTANTS {
+    for contestant in contestants {
         let payments = stream::iter(0..load.users);
         payments
-            .map(|from| pay(&world, contestant, from, load.users))
+            .map(|from| pay(&world, *contestant, from, load.users))
             .buffer_unordered(TOGETHER)
             .try_collect::<()>()
             .await?;
     }
     world.tidy_up().await?;
+    Ok(world)
+}
+
+pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
+    println!(
+        "{} users, {} in flight, {} rounds of {} s each, durable commits",
+        load.users, load.in_flight, load.rounds, load.seconds
+    );
+    let world = prepared(load, &CONTESTANTS).await?;
     let mut rates: Vec<Vec<f64>> = vec![vec![]; CONTESTANTS.len()];
     for _ in 0..load.rounds {
         for (contestant, rates) in CONTESTANTS.iter().zip(&mut rates) {
-            rates.push(turn(&world, *contestant, load).await?);
+            let began = Instant::now();
+            let made = turn(&world, *contestant, load).await?;
+            rates.push(rate(made, began.elapsed()));
         }
     }
     print(&rates);
@@ -138,8 +156,12 @@ async fn set_rules(world: &World, contestant: Contestant) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Pays round as fast as it goes; payments a second.
-async fn turn(world: &Arc<World>, contestant: Contestant, load: &Load) -> anyhow::Result<f64> {
+/// Pays round as fast as it goes; how many payments were made.
+pub(crate) async fn turn(
+    world: &Arc<World>,
+    contestant: Contestant,
+    load: &Load,
+) -> anyhow::Result<u32> {
     let made = Arc::new(AtomicU32::new(0));
     let began = Instant::now();
     let mut payers = tokio::task::JoinSet::new();
@@ -158,7 +180,7 @@ async fn turn(world: &Arc<World>, contestant: Contestant, load: &Load) -> anyhow
     while let Some(payer) = payers.join_next().await {
         payer??;
     }
-    Ok(rate(made.load(Ordering::Relaxed), began.elapsed()))
+    Ok(made.load(Ordering::Relaxed))
 }
 
 async fn pay(world: &World, contestant: Contestant, from: u32, users: u32) -> anyhow::Result<()> {

@@ -55,7 +55,7 @@ impl World {
             directory: load.directory.clone(),
             bin_dir: load.pg_bin.clone(),
             durable: true,
-            settings: vec![],
+            settings: settings(),
         })
         .await?;
         server.create_database_if_missing(DATABASE).await?;
@@ -67,6 +67,8 @@ impl World {
         let start = |seals| {
             let config = EngineConfig {
                 seals,
+                batchers: load.batchers,
+                batch_items_max: load.batch_items,
                 ..EngineConfig::default()
             };
             PgStore::start(&pool, database.clone(), &config, Arc::clone(&clock))
@@ -146,11 +148,21 @@ impl World {
 
     /// Leaves nothing of what was done so far to be done while it counts.
     pub(crate) async fn tidy_up(&self) -> anyhow::Result<()> {
-        let mut connection = AsyncPgConnection::establish(&self.server.url(DATABASE)).await?;
+        let mut connection = self.connect().await?;
         for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
             connection.batch_execute(statement).await?;
         }
         Ok(())
+    }
+
+    /// The server's process.
+    pub(crate) fn server_id(&self) -> i32 {
+        self.server.process_id()
+    }
+
+    /// A connection past the stores.
+    pub(crate) async fn connect(&self) -> anyhow::Result<AsyncPgConnection> {
+        Ok(AsyncPgConnection::establish(&self.server.url(DATABASE)).await?)
     }
 
     /// Ends everything.
@@ -161,6 +173,17 @@ impl World {
         }
         self.server.stop().await.context("PostgreSQL did not stop")
     }
+}
+
+/// Those of a server that has a machine to itself, and what tells statements' times.
+fn settings() -> Vec<(String, String)> {
+    let settings = [
+        ("shared_buffers", "2GB"),
+        ("max_wal_size", "16GB"),
+        ("shared_preload_libraries", "pg_stat_statements"),
+    ];
+    let owned = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.to_vec()
 }
 
 /// The user with this number.

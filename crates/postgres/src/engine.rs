@@ -1,12 +1,11 @@
 //! The batch engine: requests that arrive while a batch is under way become the next batch.
 //!
-//! There is no timer. A lone request waits for nobody; sixty-four share one lock statement, one set
-//! of array writes and one fsync. Batchers are tasks of their own: a caller that hangs up cuts
-//! nothing short.
+//! A lone request waits for nobody; sixty-four share one lock statement, one set of array writes and
+//! one fsync. Batchers are tasks of their own: a caller that hangs up cuts nothing short.
 //!
-//! `batch` is what is committed together: single requests, or one bulk. `attempt` is one try at one
-//! batch in one transaction and `round_trips` its talk with the server; `batcher` repeats and
-//! splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
+//! `intake` shares what waits among batchers. `batch` is what is committed together: single requests,
+//! or one bulk. `attempt` is one try at one batch in one transaction and `round_trips` its talk with
+//! the server; `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
 //! into columns, which `sealer` seals; `rules` are the fees, limits and stops that are in force.
 
 mod attempt;
@@ -14,6 +13,7 @@ mod batch;
 mod batcher;
 mod books;
 mod columns;
+mod intake;
 mod journal_columns;
 mod results;
 mod round_trips;
@@ -28,23 +28,23 @@ use bursar_domain::{Bulk, Commit};
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
 use futures_util::future::select_all;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
-use self::batcher::{Batcher, Rows};
+use self::{
+    batcher::{Batcher, Rows},
+    intake::{Intake, Shares},
+};
 pub(crate) use self::{
     books::{KeyRow, read_claim},
-    rules::{
-        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_stop_scope,
-        read_usage, scope_column,
-    },
+    rules::{FeeRow, KnownRules, LimitsRow, RULE_SET, read_stop_scope, scope_column},
 };
 use crate::{
     accounts::AccountIds,
     pool::{Database, PoolConfig},
     seal::SealKeys,
-    usage::UsageRows,
+    usage::RootUseRows,
 };
 
 /// How the engine works.
@@ -91,8 +91,6 @@ struct BulkJob {
     reply: Reply<BulkOutcome>,
 }
 
-type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
-
 /// The way in. The batchers end when the last clone is gone and the queue is empty.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -134,17 +132,20 @@ impl Engine {
         clock: &Arc<dyn Clock>,
     ) -> (Self, EngineTasks) {
         let (jobs, queue) = mpsc::channel(config.queue_max);
-        let queue: Queue = Arc::new(Mutex::new(queue));
+        let shares = Shares {
+            batchers: config.batchers,
+            items_max: config.batch_items_max,
+        };
+        let intake = Arc::new(Intake::new(queue, shares));
         let accounts = AccountIds::new(database.clone(), config.seals.clone());
-        let usage = UsageRows::new(database);
+        let root_uses = RootUseRows::new(database);
         let start = |number| {
             let batcher = Batcher::new(
-                Arc::clone(&queue),
-                config.batch_items_max,
+                Arc::clone(&intake),
                 pool.clone(),
                 Rows {
                     accounts: accounts.for_batcher(number),
-                    usage: usage.clone(),
+                    root_uses: root_uses.clone(),
                     seals: config.seals.clone(),
                 },
                 Arc::clone(clock),

@@ -124,7 +124,7 @@ const RULES: &[Rule] = &[
     },
     change("book_main.fee_schedules"),
     change("book_main.limits"),
-    change("book_main.limit_usage"),
+    change("book_main.root_uses"),
     Rule {
         delete: true,
         ..change_except("book_main.payouts", &["transfer_id", "began_at"])

@@ -25,7 +25,7 @@ pub(crate) use self::{
     chain::{Chain, Head, Start},
     facts::{AccountFacts, EntryFacts, TransferFacts},
     transfer::LineFacts,
-    usage::UsageFacts,
+    usage::{Recorded, UsageFacts},
 };
 use crate::seal::SealKeys;
 
@@ -136,6 +136,9 @@ impl<'h> Proof<'h> {
 
     /// Judges what a user has used of a limit.
     pub(crate) fn usage(&mut self, facts: &UsageFacts) {
+        if facts.uses == Recorded::OfAnotherEpoch {
+            return;
+        }
         self.judged.uses = self.judged.uses.saturating_add(1);
         if let Some(fault) = usage::judge(facts) {
             let place = Place::Usage {

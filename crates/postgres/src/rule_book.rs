@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bursar_domain::{
     ActorId, Amount, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage,
-    UsageKey,
+    UsageKey, UserId,
 };
 use bursar_ports::{Clock, RuleBook, Stop, StopScope, StoreError};
 use diesel::prelude::*;
@@ -18,15 +18,12 @@ use serde_json::{Value, json};
 
 use crate::{
     audit_log::note_in_book,
-    engine::{
-        FeeRow, KnownRules, LimitsRow, RULE_SET, UsageKeyColumns, UsageRow, read_stop_scope,
-        read_usage, scope_column,
-    },
+    engine::{FeeRow, KnownRules, LimitsRow, RULE_SET, read_stop_scope, scope_column},
     error::{inconsistent, unavailable},
     pool::{Database, checkout},
-    schema::{fee_schedules, limit_usage, limits, rule_sets, stops},
+    schema::{fee_schedules, limits, rule_sets, stops},
     tx::run_tx,
-    usage::count_anew,
+    usage::{count_anew, load_uses},
     value::{At, Units},
 };
 
@@ -185,32 +182,18 @@ impl RuleBook for PgRuleBook {
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
         let mut connection = checkout(self.database.pool()).await?;
         let known = self.known(&mut connection).await?;
-        let columns = UsageKeyColumns::of(&keys);
-        let rows: Vec<UsageRow> = limit_usage::table
-            .filter(limit_usage::user_id.eq_any(&columns.users))
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
-        let mut stored = Vec::with_capacity(rows.len());
-        for row in rows {
-            stored.push(read_usage(row)?);
-        }
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            let current = stored.iter().find(|(had, epoch, _)| {
-                *had == key
-                    && known
-                        .epoch_of(&key)
-                        .is_some_and(|current| current == *epoch)
-            });
-            found.push(match current {
-                Some((_, _, usage)) => usage.clone(),
-                None => count_anew(&connection, key, self.clock.now())
-                    .await
-                    .map_err(unavailable)??,
-            });
-        }
-        Ok(found)
+        let users: Vec<UserId> = keys.iter().map(|key| key.user).collect();
+        let mut stored = load_uses(&mut connection, &users).await?;
+        stored.retain(|key, uses| known.epoch_of(key) == Some(uses.epoch));
+        let uncounted = keys.iter().copied();
+        let uncounted = uncounted.filter(|key| !stored.contains_key(key)).collect();
+        let counted = count_anew(&connection, &uncounted, self.clock.now());
+        let counted = counted.await.map_err(unavailable)??;
+        let usage = |key| {
+            let stored = stored.get(key).map(|uses| &uses.usage);
+            stored.or(counted.get(key)).cloned().unwrap_or_default()
+        };
+        Ok(keys.iter().map(usage).collect())
     }
 }
 

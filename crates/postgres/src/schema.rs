@@ -126,6 +126,8 @@ diesel::table! {
         status -> Text,
         stamped_at -> Timestamptz,
         head -> Nullable<Bytea>,
+        withdrawal_uses -> Nullable<Bytea>,
+        internal_uses -> Nullable<Bytea>,
     }
 }
 
@@ -203,13 +205,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    book_main.limit_usage (user_id, kind, asset) {
+    book_main.root_uses (user_id, kind) {
         user_id -> Uuid,
         kind -> Text,
-        asset -> Text,
-        epoch -> Integer,
-        times -> Array<BigInt>,
-        amounts -> Array<Numeric>,
+        uses -> Nullable<Bytea>,
     }
 }
 

@@ -65,11 +65,11 @@ pub(crate) use accounts::{
     TakeAccountIds, UpdateAccounts,
 };
 pub(crate) use audit::{InsertBookAudit, InsertDirectoryAudit};
-pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadAssets};
+pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadRules};
 pub(crate) use directory::{FindAliases, FindNamed};
 pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use lines::{ReadLines, ReadTails};
 pub(crate) use payouts::InsertPayouts;
-pub(crate) use rules::{InsertUsage, LockUsage, ReadRevision, UpdateUsage};
+pub(crate) use rules::{InsertRootUses, LockRootUses, UpdateRootUses};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -1,24 +1,27 @@
-//! What was used of the limits: the rows that are locked, and counting anew from the transfers.
+//! What was used of limits: as it is stored, and counted anew from the transfers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bursar_domain::{Amount, Kind, Timestamp, Usage, UsageKey};
+use bursar_domain::{Amount, AssetId, Kind, Timestamp, Usage, UsageKey, UserId};
 use bursar_ports::StoreError;
 use diesel::{
-    QueryResult,
+    ExpressionMethods as _, QueryDsl as _, QueryResult,
     prelude::QueryableByName,
     sql_query,
-    sql_types::{BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use moka::sync::Cache;
+use uuid::Uuid;
 
 use crate::{
-    engine::{UsageKeyColumns, scope_column},
-    error::inconsistent,
+    engine::scope_column,
+    error::{inconsistent, unavailable},
     pool::Database,
-    statement::InsertUsage,
+    row::{Uses, read_account_key},
+    schema::{accounts, root_uses},
+    statement::InsertRootUses,
     tx::run_tx,
     value::{At, Units},
 };
@@ -28,14 +31,14 @@ const REMEMBERED_MAX: u64 = 1_000_000;
 /// Longer than any limit looks back, by more than settling takes.
 const LOOK_BACK: i64 = 31 * 24 * 3_600 * 1_000_000;
 
-/// Sees to it that rows exist before they are locked.
+/// Sees to it that rows of uses in the root asset exist before they are locked.
 #[derive(Clone)]
-pub(crate) struct UsageRows {
+pub(crate) struct RootUseRows {
     database: Database,
-    known: Cache<UsageKey, ()>,
+    known: Cache<(UserId, Kind), ()>,
 }
 
-impl UsageRows {
+impl RootUseRows {
     pub(crate) fn new(database: Database) -> Self {
         Self {
             database,
@@ -45,10 +48,10 @@ impl UsageRows {
 
     /// Makes the rows that are missing, in a transaction of their own, as accounts are made.
     pub(crate) async fn ensure(&self, keys: &BTreeSet<UsageKey>) -> Result<(), StoreError> {
-        let unknown: Vec<UsageKey> = keys
-            .iter()
-            .copied()
-            .filter(|key| !self.known.contains_key(key))
+        let rows = keys.iter().filter(|key| key.asset.is_none());
+        let unknown: Vec<(UserId, Kind)> = rows
+            .map(|key| (key.user, key.kind))
+            .filter(|row| !self.known.contains_key(row))
             .collect();
         if unknown.is_empty() {
             return Ok(());
@@ -56,22 +59,95 @@ impl UsageRows {
         run_tx(self.database.pool(), "create uses", |connection| {
             let unknown = unknown.clone();
             async move {
-                let columns = UsageKeyColumns::of(&unknown);
-                let insert = InsertUsage {
-                    users: &columns.users,
-                    kinds: &columns.kinds,
-                    assets: &columns.assets,
+                let users: Vec<Uuid> = unknown.iter().map(|(user, _)| user.as_uuid()).collect();
+                let kinds: Vec<&str> = unknown.iter().map(|(_, kind)| kind.as_str()).collect();
+                let insert = InsertRootUses {
+                    users: &users,
+                    kinds: &kinds,
                 };
                 insert.execute(connection).await
             }
             .boxed()
         })
         .await?;
-        for key in unknown {
-            self.known.insert(key, ());
+        for row in unknown {
+            self.known.insert(row, ());
         }
         Ok(())
     }
+}
+
+/// What is stored of these users' uses.
+pub(crate) async fn load_uses(
+    connection: &mut AsyncPgConnection,
+    users: &[UserId],
+) -> Result<HashMap<UsageKey, Uses>, StoreError> {
+    type AccountUses = (Uuid, String, Option<Vec<u8>>, Option<Vec<u8>>);
+    let ids: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+    let of_assets: Vec<AccountUses> = accounts::table
+        .filter(accounts::owner.eq_any(&ids))
+        .filter(accounts::owner_kind.eq("user"))
+        .select((
+            accounts::owner,
+            accounts::asset,
+            accounts::withdrawal_uses,
+            accounts::internal_uses,
+        ))
+        .load(connection)
+        .await
+        .map_err(unavailable)?;
+    let of_all: Vec<(Uuid, String, Option<Vec<u8>>)> = root_uses::table
+        .filter(root_uses::user_id.eq_any(&ids))
+        .load(connection)
+        .await
+        .map_err(unavailable)?;
+    let mut found = HashMap::new();
+    for (owner, asset, withdrawal, internal) in of_assets {
+        let asset = read_account_key("user", owner, &asset)?.asset;
+        for (kind, stored) in [(Kind::Withdrawal, withdrawal), (Kind::Internal, internal)] {
+            let key = UsageKey {
+                user: UserId::new(owner),
+                kind,
+                asset: Some(asset),
+            };
+            if let Some(stored) = stored {
+                found.insert(key, read_uses(&key, &stored)?);
+            }
+        }
+    }
+    for row in of_all {
+        if let Some((key, uses)) = read_root_uses(row)? {
+            found.insert(key, uses);
+        }
+    }
+    Ok(found)
+}
+
+/// A row of uses in the root asset; none when it was never counted.
+pub(crate) fn read_root_uses(
+    (user, kind, stored): (Uuid, String, Option<Vec<u8>>),
+) -> Result<Option<(UsageKey, Uses)>, StoreError> {
+    let user = UserId::new(user);
+    let bad = || inconsistent("root_uses", format!("{user} {kind}"));
+    let kind = Kind::from_name(&kind).ok_or_else(bad)?;
+    let key = UsageKey {
+        user,
+        kind,
+        asset: None,
+    };
+    let uses = stored.map(|stored| read_uses(&key, &stored)).transpose()?;
+    Ok(uses.map(|uses| (key, uses)))
+}
+
+/// The uses in a column.
+pub(crate) fn read_uses(key: &UsageKey, stored: &[u8]) -> Result<Uses, StoreError> {
+    let UsageKey { user, kind, asset } = key;
+    let table = asset.map_or("root_uses", |_| "accounts");
+    let bad = || {
+        let scope = scope_column(asset.as_ref());
+        inconsistent(table, format!("{user} {scope}: uses of {}", kind.as_str()))
+    };
+    Uses::read(stored).ok_or_else(bad)
 }
 
 /// What an amount is worth in smallest units of the root asset.
@@ -94,48 +170,74 @@ pub(crate) const fn counted(kind: Kind) -> Option<(&'static str, &'static str)> 
 
 #[derive(QueryableByName)]
 struct Counted {
+    #[diesel(sql_type = SqlUuid)]
+    user_id: Uuid,
     #[diesel(sql_type = BigInt)]
     last: i64,
     #[diesel(sql_type = Numeric)]
     used: Units,
 }
 
-/// Counts what a user has moved from the transfers themselves, as a limit that is new needs it: what
+/// Counts what users have moved from the transfers themselves, as a limit that is new needs it: what
 /// was moved before it counts too. Uses within five minutes are one, as [`Usage`] keeps them.
 pub(crate) async fn count_anew(
     connection: &AsyncPgConnection,
-    key: UsageKey,
+    keys: &BTreeSet<UsageKey>,
     now: Timestamp,
-) -> QueryResult<Result<Usage, StoreError>> {
-    let Some((counts, at)) = counted(key.kind) else {
-        return Ok(Ok(Usage::default()));
+) -> QueryResult<Result<HashMap<UsageKey, Usage>, StoreError>> {
+    let mut scopes: BTreeMap<(Kind, Option<AssetId>), Vec<UserId>> = BTreeMap::new();
+    for key in keys {
+        let users = scopes.entry((key.kind, key.asset)).or_default();
+        users.push(key.user);
+    }
+    let mut found: HashMap<UsageKey, Usage> = HashMap::new();
+    for ((kind, asset), users) in scopes {
+        let mut uses: HashMap<UserId, Vec<(Timestamp, Amount)>> = HashMap::new();
+        for row in count_scope(connection, kind, asset, &users, now).await? {
+            // More than any account can hold is as much as can be counted.
+            let Ok(amount) = Amount::try_from_units(row.used.0.min(Amount::MAX.units())) else {
+                let detail = format!("user {}: amount", row.user_id);
+                return Ok(Err(inconsistent("transfers", detail)));
+            };
+            let uses = uses.entry(UserId::new(row.user_id)).or_default();
+            uses.push((Timestamp::from_micros(row.last), amount));
+        }
+        found.extend(users.into_iter().map(|user| {
+            let uses = uses.remove(&user).unwrap_or_default();
+            (UsageKey { user, kind, asset }, Usage::from_uses(uses))
+        }));
+    }
+    Ok(Ok(found))
+}
+
+/// What these users moved of one scope, by user and time.
+async fn count_scope(
+    mut connection: &AsyncPgConnection,
+    kind: Kind,
+    asset: Option<AssetId>,
+    users: &[UserId],
+    now: Timestamp,
+) -> QueryResult<Vec<Counted>> {
+    let Some((counts, at)) = counted(kind) else {
+        return Ok(vec![]);
     };
-    let (used, scope) = match key.asset {
+    let (used, scope) = match asset {
         Some(_) => ("amount", "asset = $3"),
         None => (ROOT_UNITS, "root_rate IS NOT NULL AND $3 = ''"),
     };
     let query = sql_query(format!(
-        "/* count_uses */ SELECT (extract(epoch FROM max(t.at)) * 1000000)::bigint AS last, \
-         sum(t.used) AS used FROM (SELECT {at} AS at, {used} AS used FROM transfers \
-         WHERE {counts} AND {scope} AND user_id = $1 AND created_at > $2 \
+        "/* count_uses */ SELECT t.user_id, \
+         (extract(epoch FROM max(t.at)) * 1000000)::bigint AS last, sum(t.used) AS used \
+         FROM (SELECT user_id, {at} AS at, {used} AS used FROM transfers \
+         WHERE {counts} AND {scope} AND user_id = ANY($1) AND created_at > $2 \
          AND reverses IS NULL) AS t \
-         GROUP BY floor(extract(epoch FROM t.at) / 300) ORDER BY 1"
+         GROUP BY t.user_id, floor(extract(epoch FROM t.at) / 300) ORDER BY 1, 2"
     ));
-    let mut connection = connection;
-    let rows: Vec<Counted> = query
-        .bind::<SqlUuid, _>(key.user.as_uuid())
+    let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+    query
+        .bind::<Array<SqlUuid>, _>(users)
         .bind::<Timestamptz, _>(At(now.plus_micros(-LOOK_BACK)))
-        .bind::<Text, _>(scope_column(key.asset.as_ref()))
+        .bind::<Text, _>(scope_column(asset.as_ref()))
         .load(&mut connection)
-        .await?;
-    let mut uses = Vec::with_capacity(rows.len());
-    for Counted { last, used } in rows {
-        // More than any account can hold is as much as can be counted.
-        let Ok(amount) = Amount::try_from_units(used.0.min(Amount::MAX.units())) else {
-            let detail = format!("user {}: amount", key.user);
-            return Ok(Err(inconsistent("transfers", detail)));
-        };
-        uses.push((Timestamp::from_micros(last), amount));
-    }
-    Ok(Ok(Usage::from_uses(uses)))
+        .await
 }

@@ -212,10 +212,11 @@ impl Pass<'_, '_> {
 
     /// What users have used of limits.
     async fn limits(&mut self) -> Result<(), StoreError> {
-        for kind in [Kind::Withdrawal, Kind::Internal] {
+        let kinds = [Kind::Withdrawal, Kind::Internal].into_iter();
+        for of in kinds.flat_map(|kind| usage::Scope::ALL.map(|scope| (kind, scope))) {
             let mut last: Option<UsageFacts> = None;
             loop {
-                let page = usage::page(self.connection, kind, last.as_ref()).await?;
+                let page = usage::page(self.connection, of, last.as_ref()).await?;
                 for facts in &page {
                     self.proof.usage(facts);
                 }

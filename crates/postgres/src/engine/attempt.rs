@@ -1,9 +1,9 @@
 //! One try at one batch: lock and read in one pipelined round trip, decide in memory, write and
 //! commit in another.
 //!
-//! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses of
-//! limits by user. Only then comes what is read without a lock, in statements of their own, so that it is as fresh as the
-//! locks.
+//! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses in the
+//! root asset by user. Only then comes what is read without a lock, in statements of their own, so
+//! that it is as fresh as the locks.
 
 use std::{
     borrow::Cow,
@@ -130,7 +130,7 @@ pub(super) enum Tried<T> {
 pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) batch: &'a B,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
-    /// The uses of limits to lock.
+    /// The uses of limits to look at.
     pub(super) usage: &'a BTreeSet<UsageKey>,
     pub(super) now: Timestamp,
     /// What seals rows.
@@ -174,10 +174,8 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         }
         let claimed = read.claimed.clone();
         let mut sealer = Sealer::new(self.seals, &read)?;
-        let (mut books, before) = read.into_books(self.batch, known)?;
-        let before = self
-            .count_uses(connection, known, &mut books, before)
-            .await?;
+        let (mut books, mut before) = read.into_books(self.batch, self.usage, known)?;
+        self.count_uses(connection, &mut books, &mut before).await?;
         let verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
         if !missing.is_empty() {
@@ -192,7 +190,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             ids: self.ids,
             claimed: &claimed,
         };
-        let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer);
+        let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer)?;
         if writes.is_empty() {
             end_without_change(connection).await?;
         } else {
@@ -240,26 +238,23 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 .all(|account| self.ids.contains_key(account))
     }
 
-    /// Counts anew what was counted for another epoch of a limit.
+    /// Counts anew what was counted for another epoch of a limit, or never.
     async fn count_uses(
         &self,
         connection: &AsyncPgConnection,
-        known: &KnownRules,
         books: &mut Books,
-        mut before: Before,
-    ) -> Result<Before, Failure> {
-        for (key, epoch) in std::mem::take(&mut before.epochs) {
-            if known.epoch_of(&key).is_none_or(|current| current == epoch) {
-                continue;
-            }
-            let counted = within(count_anew(connection, key, self.now))
-                .await
-                .flatten()
-                .map_err(Failure::NotCommitted)??;
-            books.usage.insert(key, counted.clone());
-            before.usage.insert(key, counted);
+        before: &mut Before,
+    ) -> Result<(), Failure> {
+        if before.uncounted.is_empty() {
+            return Ok(());
         }
-        Ok(before)
+        let counted = within(count_anew(connection, &before.uncounted, self.now))
+            .await
+            .flatten()
+            .map_err(Failure::NotCommitted)??;
+        books.usage.extend(counted.clone());
+        before.usage.extend(counted);
+        Ok(())
     }
 
     /// The recipients' accounts that stand in the way only because they are missing.

@@ -8,9 +8,10 @@ use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::{
-    BulkJob, ItemsJob, Job, Queue,
+    BulkJob, ItemsJob, Job,
     attempt::{self, Attempt, Ending, Failure, Tried, Wanted},
     batch::Batch,
+    intake::Intake,
     rules::KnownRules,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
     seal::SealKeys,
-    usage::UsageRows,
+    usage::RootUseRows,
 };
 
 /// Failures of one batch, other than those that repeating cures, before it is split.
@@ -65,17 +66,16 @@ impl Trouble {
 /// What a batcher knows of rows beforehand.
 pub(super) struct Rows {
     pub(super) accounts: AccountIds,
-    pub(super) usage: UsageRows,
+    pub(super) root_uses: RootUseRows,
     pub(super) seals: SealKeys,
 }
 
 /// One task with one connection.
 pub(super) struct Batcher {
-    queue: Queue,
-    batch_items_max: usize,
+    intake: Arc<Intake<Job>>,
     pool: PoolConfig,
     accounts: AccountIds,
-    usage: UsageRows,
+    root_uses: RootUseRows,
     seals: SealKeys,
     clock: Arc<dyn Clock>,
     connection: Option<AsyncPgConnection>,
@@ -85,24 +85,22 @@ pub(super) struct Batcher {
 
 impl Batcher {
     pub(super) fn new(
-        queue: Queue,
-        batch_items_max: usize,
+        intake: Arc<Intake<Job>>,
         pool: PoolConfig,
         rows: Rows,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let Rows {
             accounts,
-            usage,
+            root_uses,
             seals,
         } = rows;
         Self {
-            queue,
-            batch_items_max,
+            intake,
             pool,
             accounts,
             seals,
-            usage,
+            root_uses,
             clock,
             connection: None,
             rules: KnownRules::default(),
@@ -111,20 +109,11 @@ impl Batcher {
 
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self) {
-        let mut jobs = Vec::with_capacity(self.batch_items_max);
-        loop {
-            let taken = self
-                .queue
-                .lock()
-                .await
-                .recv_many(&mut jobs, self.batch_items_max)
-                .await;
-            if taken == 0 {
-                return;
-            }
-            let mut singles = Vec::with_capacity(taken);
+        let intake = Arc::clone(&self.intake);
+        while let Some((jobs, _under_way)) = intake.take().await {
+            let mut singles = Vec::with_capacity(jobs.len());
             let mut alone = Vec::new();
-            for job in jobs.drain(..) {
+            for job in jobs {
                 match job {
                     Job::Items(items) if items.commits.len() == 1 => singles.push(items),
                     // A vector of items is a batch by itself, and so is a bulk.
@@ -287,7 +276,7 @@ impl Batcher {
             let wanted = Wanted::by(batch, &self.rules.rules);
             let mut ids = self.accounts.resolve(&wanted.needed).await?;
             ids.extend(self.accounts.remembered(&wanted.receiving));
-            self.usage.ensure(&wanted.usage).await?;
+            self.root_uses.ensure(&wanted.usage).await?;
             let attempt = Attempt {
                 batch,
                 ids: &ids,

@@ -1,24 +1,29 @@
 //! From what was locked and read to what `settle` wants.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use bursar_domain::{
     AccountKey, Asset, AssetId, Balance, FieldValue, Fingerprint, IdempotencyClaim, ItemResult,
-    Reason, TransferId, Usage, UsageKey, Version,
+    Kind, Reason, TransferId, Usage, UsageKey, Version,
     ledger::{Books, StoredClaim},
 };
 use bursar_ports::StoreError;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::{
     batch::{Batch, Claim},
     results,
-    rules::{KnownRules, UsageRow, read_usage},
+    rules::KnownRules,
 };
 use crate::{
     error::inconsistent,
-    row::{AccountRow, read_scale},
+    row::{AccountRow, Uses, read_scale},
     statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys},
+    usage::{read_root_uses, read_uses},
 };
 
 /// A key as its columns: principal, operation, key.
@@ -34,7 +39,7 @@ pub(crate) type KeyRow = (
     Option<String>,
     Option<Value>,
 );
-type AssetRow = (String, String, i16, bool, bool, bool);
+pub(super) type AssetRow = (String, String, i16, bool, bool, bool);
 
 /// What the first round trip brought.
 pub(super) struct Read {
@@ -46,7 +51,8 @@ pub(super) struct Read {
     pub(super) accounts: Vec<AccountRow>,
     pub(super) stored: Vec<KeyRow>,
     pub(super) assets: Vec<AssetRow>,
-    pub(super) usage: Vec<UsageRow>,
+    /// What users have used in the root asset.
+    pub(super) root_uses: Vec<(Uuid, String, Option<Vec<u8>>)>,
     /// Which version of the rules is in force.
     pub(super) revision: i64,
 }
@@ -55,28 +61,39 @@ pub(super) struct Read {
 pub(super) struct Before {
     pub(super) balances: HashMap<AccountKey, Balance>,
     pub(super) usage: HashMap<UsageKey, Usage>,
-    /// The epochs that the counts of uses belong to.
-    pub(super) epochs: Vec<(UsageKey, i32)>,
+    /// The uses that are to be counted anew.
+    pub(super) uncounted: BTreeSet<UsageKey>,
 }
 
 impl Read {
     pub(super) fn into_books<B: Batch + ?Sized>(
         self,
         batch: &B,
+        wanted: &BTreeSet<UsageKey>,
         known: &KnownRules,
     ) -> Result<(Books, Before), StoreError> {
         let mut books = Books {
             rules: Arc::clone(&known.rules),
             ..Books::default()
         };
-        let mut epochs = Vec::with_capacity(self.usage.len());
-        for row in self.usage {
-            let (key, epoch, usage) = read_usage(row)?;
-            epochs.push((key, epoch));
-            books.usage.insert(key, usage);
-        }
+        let mut stored: HashMap<UsageKey, Uses> = HashMap::new();
         for row in &self.accounts {
-            books.accounts.insert(row.key()?, row.balance()?);
+            let account = row.key()?;
+            stored.extend(uses_of(row, &account, wanted)?);
+            books.accounts.insert(account, row.balance()?);
+        }
+        for row in self.root_uses {
+            stored.extend(read_root_uses(row)?);
+        }
+        let mut uncounted = BTreeSet::new();
+        for key in wanted {
+            let uses = stored.remove(key);
+            let is_current = uses.as_ref().map(|uses| uses.epoch) == known.epoch_of(key);
+            if is_current {
+                books.usage.extend(uses.map(|uses| (*key, uses.usage)));
+            } else if known.epoch_of(key).is_some() {
+                uncounted.insert(*key);
+            }
         }
         for (id, name, scale, can_deposit, can_withdraw, can_transfer) in self.assets {
             let bad = |column: &str| inconsistent("assets", format!("{id}: {column}"));
@@ -112,10 +129,33 @@ impl Read {
         let before = Before {
             balances: books.accounts.clone(),
             usage: books.usage.clone(),
-            epochs,
+            uncounted,
         };
         Ok((books, before))
     }
+}
+
+/// What is stored with an account of the wanted uses.
+fn uses_of(
+    row: &AccountRow,
+    account: &AccountKey,
+    wanted: &BTreeSet<UsageKey>,
+) -> Result<Vec<(UsageKey, Uses)>, StoreError> {
+    let Some(user) = account.owner.user() else {
+        return Ok(vec![]);
+    };
+    let mut found = vec![];
+    for kind in [Kind::Withdrawal, Kind::Internal] {
+        let key = UsageKey {
+            user,
+            kind,
+            asset: Some(account.asset),
+        };
+        if let Some(stored) = row.uses(kind).filter(|_| wanted.contains(&key)) {
+            found.push((key, read_uses(&key, stored)?));
+        }
+    }
+    Ok(found)
 }
 
 /// The columns that name a claim's key.
@@ -209,6 +249,10 @@ impl<'a> KeyColumns<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
     }
 
     pub(super) fn claim(&self) -> ClaimKeys<'_> {

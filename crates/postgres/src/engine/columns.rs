@@ -12,6 +12,12 @@ use crate::{
     value::{At, Units},
 };
 
+/// What an account's owner now has used of the limits of its asset; none where that did not change.
+pub(super) struct AccountUses {
+    pub(super) withdrawal: Option<Vec<u8>>,
+    pub(super) internal: Option<Vec<u8>>,
+}
+
 #[derive(Default)]
 pub(super) struct AccountColumns {
     pub(super) ids: Vec<i64>,
@@ -20,16 +26,26 @@ pub(super) struct AccountColumns {
     seqs: Vec<i64>,
     stamped: Vec<At>,
     heads: Vec<Option<Seal>>,
+    withdrawal_uses: Vec<Option<Vec<u8>>>,
+    internal_uses: Vec<Option<Vec<u8>>>,
 }
 
 impl AccountColumns {
-    pub(super) fn push(&mut self, id: i64, balance: &Balance, head: Option<Seal>) {
+    pub(super) fn push(
+        &mut self,
+        id: i64,
+        balance: &Balance,
+        head: Option<Seal>,
+        uses: AccountUses,
+    ) {
         self.ids.push(id);
         self.available.push(Units(balance.available));
         self.held.push(Units(balance.held));
         self.seqs.push(balance.seq);
         self.stamped.push(At(balance.stamped_at));
         self.heads.push(head);
+        self.withdrawal_uses.push(uses.withdrawal);
+        self.internal_uses.push(uses.internal);
     }
 
     pub(super) fn statement(&self) -> UpdateAccounts<'_> {
@@ -40,6 +56,8 @@ impl AccountColumns {
             seqs: &self.seqs,
             stamped: &self.stamped,
             heads: &self.heads,
+            withdrawal_uses: &self.withdrawal_uses,
+            internal_uses: &self.internal_uses,
         }
     }
 }

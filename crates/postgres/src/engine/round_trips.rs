@@ -14,21 +14,32 @@ use futures_util::join;
 use super::{
     attempt::{Attempt, Ending},
     batch::Batch,
-    books::{KeyColumns, KeyName, Read},
+    books::{AssetRow, KeyColumns, KeyName, Read},
     journal_columns::JournalColumns,
-    rules::{RULE_SET, UsageKeyColumns},
+    rules::{RULE_SET, RootUseKeys},
     writes::Writes,
 };
 use crate::{
     error::is_disconnect,
     row::AccountRow,
-    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadAssets, ReadRevision, ReadVersions},
+    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadRules, ReadVersions},
     tx::{Begin, CommitTx},
 };
 
 /// How long either round trip may take. Longer than the statement timeout, so that it ends only
 /// what the server does not answer any more.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
+
+/// A row of [`ReadRules`].
+type RuleRow = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<i16>,
+    Option<bool>,
+    Option<bool>,
+    Option<bool>,
+);
 
 /// What the second round trip sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +68,8 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
     let asset_ids = asset_ids(attempt.batch);
     let has_keys = all || !keys.is_empty();
-    let usage_keys = UsageKeyColumns::of(attempt.usage);
-    let (begun, claimed, locked, accounts, usage, stored, assets, revisions, landed) = join!(
+    let root_uses = RootUseKeys::of(attempt.usage);
+    let (begun, claimed, locked, accounts, root_uses, rules, landed) = join!(
         async {
             if all {
                 Ok(0)
@@ -79,17 +90,15 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
                 .load::<AccountRow>(&mut &*connection)
                 .await
         },
-        when(all || !attempt.usage.is_empty(), async {
-            usage_keys.lock().load(&mut &*connection).await
+        when(all || !root_uses.is_empty(), async {
+            root_uses.lock().load(&mut &*connection).await
         }),
-        when(has_keys, async {
-            keys.read().load(&mut &*connection).await
-        }),
-        async { ReadAssets { ids: &asset_ids }.load(&mut &*connection).await },
         async {
-            ReadRevision { names: &[RULE_SET] }
-                .load::<(i64,)>(&mut &*connection)
-                .await
+            let read = ReadRules {
+                assets: &asset_ids,
+                names: &[RULE_SET],
+            };
+            read.load::<RuleRow>(&mut &*connection).await
         },
         when(attempt.ending == Ending::Resolve, async {
             ReadVersions { ids: &created }.load(&mut &*connection).await
@@ -102,9 +111,15 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     }
     // In the order they were sent, so that the first error is told and not what followed from it.
     let (claimed, locked) = (claimed?, locked?);
-    let (accounts, usage) = (accounts?, usage?);
-    let (stored, assets, revisions) = (stored?, assets?, revisions?);
+    let (accounts, root_uses) = (accounts?, root_uses?);
+    let rules = rules?;
     let mut versions: Vec<(i64, i32)> = landed?;
+    // Nearly always every key is free. What the others are bound to is read when all locks are held.
+    let stored = if all || claimed.len() < keys.len() {
+        keys.read().load(&mut &*connection).await?
+    } else {
+        vec![]
+    };
     let mut entry_refs = Vec::with_capacity(locked.len());
     for (id, version, refs) in locked {
         versions.push((id, version));
@@ -116,13 +131,16 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
         entry_refs,
         accounts,
         stored,
-        assets,
-        usage,
-        revision: revisions
-            .into_iter()
-            .next()
-            .map_or(0, |(revision,)| revision),
+        revision: rules.as_slice().first().map_or(0, |(revision, ..)| *revision),
+        assets: rules.into_iter().filter_map(asset_row).collect(),
+        root_uses,
     })
+}
+
+/// The asset of a row of [`ReadRules`], if it has one.
+fn asset_row(row: RuleRow) -> Option<AssetRow> {
+    let (_, id, name, scale, can_deposit, can_withdraw, can_transfer) = row;
+    Some((id?, name?, scale?, can_deposit?, can_withdraw?, can_transfer?))
 }
 
 /// The ids of transfers to be created, and of those to be changed.
@@ -180,7 +198,7 @@ pub(super) async fn write(
 ) -> (QueryResult<()>, QueryResult<()>) {
     let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
     let (transfers, updates, told) = (&writes.inserted, &writes.updated, &writes.journal);
-    let usage = &writes.usage;
+    let root_uses = &writes.uses;
     let (
         accounts,
         inserted,
@@ -221,8 +239,8 @@ pub(super) async fn write(
             let insert = writes.entries.statement();
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
-        when(all || !usage.is_empty(), async {
-            usage
+        when(all || !root_uses.is_empty(), async {
+            root_uses
                 .statement()
                 .load::<(i64,)>(&mut &*connection)
                 .await

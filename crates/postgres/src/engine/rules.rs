@@ -9,7 +9,7 @@ use std::{
 };
 
 use bursar_domain::{
-    Amount, AssetId, FeeSchedule, Kind, Limits, Percent, Rules, Stops, Usage, UsageKey, UserId,
+    AccountKey, Amount, AssetId, FeeSchedule, Kind, Limits, Percent, Rules, Stops, Usage, UsageKey,
 };
 use bursar_ports::{StopScope, StoreError};
 use diesel::{
@@ -20,11 +20,11 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
 use uuid::Uuid;
 
-use super::transfer_columns::array_text;
 use crate::{
     error::inconsistent,
+    row::Uses,
     schema::{fee_schedules, limits, stops},
-    statement::{LockUsage, UpdateUsage},
+    statement::{LockRootUses, UpdateRootUses},
     value::Units,
 };
 
@@ -125,7 +125,7 @@ pub(crate) fn read_stop_scope(name: &str, asset: &str) -> Result<StopScope, Stor
 }
 
 /// The kind and asset of a rule; no asset stands for all of them.
-pub(crate) fn read_scope(
+fn read_scope(
     table: &'static str,
     kind: &str,
     asset: &str,
@@ -200,105 +200,93 @@ fn optional(units: Option<Units>) -> Option<Option<Amount>> {
     units.map_or(Some(None), |units| amount(units).map(Some))
 }
 
-/// A row of `limit_usage`.
-pub(crate) type UsageRow = (Uuid, String, String, i32, Vec<i64>, Vec<Units>);
-
-/// The key of a row, its epoch and what it counts.
-pub(crate) fn read_usage(row: UsageRow) -> Result<(UsageKey, i32, Usage), StoreError> {
-    let (user, kind, asset, epoch, times, amounts) = row;
-    let (kind, asset) = read_scope("limit_usage", &kind, &asset)?;
-    let user = UserId::new(user);
-    let bad = || inconsistent("limit_usage", format!("{user}: amounts"));
-    let mut uses = Vec::with_capacity(times.len());
-    for (micros, units) in times.into_iter().zip(amounts) {
-        let at = bursar_domain::Timestamp::from_micros(micros);
-        uses.push((at, amount(units).ok_or_else(bad)?));
-    }
-    Ok((
-        UsageKey { user, kind, asset },
-        epoch,
-        Usage::from_uses(uses),
-    ))
-}
-
-/// Keys of uses as arrays.
+/// Keys of uses in the root asset as arrays.
 #[derive(Default)]
-pub(crate) struct UsageKeyColumns<'a> {
-    pub(crate) users: Vec<Uuid>,
-    pub(crate) kinds: Vec<&'a str>,
-    pub(crate) assets: Vec<&'a str>,
+pub(super) struct RootUseKeys {
+    users: Vec<Uuid>,
+    kinds: Vec<&'static str>,
 }
 
-impl<'a> UsageKeyColumns<'a> {
-    pub(crate) fn of(keys: impl IntoIterator<Item = &'a UsageKey>) -> Self {
+impl RootUseKeys {
+    pub(super) fn of<'k>(keys: impl IntoIterator<Item = &'k UsageKey>) -> Self {
         let mut columns = Self::default();
-        for key in keys {
+        for key in keys.into_iter().filter(|key| key.asset.is_none()) {
             columns.push(key);
         }
         columns
     }
 
-    fn push(&mut self, key: &'a UsageKey) {
+    fn push(&mut self, key: &UsageKey) {
         self.users.push(key.user.as_uuid());
         self.kinds.push(key.kind.as_str());
-        self.assets.push(scope_column(key.asset.as_ref()));
-    }
-
-    pub(crate) fn lock(&self) -> LockUsage<'_> {
-        LockUsage {
-            users: &self.users,
-            kinds: &self.kinds,
-            assets: &self.assets,
-        }
-    }
-}
-
-/// Uses that changed, as the columns of their statement.
-#[derive(Default)]
-pub(super) struct UsageColumns<'a> {
-    keys: UsageKeyColumns<'a>,
-    epochs: Vec<i32>,
-    times: Vec<String>,
-    amounts: Vec<String>,
-}
-
-impl<'a> UsageColumns<'a> {
-    pub(super) fn of(
-        before: &HashMap<UsageKey, Usage>,
-        after: &'a HashMap<UsageKey, Usage>,
-        known: &KnownRules,
-    ) -> Self {
-        let mut columns = Self::default();
-        let changed = after
-            .iter()
-            .filter(|(key, usage)| before.get(key) != Some(usage));
-        for (key, usage) in changed {
-            let Some(epoch) = known.epoch_of(key) else {
-                continue;
-            };
-            columns.keys.push(key);
-            columns.epochs.push(epoch);
-            let uses = usage.uses().iter();
-            let times = uses.clone().map(|(at, _)| at.as_micros());
-            columns.times.push(array_text(times));
-            let amounts = uses.map(|(_, amount)| amount.units());
-            columns.amounts.push(array_text(amounts));
-        }
-        columns
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.epochs.is_empty()
+        self.users.is_empty()
     }
 
-    pub(super) fn statement(&self) -> UpdateUsage<'_> {
-        UpdateUsage {
+    pub(super) fn lock(&self) -> LockRootUses<'_> {
+        LockRootUses {
+            users: &self.users,
+            kinds: &self.kinds,
+        }
+    }
+}
+
+/// Uses that changed: those of an asset for their account, those of all for their statement.
+#[derive(Default)]
+pub(super) struct ChangedUses {
+    of_assets: HashMap<UsageKey, Vec<u8>>,
+    keys: RootUseKeys,
+    of_all: Vec<Vec<u8>>,
+}
+
+impl ChangedUses {
+    pub(super) fn of(
+        before: &HashMap<UsageKey, Usage>,
+        after: &HashMap<UsageKey, Usage>,
+        known: &KnownRules,
+    ) -> Result<Self, StoreError> {
+        let mut changed = Self::default();
+        let differ = after
+            .iter()
+            .filter(|(key, usage)| before.get(key) != Some(usage));
+        for (key, usage) in differ {
+            let Some(epoch) = known.epoch_of(key) else {
+                continue;
+            };
+            let bad = || inconsistent("uses", format!("{}: out of order", key.user));
+            let uses = Uses::write(epoch, usage).ok_or_else(bad)?;
+            if key.asset.is_some() {
+                changed.of_assets.insert(*key, uses);
+            } else {
+                changed.keys.push(key);
+                changed.of_all.push(uses);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// What an account's owner now has used of the limits of its asset, if that changed.
+    pub(super) fn take(&mut self, account: &AccountKey, kind: Kind) -> Option<Vec<u8>> {
+        let user = account.owner.user()?;
+        self.of_assets.remove(&UsageKey {
+            user,
+            kind,
+            asset: Some(account.asset),
+        })
+    }
+
+    /// Whether nothing changed in the root asset.
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_all.is_empty()
+    }
+
+    pub(super) fn statement(&self) -> UpdateRootUses<'_> {
+        UpdateRootUses {
             users: &self.keys.users,
             kinds: &self.keys.kinds,
-            assets: &self.keys.assets,
-            epochs: &self.epochs,
-            times: &self.times,
-            amounts: &self.amounts,
+            uses: &self.of_all,
         }
     }
 }

@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, AuditDraft, Change, Entry, Expected, Reason, Stage, Transfer,
+    AccountKey, AuditDraft, Change, Entry, Expected, Kind, Reason, Stage, Transfer,
     ledger::{Applied, Books},
 };
+use bursar_ports::StoreError;
 use serde_json::json;
 
 use super::{
     batch::{Batch, Claim},
     books::{Before, KeyColumns, KeyName, name_of},
-    columns::{AccountColumns, CallbackColumns, EntryColumns, PayoutColumns},
+    columns::{AccountColumns, AccountUses, CallbackColumns, EntryColumns, PayoutColumns},
     journal_columns::JournalColumns,
-    rules::{KnownRules, UsageColumns},
+    rules::{ChangedUses, KnownRules},
     sealer::Sealer,
     transfer_columns::TransferColumns,
 };
@@ -29,7 +30,8 @@ pub(super) struct Writes<'a> {
     pub(super) rewritten: KeyColumns<'a>,
     pub(super) deleted: KeyColumns<'a>,
     pub(super) callbacks: CallbackColumns<'a>,
-    pub(super) usage: UsageColumns<'a>,
+    /// What users have used of limits.
+    pub(super) uses: ChangedUses,
     pub(super) audit: AuditColumns<'a>,
     pub(super) journal: JournalColumns,
     pub(super) payouts: PayoutColumns,
@@ -54,7 +56,7 @@ impl<'a> Writes<'a> {
         verdicts: &'a B::Verdicts,
         changed: &Changed<'a>,
         sealer: &mut Sealer<'_>,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let Changed {
             before,
             books,
@@ -63,7 +65,7 @@ impl<'a> Writes<'a> {
             claimed,
         } = *changed;
         let mut writes = Self {
-            usage: UsageColumns::of(&before.usage, &books.usage, known),
+            uses: ChangedUses::of(&before.usage, &books.usage, known)?,
             ..Self::default()
         };
         for (change, applied) in batch.applied(verdicts) {
@@ -76,11 +78,15 @@ impl<'a> Writes<'a> {
             if let Some(id) = ids.get(key)
                 && before.balances.get(key) != Some(balance)
             {
-                writes.accounts.push(*id, balance, sealer.head(key));
+                let uses = AccountUses {
+                    withdrawal: writes.uses.take(key, Kind::Withdrawal),
+                    internal: writes.uses.take(key, Kind::Internal),
+                };
+                writes.accounts.push(*id, balance, sealer.head(key), uses);
             }
         }
         writes.settle_keys(batch, books, claimed);
-        writes
+        Ok(writes)
     }
 
     /// Whether the transaction has nothing to commit. Keys that are only given back need no commit.

@@ -11,15 +11,26 @@ const SKEW: i64 = 60 * 1_000_000;
 /// More than what lies between the first and the last of uses that are kept as one sum.
 const SUM: i64 = 3 * 3_600 * 1_000_000;
 
-/// A row of `limit_usage` and what the transfers say.
+/// What is recorded as used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// Oldest first: the time of the last use in each sum, and the sum.
+    Uses(Vec<(i64, i128)>),
+    /// It is counted anew before anybody looks at it, and says nothing.
+    OfAnotherEpoch,
+    /// Nobody can tell.
+    Unreadable,
+}
+
+/// What is recorded as used of a limit, and what the transfers say.
 #[derive(Clone, Debug)]
 pub(crate) struct UsageFacts {
     pub(crate) user: Uuid,
     pub(crate) kind: &'static str,
     /// The asset; empty for all of them, counted in the root asset.
     pub(crate) asset: String,
-    /// What is recorded, oldest first: the time of the last use in each sum, and the sum.
-    pub(crate) uses: Vec<(i64, Option<i128>)>,
+    /// What is recorded.
+    pub(crate) uses: Recorded,
     /// What the transfers moved that count, oldest first: when it began to count, and how much.
     pub(crate) moved: Vec<(i64, Option<i128>)>,
     /// When the snapshot was taken.
@@ -33,15 +44,27 @@ pub(crate) struct UsageFacts {
 /// was moved in them; what is older may be there or not.
 pub(super) fn judge(facts: &UsageFacts) -> Option<Fault> {
     let month_ago = facts.now.saturating_sub(MONTH);
-    let times = facts.uses.iter().map(|(at, _)| *at);
+    let uses = match &facts.uses {
+        Recorded::OfAnotherEpoch => return None,
+        Recorded::Uses(uses) => uses.iter().map(|(at, amount)| (*at, Some(*amount))),
+        Recorded::Unreadable => {
+            let moved = sum(&facts.moved, month_ago);
+            return Some(Fault::Used {
+                recorded: None,
+                moved,
+            });
+        }
+    };
+    let uses: Vec<(i64, Option<i128>)> = uses.collect();
+    let times = uses.iter().map(|(at, _)| *at);
     for since in times.chain([month_ago]).filter(|at| *at >= month_ago) {
-        let recorded = sum(&facts.uses, since);
+        let recorded = sum(&uses, since);
         let moved = sum(&facts.moved, since.saturating_add(SKEW));
         if !holds(recorded, moved, |recorded, moved| recorded >= moved) {
             return Some(Fault::Used { recorded, moved });
         }
     }
-    let recorded = sum(&facts.uses, month_ago.saturating_add(SUM));
+    let recorded = sum(&uses, month_ago.saturating_add(SUM));
     let moved = sum(&facts.moved, month_ago);
     let is_no_more = holds(recorded, moved, |recorded, moved| recorded <= moved);
     (!is_no_more).then_some(Fault::Used { recorded, moved })
@@ -73,22 +96,20 @@ mod tests {
             user: Uuid::nil(),
             kind: "withdrawal",
             asset: String::new(),
-            uses: vec![],
+            uses: Recorded::Uses(vec![]),
             moved: vec![],
             now: NOW,
         }
     }
 
     fn judged(uses: &[(i64, i128)], moved: &[(i64, i128)]) -> Option<(i128, i128)> {
-        let amounts = |rows: &[(i64, i128)]| {
-            let rows = rows
-                .iter()
-                .map(|(days, amount)| (days * DAY, Some(*amount)));
-            rows.collect::<Vec<_>>()
-        };
+        let uses = uses.iter().map(|(days, amount)| (days * DAY, *amount));
+        let moved = moved
+            .iter()
+            .map(|(days, amount)| (days * DAY, Some(*amount)));
         let fault = judge(&UsageFacts {
-            uses: amounts(uses),
-            moved: amounts(moved),
+            uses: Recorded::Uses(uses.collect()),
+            moved: moved.collect(),
             ..empty()
         });
         fault.map(|fault| {
@@ -113,7 +134,7 @@ mod tests {
         // Sums are kept with the time of the last use in them.
         let hours = |hours: i64| NOW - hours * DAY / 24;
         let facts = UsageFacts {
-            uses: vec![(hours(10), Some(12))],
+            uses: Recorded::Uses(vec![(hours(10), 12)]),
             moved: vec![(hours(12), Some(7)), (hours(10), Some(5))],
             ..empty()
         };
@@ -132,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_found() {
+    fn what_nobody_can_read_is_found() {
         let facts = UsageFacts {
-            uses: vec![(NOW, None)],
+            uses: Recorded::Unreadable,
             ..empty()
         };
         let found = Fault::Used {
@@ -142,5 +163,25 @@ mod tests {
             moved: Some(0),
         };
         assert_eq!(judge(&facts), Some(found));
+        let facts = UsageFacts {
+            uses: Recorded::Uses(vec![]),
+            moved: vec![(NOW - DAY, None)],
+            ..empty()
+        };
+        let found = Fault::Used {
+            recorded: Some(0),
+            moved: None,
+        };
+        assert_eq!(judge(&facts), Some(found));
+    }
+
+    #[test]
+    fn what_is_out_of_date_says_nothing() {
+        let facts = UsageFacts {
+            uses: Recorded::OfAnotherEpoch,
+            moved: vec![(NOW - DAY, Some(5))],
+            ..empty()
+        };
+        assert_eq!(judge(&facts), None);
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn page(ranges: Vec<Range>, filter: &TransferFilter) -> Rows {
 }
 
 /// The ranges that hold what is asked for: of `transfers_account_history_idx` for one or a few
-/// users, of `transfers_list_idx` for a kind or status, of `transfers_backoffice_list_idx` for all.
+/// users, of `transfers_others_idx` for a kind or status, of `transfers_backoffice_list_idx` for all.
 /// None when nothing can match.
 pub(super) fn matching(filter: &TransferFilter) -> Vec<Range> {
     let asked = |kind: &Kind| filter.kind.is_none_or(|asked| asked == *kind);

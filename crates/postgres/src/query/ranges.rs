@@ -21,7 +21,7 @@ use crate::row::TransferRow;
 /// What one index range is narrowed to.
 pub(super) type Range = Vec<Condition>;
 
-/// One range of `transfers_list_idx` for every kind and status that may match; none when no kind
+/// One range of `transfers_others_idx`, or all of `transfers_successes_idx`, for every kind and status that may match; none when no kind
 /// has that status.
 pub(super) fn of_kinds(kinds: &[Kind], status: Option<Status>) -> Vec<Range> {
     let pairs = kinds.iter().flat_map(|kind| {

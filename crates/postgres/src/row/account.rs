@@ -1,6 +1,6 @@
 //! Account rows.
 
-use bursar_domain::{AccountKey, AssetId, Balance, Owner, UserId, UserStatus};
+use bursar_domain::{AccountKey, AssetId, Balance, Kind, Owner, UserId, UserStatus};
 use bursar_ports::StoreError;
 use diesel::{
     prelude::{Queryable, QueryableByName, Selectable},
@@ -39,12 +39,26 @@ pub(crate) struct AccountRow {
     pub(crate) stamped_at: At,
     #[diesel(sql_type = Nullable<Bytea>)]
     pub(crate) head: Option<Seal>,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    pub(crate) withdrawal_uses: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    pub(crate) internal_uses: Option<Vec<u8>>,
 }
 
 impl AccountRow {
     /// Which account it is.
     pub(crate) fn key(&self) -> Result<AccountKey, StoreError> {
         read_account_key(&self.owner_kind, self.owner, &self.asset)
+    }
+
+    /// What its owner has used of the limits of its asset, as it is stored; none when it was never
+    /// counted.
+    pub(crate) fn uses(&self, kind: Kind) -> Option<&[u8]> {
+        match kind {
+            Kind::Deposit => None,
+            Kind::Withdrawal => self.withdrawal_uses.as_deref(),
+            Kind::Internal => self.internal_uses.as_deref(),
+        }
     }
 
     /// What it holds.

@@ -77,26 +77,32 @@ statement! {
     /// Locks accounts in order of ids and reads them as they are after any wait.
     LockAccounts -> (
         BigInt, Text, SqlUuid, Text, Numeric, Numeric, BigInt, Text, Timestamptz, Nullable<Bytea>,
+        Nullable<Bytea>, Nullable<Bytea>,
     ) {
         "/* lock_accounts */ SELECT id, owner_kind, owner, asset, available, held, seq, status, \
-         stamped_at, head FROM accounts WHERE id = ANY(" ids: i64 => BigInt,
+         stamped_at, head, withdrawal_uses, internal_uses FROM accounts WHERE id = ANY(" ids: i64 => BigInt,
     }
     ") ORDER BY id FOR NO KEY UPDATE"
 }
 
 statement! {
-    /// Writes the balances of locked accounts. A short count raises (division by zero).
+    /// Writes locked accounts; uses that are not told stay as they are. A short count raises
+    /// (division by zero).
     UpdateAccounts -> (BigInt) {
         "/* update_accounts */ WITH written AS (UPDATE accounts a \
          SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at, \
-         head = n.head \
+         head = n.head, withdrawal_uses = coalesce(n.withdrawal_uses, a.withdrawal_uses), \
+         internal_uses = coalesce(n.internal_uses, a.internal_uses) \
          FROM unnest(" ids: i64 => BigInt,
         ", " available: Units => Numeric,
         ", " held: Units => Numeric,
         ", " seqs: i64 => BigInt,
         ", " stamped: At => Timestamptz,
         ", " heads: Option<Seal> => Nullable<Bytea>,
+        ", " withdrawal_uses: Option<Vec<u8>> => Nullable<Bytea>,
+        ", " internal_uses: Option<Vec<u8>> => Nullable<Bytea>,
     }
-    ") AS n (id, available, held, seq, stamped_at, head) WHERE a.id = n.id RETURNING 1) \
+    ") AS n (id, available, held, seq, stamped_at, head, withdrawal_uses, internal_uses) \
+     WHERE a.id = n.id RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }

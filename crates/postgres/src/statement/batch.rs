@@ -1,4 +1,4 @@
-//! Assets, ledger lines and callbacks.
+//! The rules' revision and assets, ledger lines and callbacks.
 
 use diesel::sql_types::{
     BigInt, Bool, Bytea, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
@@ -11,10 +11,17 @@ use crate::{
 };
 
 statement! {
-    /// What may be done with assets right now.
-    ReadAssets -> (Text, Text, SmallInt, Bool, Bool, Bool) {
-        "/* read_assets */ SELECT id, name, scale, can_deposit, can_withdraw, can_transfer \
-         FROM assets WHERE id = ANY(" ids: &'a str => Text,
+    /// Which version of the rules is in force, and what may be done with assets right now. There is
+    /// a row also when there is no such asset.
+    ReadRules -> (
+        BigInt,
+        Nullable<Text>, Nullable<Text>, Nullable<SmallInt>, Nullable<Bool>, Nullable<Bool>,
+        Nullable<Bool>,
+    ) {
+        "/* read_rules */ SELECT r.revision, \
+         a.id, a.name, a.scale, a.can_deposit, a.can_withdraw, a.can_transfer \
+         FROM rule_sets r LEFT JOIN assets a ON a.id = ANY(" assets: &'a str => Text,
+        ") WHERE r.name = ANY(" names: &'a str => Text,
     }
     ")"
 }

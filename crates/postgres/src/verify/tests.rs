@@ -1,10 +1,14 @@
-use bursar_domain::{Command, Kind, Limits};
+use bursar_domain::{Amount, Command, Kind, Limits, Usage, UsageKey};
 use bursar_testkit::build;
+use data_encoding::HEXLOWER;
+use diesel_async::AsyncConnection as _;
 
 use super::*;
 use crate::{
     export_heads,
     proof::filled::{ALICE, BOB, Book},
+    row::Uses,
+    usage::load_uses,
 };
 
 async fn proved(book: &Book, heads: Option<HeadsFile>) -> (Judged, Vec<String>) {
@@ -167,32 +171,48 @@ async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
     // Two users' withdrawals and one's payments, of each asset and of both.
     assert_eq!(judged.uses, 9);
 
+    let of_btc = UsageKey {
+        user: BOB,
+        kind: Kind::Withdrawal,
+        asset: Some(build::asset_id("btc")),
+    };
+    let mut connection = AsyncPgConnection::establish(book.url()).await.unwrap();
+    let stored = load_uses(&mut connection, &[BOB]).await.unwrap();
+    let uses = &stored[&of_btc];
+    let plus = |amount: Amount, units| build::amount(amount.units() + units);
+    let first = |change: &dyn Fn(&mut (Timestamp, Amount))| {
+        let mut changed = uses.usage.uses().to_vec();
+        change(&mut changed[0]);
+        Uses::write(uses.epoch, &Usage::from_uses(changed)).unwrap()
+    };
     for (wrong, how) in [
-        ("amounts[1] = amounts[1] - 1", "records"),
-        ("amounts[1] = amounts[1] + 1", "records"),
-        ("amounts[1] = 'NaN'", "no number"),
-        ("times[1] = times[1] - 90000000000", "records"),
-        ("amounts = '{}', times = '{}'", "records 0 where"),
+        (first(&|(_, amount)| *amount = plus(*amount, -1)), "records"),
+        (first(&|(_, amount)| *amount = plus(*amount, 1)), "records"),
+        (
+            first(&|(at, _)| *at = at.plus_micros(-90_000_000_000)),
+            "records",
+        ),
+        (
+            Uses::write(uses.epoch, &Usage::default()).unwrap(),
+            "records 0 where",
+        ),
+        (b"none".to_vec(), "no number"),
     ] {
+        let stored = HEXLOWER.encode(&wrong);
         book.sabotage(&format!(
-            "CREATE TABLE kept AS SELECT * FROM book_main.limit_usage; \
-             UPDATE book_main.limit_usage SET {wrong} WHERE user_id = '{BOB}' AND asset = 'btc'"
+            "UPDATE book_main.accounts SET withdrawal_uses = '\\x{stored}' \
+             WHERE owner = '{BOB}' AND asset = 'btc'"
         ))
         .await;
         let (_, told) = proved(&book, None).await;
         let [told] = told.as_slice() else {
-            panic!("{wrong}: {told:?}");
+            panic!("{wrong:?}: {told:?}");
         };
         let place = format!("use of the limit of withdrawal of btc by user {BOB}: ");
         assert!(
             told.starts_with(&place) && told.contains(how),
-            "{wrong}: {told}"
+            "{wrong:?}: {told}"
         );
-        book.sabotage(
-            "TRUNCATE book_main.limit_usage; \
-             INSERT INTO book_main.limit_usage SELECT * FROM kept; DROP TABLE kept",
-        )
-        .await;
     }
 }
 

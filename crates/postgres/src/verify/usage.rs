@@ -5,14 +5,15 @@ use bursar_ports::StoreError;
 use diesel::{
     prelude::QueryableByName,
     sql_query,
-    sql_types::{Array, BigInt, Numeric, Text, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bytea, Integer, Numeric, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
 use crate::{
     error::unavailable,
-    proof::UsageFacts,
+    proof::{Recorded, UsageFacts},
+    row::Uses,
     usage::{ROOT_UNITS, counted},
     value::Figure,
 };
@@ -20,28 +21,65 @@ use crate::{
 /// How many rows are read at once; each comes with all that it sums up.
 const PAGE: i64 = 100;
 
-/// The next rows of a kind after a place, by user and asset, with the transfers of the last 30 days
-/// that count. Rows of limits that count nothing any more, or of an earlier epoch, are counted anew
-/// before anybody looks at them, and say nothing.
+/// Whose uses of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Of an asset, which stand with the account.
+    Asset,
+    /// Of all of them, counted in the root asset.
+    Root,
+}
+
+impl Scope {
+    pub(super) const ALL: [Self; 2] = [Self::Asset, Self::Root];
+
+    /// Where the uses of a kind stand.
+    fn rows(self, kind: &str) -> String {
+        match self {
+            Self::Asset => format!(
+                "SELECT owner AS user_id, asset, {kind}_uses AS uses FROM accounts \
+                 WHERE owner_kind = 'user'"
+            ),
+            Self::Root => {
+                format!("SELECT user_id, '' AS asset, uses FROM root_uses WHERE kind = '{kind}'")
+            }
+        }
+    }
+
+    /// After a place, and in which order: each serves one index.
+    const fn after(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Asset => ("(u.user_id, u.asset) > ($1, $2)", "u.user_id, u.asset"),
+            Self::Root => ("u.user_id > $1 AND $2 = ''", "u.user_id"),
+        }
+    }
+}
+
+/// The next uses of a kind after a place, by user and asset, with the transfers of the last 30 days
+/// that count.
 ///
 /// A payment that was made a month before it was settled is not looked for.
-fn statement(kind: Kind) -> Option<String> {
+fn statement(kind: Kind, scope: Scope) -> Option<String> {
     let (counts, at) = counted(kind)?;
+    let kind = kind.as_str();
+    let (rows, (after, order)) = (scope.rows(kind), scope.after());
+    let (used, is_its) = match scope {
+        Scope::Asset => ("amount", "t.asset = u.asset"),
+        Scope::Root => (ROOT_UNITS, "t.root_rate IS NOT NULL"),
+    };
     Some(format!(
-        "/* verify_usage */ SELECT u.user_id, u.asset, u.times, u.amounts, c.moved_at, c.moved, \
+        "/* verify_usage */ SELECT u.user_id, u.asset, l.epoch, u.uses, c.moved_at, c.moved, \
          (extract(epoch FROM now()) * 1000000)::bigint AS now \
-         FROM limit_usage AS u JOIN limits AS l USING (kind, asset, epoch) \
+         FROM ({rows}) AS u JOIN limits AS l ON l.kind = '{kind}' AND l.asset = u.asset \
          CROSS JOIN LATERAL (SELECT \
          coalesce(array_agg((extract(epoch FROM {at}) * 1000000)::bigint ORDER BY {at}), '{{}}') \
          AS moved_at, \
-         coalesce(array_agg(CASE WHEN u.asset <> '' THEN amount ELSE {ROOT_UNITS} END \
-         ORDER BY {at}), '{{}}') AS moved \
+         coalesce(array_agg({used} ORDER BY {at}), '{{}}') AS moved \
          FROM transfers AS t WHERE t.user_id = u.user_id AND {counts} AND t.reverses IS NULL \
-         AND CASE u.asset WHEN '' THEN t.root_rate IS NOT NULL ELSE t.asset = u.asset END \
+         AND {is_its} \
          AND t.created_at > now() - interval '60 days' AND {at} > now() - interval '30 days') AS c \
-         WHERE u.kind = '{}' AND (l.daily IS NOT NULL OR l.monthly IS NOT NULL) \
-         AND (u.user_id, u.asset) > ($1, $2) ORDER BY u.user_id, u.asset LIMIT $3",
-        kind.as_str()
+         WHERE u.uses IS NOT NULL AND (l.daily IS NOT NULL OR l.monthly IS NOT NULL) \
+         AND {after} ORDER BY {order} LIMIT $3"
     ))
 }
 
@@ -51,10 +89,10 @@ struct UsageRow {
     user_id: Uuid,
     #[diesel(sql_type = Text)]
     asset: String,
-    #[diesel(sql_type = Array<BigInt>)]
-    times: Vec<i64>,
-    #[diesel(sql_type = Array<Numeric>)]
-    amounts: Vec<Figure>,
+    #[diesel(sql_type = Integer)]
+    epoch: i32,
+    #[diesel(sql_type = Bytea)]
+    uses: Vec<u8>,
     #[diesel(sql_type = Array<BigInt>)]
     moved_at: Vec<i64>,
     #[diesel(sql_type = Array<Numeric>)]
@@ -64,17 +102,24 @@ struct UsageRow {
 }
 
 impl UsageRow {
+    /// Uses of an earlier epoch are counted anew before anybody looks at them, and say nothing.
     fn into_facts(self, kind: Kind) -> UsageFacts {
-        let figures = |times: Vec<i64>, amounts: Vec<Figure>| {
-            let amounts = amounts.into_iter().map(|amount| amount.0);
-            times.into_iter().zip(amounts).collect()
+        let uses = match Uses::read(&self.uses) {
+            Some(uses) if uses.epoch != self.epoch => Recorded::OfAnotherEpoch,
+            Some(uses) => {
+                let uses = uses.usage.uses().iter();
+                let uses = uses.map(|(at, amount)| (at.as_micros(), amount.units()));
+                Recorded::Uses(uses.collect())
+            }
+            None => Recorded::Unreadable,
         };
+        let amounts = self.moved.into_iter().map(|amount| amount.0);
         UsageFacts {
             user: self.user_id,
             kind: kind.as_str(),
             asset: self.asset,
-            uses: figures(self.times, self.amounts),
-            moved: figures(self.moved_at, self.moved),
+            uses,
+            moved: self.moved_at.into_iter().zip(amounts).collect(),
             now: self.now,
         }
     }
@@ -83,10 +128,10 @@ impl UsageRow {
 /// The rows of a kind after this one, or the first ones.
 pub(super) async fn page(
     connection: &mut AsyncPgConnection,
-    kind: Kind,
+    (kind, scope): (Kind, Scope),
     after: Option<&UsageFacts>,
 ) -> Result<Vec<UsageFacts>, StoreError> {
-    let Some(statement) = statement(kind) else {
+    let Some(statement) = statement(kind, scope) else {
         return Ok(vec![]);
     };
     let (user, asset) = after.map_or((Uuid::nil(), ""), |facts| (facts.user, &facts.asset));
@@ -120,10 +165,15 @@ mod tests {
             CASE n % 2 WHEN 1 THEN '\\x00010203040506070809'::bytea END, 'btc', 8, 5, 0, 'op', now() - n * interval '1 minute', now(), '{}' \
         FROM generate_series(1, 40000) AS n; \
         INSERT INTO limits (kind, asset, monthly, epoch) \
-            VALUES ('withdrawal', 'btc', 9, 1), ('internal', 'btc', 9, 1); \
-        INSERT INTO limit_usage (user_id, kind, asset, epoch, times, amounts) \
-            SELECT DISTINCT user_id, kind, 'btc', 1, '{}'::bigint[], '{}'::numeric[] FROM transfers; \
-        ANALYZE transfers, limits, limit_usage";
+            VALUES ('withdrawal', 'btc', 9, 1), ('internal', 'btc', 9, 1), \
+                ('withdrawal', '', 9, 1), ('internal', '', 9, 1); \
+        INSERT INTO accounts (id, owner_kind, owner, asset, available, held, seq, status, \
+            stamped_at, withdrawal_uses, internal_uses) \
+        SELECT row_number() OVER (), 'user', user_id, 'btc', 0, 0, 0, 'Active', now(), \
+            '\\x0200', '\\x0200' FROM (SELECT DISTINCT user_id FROM transfers) AS t; \
+        INSERT INTO root_uses (user_id, kind, uses) \
+            SELECT DISTINCT user_id, kind, '\\x0200'::bytea FROM transfers; \
+        ANALYZE transfers, limits, accounts, root_uses";
 
     #[derive(QueryableByName)]
     struct PlanLine {
@@ -137,11 +187,20 @@ mod tests {
         let database = TestDatabase::create().await;
         let mut connection = AsyncPgConnection::establish(database.url()).await.unwrap();
         connection.batch_execute(MANY).await.unwrap();
-        for kind in [Kind::Withdrawal, Kind::Internal] {
-            let page = page(&mut connection, kind, None).await.unwrap();
+        let kinds = [Kind::Withdrawal, Kind::Internal];
+        for of in kinds
+            .iter()
+            .flat_map(|kind| Scope::ALL.map(|scope| (*kind, scope)))
+        {
+            let page = page(&mut connection, of, None).await.unwrap();
             assert_eq!(page.len(), 100);
-            assert_eq!(page[0].moved.len(), 20);
-            let plan: Vec<PlanLine> = sql_query(format!("EXPLAIN {}", statement(kind).unwrap()))
+            // Every other user has transfers of this kind; none of them has a root value.
+            let moved = if of.1 == Scope::Root { 0 } else { 50 };
+            let have = page.iter().filter(|facts| facts.moved.len() == 20).count();
+            assert_eq!(have, moved);
+            assert_eq!(page[0].uses, Recorded::Uses(vec![]));
+            let explained = format!("EXPLAIN {}", statement(of.0, of.1).unwrap());
+            let plan: Vec<PlanLine> = sql_query(explained)
                 .bind::<SqlUuid, _>(Uuid::nil())
                 .bind::<Text, _>("")
                 .bind::<BigInt, _>(PAGE)
@@ -150,11 +209,16 @@ mod tests {
                 .unwrap();
             let plan: Vec<String> = plan.into_iter().map(|line| line.line).collect();
             let plan = plan.join("\n");
-            assert!(
-                plan.contains("(user_id = u.user_id) AND (created_at >"),
-                "{plan}"
-            );
+            let owner = match of.1 {
+                Scope::Asset => "accounts.owner",
+                Scope::Root => "root_uses.user_id",
+            };
+            let found = format!("(user_id = {owner}) AND (created_at >");
+            assert!(plan.contains(&found), "{plan}");
+            // A page is found, and not sorted out of all rows.
+            let (outer, _) = plan.split_once("Aggregate").unwrap();
+            assert!(!outer.contains("Sort"), "{plan}");
         }
-        assert_eq!(statement(Kind::Deposit), None);
+        assert_eq!(statement(Kind::Deposit, Scope::Asset), None);
     }
 }

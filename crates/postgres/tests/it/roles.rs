@@ -29,7 +29,7 @@ const MAY: [(&str, &str); 25] = [
     ("book_main.rule_sets", "UPDATE"),
     ("book_main.fee_schedules", "UPDATE"),
     ("book_main.limits", "UPDATE"),
-    ("book_main.limit_usage", "UPDATE"),
+    ("book_main.root_uses", "UPDATE"),
     ("book_main.payouts", "some UPDATE"),
     ("book_main.payouts", "DELETE"),
     ("book_main.stops", "DELETE"),

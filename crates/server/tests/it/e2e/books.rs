@@ -120,7 +120,7 @@ impl Books {
             "accounts",
             "journal",
             "audit_log",
-            "limit_usage",
+            "root_uses",
             "payouts",
         ] {
             let rows = self

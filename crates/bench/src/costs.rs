@@ -1,0 +1,215 @@
+//! What a payment costs: processor time of the service and of the database, write-ahead log, disk,
+//! and the share of each statement in the database's time.
+
+use std::{fs, time::Instant};
+
+use anyhow::Context as _;
+use diesel::{
+    prelude::QueryableByName,
+    sql_query,
+    sql_types::{Double, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
+
+use crate::{
+    Load,
+    prices::{Contestant, prepared, turn},
+    world::World,
+};
+
+/// Processor time is told in hundredths of a second.
+const TICKS_A_SECOND: f64 = 100.0;
+
+pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyhow::Result<()> {
+    let world = prepared(load, &[on]).await?;
+    let mut connection = world.connect().await?;
+    connection
+        .batch_execute("SET search_path = book_main")
+        .await?;
+    for statement in before {
+        connection.batch_execute(statement).await?;
+    }
+    connection
+        .batch_execute("CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()")
+        .await?;
+    let before = Spent::until_now(&world, &mut connection).await?;
+    let began = Instant::now();
+    let mut made = 0_u32;
+    for _ in 0..load.rounds {
+        made = made.saturating_add(turn(&world, on, load).await?);
+    }
+    let took = began.elapsed();
+    let after = Spent::until_now(&world, &mut connection).await?;
+    let statements = statements(&mut connection).await?;
+    print(&Costs {
+        name: on.name,
+        made: f64::from(made),
+        seconds: took.as_secs_f64(),
+        before,
+        after,
+        statements,
+    });
+    drop(connection);
+    let world = std::sync::Arc::into_inner(world);
+    world.context("a payment is still under way")?.end().await
+}
+
+struct Costs {
+    name: &'static str,
+    made: f64,
+    seconds: f64,
+    before: Spent,
+    after: Spent,
+    statements: Vec<Statement>,
+}
+
+/// What was used since the start.
+struct Spent {
+    /// Processor seconds of this process.
+    client: f64,
+    /// Processor seconds of the database's processes.
+    server: f64,
+    /// Bytes of write-ahead log.
+    wal: f64,
+    /// Bytes of the database on disk.
+    disk: f64,
+    /// Commits.
+    commits: f64,
+}
+
+#[derive(QueryableByName)]
+struct Written {
+    #[diesel(sql_type = Double)]
+    wal: f64,
+    #[diesel(sql_type = Double)]
+    disk: f64,
+    #[diesel(sql_type = Double)]
+    commits: f64,
+}
+
+impl Spent {
+    async fn until_now(world: &World, connection: &mut AsyncPgConnection) -> anyhow::Result<Self> {
+        let written: Written = sql_query(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS wal, \
+             pg_database_size(current_database())::float8 AS disk, \
+             (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements WHERE query = 'COMMIT') AS commits",
+        )
+        .get_result(connection)
+        .await?;
+        Ok(Self {
+            client: ticks_of("self")?,
+            server: ticks_of_family(world.server_id())?,
+            wal: written.wal,
+            disk: written.disk,
+            commits: written.commits,
+        })
+    }
+}
+
+/// A statement by the comment that it begins with.
+#[derive(QueryableByName)]
+struct Statement {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Double)]
+    calls: f64,
+    #[diesel(sql_type = Double)]
+    rows: f64,
+    #[diesel(sql_type = Double)]
+    ms: f64,
+    #[diesel(sql_type = Double)]
+    wal: f64,
+}
+
+async fn statements(connection: &mut AsyncPgConnection) -> anyhow::Result<Vec<Statement>> {
+    let found = sql_query(
+        "SELECT coalesce(substring(query FROM '^/[*] ([a-z_]+) [*]/'), left(query, 20)) AS name, \
+         sum(calls)::float8 AS calls, sum(rows)::float8 AS rows, \
+         sum(total_exec_time)::float8 AS ms, sum(wal_bytes)::float8 AS wal \
+         FROM pg_stat_statements WHERE dbid = \
+         (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         GROUP BY 1 ORDER BY ms DESC LIMIT 25",
+    )
+    .load(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Processor time of a process, in seconds; with that of its children that have ended.
+#[expect(clippy::float_arithmetic, reason = "a figure for people")]
+fn ticks_of(process: &str) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Behind the name, which may have spaces, and its parenthesis.
+    let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let times = fields.get(11..15).context("a short stat")?;
+    let mut ticks = 0.0;
+    for time in times {
+        ticks += time.parse::<f64>()?;
+    }
+    Ok(ticks / TICKS_A_SECOND)
+}
+
+/// The same of a process and its children.
+#[expect(clippy::float_arithmetic, reason = "a figure for people")]
+fn ticks_of_family(parent: i32) -> anyhow::Result<f64> {
+    let mut sum = ticks_of(&parent.to_string())?;
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    for child in children.split_whitespace() {
+        // One that has just ended is counted with its parent.
+        sum += ticks_of(child).unwrap_or(0.0);
+    }
+    Ok(sum)
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    reason = "figures for people"
+)]
+fn print(costs: &Costs) {
+    let Costs {
+        name,
+        made,
+        seconds,
+        before,
+        after,
+        statements,
+    } = costs;
+    let each = |spent: fn(&Spent) -> f64| (spent(after) - spent(before)) / made;
+    println!(
+        "{name}: {made} payments in {seconds:.1} s, {:.0} a second",
+        made / seconds
+    );
+    println!("\nfor each payment");
+    for (what, figure) in [
+        (
+            "service, µs of processor time",
+            each(|spent| spent.client) * 1e6,
+        ),
+        (
+            "database, µs of processor time",
+            each(|spent| spent.server) * 1e6,
+        ),
+        ("write-ahead log, bytes", each(|spent| spent.wal)),
+        ("disk, bytes", each(|spent| spent.disk)),
+        ("commits", each(|spent| spent.commits)),
+    ] {
+        println!("{what:<34}{figure:>10.3}");
+    }
+    println!(
+        "\n{:<26}{:>9}{:>11}{:>12}{:>14}{:>14}",
+        "statement", "calls", "rows/call", "µs/call", "µs/payment", "WAL/payment"
+    );
+    for statement in statements {
+        let calls = statement.calls;
+        println!(
+            "{:<26}{calls:>9}{:>11.1}{:>12.1}{:>14.2}{:>14.0}",
+            statement.name,
+            statement.rows / calls,
+            statement.ms * 1e3 / calls,
+            statement.ms * 1e3 / made,
+            statement.wal / made
+        );
+    }
+}
