@@ -4,12 +4,7 @@
 use std::{fs, time::Instant};
 
 use anyhow::Context as _;
-use diesel::{
-    prelude::QueryableByName,
-    sql_query,
-    sql_types::{Double, Text},
-};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
+use tokio_postgres::Client;
 
 use crate::{
     Load,
@@ -22,25 +17,23 @@ const TICKS_A_SECOND: f64 = 100.0;
 
 pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyhow::Result<()> {
     let world = prepared(load, &[on]).await?;
-    let mut connection = world.connect().await?;
-    connection
-        .batch_execute("SET search_path = book_main")
-        .await?;
+    let client = world.connect().await?;
+    client.batch_execute("SET search_path = book_main").await?;
     for statement in before {
-        connection.batch_execute(statement).await?;
+        client.batch_execute(statement).await?;
     }
-    connection
+    client
         .batch_execute("CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()")
         .await?;
-    let before = Spent::until_now(&world, &mut connection).await?;
+    let before = Spent::until_now(&world, &client).await?;
     let began = Instant::now();
     let mut made = 0_u32;
     for _ in 0..load.rounds {
         made = made.saturating_add(turn(&world, on, load).await?);
     }
     let took = began.elapsed();
-    let after = Spent::until_now(&world, &mut connection).await?;
-    let statements = statements(&mut connection).await?;
+    let after = Spent::until_now(&world, &client).await?;
+    let statements = statements(&client).await?;
     print(&Costs {
         name: on.name,
         made: f64::from(made),
@@ -49,7 +42,7 @@ pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyho
         after,
         statements,
     });
-    drop(connection);
+    drop(client);
     let world = std::sync::Arc::into_inner(world);
     world.context("a payment is still under way")?.end().await
 }
@@ -77,62 +70,56 @@ struct Spent {
     commits: f64,
 }
 
-#[derive(QueryableByName)]
-struct Written {
-    #[diesel(sql_type = Double)]
-    wal: f64,
-    #[diesel(sql_type = Double)]
-    disk: f64,
-    #[diesel(sql_type = Double)]
-    commits: f64,
-}
-
 impl Spent {
-    async fn until_now(world: &World, connection: &mut AsyncPgConnection) -> anyhow::Result<Self> {
-        let written: Written = sql_query(
-            "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS wal, \
-             pg_database_size(current_database())::float8 AS disk, \
-             (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements WHERE query = 'COMMIT') AS commits",
-        )
-        .get_result(connection)
-        .await?;
+    async fn until_now(world: &World, client: &Client) -> anyhow::Result<Self> {
+        let written = client
+            .query_one(
+                "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8, \
+                 pg_database_size(current_database())::float8, \
+                 (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements \
+                 WHERE query = 'COMMIT')",
+                &[],
+            )
+            .await?;
         Ok(Self {
             client: ticks_of("self")?,
             server: ticks_of_family(world.server_id())?,
-            wal: written.wal,
-            disk: written.disk,
-            commits: written.commits,
+            wal: written.get(0),
+            disk: written.get(1),
+            commits: written.get(2),
         })
     }
 }
 
 /// A statement by the comment that it begins with.
-#[derive(QueryableByName)]
 struct Statement {
-    #[diesel(sql_type = Text)]
     name: String,
-    #[diesel(sql_type = Double)]
     calls: f64,
-    #[diesel(sql_type = Double)]
     rows: f64,
-    #[diesel(sql_type = Double)]
     ms: f64,
-    #[diesel(sql_type = Double)]
     wal: f64,
 }
 
-async fn statements(connection: &mut AsyncPgConnection) -> anyhow::Result<Vec<Statement>> {
-    let found = sql_query(
-        "SELECT coalesce(substring(query FROM '^/[*] ([a-z_]+) [*]/'), left(query, 20)) AS name, \
-         sum(calls)::float8 AS calls, sum(rows)::float8 AS rows, \
-         sum(total_exec_time)::float8 AS ms, sum(wal_bytes)::float8 AS wal \
-         FROM pg_stat_statements WHERE dbid = \
-         (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         GROUP BY 1 ORDER BY ms DESC LIMIT 25",
-    )
-    .load(connection)
-    .await?;
-    Ok(found)
+async fn statements(client: &Client) -> anyhow::Result<Vec<Statement>> {
+    let found = client
+        .query(
+            "SELECT coalesce(substring(query FROM '^/[*] ([a-z_]+) [*]/'), left(query, 20)), \
+             sum(calls)::float8, sum(rows)::float8, sum(total_exec_time)::float8 AS ms, \
+             sum(wal_bytes)::float8 \
+             FROM pg_stat_statements WHERE dbid = \
+             (SELECT oid FROM pg_database WHERE datname = current_database()) \
+             GROUP BY 1 ORDER BY ms DESC LIMIT 25",
+            &[],
+        )
+        .await?;
+    let statement = |row: tokio_postgres::Row| Statement {
+        name: row.get(0),
+        calls: row.get(1),
+        rows: row.get(2),
+        ms: row.get(3),
+        wal: row.get(4),
+    };
+    Ok(found.into_iter().map(statement).collect())
 }
 
 /// Processor time of a process, in seconds; with that of its children that have ended.

@@ -1,8 +1,13 @@
 //! `bursar-bench`: what things cost, as ratios of one run on one machine.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod baseline;
+mod bursar;
+mod compare;
 mod costs;
+mod load;
 mod prices;
+mod report;
 mod world;
 
 use std::{path::PathBuf, time::Duration};
@@ -17,6 +22,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "bursar-bench", version, arg_required_else_help = true)]
 enum Cli {
+    /// Bursar beside SQL of one's own, row by row and one statement for each payment.
+    Compare {
+        #[command(flatten)]
+        load: Load,
+
+        /// A folder for the figures as JSON and as a chart (SVG).
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// What fees, limits, the audit log and seals each cost a money transaction.
     Prices(Load),
     /// What a payment costs: processor time, write-ahead log, disk, and each statement's share.
@@ -50,7 +64,7 @@ struct Load {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
     users: u32,
 
-    /// How many requests are under way at once.
+    /// How many requests are under way at once; `compare` has its own.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: u32,
 
@@ -63,7 +77,7 @@ struct Load {
     batch_items: usize,
 
     /// The new folder of the database; it is left there.
-    #[arg(long, default_value = "target/bench-prices")]
+    #[arg(long, default_value = "target/bench-data")]
     directory: PathBuf,
 
     /// The folder with PostgreSQL's server programs; searched for when it is not given.
@@ -82,6 +96,7 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     match Cli::parse() {
+        Cli::Compare { load, out } => runtime.block_on(compare::run(&load, out.as_ref())),
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),
         Cli::Costs { load, on, before } => runtime.block_on(costs::run(&load, on, &before)),
     }

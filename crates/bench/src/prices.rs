@@ -12,16 +12,17 @@ use std::{
 };
 
 use anyhow::ensure;
-use bursar_domain::{Amount, Commit, DecimalAmount, FeeSchedule, Kind, Limits, Percent};
-use bursar_ports::{RuleBook as _, TransferStore as _};
-use bursar_postgres::{PgRuleBook, PgStore};
-use bursar_testkit::{FixedClock, build};
+use bursar_domain::{Commit, Kind};
+use bursar_ports::TransferStore as _;
+use bursar_postgres::PgStore;
+use bursar_testkit::build;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rand::RngExt as _;
 
 use crate::{
     Load,
-    world::{World, by_bench, is_made},
+    report::median,
+    world::{World, is_made},
 };
 
 /// What may be on for payments of an asset.
@@ -129,29 +130,11 @@ fn store_of(world: &World, contestant: Contestant) -> &Arc<PgStore> {
 }
 
 async fn set_rules(world: &World, contestant: Contestant) -> anyhow::Result<()> {
-    let clock = Arc::new(FixedClock::default());
-    let rule_book = PgRuleBook::new(world.database.clone(), clock);
-    let asset = build::asset_id(contestant.asset);
     if contestant.has(Part::Fees) {
-        let schedule = FeeSchedule {
-            percent: Percent::try_from_decimal(DecimalAmount::parse("0.1")?)?,
-            min: build::amount(1),
-            max: None,
-            absolute: Amount::ZERO,
-        };
-        let put = rule_book.put_fees(Kind::Internal, asset, schedule, by_bench());
-        put.await?;
+        world.set_fees(Kind::Internal, contestant.asset).await?;
     }
     if contestant.has(Part::Limits) {
-        let most = Some(Amount::MAX);
-        let limits = Limits {
-            daily: most,
-            monthly: most,
-            max_amount: most,
-            ..Limits::default()
-        };
-        let put = rule_book.put_limits(Kind::Internal, Some(asset), limits, by_bench());
-        put.await?;
+        world.set_limits(Kind::Internal, contestant.asset).await?;
     }
     Ok(())
 }
@@ -232,10 +215,4 @@ fn print(rates: &[Vec<f64>]) {
             rounds.join(" ")
         );
     }
-}
-
-fn median(rates: &[f64]) -> f64 {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use bursar_domain::{AuditDraft, Change, Commit, NewTransfer, Timestamp, TransferId, UserId};
-use bursar_ports::{Clock, CommitOutcome, Directory as _, IdSource as _, TransferStore};
+use bursar_domain::{
+    Amount, AuditDraft, Change, Commit, DecimalAmount, FeeSchedule, Kind, Limits, NewTransfer,
+    Percent, Timestamp, TransferId, UserId,
+};
+use bursar_ports::{
+    Clock, CommitOutcome, Directory as _, IdSource as _, RuleBook as _, TransferStore,
+};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgStore, PoolConfig, SealKeys,
+    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgRuleBook, PgStore, PoolConfig,
+    SealKeys,
     local::{self, LocalServer, LocalServerConfig},
     migrate,
 };
 use bursar_testkit::build;
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use time::OffsetDateTime;
+use tokio_postgres::{Client, NoTls};
 
 use crate::Load;
 
@@ -42,7 +48,7 @@ pub(crate) struct World {
     pub(crate) sealing: Arc<PgStore>,
     /// Does not.
     pub(crate) plain: Arc<PgStore>,
-    pub(crate) database: Database,
+    database: Database,
     directory: PgDirectory,
     ids: PgIds,
     tasks: Vec<EngineTasks>,
@@ -73,7 +79,7 @@ impl World {
             };
             PgStore::start(&pool, database.clone(), &config, Arc::clone(&clock))
         };
-        let (sealing, its_tasks) = start(SealKeys::new([[7; 32]]));
+        let (sealing, its_tasks) = start(seal_keys());
         let (plain, tasks) = start(SealKeys::default());
         Ok(Self {
             server,
@@ -124,6 +130,37 @@ impl World {
         Ok(())
     }
 
+    /// Puts a price on transfers of an asset.
+    pub(crate) async fn set_fees(&self, kind: Kind, asset: &str) -> anyhow::Result<()> {
+        let schedule = FeeSchedule {
+            percent: Percent::try_from_decimal(DecimalAmount::parse("0.1")?)?,
+            min: build::amount(1),
+            max: None,
+            absolute: Amount::ZERO,
+        };
+        let asset = build::asset_id(asset);
+        let rules = self.rule_book();
+        Ok(rules.put_fees(kind, asset, schedule, by_bench()).await?)
+    }
+
+    /// Puts limits on transfers of an asset, which nobody reaches.
+    pub(crate) async fn set_limits(&self, kind: Kind, asset: &str) -> anyhow::Result<()> {
+        let most = Some(Amount::MAX);
+        let limits = Limits {
+            daily: most,
+            monthly: most,
+            max_amount: most,
+            ..Limits::default()
+        };
+        let asset = Some(build::asset_id(asset));
+        let rules = self.rule_book();
+        Ok(rules.put_limits(kind, asset, limits, by_bench()).await?)
+    }
+
+    fn rule_book(&self) -> PgRuleBook {
+        PgRuleBook::new(self.database.clone(), Arc::new(SystemClock))
+    }
+
     pub(crate) async fn new_transfer(
         &self,
         asset: &str,
@@ -148,9 +185,9 @@ impl World {
 
     /// Leaves nothing of what was done so far to be done while it counts.
     pub(crate) async fn tidy_up(&self) -> anyhow::Result<()> {
-        let mut connection = self.connect().await?;
+        let client = self.connect().await?;
         for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
-            connection.batch_execute(statement).await?;
+            client.batch_execute(statement).await?;
         }
         Ok(())
     }
@@ -161,8 +198,15 @@ impl World {
     }
 
     /// A connection past the stores.
-    pub(crate) async fn connect(&self) -> anyhow::Result<AsyncPgConnection> {
-        Ok(AsyncPgConnection::establish(&self.server.url(DATABASE)).await?)
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// The address of the database.
+    pub(crate) fn url(&self) -> String {
+        self.server.url(DATABASE)
     }
 
     /// Ends everything.
@@ -175,14 +219,21 @@ impl World {
     }
 }
 
+/// What seals what the sealing store writes.
+pub(crate) fn seal_keys() -> SealKeys {
+    SealKeys::new([[7; 32]])
+}
+
 /// Those of a server that has a machine to itself, and what tells statements' times.
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
+    ("shared_buffers", "2GB"),
+    ("max_wal_size", "16GB"),
+    ("max_connections", "400"),
+    ("shared_preload_libraries", "pg_stat_statements"),
+];
+
 fn settings() -> Vec<(String, String)> {
-    let settings = [
-        ("shared_buffers", "2GB"),
-        ("max_wal_size", "16GB"),
-        ("shared_preload_libraries", "pg_stat_statements"),
-    ];
-    let owned = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let owned = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     owned.to_vec()
 }
 

@@ -131,7 +131,10 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
         entry_refs,
         accounts,
         stored,
-        revision: rules.as_slice().first().map_or(0, |(revision, ..)| *revision),
+        revision: rules
+            .as_slice()
+            .first()
+            .map_or(0, |(revision, ..)| *revision),
         assets: rules.into_iter().filter_map(asset_row).collect(),
         root_uses,
     })
@@ -140,7 +143,14 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
 /// The asset of a row of [`ReadRules`], if it has one.
 fn asset_row(row: RuleRow) -> Option<AssetRow> {
     let (_, id, name, scale, can_deposit, can_withdraw, can_transfer) = row;
-    Some((id?, name?, scale?, can_deposit?, can_withdraw?, can_transfer?))
+    Some((
+        id?,
+        name?,
+        scale?,
+        can_deposit?,
+        can_withdraw?,
+        can_transfer?,
+    ))
 }
 
 /// The ids of transfers to be created, and of those to be changed.

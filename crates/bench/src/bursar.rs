@@ -1,0 +1,72 @@
+//! Bursar in process: the store's port, with seals, keys, fees and limits.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+use async_trait::async_trait;
+use bursar_ports::TransferStore as _;
+use bursar_postgres::{Event, Verification, verify};
+use bursar_testkit::build;
+
+use crate::{
+    load::{Payer, Payment},
+    world::{World, is_made, seal_keys, user},
+};
+
+/// Payments of an asset, each a request of its own.
+pub(crate) struct InProcess {
+    pub(crate) world: Arc<World>,
+    pub(crate) asset: &'static str,
+}
+
+#[async_trait]
+impl Payer for InProcess {
+    async fn pay(&self, _worker: u32, payment: Payment) -> anyhow::Result<()> {
+        let Payment { from, to, units } = payment;
+        let change = self
+            .world
+            .payment(self.asset, from, to, units.into())
+            .await?;
+        let key = change.next.id().to_string();
+        let fields = [("amount", &*units.to_string())];
+        let claim = build::claim(&user(from).to_string(), "pay", &key, &fields);
+        let commit = build::keyed(change, claim);
+        for outcome in self.world.sealing.commit(vec![commit]).await? {
+            ensure!(is_made(&outcome), "a payment came to {outcome:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Proves Bursar's books, and that they have as many payments as were answered.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) async fn audit(world: &World, made: u64) -> anyhow::Result<()> {
+    let client = world.connect().await?;
+    let paid = client
+        .query_one(
+            "SELECT count(*) FROM book_main.transfers WHERE kind = 'internal' AND state = 'Success'",
+            &[],
+        )
+        .await?;
+    let paid: i64 = paid.get(0);
+    ensure!(
+        u64::try_from(paid)? == made,
+        "Bursar has {paid} payments, of which {made} were answered"
+    );
+    let mut wrong = vec![];
+    let mut tell = |event| {
+        if let Event::Violation(violation) = event {
+            wrong.push(violation.to_string());
+        }
+    };
+    let verification = Verification {
+        seals: seal_keys(),
+        sealed_since: None,
+        heads: None,
+    };
+    verify(&world.url(), &verification, &mut tell).await?;
+    ensure!(wrong.is_empty(), "Bursar's books are wrong: {wrong:?}");
+    Ok(())
+}

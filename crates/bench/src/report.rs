@@ -1,0 +1,192 @@
+//! What was measured, as a table, as JSON and as a chart.
+
+use std::fmt::Write as _;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::{
+    Load,
+    load::{Shape, Spread, Turn},
+    world::SETTINGS,
+};
+
+/// A contestant under one load, over all rounds.
+pub(crate) struct Row {
+    contestant: &'static str,
+    pub(crate) shape: Shape,
+    rates: Vec<f64>,
+    latencies: Histogram<u64>,
+}
+
+impl Row {
+    pub(crate) fn new(contestant: &'static str, shape: Shape) -> Self {
+        Self {
+            contestant,
+            shape,
+            rates: vec![],
+            latencies: Histogram::new_with_bounds(1, 60_000_000, 3).expect("valid bounds"),
+        }
+    }
+
+    pub(crate) fn add(&mut self, turn: &Turn) -> anyhow::Result<()> {
+        self.rates.push(turn.rate());
+        self.latencies.add(&turn.latencies)?;
+        Ok(())
+    }
+
+    fn median(&self) -> f64 {
+        median(&self.rates)
+    }
+
+    fn ms(&self, quantile: f64) -> f64 {
+        millis(self.latencies.value_at_quantile(quantile))
+    }
+}
+
+#[derive(Serialize)]
+struct Figure<'r> {
+    contestant: &'r str,
+    spread: &'static str,
+    users: u32,
+    in_flight: u32,
+    /// Payments a second, round by round.
+    rates: &'r [f64],
+    median: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+/// All of it.
+pub(crate) struct Report {
+    heading: String,
+    rows: Vec<Row>,
+}
+
+impl Report {
+    pub(crate) fn new(load: &Load, rows: Vec<Row>, by_bursar: u64, by_baselines: u64) -> Self {
+        let settings: Vec<String> = SETTINGS
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        let heading = format!(
+            "{} users, {} rounds of {} s each, closed loop; durable commits (fsync, \
+             synchronous_commit and full_page_writes on), {}.\nAudited: {by_bursar} payments of \
+             Bursar and {by_baselines} of the baselines, with all they say about balances.",
+            load.users,
+            load.rounds,
+            load.seconds,
+            settings.join(", ")
+        );
+        Self { heading, rows }
+    }
+
+    /// What another contestant reaches with 64 in flight under the same load.
+    fn rival(&self, contestant: &str, spread: Spread) -> Option<f64> {
+        let rival = self.rows.iter().find(|row| {
+            row.contestant == contestant && row.shape.spread == spread && row.shape.in_flight == 64
+        });
+        rival.map(Row::median)
+    }
+
+    #[expect(
+        clippy::print_stdout,
+        clippy::float_arithmetic,
+        reason = "figures for people"
+    )]
+    pub(crate) fn print(&self) {
+        println!("{}\n", self.heading);
+        println!(
+            "{:<15}{:<20}{:>10}{:>12}{:>9}{:>9}{:>16}{:>16}",
+            "", "", "in flight", "payments/s", "p50 ms", "p99 ms", "of row by row", "of one stmt"
+        );
+        for row in &self.rows {
+            let of = |contestant| {
+                let rival = self.rival(contestant, row.shape.spread);
+                rival.map_or_else(String::new, |rival| format!("{:.2}", row.median() / rival))
+            };
+            println!(
+                "{:<15}{:<20}{:>10}{:>12.0}{:>9.2}{:>9.2}{:>16}{:>16}",
+                row.contestant,
+                row.shape.spread.name(),
+                row.shape.in_flight,
+                row.median(),
+                row.ms(0.5),
+                row.ms(0.99),
+                of("row by row"),
+                of("one statement"),
+            );
+        }
+    }
+
+    pub(crate) fn json(&self) -> anyhow::Result<String> {
+        let figures: Vec<Figure<'_>> = self
+            .rows
+            .iter()
+            .map(|row| Figure {
+                contestant: row.contestant,
+                spread: row.shape.spread.name(),
+                users: row.shape.users,
+                in_flight: row.shape.in_flight,
+                rates: &row.rates,
+                median: row.median(),
+                p50_ms: row.ms(0.5),
+                p99_ms: row.ms(0.99),
+            })
+            .collect();
+        Ok(serde_json::to_string_pretty(&figures)?)
+    }
+
+    /// A bar for each row, as long as its median.
+    #[expect(clippy::float_arithmetic, reason = "a picture for people")]
+    pub(crate) fn svg(&self) -> String {
+        const STEP: u32 = 22;
+        const LABEL: f64 = 260.0;
+        const WIDTH: f64 = 420.0;
+        let most = self.rows.iter().map(Row::median).fold(1.0, f64::max);
+        let height = STEP.saturating_mul(u32::try_from(self.rows.len()).unwrap_or(0));
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 {height}\" \
+             font-family=\"sans-serif\" font-size=\"13\">\n\
+             <title>Durable payments a second, medians of one run</title>\n"
+        );
+        for (row, place) in self.rows.iter().zip(0_u32..) {
+            let y = place.saturating_mul(STEP);
+            let color = if row.contestant == "Bursar" {
+                "#0b6e4f"
+            } else {
+                "#9aa0a6"
+            };
+            let _infallible = writeln!(
+                svg,
+                "<text x=\"{:.0}\" y=\"{}\" text-anchor=\"end\">{}, {}, {} in flight</text>\
+                 <rect x=\"{LABEL:.0}\" y=\"{}\" width=\"{:.0}\" height=\"16\" fill=\"{color}\"/>\
+                 <text x=\"{:.0}\" y=\"{}\">{:.0}</text>",
+                LABEL - 8.0,
+                y.saturating_add(15),
+                row.contestant,
+                row.shape.spread.name(),
+                row.shape.in_flight,
+                y.saturating_add(3),
+                WIDTH * row.median() / most,
+                LABEL + 6.0 + WIDTH * row.median() / most,
+                y.saturating_add(15),
+                row.median(),
+            );
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+/// The middle one.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[expect(clippy::float_arithmetic, reason = "a figure for people")]
+fn millis(micros: u64) -> f64 {
+    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1_000.0
+}
