@@ -18,7 +18,7 @@ use crate::{
     error::unavailable,
     ids::time_ordered_id,
     pool::Database,
-    statement::{InsertBookAudit, InsertDirectoryAudit},
+    statement::{InsertBookAudit, InsertDirectoryAudit, RowTypes},
     value::At,
 };
 
@@ -65,8 +65,9 @@ impl<'a> AuditColumns<'a> {
         self.ids.is_empty()
     }
 
-    pub(crate) fn insert_into_book(&self) -> InsertBookAudit<'_> {
+    pub(crate) fn insert_into_book(&self, types: &RowTypes) -> InsertBookAudit<'_> {
         InsertBookAudit {
+            row_type: types.audit,
             ids: &self.ids,
             at: &self.at,
             actors: &self.actors,
@@ -121,7 +122,8 @@ pub(crate) async fn note_in_book(
 ) -> QueryResult<()> {
     let mut columns = AuditColumns::default();
     columns.push(draft, at, before, after);
-    let insert = columns.insert_into_book();
+    let types = RowTypes::load(connection).await?;
+    let insert = columns.insert_into_book(&types);
     insert.execute(connection).await.map(|_| ())
 }
 

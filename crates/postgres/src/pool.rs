@@ -29,6 +29,12 @@ const READ_GRACE: Duration = Duration::from_secs(2);
 const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1; \
     SET max_parallel_workers_per_gather = 0; SET jit = off";
 
+/// How a batch's statements are planned: once, and not with the values of each batch, for planning
+/// takes longer than a small batch; and along the index of every row that they name, also when their
+/// plan is made while the tables are empty still.
+const BATCH_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// How long one statement of an export may run.
 pub(crate) const LONG_STATEMENT_MAX: Duration = Duration::from_secs(60);
 
@@ -96,6 +102,16 @@ impl PoolConfig {
         let mut connection = establish(&self.url).await?;
         connection
             .batch_execute(&self.settings())
+            .await
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(connection)
+    }
+
+    /// A connection for the batches of money transactions.
+    pub(crate) async fn connect_for_batches(&self) -> Result<AsyncPgConnection, ConnectionError> {
+        let mut connection = self.connect().await?;
+        connection
+            .batch_execute(BATCH_SETTINGS)
             .await
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)

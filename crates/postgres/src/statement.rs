@@ -49,6 +49,73 @@ macro_rules! statement {
     };
 }
 
+/// Defines a statement that gets its rows as one parameter, an array of a composite type: what comes
+/// before it and after it, and between them the columns in the order of the type.
+macro_rules! row_statement {
+    (
+        $(#[$meta:meta])*
+        $name:ident $(-> ($($row:ty),+ $(,)?))? {
+            $($field:ident: $rust:ty,)+
+        }
+        $lead:literal $tail:literal
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $name<'a> {
+            pub(crate) row_type: $crate::statement::RowType,
+            $(pub(crate) $field: &'a [$rust],)+
+        }
+
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> diesel::QueryResult<()> {
+                out.push_sql($lead);
+                out.push_bind_param::<$crate::statement::RowArray, _>(self)?;
+                out.push_sql($tail);
+                Ok(())
+            }
+        }
+
+        impl diesel::serialize::ToSql<$crate::statement::RowArray, diesel::pg::Pg> for $name<'_> {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                let rows = [$(self.$field.len()),+];
+                let count = rows.iter().copied().max().unwrap_or(0);
+                let mut writer =
+                    $crate::statement::RowWriter::new(self.row_type, count, rows.len())?;
+                for number in 0..count {
+                    writer.row(|row| {
+                        $(
+                            let value = self.$field.get(number).ok_or("a column is too short")?;
+                            $crate::statement::put_column(value, row)?;
+                        )+
+                        Ok(diesel::serialize::IsNull::No)
+                    })?;
+                }
+                std::io::Write::write_all(out, &writer.finish())?;
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+
+        impl<Conn> diesel::RunQueryDsl<Conn> for $name<'_> {}
+
+        $(
+            impl diesel::query_builder::Query for $name<'_> {
+                type SqlType = ($($row,)+);
+            }
+        )?
+    };
+}
+
 mod accounts;
 mod audit;
 mod batch;
@@ -57,6 +124,7 @@ mod journal;
 mod keys;
 mod lines;
 mod payouts;
+mod rows;
 mod rules;
 mod transfers;
 
@@ -71,5 +139,6 @@ pub(crate) use journal::{InsertJournal, NumberJournal};
 pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use lines::{ReadLines, ReadTails};
 pub(crate) use payouts::InsertPayouts;
+pub(crate) use rows::{RowArray, RowType, RowTypes, RowWriter, put_column};
 pub(crate) use rules::{InsertRootUses, LockRootUses, UpdateRootUses};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};

@@ -26,26 +26,31 @@ const NEGATIVE: u16 = 0x4000;
 
 impl ToSql<Numeric, Pg> for Units {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let mut groups = Vec::with_capacity(GROUPS_MAX);
-        let mut rest = self.0.unsigned_abs();
-        while rest > 0 {
-            groups.push(i16::try_from(rest % BASE)?);
-            rest /= BASE;
-        }
-        let weight = i16::try_from(groups.len())?.saturating_sub(1).max(0);
-        // Trailing zero groups are implied by the weight.
-        let low_zeros = groups.iter().take_while(|group| **group == 0).count();
-        let sent = groups.get(low_zeros..).unwrap_or_default();
-        let sign = if self.0 < 0 { NEGATIVE } else { 0 };
-        out.write_all(&i16::try_from(sent.len())?.to_be_bytes())?;
-        out.write_all(&weight.to_be_bytes())?;
-        out.write_all(&sign.to_be_bytes())?;
-        out.write_all(&0_u16.to_be_bytes())?;
-        for group in sent.iter().rev() {
-            out.write_all(&group.to_be_bytes())?;
-        }
-        Ok(IsNull::No)
+        write_numeric(self.0, out)
     }
+}
+
+/// A whole number as NUMERIC.
+pub(crate) fn write_numeric(units: i128, out: &mut impl Write) -> serialize::Result {
+    let mut groups = Vec::with_capacity(GROUPS_MAX);
+    let mut rest = units.unsigned_abs();
+    while rest > 0 {
+        groups.push(i16::try_from(rest % BASE)?);
+        rest /= BASE;
+    }
+    let weight = i16::try_from(groups.len())?.saturating_sub(1).max(0);
+    // Trailing zero groups are implied by the weight.
+    let low_zeros = groups.iter().take_while(|group| **group == 0).count();
+    let sent = groups.get(low_zeros..).unwrap_or_default();
+    let sign = if units < 0 { NEGATIVE } else { 0 };
+    out.write_all(&i16::try_from(sent.len())?.to_be_bytes())?;
+    out.write_all(&weight.to_be_bytes())?;
+    out.write_all(&sign.to_be_bytes())?;
+    out.write_all(&0_u16.to_be_bytes())?;
+    for group in sent.iter().rev() {
+        out.write_all(&group.to_be_bytes())?;
+    }
+    Ok(IsNull::No)
 }
 
 impl FromSql<Numeric, Pg> for Units {
@@ -118,10 +123,15 @@ const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
 
 impl ToSql<Timestamptz, Pg> for At {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let micros = self.0.as_micros().saturating_sub(POSTGRES_EPOCH_US);
-        out.write_all(&micros.to_be_bytes())?;
-        Ok(IsNull::No)
+        write_timestamp(self.0, out)
     }
+}
+
+/// A time as TIMESTAMPTZ.
+pub(crate) fn write_timestamp(at: Timestamp, out: &mut impl Write) -> serialize::Result {
+    let micros = at.as_micros().saturating_sub(POSTGRES_EPOCH_US);
+    out.write_all(&micros.to_be_bytes())?;
+    Ok(IsNull::No)
 }
 
 impl FromSql<Timestamptz, Pg> for At {

@@ -35,6 +35,7 @@ use crate::{
     row::TransferRow,
     schema::transfers,
     seal::SealKeys,
+    statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
     usage::count_anew,
 };
@@ -59,14 +60,18 @@ impl From<StoreError> for Failure {
 ///
 /// Preparing beforehand is not for speed alone: a statement that still had to be prepared would be
 /// overtaken by the statements pipelined behind it, COMMIT among them.
-pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, StoreError> {
+pub(super) async fn connect(
+    pool: &PoolConfig,
+) -> Result<(AsyncPgConnection, RowTypes), StoreError> {
     let ready = within(async {
         let connection = pool
-            .connect()
+            .connect_for_batches()
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let types = RowTypes::load(&connection).await.map_err(unavailable)?;
         let nothing = Attempt {
             batch: <&[Commit]>::default(),
+            types: &types,
             ids: &HashMap::new(),
             usage: &BTreeSet::new(),
             looked_for: &BTreeSet::new(),
@@ -75,7 +80,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<AsyncPgConnection, Stor
             ending: Ending::Resolve,
         };
         nothing.prepare(&connection).await.map_err(unavailable)?;
-        Ok(connection)
+        Ok((connection, types))
     });
     ready.await.map_err(unavailable)?
 }
@@ -129,6 +134,8 @@ pub(super) enum Tried<T> {
 /// One try at one batch.
 pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) batch: &'a B,
+    /// The types of rows, as the connection found them.
+    pub(super) types: &'a RowTypes,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     /// The uses of limits to look at.
     pub(super) usage: &'a BTreeSet<UsageKey>,
@@ -208,7 +215,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             Ending::Commit => Send::WithCommit,
             Ending::Resolve | Ending::Rollback => Send::WithoutCommit,
         };
-        let written = within(unconstrained(write(connection, writes, what))).await;
+        let written = within(unconstrained(write(connection, self.types, writes, what))).await;
         flatten(written).map_err(|(error, during_commit)| {
             // Only a COMMIT that was sent along can have got through.
             if during_commit && self.ending == Ending::Commit {
@@ -269,7 +276,8 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     async fn prepare(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
         Begin.execute(&mut &*connection).await?;
         lock_and_read(connection, self, true).await?;
-        let (results, _) = write(connection, &Writes::default(), Send::Everything).await;
+        let (results, _) =
+            write(connection, self.types, &Writes::default(), Send::Everything).await;
         results?;
         CommitTx.execute(&mut &*connection).await?;
         Begin.execute(&mut &*connection).await?;

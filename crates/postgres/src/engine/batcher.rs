@@ -19,6 +19,7 @@ use crate::{
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
     seal::SealKeys,
+    statement::RowTypes,
     usage::RootUseRows,
 };
 
@@ -78,7 +79,7 @@ pub(super) struct Batcher {
     root_uses: RootUseRows,
     seals: SealKeys,
     clock: Arc<dyn Clock>,
-    connection: Option<AsyncPgConnection>,
+    connection: Option<(AsyncPgConnection, RowTypes)>,
     /// The rules as they were last read.
     rules: KnownRules,
 }
@@ -265,7 +266,7 @@ impl Batcher {
         batch: &B,
         ending: Ending,
     ) -> Result<B::Outcomes, Failure> {
-        let connection = match self.connection.take() {
+        let (connection, types) = match self.connection.take() {
             Some(connection) => connection,
             None => attempt::connect(&self.pool).await?,
         };
@@ -279,6 +280,7 @@ impl Batcher {
             self.root_uses.ensure(&wanted.usage).await?;
             let attempt = Attempt {
                 batch,
+                types: &types,
                 ids: &ids,
                 usage: &wanted.usage,
                 now: self.clock.now(),
@@ -288,7 +290,7 @@ impl Batcher {
             };
             match attempt.run(&connection, &mut self.rules).await? {
                 Tried::Done(outcomes) => {
-                    self.connection = Some(connection);
+                    self.connection = Some((connection, types));
                     return Ok(outcomes);
                 }
                 Tried::Missing(accounts) => {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::inconsistent,
     row::{AccountRow, Uses, read_scale},
-    statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys},
+    statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys, RowTypes},
     usage::{read_root_uses, read_uses},
 };
 
@@ -255,8 +255,9 @@ impl<'a> KeyColumns<'a> {
         self.keys.len()
     }
 
-    pub(super) fn claim(&self) -> ClaimKeys<'_> {
+    pub(super) fn claim(&self, types: &RowTypes) -> ClaimKeys<'_> {
         ClaimKeys {
+            row_type: types.claims,
             principals: &self.principals,
             operations: &self.operations,
             keys: &self.keys,

@@ -8,7 +8,7 @@ use crate::{
     callback_host::host_of,
     ids::time_ordered_id,
     seal::Seal,
-    statement::{InsertCallbacks, InsertEntries, InsertPayouts, UpdateAccounts},
+    statement::{InsertCallbacks, InsertEntries, InsertPayouts, RowTypes, UpdateAccounts},
     value::{At, Units},
 };
 
@@ -48,8 +48,9 @@ impl AccountColumns {
         self.internal_uses.push(uses.internal);
     }
 
-    pub(super) fn statement(&self) -> UpdateAccounts<'_> {
+    pub(super) fn statement(&self, types: &RowTypes) -> UpdateAccounts<'_> {
         UpdateAccounts {
+            row_type: types.accounts,
             ids: &self.ids,
             available: &self.available,
             held: &self.held,
@@ -88,8 +89,9 @@ impl EntryColumns {
         self.seals.push(seal);
     }
 
-    pub(super) fn statement(&self) -> InsertEntries<'_> {
+    pub(super) fn statement(&self, types: &RowTypes) -> InsertEntries<'_> {
         InsertEntries {
+            row_type: types.entries,
             accounts: &self.accounts,
             seqs: &self.seqs,
             transfers: &self.transfers,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::is_disconnect,
     row::AccountRow,
-    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadRules, ReadVersions},
+    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadRules, ReadVersions, RowTypes},
     tx::{Begin, CommitTx},
 };
 
@@ -78,7 +78,7 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
             }
         },
         when(has_keys, async {
-            keys.claim().load(&mut &*connection).await
+            keys.claim(attempt.types).load(&mut &*connection).await
         }),
         when(all || !changed.is_empty(), async {
             LockTransfers { ids: &changed }
@@ -203,6 +203,7 @@ async fn give_back(connection: &AsyncPgConnection, claimed: Vec<KeyName>) {
 )]
 pub(super) async fn write(
     connection: &AsyncPgConnection,
+    types: &RowTypes,
     writes: &Writes<'_>,
     send: Send,
 ) -> (QueryResult<()>, QueryResult<()>) {
@@ -226,27 +227,27 @@ pub(super) async fn write(
         when(all || !writes.accounts.ids.is_empty(), async {
             writes
                 .accounts
-                .statement()
+                .statement(types)
                 .load::<(i64,)>(&mut &*connection)
                 .await
                 .map(|_| ())
         }),
         when(all || !transfers.is_empty(), async {
             transfers
-                .insert()
+                .insert(types)
                 .load::<(i64,)>(&mut &*connection)
                 .await
                 .map(|_| ())
         }),
         when(all || !updates.is_empty(), async {
             updates
-                .update()
+                .update(types)
                 .load::<(i64,)>(&mut &*connection)
                 .await
                 .map(|_| ())
         }),
         when(all || !writes.entries.accounts.is_empty(), async {
-            let insert = writes.entries.statement();
+            let insert = writes.entries.statement(types);
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !root_uses.is_empty(), async {
@@ -273,7 +274,7 @@ pub(super) async fn write(
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !writes.audit.is_empty(), async {
-            let insert = writes.audit.insert_into_book();
+            let insert = writes.audit.insert_into_book(types);
             insert.execute(&mut &*connection).await.map(|_| ())
         }),
         when(all || !told.is_empty(), tell(connection, told)),

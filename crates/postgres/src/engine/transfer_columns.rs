@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     seal::{Seal, TransferFields},
-    statement::{InsertTransfers, UpdateTransfers},
+    statement::{InsertTransfers, RowTypes, UpdateTransfers},
     value::{At, Units},
 };
 
@@ -35,7 +35,7 @@ pub(super) struct TransferColumns<'a> {
     root_rates: Vec<Option<&'a BigDecimal>>,
     created: Vec<At>,
     updated: Vec<At>,
-    entry_refs: Vec<String>,
+    entry_refs: Vec<Vec<i64>>,
     stages: Vec<Option<&'a str>>,
     expires: Vec<Option<At>>,
     confirmers: Vec<Option<&'a str>>,
@@ -116,7 +116,7 @@ impl<'a> TransferColumns<'a> {
         self.root_rated.push(root_rated_at.map(At));
         self.created.push(At(created_at));
         self.updated.push(At(updated_at));
-        self.entry_refs.push(array_text(added_refs));
+        self.entry_refs.push(added_refs.to_vec());
         self.seals.push(seal);
         self.push_oversight(fields);
     }
@@ -135,8 +135,9 @@ impl<'a> TransferColumns<'a> {
         self.reversed.push(Units(fields.reversed));
     }
 
-    pub(super) fn insert(&self) -> InsertTransfers<'_> {
+    pub(super) fn insert(&self, types: &RowTypes) -> InsertTransfers<'_> {
         InsertTransfers {
+            row_type: types.transfers,
             ids: &self.ids,
             versions: &self.versions,
             kinds: &self.kinds,
@@ -172,8 +173,9 @@ impl<'a> TransferColumns<'a> {
         }
     }
 
-    pub(super) fn update(&self) -> UpdateTransfers<'_> {
+    pub(super) fn update(&self, types: &RowTypes) -> UpdateTransfers<'_> {
         UpdateTransfers {
+            row_type: types.transfer_changes,
             ids: &self.ids,
             versions: &self.versions,
             states: &self.states,
@@ -191,10 +193,4 @@ impl<'a> TransferColumns<'a> {
             seals: &self.seals,
         }
     }
-}
-
-/// An array of PostgreSQL's as text, `{1,2}`: rows of one statement have arrays of different lengths.
-pub(super) fn array_text(numbers: impl IntoIterator<Item = impl ToString>) -> String {
-    let numbers: Vec<String> = numbers.into_iter().map(|one| one.to_string()).collect();
-    format!("{{{}}}", numbers.join(","))
 }

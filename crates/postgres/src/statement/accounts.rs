@@ -85,24 +85,23 @@ statement! {
     ") ORDER BY id FOR NO KEY UPDATE"
 }
 
-statement! {
+row_statement! {
     /// Writes locked accounts; uses that are not told stay as they are. A short count raises
     /// (division by zero).
     UpdateAccounts -> (BigInt) {
-        "/* update_accounts */ WITH written AS (UPDATE accounts a \
-         SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at, \
-         head = n.head, withdrawal_uses = coalesce(n.withdrawal_uses, a.withdrawal_uses), \
-         internal_uses = coalesce(n.internal_uses, a.internal_uses) \
-         FROM unnest(" ids: i64 => BigInt,
-        ", " available: Units => Numeric,
-        ", " held: Units => Numeric,
-        ", " seqs: i64 => BigInt,
-        ", " stamped: At => Timestamptz,
-        ", " heads: Option<Seal> => Nullable<Bytea>,
-        ", " withdrawal_uses: Option<Vec<u8>> => Nullable<Bytea>,
-        ", " internal_uses: Option<Vec<u8>> => Nullable<Bytea>,
+        ids: i64,
+        available: Units,
+        held: Units,
+        seqs: i64,
+        stamped: At,
+        heads: Option<Seal>,
+        withdrawal_uses: Option<Vec<u8>>,
+        internal_uses: Option<Vec<u8>>,
     }
-    ") AS n (id, available, held, seq, stamped_at, head, withdrawal_uses, internal_uses) \
-     WHERE a.id = n.id RETURNING 1) \
+    "/* update_accounts */ WITH written AS (UPDATE accounts a \
+     SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at, \
+     head = n.head, withdrawal_uses = coalesce(n.withdrawal_uses, a.withdrawal_uses), \
+     internal_uses = coalesce(n.internal_uses, a.internal_uses) FROM unnest("
+    "::account_change[]) AS n WHERE a.id = n.id RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }

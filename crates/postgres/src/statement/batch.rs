@@ -1,7 +1,7 @@
 //! The rules' revision and assets, ledger lines and callbacks.
 
 use diesel::sql_types::{
-    BigInt, Bool, Bytea, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    BigInt, Bool, Bytea, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use uuid::Uuid;
 
@@ -26,23 +26,25 @@ statement! {
     ")"
 }
 
-statement! {
+row_statement! {
     /// Appends ledger lines.
     InsertEntries {
-        "/* insert_entries */ INSERT INTO entries \
-         (account_id, seq, transfer_id, available_delta, held_delta, available_after, held_after, \
-         created_at, seal) \
-         SELECT * FROM unnest(" accounts: i64 => BigInt,
-        ", " seqs: i64 => BigInt,
-        ", " transfers: i64 => BigInt,
-        ", " available_deltas: Units => Numeric,
-        ", " held_deltas: Units => Numeric,
-        ", " available_after: Units => Numeric,
-        ", " held_after: Units => Numeric,
-        ", " created: At => Timestamptz,
-        ", " seals: Option<Seal> => Nullable<Bytea>,
+        accounts: i64,
+        seqs: i64,
+        transfers: i64,
+        available_deltas: Units,
+        held_deltas: Units,
+        available_after: Units,
+        held_after: Units,
+        created: At,
+        seals: Option<Seal>,
     }
-    ")"
+    "/* insert_entries */ INSERT INTO entries \
+     (account_id, seq, transfer_id, available_delta, held_delta, available_after, held_after, \
+     created_at, seal) \
+     SELECT n.account_id, n.seq, n.transfer_id, n.available_delta, n.held_delta, \
+     n.available_after, n.held_after, n.created_at, n.seal FROM unnest("
+    "::new_entry[]) AS n"
 }
 
 statement! {

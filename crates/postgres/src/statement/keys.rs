@@ -2,24 +2,23 @@
 
 use diesel::sql_types::{BigInt, Bytea, Json, Jsonb, Nullable, Text};
 
-statement! {
+row_statement! {
     /// Claims keys, in one order everywhere. A key that another transaction is claiming makes this
     /// wait, while nothing else is locked yet. Returns the keys that were free.
     ClaimKeys -> (Text, Text, Text) {
-        "/* claim_keys */ INSERT INTO idempotency_keys \
-         (principal, operation, key, fingerprint, fields, transfer_id, results) \
-         SELECT n.principal, n.operation, n.key, n.fingerprint, n.fields::jsonb, n.transfer_id, \
-         n.results::json \
-         FROM unnest(" principals: &'a str => Text,
-        ", " operations: &'a str => Text,
-        ", " keys: &'a str => Text,
-        ", " fingerprints: &'a [u8] => Bytea,
-        ", " fields: String => Text,
-        ", " transfers: i64 => BigInt,
-        ", " results: Option<String> => Nullable<Text>,
+        principals: &'a str,
+        operations: &'a str,
+        keys: &'a str,
+        fingerprints: &'a [u8],
+        fields: String,
+        transfers: i64,
+        results: Option<String>,
     }
-    ") AS n (principal, operation, key, fingerprint, fields, transfer_id, results) \
-     ORDER BY n.principal, n.operation, n.key \
+    "/* claim_keys */ INSERT INTO idempotency_keys \
+     (principal, operation, key, fingerprint, fields, transfer_id, results) \
+     SELECT n.principal, n.operation, n.key, n.fingerprint, n.fields::jsonb, n.transfer_id, \
+     n.results::json FROM unnest("
+    "::key_claim[]) AS n ORDER BY n.principal, n.operation, n.key \
      ON CONFLICT (principal, operation, key) DO NOTHING \
      RETURNING principal, operation, key"
 }
