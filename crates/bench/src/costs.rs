@@ -76,8 +76,8 @@ impl Spent {
             .query_one(
                 "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8, \
                  pg_database_size(current_database())::float8, \
-                 (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements \
-                 WHERE query = 'COMMIT')",
+                 (SELECT xact_commit::float8 FROM pg_stat_database \
+                 WHERE datname = current_database())",
                 &[],
             )
             .await?;
