@@ -6,10 +6,13 @@
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 use uuid::{Builder, Uuid};
 
-use crate::load::{Payer, Payment};
+use crate::{
+    load::{Payer, Payment},
+    world,
+};
 
 const SCHEMA: &str = include_str!("baseline.sql");
 /// More than any run spends.
@@ -30,8 +33,7 @@ pub(crate) async fn prepare(url: &str, accounts: u32) -> anyhow::Result<()> {
 }
 
 async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
+    let client = world::connect(url).await?;
     client.batch_execute("SET search_path = baseline").await?;
     Ok(client)
 }
@@ -170,13 +172,13 @@ pub(crate) async fn audit(url: &str, accounts: u32, made: u64) -> anyhow::Result
         Some(sum) == put_in,
         "the baseline's balances sum up to {sum}"
     );
-    let wrong = number(
+    let wrong = format!(
         "SELECT count(*) FROM (SELECT e.account_id, sum(e.amount) AS moved, count(*) AS entries \
          FROM entries e GROUP BY 1) AS e JOIN balances b USING (account_id) \
-         WHERE b.available <> 1000000000000 + e.moved OR b.version <> e.entries \
-         OR b.available < 0",
-    )
-    .await?;
+         WHERE b.available <> {MONEY} + e.moved OR b.version <> e.entries \
+         OR b.available < 0"
+    );
+    let wrong = number(&wrong).await?;
     ensure!(wrong == 0, "{wrong} of the baseline's accounts are wrong");
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! Bursar in process: the store's port, with seals, keys, fees and limits.
+//! Bursar in process: the store's port.
 
 use std::sync::Arc;
 
 use anyhow::ensure;
 use async_trait::async_trait;
+use bursar_domain::Commit;
 use bursar_ports::TransferStore as _;
-use bursar_postgres::{Event, Verification, verify};
+use bursar_postgres::{Event, PgStore, Verification, verify};
 use bursar_testkit::build;
 
 use crate::{
@@ -17,6 +18,21 @@ use crate::{
 pub(crate) struct InProcess {
     pub(crate) world: Arc<World>,
     pub(crate) asset: &'static str,
+    /// Whether what is written is sealed.
+    pub(crate) seals: bool,
+    /// Whether an operator makes the payments, so that the audit log tells of them.
+    pub(crate) audit: bool,
+}
+
+impl InProcess {
+    /// The store that they go through.
+    pub(crate) fn store(&self) -> &PgStore {
+        if self.seals {
+            &self.world.sealing
+        } else {
+            &self.world.plain
+        }
+    }
 }
 
 #[async_trait]
@@ -30,8 +46,12 @@ impl Payer for InProcess {
         let key = change.next.id().to_string();
         let fields = [("amount", &*units.to_string())];
         let claim = build::claim(&user(from).to_string(), "pay", &key, &fields);
-        let commit = build::keyed(change, claim);
-        for outcome in self.world.sealing.commit(vec![commit]).await? {
+        let target = format!("transfer:{key}");
+        let commit = Commit {
+            audit: self.audit.then(|| build::audit("pay", &target)),
+            ..build::keyed(change, claim)
+        };
+        for outcome in self.store().commit(vec![commit]).await? {
             ensure!(is_made(&outcome), "a payment came to {outcome:?}");
         }
         Ok(())

@@ -72,6 +72,8 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     let bursar: Arc<dyn Payer> = Arc::new(InProcess {
         world: Arc::clone(&world),
         asset: ASSET,
+        seals: true,
+        audit: false,
     });
     let payer = |contestant| match contestant {
         Contestant::RowByRow => &rows,

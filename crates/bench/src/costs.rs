@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 
 use crate::{
     Load,
-    prices::{Contestant, prepared, turn},
+    load::turn,
+    prices::{Contestant, prepared, shape},
     world::World,
 };
 
@@ -16,7 +17,7 @@ use crate::{
 const TICKS_A_SECOND: f64 = 100.0;
 
 pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyhow::Result<()> {
-    let world = prepared(load, &[on]).await?;
+    let (world, payers) = prepared(load, &[on]).await?;
     let client = world.connect().await?;
     client.batch_execute("SET search_path = book_main").await?;
     for statement in before {
@@ -29,7 +30,9 @@ pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyho
     let began = Instant::now();
     let mut made = 0_u32;
     for _ in 0..load.rounds {
-        made = made.saturating_add(turn(&world, on, load).await?);
+        for payer in &payers {
+            made = made.saturating_add(turn(payer, shape(load), load.turn()).await?.made);
+        }
     }
     let took = began.elapsed();
     let after = Spent::until_now(&world, &client).await?;
@@ -42,7 +45,7 @@ pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyho
         after,
         statements,
     });
-    drop(client);
+    drop((client, payers));
     let world = std::sync::Arc::into_inner(world);
     world.context("a payment is still under way")?.end().await
 }

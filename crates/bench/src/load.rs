@@ -17,6 +17,11 @@ use tokio::task::JoinSet;
 /// The longest latency that is told apart, in microseconds.
 const LATENCY_MAX: u64 = 60_000_000;
 
+/// Latencies in microseconds, none so far.
+pub(crate) fn no_latencies() -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_MAX, 3).expect("bounds that a histogram can have")
+}
+
 /// One way to move money from one account to another, durably.
 #[async_trait]
 pub(crate) trait Payer: Send + Sync {
@@ -107,7 +112,7 @@ pub(crate) async fn turn(
     for worker in 0..shape.in_flight {
         let payer = Arc::clone(payer);
         workers.spawn(async move {
-            let mut latencies = Histogram::<u64>::new_with_max(LATENCY_MAX, 3)?;
+            let mut latencies = no_latencies();
             while began.elapsed() < length {
                 let asked = Instant::now();
                 payer.pay(worker, shape.spread.payment(shape.users)).await?;
@@ -117,7 +122,7 @@ pub(crate) async fn turn(
             anyhow::Ok(latencies)
         });
     }
-    let mut latencies = Histogram::<u64>::new_with_max(LATENCY_MAX, 3)?;
+    let mut latencies = no_latencies();
     while let Some(worker) = workers.join_next().await {
         latencies.add(worker??)?;
     }

@@ -5,26 +5,18 @@
 //! users' own payments are not in it, and cost what "as users pay" does, with everything on; where
 //! the log is on here, an operator made each payment.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
-use anyhow::ensure;
-use bursar_domain::{Commit, Kind};
-use bursar_ports::TransferStore as _;
-use bursar_postgres::PgStore;
-use bursar_testkit::build;
+use anyhow::Context as _;
+use bursar_domain::Kind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use rand::RngExt as _;
 
 use crate::{
     Load,
+    bursar::InProcess,
+    load::{Payer, Payment, Shape, Spread, turn},
     report::median,
-    world::{World, is_made},
+    world::World,
 };
 
 /// What may be on for payments of an asset.
@@ -85,28 +77,52 @@ pub(crate) fn named(name: &str) -> Result<Contestant, String> {
     found.copied().ok_or_else(other)
 }
 
-/// A world in which these can pay, everybody has paid once, and every statement is prepared.
+/// A world in which these can pay, everybody has paid once, and every statement is prepared; and how
+/// each of them pays.
 pub(crate) async fn prepared(
     load: &Load,
     contestants: &[Contestant],
-) -> anyhow::Result<Arc<World>> {
+) -> anyhow::Result<(Arc<World>, Vec<Arc<dyn Payer>>)> {
     let world = Arc::new(World::start(load).await?);
     world.populate(load.users).await?;
+    let mut payers: Vec<Arc<dyn Payer>> = vec![];
     for contestant in contestants {
-        let store = store_of(&world, *contestant);
-        world.issue(store, contestant.asset, load.users).await?;
-        set_rules(&world, *contestant).await?;
+        let asset = contestant.asset;
+        let payer = InProcess {
+            world: Arc::clone(&world),
+            asset,
+            seals: contestant.has(Part::Seals),
+            audit: contestant.has(Part::Audit),
+        };
+        world.issue(payer.store(), asset, load.users).await?;
+        if contestant.has(Part::Fees) {
+            world.set_fees(Kind::Internal, asset).await?;
+        }
+        if contestant.has(Part::Limits) {
+            world.set_limits(Kind::Internal, asset).await?;
+        }
+        payers.push(Arc::new(payer));
     }
-    for contestant in contestants {
-        let payments = stream::iter(0..load.users);
-        payments
-            .map(|from| pay(&world, *contestant, from, load.users))
-            .buffer_unordered(TOGETHER)
-            .try_collect::<()>()
-            .await?;
+    for payer in &payers {
+        let payments = stream::iter(0..load.users).map(|from| {
+            let to = from.wrapping_add(1) % load.users;
+            let units = 1_000;
+            payer.pay(0, Payment { from, to, units })
+        });
+        let payments = payments.buffer_unordered(TOGETHER);
+        payments.try_collect::<()>().await?;
     }
     world.tidy_up().await?;
-    Ok(world)
+    Ok((world, payers))
+}
+
+/// How contestants are asked.
+pub(crate) const fn shape(load: &Load) -> Shape {
+    Shape {
+        spread: Spread::Uniform,
+        users: load.users,
+        in_flight: load.in_flight,
+    }
 }
 
 pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
@@ -114,94 +130,17 @@ pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
         "{} users, {} in flight, {} rounds of {} s each, durable commits",
         load.users, load.in_flight, load.rounds, load.seconds
     );
-    let world = prepared(load, &CONTESTANTS).await?;
-    let mut rates: Vec<Vec<f64>> = vec![vec![]; CONTESTANTS.len()];
+    let (world, payers) = prepared(load, &CONTESTANTS).await?;
+    let mut rates: Vec<Vec<f64>> = vec![vec![]; payers.len()];
     for _ in 0..load.rounds {
-        for (contestant, rates) in CONTESTANTS.iter().zip(&mut rates) {
-            let began = Instant::now();
-            let made = turn(&world, *contestant, load).await?;
-            rates.push(rate(made, began.elapsed()));
+        for (payer, rates) in payers.iter().zip(&mut rates) {
+            rates.push(turn(payer, shape(load), load.turn()).await?.rate());
         }
     }
     print(&rates);
+    drop(payers);
     let world = Arc::into_inner(world);
-    world.expect("every turn is over").end().await
-}
-
-fn store_of(world: &World, contestant: Contestant) -> &Arc<PgStore> {
-    if contestant.has(Part::Seals) {
-        &world.sealing
-    } else {
-        &world.plain
-    }
-}
-
-async fn set_rules(world: &World, contestant: Contestant) -> anyhow::Result<()> {
-    if contestant.has(Part::Fees) {
-        world.set_fees(Kind::Internal, contestant.asset).await?;
-    }
-    if contestant.has(Part::Limits) {
-        world.set_limits(Kind::Internal, contestant.asset).await?;
-    }
-    Ok(())
-}
-
-/// Pays round as fast as it goes; how many payments were made.
-pub(crate) async fn turn(
-    world: &Arc<World>,
-    contestant: Contestant,
-    load: &Load,
-) -> anyhow::Result<u32> {
-    let made = Arc::new(AtomicU32::new(0));
-    let began = Instant::now();
-    let mut payers = tokio::task::JoinSet::new();
-    for _ in 0..load.in_flight {
-        let (world, made) = (Arc::clone(world), Arc::clone(&made));
-        let (users, until) = (load.users, load.turn());
-        payers.spawn(async move {
-            while began.elapsed() < until {
-                let from = rand::rng().random_range(0..users);
-                pay(&world, contestant, from, users).await?;
-                made.fetch_add(1, Ordering::Relaxed);
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(payer) = payers.join_next().await {
-        payer??;
-    }
-    Ok(made.load(Ordering::Relaxed))
-}
-
-async fn pay(world: &World, contestant: Contestant, from: u32, users: u32) -> anyhow::Result<()> {
-    let (to, units) = {
-        let mut random = rand::rng();
-        let other = random.random_range(1..users);
-        (
-            (from + other) % users,
-            random.random_range(1_000..1_000_000),
-        )
-    };
-    let change = world.payment(contestant.asset, from, to, units).await?;
-    let key = change.next.id().to_string();
-    let target = format!("transfer:{key}");
-    let claim = build::claim("bench", "pay", &key, &[("amount", &units.to_string())]);
-    let commit = Commit {
-        audit: contestant
-            .has(Part::Audit)
-            .then(|| build::audit("pay", &target)),
-        ..build::keyed(change, claim)
-    };
-    let store = store_of(world, contestant);
-    for outcome in store.commit(vec![commit]).await? {
-        ensure!(is_made(&outcome), "a payment came to {outcome:?}");
-    }
-    Ok(())
-}
-
-#[expect(clippy::float_arithmetic, reason = "a figure for people")]
-fn rate(made: u32, took: Duration) -> f64 {
-    f64::from(made) / took.as_secs_f64()
+    world.context("a payment is still under way")?.end().await
 }
 
 #[expect(clippy::float_arithmetic, reason = "figures for people")]

@@ -199,9 +199,7 @@ impl World {
 
     /// A connection past the stores.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
-        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
+        connect(&self.url()).await
     }
 
     /// The address of the database.
@@ -217,6 +215,13 @@ impl World {
         }
         self.server.stop().await.context("PostgreSQL did not stop")
     }
+}
+
+/// A connection.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// What seals what the sealing store writes.

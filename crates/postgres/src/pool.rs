@@ -99,44 +99,22 @@ impl PoolConfig {
 
     /// A connection of one's own.
     pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, ConnectionError> {
-        let mut connection = establish(&self.url).await?;
-        connection
-            .batch_execute(&self.settings())
-            .await
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(connection)
+        set_up(establish(&self.url).await?, &self.settings()).await
     }
 
     /// A connection for the batches of money transactions.
     pub(crate) async fn connect_for_batches(&self) -> Result<AsyncPgConnection, ConnectionError> {
-        let mut connection = self.connect().await?;
-        connection
-            .batch_execute(BATCH_SETTINGS)
-            .await
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(connection)
+        set_up(self.connect().await?, BATCH_SETTINGS).await
     }
 
     /// A connection for look-ups and lists.
     pub(crate) async fn connect_for_reading(&self) -> Result<AsyncPgConnection, ConnectionError> {
-        let mut connection = self.connect().await?;
-        connection
-            .batch_execute(READ_SETTINGS)
-            .await
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(connection)
+        set_up(self.connect().await?, READ_SETTINGS).await
     }
 
     /// A connection for something that reads for long and may pause between statements.
     pub(crate) async fn connect_for_exports(&self) -> Result<AsyncPgConnection, StoreError> {
-        let connect = async {
-            let mut connection = self.connect_for_reading().await?;
-            connection
-                .batch_execute(EXPORT_SETTINGS)
-                .await
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            Ok(connection)
-        };
+        let connect = async { set_up(self.connect_for_reading().await?, EXPORT_SETTINGS).await };
         connect
             .await
             .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
@@ -276,6 +254,18 @@ impl fmt::Debug for Database {
             .field("connections_max", &status.max_size)
             .finish_non_exhaustive()
     }
+}
+
+/// A connection with these settings on top of what it has.
+async fn set_up(
+    mut connection: AsyncPgConnection,
+    settings: &str,
+) -> Result<AsyncPgConnection, ConnectionError> {
+    connection
+        .batch_execute(settings)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
 }
 
 /// A connection from the pool, or the error for "there is none".

@@ -4,6 +4,24 @@
 //! prepares most other things anew on every call). Table names are not qualified: the connection's
 //! `search_path` says which book it works on.
 
+/// Makes a statement a query whose text never changes, and says which rows it returns.
+macro_rules! constant_query {
+    ($name:ident $(-> ($($row:ty),+))?) => {
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl<Conn> diesel::RunQueryDsl<Conn> for $name<'_> {}
+
+        $(
+            impl diesel::query_builder::Query for $name<'_> {
+                type SqlType = ($($row,)+);
+            }
+        )?
+    };
+}
+
 /// Defines a statement: pieces of SQL, each followed by the array that is bound after it, then the
 /// tail. Binds are numbered in order, so the tail may name them again (`cardinality($1)`).
 macro_rules! statement {
@@ -20,11 +38,6 @@ macro_rules! statement {
             $(pub(crate) $field: &'a [$rust],)+
         }
 
-        impl diesel::query_builder::QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
-        }
-
         impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
             fn walk_ast<'b>(
                 &'b self,
@@ -39,13 +52,7 @@ macro_rules! statement {
             }
         }
 
-        impl<Conn> diesel::RunQueryDsl<Conn> for $name<'_> {}
-
-        $(
-            impl diesel::query_builder::Query for $name<'_> {
-                type SqlType = ($($row,)+);
-            }
-        )?
+        constant_query!($name $(-> ($($row),+))?);
     };
 }
 
@@ -64,11 +71,6 @@ macro_rules! row_statement {
         pub(crate) struct $name<'a> {
             pub(crate) row_type: $crate::statement::RowType,
             $(pub(crate) $field: &'a [$rust],)+
-        }
-
-        impl diesel::query_builder::QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
         }
 
         impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
@@ -106,13 +108,7 @@ macro_rules! row_statement {
             }
         }
 
-        impl<Conn> diesel::RunQueryDsl<Conn> for $name<'_> {}
-
-        $(
-            impl diesel::query_builder::Query for $name<'_> {
-                type SqlType = ($($row,)+);
-            }
-        )?
+        constant_query!($name $(-> ($($row),+))?);
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bursar_domain::{Amount, AssetId, Kind, Timestamp, Usage, UsageKey, UserId};
+use bursar_domain::{AccountKey, Amount, AssetId, Kind, Timestamp, Usage, UsageKey, UserId};
 use bursar_ports::StoreError;
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryResult,
@@ -103,24 +103,26 @@ pub(crate) async fn load_uses(
         .map_err(unavailable)?;
     let mut found = HashMap::new();
     for (owner, asset, withdrawal, internal) in of_assets {
-        let asset = read_account_key("user", owner, &asset)?.asset;
+        let account = read_account_key("user", owner, &asset)?;
         for (kind, stored) in [(Kind::Withdrawal, withdrawal), (Kind::Internal, internal)] {
-            let key = UsageKey {
-                user: UserId::new(owner),
-                kind,
-                asset: Some(asset),
-            };
-            if let Some(stored) = stored {
+            if let Some((key, stored)) = usage_key(&account, kind).zip(stored) {
                 found.insert(key, read_uses(&key, &stored)?);
             }
         }
     }
     for row in of_all {
-        if let Some((key, uses)) = read_root_uses(row)? {
-            found.insert(key, uses);
-        }
+        found.extend(read_root_uses(row)?);
     }
     Ok(found)
+}
+
+/// Which uses stand with an account; none with a system account.
+pub(crate) fn usage_key(account: &AccountKey, kind: Kind) -> Option<UsageKey> {
+    Some(UsageKey {
+        user: account.owner.user()?,
+        kind,
+        asset: Some(account.asset),
+    })
 }
 
 /// A row of uses in the root asset; none when it was never counted.

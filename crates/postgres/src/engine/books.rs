@@ -23,7 +23,7 @@ use crate::{
     error::inconsistent,
     row::{AccountRow, Uses, read_scale},
     statement::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys, RowTypes},
-    usage::{read_root_uses, read_uses},
+    usage::{read_root_uses, read_uses, usage_key},
 };
 
 /// A key as its columns: principal, operation, key.
@@ -141,17 +141,10 @@ fn uses_of(
     account: &AccountKey,
     wanted: &BTreeSet<UsageKey>,
 ) -> Result<Vec<(UsageKey, Uses)>, StoreError> {
-    let Some(user) = account.owner.user() else {
-        return Ok(vec![]);
-    };
     let mut found = vec![];
     for kind in [Kind::Withdrawal, Kind::Internal] {
-        let key = UsageKey {
-            user,
-            kind,
-            asset: Some(account.asset),
-        };
-        if let Some(stored) = row.uses(kind).filter(|_| wanted.contains(&key)) {
+        let key = usage_key(account, kind).filter(|key| wanted.contains(key));
+        if let Some((key, stored)) = key.zip(row.uses(kind)) {
             found.push((key, read_uses(&key, stored)?));
         }
     }

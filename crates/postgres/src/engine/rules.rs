@@ -25,6 +25,7 @@ use crate::{
     row::Uses,
     schema::{fee_schedules, limits, stops},
     statement::{LockRootUses, UpdateRootUses},
+    usage::usage_key,
     value::Units,
 };
 
@@ -269,12 +270,7 @@ impl ChangedUses {
 
     /// What an account's owner now has used of the limits of its asset, if that changed.
     pub(super) fn take(&mut self, account: &AccountKey, kind: Kind) -> Option<Vec<u8>> {
-        let user = account.owner.user()?;
-        self.of_assets.remove(&UsageKey {
-            user,
-            kind,
-            asset: Some(account.asset),
-        })
+        self.of_assets.remove(&usage_key(account, kind)?)
     }
 
     /// Whether nothing changed in the root asset.
