@@ -1,10 +1,10 @@
 //! Bounded copies of what was read lately, so that requests do not ask the database for the same
 //! user, asset or token thousands of times a second.
 //!
-//! An entry is at most as old as the cache's time to live. This process's own writes show at once,
-//! also when a read of the old value is still under way while the write commits: every key has a
-//! mark, a write moves it on, and an entry counts only while it bears the mark that stood before
-//! its read began.
+//! What an entry says was true within the cache's time to live: it was read since, or nobody has
+//! written it since as far as [`Heard`] knows. This process's own writes show at once, also when a
+//! read of the old value is still under way while the write commits: every key has a mark, a write
+//! moves it on, and an entry counts only while it bears the mark that stood before its read began.
 
 use std::{
     future::Future,
@@ -19,12 +19,20 @@ use std::{
 use bursar_ports::StoreError;
 use moka::sync::Cache;
 
+use crate::heard::{Heard, ReadAt};
+
 /// Keys share marks: a write then drops a few entries too many, which costs a read each.
 const MARKS: usize = 1_024;
 
-/// The mark of a key before a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(u64);
+/// How long an entry is kept of which nobody has heard that it was written.
+const UNWRITTEN_MAX: Duration = Duration::from_secs(60);
+
+/// The mark of a key before a read, and when that was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    number: u64,
+    read: ReadAt,
+}
 
 /// What was found when its key had this mark.
 struct Kept<V> {
@@ -41,8 +49,10 @@ impl<V> Clone for Kept<V> {
     }
 }
 
-/// Values by key, none of them older than the time to live.
+/// Values by key, each of them true within the time to live.
 pub(crate) struct ReadCache<K, V> {
+    time_to_live: Duration,
+    heard: Arc<Heard>,
     entries: Cache<K, Kept<V>>,
     /// Keys that had no value. Apart, so that no flood of them drives values out.
     absent: Option<Cache<K, Mark>>,
@@ -55,11 +65,28 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    /// A cache of what is never heard of.
     pub(crate) fn new(entries_max: u64, time_to_live: Duration) -> Self {
+        Self::build(entries_max, time_to_live, time_to_live, Arc::default())
+    }
+
+    /// A cache of what [`Heard`] knows to be written: whoever hears of it calls [`Self::forget`].
+    pub(crate) fn hearing(entries_max: u64, time_to_live: Duration, heard: Arc<Heard>) -> Self {
+        Self::build(entries_max, time_to_live, UNWRITTEN_MAX, heard)
+    }
+
+    fn build(
+        entries_max: u64,
+        time_to_live: Duration,
+        kept_for: Duration,
+        heard: Arc<Heard>,
+    ) -> Self {
         Self {
+            time_to_live,
+            heard,
             entries: Cache::builder()
                 .max_capacity(entries_max)
-                .time_to_live(time_to_live)
+                .time_to_live(kept_for)
                 .build(),
             absent: None,
             marks: (0..MARKS).map(|_| AtomicU64::new(0)).collect(),
@@ -82,18 +109,27 @@ where
     /// Whether there was no value lately, and none was written since.
     fn is_absent(&self, key: &K) -> bool {
         let mark = self.absent.as_ref().and_then(|absent| absent.get(key));
-        mark.is_some_and(|mark| mark == self.mark(key))
+        mark.is_some_and(|mark| mark.number == self.number(key))
     }
 
     /// The value, if it was read lately and not written since.
     pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
         let kept = self.entries.get(key)?;
-        (kept.mark == self.mark(key)).then_some(kept.value)
+        let stands = kept.mark.number == self.number(key)
+            && self.heard.is_recent(kept.mark.read, self.time_to_live);
+        stands.then_some(kept.value)
     }
 
     /// The key's mark, to be taken before the read whose result is kept.
     pub(crate) fn mark(&self, key: &K) -> Mark {
-        Mark(self.mark_of(key).map_or(0, |m| m.load(Ordering::SeqCst)))
+        Mark {
+            number: self.number(key),
+            read: self.heard.read_now(),
+        }
+    }
+
+    fn number(&self, key: &K) -> u64 {
+        self.mark_of(key).map_or(0, |m| m.load(Ordering::SeqCst))
     }
 
     /// Keeps what a read found that began after `mark` was taken.
@@ -128,7 +164,7 @@ where
         Ok(Some(value))
     }
 
-    /// Call when a write of this key is over, however it ended.
+    /// Call when a write of this key is over, however it ended, or was heard of.
     pub(crate) fn forget(&self, key: &K) {
         if let Some(mark) = self.mark_of(key) {
             mark.fetch_add(1, Ordering::SeqCst);
@@ -144,6 +180,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn cache() -> ReadCache<u32, &'static str> {
@@ -157,6 +195,26 @@ mod tests {
         assert_eq!(found.unwrap().as_deref(), Some(&"one"));
         let again = cache.get_or_load(1, async || Ok(Some("other"))).await;
         assert_eq!(again.unwrap().as_deref(), Some(&"one"));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_written_is_kept_while_writes_are_heard_of() {
+        let heard = Arc::new(Heard::default());
+        let cache = ReadCache::hearing(100, Duration::ZERO, Arc::clone(&heard));
+        let keep = |value| cache.keep(1, cache.mark(&1), Arc::new(value));
+        keep("read in silence");
+        assert_eq!(cache.get(&1), None);
+        let session = heard.begin().unwrap();
+        assert_eq!(cache.get(&1), None, "it may have been written before");
+        keep("read while listening");
+        session.heard_all_until(Instant::now() + Duration::from_secs(60));
+        assert_eq!(cache.get(&1).as_deref(), Some(&"read while listening"));
+        cache.forget(&1);
+        assert_eq!(cache.get(&1), None);
+        keep("read again");
+        assert_eq!(cache.get(&1).as_deref(), Some(&"read again"));
+        drop(session);
+        assert_eq!(cache.get(&1), None);
     }
 
     #[tokio::test]

@@ -15,9 +15,9 @@ use bursar_ports::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::{cache::ReadCache, pool::Database};
+use crate::{cache::ReadCache, heard::Heard, pool::Database};
 
-/// How long another replica's revocation may go unnoticed here.
+/// How long another replica's revocation may go unnoticed here, if nothing is heard of it.
 const TIME_TO_LIVE: Duration = Duration::from_secs(10);
 const CREDENTIALS_MAX: u64 = 100_000;
 /// How long a credential that nobody has is not asked for again. Whoever guesses makes a new one
@@ -41,12 +41,23 @@ pub struct PgCredentials {
 impl PgCredentials {
     /// Credentials on these connections.
     pub fn new(database: Database) -> Self {
+        let heard = database.heard();
         Self {
+            tokens: Arc::new(cache(heard)),
+            access_keys: Arc::new(cache(heard)),
             database,
-            tokens: Arc::new(cache()),
-            access_keys: Arc::new(cache()),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         }
+    }
+
+    /// Somebody has written this token.
+    pub(crate) fn forget_token(&self, hash: &TokenHash) {
+        self.tokens.forget(hash);
+    }
+
+    /// Somebody has written this access key.
+    pub(crate) fn forget_access_key(&self, access_key: &String) {
+        self.access_keys.forget(access_key);
     }
 
     /// Waits for a turn to look something up.
@@ -61,7 +72,7 @@ impl CredentialStore for PgCredentials {
     async fn find_token(&self, hash: TokenHash) -> Result<Option<Token>, StoreError> {
         let load = async || {
             let _turn = self.turn().await?;
-            tokens::find(self.database.pool(), hash).await
+            tokens::find(&self.database, hash).await
         };
         let found = self.tokens.get_or_load(hash, load).await?;
         Ok(found.map(Arc::unwrap_or_clone))
@@ -98,7 +109,7 @@ impl CredentialStore for PgCredentials {
         }
         let load = async || {
             let _turn = self.turn().await?;
-            access_keys::find(self.database.pool(), access_key.clone()).await
+            access_keys::find(&self.database, access_key.clone()).await
         };
         let found = self
             .access_keys
@@ -175,12 +186,12 @@ impl fmt::Debug for PgCredentials {
     }
 }
 
-fn cache<K, V>() -> ReadCache<K, V>
+fn cache<K, V>(heard: &Arc<Heard>) -> ReadCache<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    ReadCache::new(CREDENTIALS_MAX, TIME_TO_LIVE)
+    ReadCache::hearing(CREDENTIALS_MAX, TIME_TO_LIVE, Arc::clone(heard))
         .remembering_absence(ABSENT_MAX, ABSENT_TIME_TO_LIVE)
 }
 

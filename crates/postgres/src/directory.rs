@@ -87,12 +87,13 @@ struct Shared {
 impl PgDirectory {
     /// A directory on these connections. The clock stamps what is written.
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        let heard = database.heard();
         Self {
             shared: Arc::new(Shared {
+                users: ReadCache::hearing(USERS_MAX, TIME_TO_LIVE, Arc::clone(heard)),
+                strangers: ReadCache::hearing(USERS_MAX, TIME_TO_LIVE, Arc::clone(heard)),
                 database,
                 clock,
-                users: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
-                strangers: ReadCache::new(USERS_MAX, TIME_TO_LIVE),
                 assets: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
                 asset_list: ReadCache::new(1, TIME_TO_LIVE),
                 rates: ReadCache::new(ASSETS_MAX, TIME_TO_LIVE),
@@ -109,9 +110,14 @@ impl PgDirectory {
         let shared = &self.shared;
         let id = user.id;
         let written = write_user::run(shared.database.pool(), user, self.now(), audit).await;
-        shared.users.forget(&id);
-        shared.strangers.forget(&id);
+        self.forget_user(id);
         written
+    }
+
+    /// Somebody has written this user.
+    pub(crate) fn forget_user(&self, id: UserId) {
+        self.shared.users.forget(&id);
+        self.shared.strangers.forget(&id);
     }
 
     /// The users with these ids, from memory or from the database; that there is none is remembered

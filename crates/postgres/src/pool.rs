@@ -17,22 +17,22 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::connect::establish;
+use crate::{connect::establish, heard::Heard};
 
 /// How much longer than one statement a look-up may take: it may be made of several.
 const READ_GRACE: Duration = Duration::from_secs(2);
 
-/// How look-ups are planned: with the values they are asked for, every time. After five executions
+/// How lists are planned: with the values they are asked for, every time. After five executions
 /// PostgreSQL may settle on a plan that knows neither how many rows are wanted nor whose, and what is
 /// right for a page of a hundred of a small user is wrong for a big one. Lists follow indexes, which
 /// are in memory for the most part, and never take a second processor from payments.
 const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1; \
     SET max_parallel_workers_per_gather = 0; SET jit = off";
 
-/// How a batch's statements are planned: once, and not with the values of each batch, for planning
-/// takes longer than a small batch; and along the index of every row that they name, also when their
-/// plan is made while the tables are empty still.
-const BATCH_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
+/// How statements are planned that name each of their rows, a batch's and those of look-ups: once,
+/// and not with the values of each, for planning takes longer than they do; and along the index of
+/// every row, also when their plan is made while the tables are empty still.
+const NAMED_ROWS_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// How long one statement of an export may run.
@@ -48,8 +48,11 @@ const EXPORT_SETTINGS: &str = "SET statement_timeout = '60s'; \
 pub struct PoolConfig {
     /// `postgres://user:password@host:port/database`.
     pub url: String,
-    /// Connections for everything but money transactions, which have their own.
+    /// Connections for everything but money transactions and the look-ups that they begin with, which
+    /// have their own.
     pub connections_max: usize,
+    /// Connections for the look-ups that money transactions begin with: credentials and users.
+    pub lookups_max: usize,
     /// How many lists are read at once; at least one, and fewer than there are connections. More
     /// than there are processors for them only take the processors from each other, and whoever is
     /// unlucky waits for all of them: with a place in a queue nobody waits long.
@@ -74,6 +77,7 @@ impl PoolConfig {
         Self {
             url: url.into(),
             connections_max: 8,
+            lookups_max: 6,
             lists_at_once: thread::available_parallelism()
                 .map_or(1, NonZero::get)
                 .saturating_add(1),
@@ -102,12 +106,15 @@ impl PoolConfig {
         set_up(establish(&self.url).await?, &self.settings()).await
     }
 
-    /// A connection for the batches of money transactions.
-    pub(crate) async fn connect_for_batches(&self) -> Result<AsyncPgConnection, ConnectionError> {
-        set_up(self.connect().await?, BATCH_SETTINGS).await
+    /// A connection for statements that name each of their rows: batches of money transactions, and
+    /// look-ups.
+    pub(crate) async fn connect_for_named_rows(
+        &self,
+    ) -> Result<AsyncPgConnection, ConnectionError> {
+        set_up(self.connect().await?, NAMED_ROWS_SETTINGS).await
     }
 
-    /// A connection for look-ups and lists.
+    /// A connection for lists and whatever else there is.
     pub(crate) async fn connect_for_reading(&self) -> Result<AsyncPgConnection, ConnectionError> {
         set_up(self.connect().await?, READ_SETTINGS).await
     }
@@ -120,20 +127,27 @@ impl PoolConfig {
             .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
     }
 
-    /// A pool that makes connections when they are needed, on the runtime that this is called in.
+    /// A pool of at most so many connections, made with `connect` when they are needed, on the runtime
+    /// that this is called in.
     ///
     /// A connection lives on the runtime that made it. The threads that serve requests have
     /// runtimes of their own, and in a shutdown one of them ends while another still answers: it
     /// must not take connections with it.
-    pub(crate) fn pool(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+    fn pool<C>(
+        &self,
+        connections_max: usize,
+        connect: fn(Self) -> C,
+    ) -> Result<Pool<AsyncPgConnection>, StoreError>
+    where
+        C: Future<Output = Result<AsyncPgConnection, ConnectionError>> + Send + 'static,
+    {
         let mut manager = ManagerConfig::default();
         // `Fast` still turns away connections that are closed or inside a transaction.
         manager.recycling_method = RecyclingMethod::Fast;
         let config = self.clone();
         let runtime = Handle::current();
         manager.custom_setup = Box::new(move |_| {
-            let config = config.clone();
-            let made = runtime.spawn(async move { config.connect_for_reading().await });
+            let made = runtime.spawn(connect(config.clone()));
             async move {
                 made.await.unwrap_or_else(|broken| {
                     Err(ConnectionError::BadConnection(broken.to_string()))
@@ -144,13 +158,25 @@ impl PoolConfig {
         let manager = AsyncDieselConnectionManager::new_with_config(self.url.clone(), manager);
         let wait = Some(Duration::from_millis(self.wait_ms));
         Pool::builder(manager)
-            .max_size(self.connections_max)
+            .max_size(connections_max)
             .wait_timeout(wait)
             .create_timeout(Some(Duration::from_secs(5)))
             .recycle_timeout(Some(Duration::from_secs(1)))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// The pool of connections for lists and whatever else there is.
+    pub(crate) fn pool_for_reading(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+        let connect = |config: Self| async move { config.connect_for_reading().await };
+        self.pool(self.connections_max, connect)
+    }
+
+    /// The pool of connections for look-ups.
+    fn pool_for_lookups(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+        let connect = |config: Self| async move { config.connect_for_named_rows().await };
+        self.pool(self.lookups_max, connect)
     }
 }
 
@@ -159,7 +185,9 @@ impl PoolConfig {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    lookups: Pool<AsyncPgConnection>,
     config: Arc<PoolConfig>,
+    heard: Arc<Heard>,
     lists: Arc<Semaphore>,
     exports: Arc<Semaphore>,
     /// How long to wait for a list's turn.
@@ -174,7 +202,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection can be made.
     pub async fn connect(config: PoolConfig) -> Result<Self, StoreError> {
-        let pool = config.pool()?;
+        let (pool, lookups) = (config.pool_for_reading()?, config.pool_for_lookups()?);
         drop(checkout(&pool).await?);
         let statement = Duration::from_millis(config.statement_timeout_ms.into());
         // What is not a list must always find a connection.
@@ -183,6 +211,8 @@ impl Database {
             .clamp(1, config.connections_max.saturating_sub(1).max(1));
         Ok(Self {
             pool,
+            lookups,
+            heard: Arc::default(),
             lists: Arc::new(Semaphore::new(lists)),
             exports: Arc::new(Semaphore::new(config.exports_at_once)),
             wait: Duration::from_millis(config.wait_ms),
@@ -203,14 +233,30 @@ impl Database {
         self.read(ask).await
     }
 
-    /// Runs a look-up on a connection of its own. When a server or the way to it has gone silent,
-    /// nothing there ends what was asked, so the deadline is kept here; the connection is then given
-    /// up, for nobody knows what would come out of it.
+    /// Reads on a connection of its own. When a server or the way to it has gone silent, nothing
+    /// there ends what was asked, so the deadline is kept here; the connection is then given up, for
+    /// nobody knows what would come out of it.
     pub(crate) async fn read<T>(
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = checkout(&self.pool).await?;
+        self.ask(&self.pool, ask).await
+    }
+
+    /// Looks rows up that are named by a key, with a plan that is made once; see [`Self::read`].
+    pub(crate) async fn look_up<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ask(&self.lookups, ask).await
+    }
+
+    async fn ask<T>(
+        &self,
+        pool: &Pool<AsyncPgConnection>,
+        ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = checkout(pool).await?;
         match tokio::time::timeout(self.read_deadline, ask(&mut connection)).await {
             Ok(answer) => answer,
             Err(elapsed) => {
@@ -223,6 +269,17 @@ impl Database {
     /// A place among the exports, if there is one.
     pub(crate) fn take_export_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.exports).try_acquire_owned().ok()
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn connect_apart(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connected = self.config.connect().await;
+        connected.map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// What is known of others' writes.
+    pub(crate) const fn heard(&self) -> &Arc<Heard> {
+        &self.heard
     }
 
     /// A connection for an export, which ends with it.
@@ -315,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_outlives_whoever_asked_for_it_first() {
         let database = TestDatabase::create().await;
-        let pool = PoolConfig::new(database.url()).pool().unwrap();
+        let pool = PoolConfig::new(database.url()).pool_for_reading().unwrap();
         let shared = pool.clone();
         // A thread that serves requests, with a runtime of its own, which ends first.
         let made_elsewhere = std::thread::spawn(move || {

@@ -3,6 +3,7 @@
 mod callbacks;
 mod hint;
 mod integrity;
+mod listening;
 mod numbering;
 mod outage;
 mod payouts;
@@ -12,6 +13,7 @@ mod settling;
 pub use callbacks::CallbackLoop;
 pub use hint::HintingStore;
 pub use integrity::{Pace, StoppingAlarm, watch_books};
+pub use listening::hear_changes;
 pub use numbering::NumberingLoop;
 pub use payouts::pay_out;
 pub use queue_figures::watch_queue;

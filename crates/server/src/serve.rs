@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     background::{
-        NumberingLoop, Pace, expire_due, pay_out, settle_pending, tell_expiring, watch_books,
-        watch_queue,
+        NumberingLoop, Pace, expire_due, hear_changes, pay_out, settle_pending, tell_expiring,
+        watch_books, watch_queue,
     },
     config::Config,
     shutdown::Signals,
@@ -42,6 +42,7 @@ pub(crate) async fn serve(
         app,
         callbacks,
         numbering,
+        changes,
         payout_hint,
         jwks,
         tasks,
@@ -54,6 +55,7 @@ pub(crate) async fn serve(
     let mut background = JoinSet::new();
     background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
     background.spawn(callbacks.run(stop.clone()));
+    background.spawn(hear_changes(changes, stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());

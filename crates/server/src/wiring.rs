@@ -17,8 +17,8 @@ use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds, PgIntegrity,
-    PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
+    PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds,
+    PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -41,6 +41,8 @@ pub(crate) struct System {
     pub(crate) callbacks: CallbackLoop,
     /// Numbers events.
     pub(crate) numbering: NumberingLoop,
+    /// Hears of what other replicas write.
+    pub(crate) changes: PgChanges,
     /// Says that a payout has begun.
     pub(crate) payout_hint: Arc<Notify>,
     /// Encrypts secrets anew.
@@ -77,7 +79,10 @@ impl System {
         let payout_hint = Arc::new(Notify::new());
         let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
-        let credentials = Arc::new(PgCredentials::new(database.clone()));
+        let credentials = PgCredentials::new(database.clone());
+        let directory = PgDirectory::new(database.clone(), Arc::clone(&clock));
+        let changes = PgChanges::new(database.clone(), directory.clone(), credentials.clone());
+        let credentials = Arc::new(credentials);
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
@@ -89,7 +94,7 @@ impl System {
             )),
             query: Arc::new(PgQuery::new(database.clone())),
             exports: Arc::new(PgExports::new(database.clone())),
-            directory: Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock))),
+            directory: Arc::new(directory),
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
@@ -120,6 +125,7 @@ impl System {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks: callbacks(config, pass, hint),
             numbering: numbering(events, committed),
+            changes,
             payout_hint,
             reseal,
             keyring,

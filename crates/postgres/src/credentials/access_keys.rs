@@ -12,7 +12,7 @@ use super::{permission_names, read_permissions};
 use crate::{
     audit_log::note_in_directory,
     error::{inconsistent, unavailable},
-    pool::checkout,
+    pool::{Database, checkout},
     schema::access_keys,
     tx::run_tx,
     value::At,
@@ -92,16 +92,18 @@ impl TryFrom<AccessKeyRow> for AccessKey {
 }
 
 pub(super) async fn find(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     access_key: String,
 ) -> Result<Option<AccessKey>, StoreError> {
-    let row = access_keys::table
+    let key = access_keys::table
         .find(access_key)
-        .select(AccessKeyRow::as_select())
-        .get_result(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+        .select(AccessKeyRow::as_select());
+    let row = database
+        .look_up(async move |connection| {
+            let found = key.get_result(connection).await.optional();
+            found.map_err(unavailable)
+        })
+        .await?;
     row.map(AccessKey::try_from).transpose()
 }
 

@@ -12,7 +12,7 @@ use super::{permission_names, read_permissions};
 use crate::{
     audit_log::note_in_directory,
     error::{inconsistent, unavailable},
-    pool::checkout,
+    pool::{Database, checkout},
     schema::tokens,
     tx::run_tx,
     value::At,
@@ -84,16 +84,18 @@ fn read_hash(bytes: &[u8]) -> Option<TokenHash> {
 }
 
 pub(super) async fn find(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     hash: TokenHash,
 ) -> Result<Option<Token>, StoreError> {
-    let row = tokens::table
+    let token = tokens::table
         .filter(tokens::hash.eq(hash.0.as_slice()))
-        .select(TokenRow::as_select())
-        .get_result(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+        .select(TokenRow::as_select());
+    let row = database
+        .look_up(async move |connection| {
+            let found = token.get_result(connection).await.optional();
+            found.map_err(unavailable)
+        })
+        .await?;
     row.map(Token::try_from).transpose()
 }
 

@@ -45,7 +45,7 @@ impl TryFrom<UserRow> for User {
 pub(super) async fn find(database: &Database, id: UserId) -> Result<Option<User>, StoreError> {
     let user = users::table.find(id.as_uuid()).select(UserRow::as_select());
     let row = database
-        .read(async move |connection| {
+        .look_up(async move |connection| {
             let found = user.get_result(connection).await.optional();
             found.map_err(unavailable)
         })
@@ -62,7 +62,7 @@ pub(super) async fn find_many(
         .filter(users::id.eq_any(ids))
         .select(UserRow::as_select());
     let rows: Vec<UserRow> = database
-        .read(async move |connection| users.load(connection).await.map_err(unavailable))
+        .look_up(async move |connection| users.load(connection).await.map_err(unavailable))
         .await?;
     rows.into_iter().map(User::try_from).collect()
 }
@@ -77,7 +77,7 @@ pub(super) async fn find_named(
 ) -> Result<Vec<(UserId, Option<User>)>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(UserId::as_uuid).collect();
     let rows: Vec<NamedRow<Uuid>> = database
-        .read(async move |connection| {
+        .look_up(async move |connection| {
             let find = FindNamed { ids: &ids };
             find.load(connection).await.map_err(unavailable)
         })
@@ -95,7 +95,7 @@ pub(super) async fn find_by_alias(
     aliases: Vec<String>,
 ) -> Result<HashMap<String, Option<User>>, StoreError> {
     let rows: Vec<NamedRow<String>> = database
-        .read(async move |connection| {
+        .look_up(async move |connection| {
             let find = FindAliases { aliases: &aliases };
             find.load(connection).await.map_err(unavailable)
         })

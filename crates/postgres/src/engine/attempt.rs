@@ -65,7 +65,7 @@ pub(super) async fn connect(
 ) -> Result<(AsyncPgConnection, RowTypes), StoreError> {
     let ready = within(async {
         let connection = pool
-            .connect_for_batches()
+            .connect_for_named_rows()
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         let types = RowTypes::load(&connection).await.map_err(unavailable)?;

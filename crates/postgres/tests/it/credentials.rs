@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::support::{Fixture, at, draft, user_id};
 
-fn token(number: u128) -> Token {
+pub(crate) fn token(number: u128) -> Token {
     Token {
         id: Uuid::from_u128(number),
         hash: TokenHash([u8::try_from(number).unwrap(); 32]),
@@ -24,7 +24,7 @@ fn token(number: u128) -> Token {
     }
 }
 
-fn access_key(number: u128) -> AccessKey {
+pub(crate) fn access_key(number: u128) -> AccessKey {
     AccessKey {
         access_key: format!("BAK{number}"),
         user: user_id(number),

@@ -12,6 +12,8 @@ mod callback_log;
 #[cfg(test)]
 mod callback_secrets;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod directory;

@@ -54,6 +54,7 @@ async fn a_look_up_ends_although_nobody_answers_and_the_connection_is_given_up()
     let url = mutable(database.url(), Arc::clone(&muted)).await;
     let config = PoolConfig {
         connections_max: 1,
+        lookups_max: 1,
         statement_timeout_ms: 200,
         ..PoolConfig::new(url)
     };

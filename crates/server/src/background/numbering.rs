@@ -13,7 +13,7 @@ use super::outage::Outage;
 
 /// How long to gather commits before numbering them: under load one transaction then numbers many,
 /// and nobody notices. A pass that takes long is followed by a break twice as long.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// Numbers events.
 pub struct NumberingLoop {

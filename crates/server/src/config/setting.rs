@@ -130,7 +130,8 @@ pub(super) const DATABASE_POOL_SIZE: Setting = Setting {
     default: Default::Value("8"),
     form: "connections, 1 to 200",
     example: "8",
-    help: "Connections for look-ups and lists, beside one for each batcher.",
+    help: "Connections for lists and whatever else there is, beside one for each batcher, six for \
+           looking up users and credentials, and one that hears of other replicas' changes.",
     ..PLAIN
 };
 

@@ -1,0 +1,134 @@
+//! What another replica writes is heard of here.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bursar_domain::{RecipientName, User, UserStatus};
+use bursar_ports::{CredentialStore, Directory, StoreError};
+use bursar_postgres::{Database, PgChanges, PgCredentials, PgDirectory, PoolConfig};
+use bursar_testkit::FixedClock;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::{
+    credentials::{access_key, token},
+    support::{Fixture, at, draft, user, user_id},
+};
+
+/// Less than anything is kept without listening.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+/// One of several replicas on a database.
+struct Replica {
+    database: Database,
+    directory: PgDirectory,
+    credentials: PgCredentials,
+}
+
+impl Replica {
+    async fn of(fixture: &Fixture) -> Self {
+        let config = PoolConfig::new(fixture.url());
+        let database = Database::connect(config).await.unwrap();
+        let clock = Arc::new(FixedClock::default());
+        Self {
+            directory: PgDirectory::new(database.clone(), clock),
+            credentials: PgCredentials::new(database.clone()),
+            database,
+        }
+    }
+
+    /// Listens in a task, and has begun to.
+    async fn listen(&self) -> JoinHandle<Result<Infallible, StoreError>> {
+        let (database, directory) = (self.database.clone(), self.directory.clone());
+        let changes = PgChanges::new(database, directory, self.credentials.clone());
+        let (begin, began) = oneshot::channel();
+        let listening =
+            tokio::spawn(async move { changes.listen(|| begin.send(()).unwrap()).await });
+        began.await.unwrap();
+        listening
+    }
+}
+
+/// Asks until it is so, sooner than it would be without listening.
+async fn at_once(what: &str, is_so: impl AsyncFn() -> bool) {
+    let asked = Instant::now();
+    while !is_so().await {
+        assert!(asked.elapsed() < AT_ONCE, "{what} was not heard of");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_another_replica_writes_is_known_at_once() {
+    let fixture = Fixture::new().await;
+    let (here, elsewhere) = (Replica::of(&fixture).await, Replica::of(&fixture).await);
+    let listening = here.listen().await;
+    let (token, key, stranger) = (token(1), access_key(1), user(7, "dora"));
+    let id = user_id(7);
+    let find_token = || here.credentials.find_token(token.hash);
+    let find_key = || here.credentials.find_access_key(key.access_key.clone());
+    // That there are none is known here.
+    assert_eq!(find_token().await.unwrap(), None);
+    assert_eq!(find_key().await.unwrap(), None);
+    let find_user = async || {
+        let found = here.directory.find_recipients(vec![RecipientName::Id(id)]);
+        found.await.unwrap().remove(0)
+    };
+    assert_eq!(find_user().await, None);
+
+    let added = elsewhere.credentials.add_token(token.clone(), draft());
+    added.await.unwrap();
+    at_once("a new token", async || {
+        find_token().await.unwrap().is_some()
+    })
+    .await;
+    let added = elsewhere.credentials.add_access_key(key.clone(), draft());
+    added.await.unwrap();
+    at_once("a new access key", async || {
+        find_key().await.unwrap().is_some()
+    })
+    .await;
+    let put = async |user: User| elsewhere.directory.put_user(user, draft()).await.unwrap();
+    put(stranger.clone()).await;
+    at_once("a new user", async || find_user().await.is_some()).await;
+
+    let revoked = elsewhere.credentials.revoke_token(token.id, at(5), draft());
+    assert!(revoked.await.unwrap());
+    let is_revoked = async || find_token().await.unwrap().unwrap().revoked_at.is_some();
+    at_once("a revoked token", is_revoked).await;
+    let name = key.access_key.clone();
+    let revoked = elsewhere
+        .credentials
+        .revoke_access_key(name, at(5), draft());
+    assert!(revoked.await.unwrap());
+    let is_revoked = async || find_key().await.unwrap().unwrap().revoked_at.is_some();
+    at_once("a revoked access key", is_revoked).await;
+    let frozen = UserStatus::Frozen;
+    put(User {
+        status: frozen,
+        ..stranger
+    })
+    .await;
+    at_once("a freeze", async || {
+        find_user().await.unwrap().status == frozen
+    })
+    .await;
+    listening.abort();
+}
+
+#[tokio::test]
+async fn whoever_cannot_listen_any_more_is_told_so() {
+    let mut fixture = Fixture::new().await;
+    let here = Replica::of(&fixture).await;
+    let listening = here.listen().await;
+    fixture
+        .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE (query LIKE 'LISTEN%' OR query LIKE '%pg_listening_channels%') AND pid <> pg_backend_pid() AND datname = current_database()")
+        .await;
+    let lost = tokio::time::timeout(Duration::from_secs(20), listening).await;
+    let lost = lost.expect("it goes on").unwrap();
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    // And begins again.
+    here.listen().await.abort();
+}
