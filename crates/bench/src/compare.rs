@@ -104,7 +104,13 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     bursar::audit(&world, by_bursar).await?;
     baseline::audit(&world.url(), load.users, by_baselines).await?;
     let measured = measured.into_iter().map(|(_, row)| row).collect();
-    let report = Report::new(load, measured, by_bursar, by_baselines);
+    let report = Report::new(
+        load,
+        measured,
+        ["row by row", "one statement"],
+        by_bursar,
+        by_baselines,
+    );
     report.print();
     if let Some(out) = out {
         fs::create_dir_all(out)?;

@@ -1,7 +1,7 @@
 //! What a payment costs: processor time of the service and of the database, write-ahead log, disk,
 //! and the share of each statement in the database's time.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio_postgres::Client;
@@ -10,11 +10,9 @@ use crate::{
     Load,
     load::turn,
     prices::{Contestant, prepared, shape},
+    processor,
     world::World,
 };
-
-/// Processor time is told in hundredths of a second.
-const TICKS_A_SECOND: f64 = 100.0;
 
 pub(crate) async fn run(load: &Load, on: Contestant, before: &[String]) -> anyhow::Result<()> {
     let (world, payers) = prepared(load, &[on]).await?;
@@ -85,8 +83,8 @@ impl Spent {
             )
             .await?;
         Ok(Self {
-            client: ticks_of("self")?,
-            server: ticks_of_family(world.server_id())?,
+            client: processor::seconds_of("self")?,
+            server: processor::seconds_of_family(world.server_id())?,
             wal: written.get(0),
             disk: written.get(1),
             commits: written.get(2),
@@ -123,33 +121,6 @@ async fn statements(client: &Client) -> anyhow::Result<Vec<Statement>> {
         wal: row.get(4),
     };
     Ok(found.into_iter().map(statement).collect())
-}
-
-/// Processor time of a process, in seconds; with that of its children that have ended.
-#[expect(clippy::float_arithmetic, reason = "a figure for people")]
-fn ticks_of(process: &str) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // Behind the name, which may have spaces, and its parenthesis.
-    let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let times = fields.get(11..15).context("a short stat")?;
-    let mut ticks = 0.0;
-    for time in times {
-        ticks += time.parse::<f64>()?;
-    }
-    Ok(ticks / TICKS_A_SECOND)
-}
-
-/// The same of a process and its children.
-#[expect(clippy::float_arithmetic, reason = "a figure for people")]
-fn ticks_of_family(parent: i32) -> anyhow::Result<f64> {
-    let mut sum = ticks_of(&parent.to_string())?;
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
-    for child in children.split_whitespace() {
-        // One that has just ended is counted with its parent.
-        sum += ticks_of(child).unwrap_or(0.0);
-    }
-    Ok(sum)
 }
 
 #[expect(

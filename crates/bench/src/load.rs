@@ -1,11 +1,16 @@
-//! A closed loop: so many payers, each of whom pays again when it is answered.
+//! Loads: a closed loop of so many payers, each of whom pays again when it is answered, and an open
+//! one, in which payments become due whether or not others are answered.
 //!
 //! What a closed loop says of latency leaves out those who would have come meanwhile (coordinated
-//! omission): it tells how long an answer takes at this many in flight, and nothing about arrivals
-//! that do not wait.
+//! omission): it tells how long an answer takes at this many in flight. In an open loop a payment's
+//! time runs from when it was due, also while no payer was free to make it; timers are exact to a
+//! millisecond.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,6 +33,11 @@ pub(crate) trait Payer: Send + Sync {
     /// Pays, and comes back when that is durable. `worker` is whose connection it is, where each has
     /// one.
     async fn pay(&self, worker: u32, payment: Payment) -> anyhow::Result<()>;
+
+    /// How many payments each call makes.
+    fn payments_a_call(&self) -> u32 {
+        1
+    }
 }
 
 /// One payment.
@@ -84,12 +94,19 @@ pub(crate) struct Shape {
     pub(crate) in_flight: u32,
 }
 
+impl Shape {
+    /// Whether anybody pays anybody, so many at once.
+    pub(crate) fn is_usual(self, in_flight: u32) -> bool {
+        self.spread == Spread::Uniform && self.in_flight == in_flight
+    }
+}
+
 /// What came of a turn.
 pub(crate) struct Turn {
     /// How many payments were made.
     pub(crate) made: u32,
     pub(crate) took: Duration,
-    /// How long they took, in microseconds.
+    /// How long each call took, in microseconds.
     pub(crate) latencies: Histogram<u64>,
 }
 
@@ -108,15 +125,46 @@ pub(crate) async fn turn(
     length: Duration,
 ) -> anyhow::Result<Turn> {
     let began = Instant::now();
+    let next = move || (began.elapsed() < length).then(Instant::now);
+    run(payer, shape, began, next).await
+}
+
+/// Makes payments that become due at this rate, each by whoever is free; `in_flight` is the most at
+/// once.
+pub(crate) async fn arrivals(
+    payer: &Arc<dyn Payer>,
+    shape: Shape,
+    a_second: u32,
+    length: Duration,
+) -> anyhow::Result<Turn> {
+    let began = Instant::now();
+    let arrived = Arc::new(AtomicU32::new(0));
+    let next = move || {
+        let number = arrived.fetch_add(1, Ordering::Relaxed);
+        let after = Duration::from_secs(number.into()).checked_div(a_second)?;
+        began.checked_add(after).filter(|_| after < length)
+    };
+    run(payer, shape, began, next).await
+}
+
+/// Pays with so many workers, each of whom asks `next` when its payment is due, until there is none.
+async fn run(
+    payer: &Arc<dyn Payer>,
+    shape: Shape,
+    began: Instant,
+    next: impl Fn() -> Option<Instant> + Clone + Send + 'static,
+) -> anyhow::Result<Turn> {
     let mut workers = JoinSet::new();
     for worker in 0..shape.in_flight {
-        let payer = Arc::clone(payer);
+        let (payer, next) = (Arc::clone(payer), next.clone());
         workers.spawn(async move {
             let mut latencies = no_latencies();
-            while began.elapsed() < length {
-                let asked = Instant::now();
+            while let Some(due) = next() {
+                if due > Instant::now() {
+                    tokio::time::sleep_until(due.into()).await;
+                }
                 payer.pay(worker, shape.spread.payment(shape.users)).await?;
-                let micros = u64::try_from(asked.elapsed().as_micros())?;
+                let micros = u64::try_from(due.elapsed().as_micros())?;
                 latencies.record(micros.clamp(1, LATENCY_MAX))?;
             }
             anyhow::Ok(latencies)
@@ -126,8 +174,9 @@ pub(crate) async fn turn(
     while let Some(worker) = workers.join_next().await {
         latencies.add(worker??)?;
     }
+    let calls = u32::try_from(latencies.len())?;
     Ok(Turn {
-        made: u32::try_from(latencies.len())?,
+        made: calls.saturating_mul(payer.payments_a_call()),
         took: began.elapsed(),
         latencies,
     })
@@ -136,6 +185,39 @@ pub(crate) async fn turn(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Takes its time.
+    struct Slow(Duration);
+
+    #[async_trait]
+    impl Payer for Slow {
+        async fn pay(&self, _worker: u32, _payment: Payment) -> anyhow::Result<()> {
+            tokio::time::sleep(self.0).await;
+            Ok(())
+        }
+
+        fn payments_a_call(&self) -> u32 {
+            10
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_to_wait_for_a_payer_has_waited_since_it_was_due() {
+        let payer: Arc<dyn Payer> = Arc::new(Slow(Duration::from_millis(20)));
+        let alone = Shape {
+            spread: Spread::Uniform,
+            users: 2,
+            in_flight: 1,
+        };
+        let length = Duration::from_millis(100);
+        let open = arrivals(&payer, alone, 100, length).await.unwrap();
+        // Ten became due within the tenth of a second, one every ten milliseconds, and each took
+        // twenty: the last one was due after 90 ms and began after 180.
+        assert_eq!(open.made, 100);
+        assert!(open.latencies.max() >= 110_000, "{}", open.latencies.max());
+        let closed = turn(&payer, alone, length).await.unwrap();
+        assert!(closed.made <= 50, "{}", closed.made);
+    }
 
     #[test]
     fn nobody_pays_themselves() {

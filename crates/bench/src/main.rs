@@ -5,8 +5,10 @@ mod baseline;
 mod bursar;
 mod compare;
 mod costs;
+mod http;
 mod load;
 mod prices;
+mod processor;
 mod report;
 mod world;
 
@@ -31,6 +33,18 @@ enum Cli {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// The service over HTTP: each form of payment, beside SQL of one's own and an echo.
+    Http {
+        #[command(flatten)]
+        load: Load,
+
+        /// A folder for the figures as JSON and as a chart (SVG).
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// What `http` starts as the floor.
+    #[command(hide = true)]
+    Echo { listen: String },
     /// What fees, limits, the audit log and seals each cost a money transaction.
     Prices(Load),
     /// What a payment costs: processor time, write-ahead log, disk, and each statement's share.
@@ -97,6 +111,8 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Cli::parse() {
         Cli::Compare { load, out } => runtime.block_on(compare::run(&load, out.as_ref())),
+        Cli::Http { load, out } => runtime.block_on(http::run(&load, out.as_ref())),
+        Cli::Echo { listen } => actix_web::rt::System::new().block_on(http::echo(&listen)),
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),
         Cli::Costs { load, on, before } => runtime.block_on(costs::run(&load, on, &before)),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Load,
-    load::{Shape, Spread, Turn, no_latencies},
+    load::{Shape, Turn, no_latencies},
     world::SETTINGS,
 };
 
@@ -35,8 +35,20 @@ impl Row {
         Ok(())
     }
 
-    fn median(&self) -> f64 {
+    /// Payments a second: the middle of all rounds.
+    pub(crate) fn median(&self) -> f64 {
         median(&self.rates)
+    }
+
+    /// The same in whole payments.
+    pub(crate) fn whole_median(&self) -> anyhow::Result<u32> {
+        Ok(format!("{:.0}", self.median()).parse()?)
+    }
+
+    /// Who pays whom, among how many.
+    fn load(&self) -> String {
+        let Shape { spread, users, .. } = self.shape;
+        format!("{}, {users} users", spread.name())
     }
 
     fn ms(&self, quantile: f64) -> f64 {
@@ -61,10 +73,19 @@ struct Figure<'r> {
 pub(crate) struct Report {
     heading: String,
     rows: Vec<Row>,
+    /// Whom all are compared with, at 64 in flight.
+    rivals: [&'static str; 2],
 }
 
 impl Report {
-    pub(crate) fn new(load: &Load, rows: Vec<Row>, by_bursar: u64, by_baselines: u64) -> Self {
+    /// What was measured beside two rivals, and how many payments were audited afterwards.
+    pub(crate) fn new(
+        load: &Load,
+        rows: Vec<Row>,
+        rivals: [&'static str; 2],
+        by_bursar: u64,
+        by_baselines: u64,
+    ) -> Self {
         let settings: Vec<String> = SETTINGS
             .iter()
             .map(|(name, value)| format!("{name} = {value}"))
@@ -78,14 +99,21 @@ impl Report {
             load.seconds,
             settings.join(", ")
         );
-        Self { heading, rows }
+        Self {
+            heading,
+            rows,
+            rivals,
+        }
     }
 
     /// What another contestant reaches with 64 in flight under the same load.
-    fn rival(&self, contestant: &str, spread: Spread) -> Option<f64> {
-        let rival = self.rows.iter().find(|row| {
-            row.contestant == contestant && row.shape.spread == spread && row.shape.in_flight == 64
-        });
+    fn rival(&self, contestant: &str, shape: Shape) -> Option<f64> {
+        let shape = Shape {
+            in_flight: 64,
+            ..shape
+        };
+        let found = |row: &&Row| row.contestant == contestant && row.shape == shape;
+        let rival = self.rows.iter().find(found);
         rival.map(Row::median)
     }
 
@@ -96,25 +124,35 @@ impl Report {
     )]
     pub(crate) fn print(&self) {
         println!("{}\n", self.heading);
+        let [first, second] = self.rivals;
         println!(
-            "{:<15}{:<20}{:>10}{:>12}{:>9}{:>9}{:>16}{:>16}",
-            "", "", "in flight", "payments/s", "p50 ms", "p99 ms", "of row by row", "of one stmt"
+            "{:<30}{:<28}{:>10}{:>12}{:>9}{:>9}{:>9}{:>20}{:>20}",
+            "",
+            "",
+            "in flight",
+            "payments/s",
+            "p50 ms",
+            "p99 ms",
+            "p99.9",
+            format!("of {first}"),
+            format!("of {second}")
         );
         for row in &self.rows {
             let of = |contestant| {
-                let rival = self.rival(contestant, row.shape.spread);
+                let rival = self.rival(contestant, row.shape);
                 rival.map_or_else(String::new, |rival| format!("{:.2}", row.median() / rival))
             };
             println!(
-                "{:<15}{:<20}{:>10}{:>12.0}{:>9.2}{:>9.2}{:>16}{:>16}",
+                "{:<30}{:<28}{:>10}{:>12.0}{:>9.2}{:>9.2}{:>9.2}{:>20}{:>20}",
                 row.contestant,
-                row.shape.spread.name(),
+                row.load(),
                 row.shape.in_flight,
                 row.median(),
                 row.ms(0.5),
                 row.ms(0.99),
-                of("row by row"),
-                of("one statement"),
+                row.ms(0.999),
+                of(first),
+                of(second),
             );
         }
     }
@@ -141,18 +179,18 @@ impl Report {
     #[expect(clippy::float_arithmetic, reason = "a picture for people")]
     pub(crate) fn svg(&self) -> String {
         const STEP: u32 = 22;
-        const LABEL: f64 = 260.0;
+        const LABEL: f64 = 430.0;
         const WIDTH: f64 = 420.0;
         let most = self.rows.iter().map(Row::median).fold(1.0, f64::max);
         let height = STEP.saturating_mul(u32::try_from(self.rows.len()).unwrap_or(0));
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 {height}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 930 {height}\" \
              font-family=\"sans-serif\" font-size=\"13\">\n\
              <title>Durable payments a second, medians of one run</title>\n"
         );
         for (row, place) in self.rows.iter().zip(0_u32..) {
             let y = place.saturating_mul(STEP);
-            let color = if row.contestant == "Bursar" {
+            let color = if row.contestant.starts_with("Bursar") {
                 "#0b6e4f"
             } else {
                 "#9aa0a6"
@@ -165,7 +203,7 @@ impl Report {
                 LABEL - 8.0,
                 y.saturating_add(15),
                 row.contestant,
-                row.shape.spread.name(),
+                row.load(),
                 row.shape.in_flight,
                 y.saturating_add(3),
                 WIDTH * row.median() / most,

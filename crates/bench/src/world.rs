@@ -23,7 +23,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::Load;
 
-const DATABASE: &str = "bench";
+pub(crate) const DATABASE: &str = "bench";
 /// Decimals of every asset.
 const SCALE: u8 = 8;
 /// More than any run spends, in smallest units.
@@ -56,15 +56,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(load: &Load) -> anyhow::Result<Self> {
-        local::fresh(&load.directory).await?;
-        let server = LocalServer::start(LocalServerConfig {
-            directory: load.directory.clone(),
-            bin_dir: load.pg_bin.clone(),
-            durable: true,
-            settings: settings(),
-        })
-        .await?;
-        server.create_database_if_missing(DATABASE).await?;
+        let server = start_server(load).await?;
         let url = server.url(DATABASE);
         migrate(&url).await?;
         let pool = PoolConfig::new(url);
@@ -168,7 +160,7 @@ impl World {
     ) -> anyhow::Result<NewTransfer> {
         let id: TransferId = self.ids.next_transfer_id().await?;
         let asset = build::asset(asset, SCALE);
-        Ok(build::new_transfer(id, &asset, units, SystemClock.now()))
+        Ok(build::new_transfer(id, &asset, units, now()))
     }
 
     /// A payment that is settled at once.
@@ -185,11 +177,7 @@ impl World {
 
     /// Leaves nothing of what was done so far to be done while it counts.
     pub(crate) async fn tidy_up(&self) -> anyhow::Result<()> {
-        let client = self.connect().await?;
-        for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
-            client.batch_execute(statement).await?;
-        }
-        Ok(())
+        tidy_up(&self.connect().await?).await
     }
 
     /// The server's process.
@@ -215,6 +203,33 @@ impl World {
         }
         self.server.stop().await.context("PostgreSQL did not stop")
     }
+}
+
+/// A durable server with an empty database.
+pub(crate) async fn start_server(load: &Load) -> anyhow::Result<LocalServer> {
+    local::fresh(&load.directory).await?;
+    let server = LocalServer::start(LocalServerConfig {
+        directory: load.directory.clone(),
+        bin_dir: load.pg_bin.clone(),
+        durable: true,
+        settings: settings(),
+    })
+    .await?;
+    server.create_database_if_missing(DATABASE).await?;
+    Ok(server)
+}
+
+/// Leaves nothing of what was done so far to be done while it counts.
+pub(crate) async fn tidy_up(client: &Client) -> anyhow::Result<()> {
+    for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
+        client.batch_execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// What time it is.
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
 }
 
 /// A connection.

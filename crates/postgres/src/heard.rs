@@ -54,7 +54,7 @@ impl Heard {
         let until = Duration::from_micros(self.until.load(Ordering::SeqCst));
         let session = self.session.load(Ordering::SeqCst);
         let heard = self.base.checked_add(until);
-        session % 2 == 1
+        !session.is_multiple_of(2)
             && session == read.session
             && heard.is_some_and(|heard| now.saturating_duration_since(heard) <= within)
     }
@@ -62,7 +62,7 @@ impl Heard {
     /// Begins a session, once every write from now on will be heard of. None while there is one.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<Session> {
         let last = self.session.load(Ordering::SeqCst);
-        let began = last % 2 == 0
+        let began = last.is_multiple_of(2)
             && self
                 .session
                 .compare_exchange(last, last + 1, Ordering::SeqCst, Ordering::SeqCst)
