@@ -1,16 +1,18 @@
-//! Bursar beside the SQL that services write themselves, on one server, in turns.
+//! Bursar beside the SQL that services write themselves, and beside other programs, on one server, in
+//! turns.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bursar_domain::Kind;
 
 use crate::{
-    Load,
+    Load, Rivals,
     baseline::{self, OneStatement, RowByRow},
     bursar::{self, InProcess},
-    load::{Payer, Shape, Spread, turn},
-    report::{Report, Row},
+    load::{Payer, Shape, Spread, Turn, turn},
+    outside::{Cala, Pgbench},
+    report::{Report, Rival, Row},
     world::World,
 };
 
@@ -18,106 +20,190 @@ const ASSET: &str = "coin";
 /// At more connections than these, SQL of one's own only becomes slower.
 const SESSIONS: u32 = 64;
 
+/// With fewer at once cala-ledger is slower, and with more it only takes longer.
+const CALA_BATCH: u32 = 50;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contestant {
     RowByRow,
     OneStatement,
     Bursar,
+    Pgbench,
+    /// Payments in batches of so many.
+    Cala(u32),
 }
 
 impl Contestant {
-    const ALL: [Self; 3] = [Self::RowByRow, Self::OneStatement, Self::Bursar];
-
     const fn name(self) -> &'static str {
         match self {
             Self::RowByRow => "row by row",
             Self::OneStatement => "one statement",
             Self::Bursar => "Bursar",
+            Self::Pgbench => "pgbench TPC-B",
+            Self::Cala(1) => "cala-ledger",
+            Self::Cala(_) => "cala-ledger, batches of 50",
         }
     }
 }
 
 /// What is measured, in the order in which it is printed.
-fn cases(users: u32) -> Vec<(Contestant, Shape)> {
+fn cases(load: &Load, many: Option<u32>, pgbench: bool, cala: bool) -> Vec<(Contestant, Shape)> {
+    let shape = |spread, users, in_flight| Shape {
+        spread,
+        users,
+        in_flight,
+    };
+    let uniform = |in_flight| shape(Spread::Uniform, load.users, in_flight);
+    let mut shapes: Vec<Shape> = [1, 8, 32, 64, 256, 1_024].map(uniform).to_vec();
+    shapes.extend([Spread::OnePercent, Spread::OneAccount].map(|one| shape(one, load.users, 64)));
+    shapes.extend(many.map(|users| shape(Spread::Uniform, users, 64)));
     let mut cases = vec![];
-    for (spread, in_flight) in [
-        (Spread::Uniform, 1),
-        (Spread::Uniform, 8),
-        (Spread::Uniform, 64),
-        (Spread::Uniform, 256),
-        (Spread::OnePercent, 64),
-        (Spread::OneAccount, 64),
-    ] {
-        let shape = Shape {
-            spread,
-            users,
-            in_flight,
-        };
-        let able = Contestant::ALL
-            .into_iter()
-            .filter(|one| *one == Contestant::Bursar || in_flight <= SESSIONS);
-        cases.extend(able.map(|contestant| (contestant, shape)));
+    for shape in shapes {
+        if shape.in_flight <= SESSIONS {
+            cases.push((Contestant::RowByRow, shape));
+            cases.push((Contestant::OneStatement, shape));
+        }
+        cases.push((Contestant::Bursar, shape));
+    }
+    if pgbench {
+        cases.push((Contestant::Pgbench, uniform(64)));
+    }
+    if cala {
+        cases.push((Contestant::Cala(1), uniform(64)));
+        cases.push((Contestant::Cala(CALA_BATCH), uniform(4 * CALA_BATCH)));
     }
     cases
 }
 
-pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()> {
+/// Everybody who takes part.
+struct Field {
+    rows: Arc<dyn Payer>,
+    one: Arc<dyn Payer>,
+    bursar: Arc<dyn Payer>,
+    pgbench: Option<Pgbench>,
+    cala: Option<Cala>,
+}
+
+impl Field {
+    async fn turn(
+        &self,
+        contestant: Contestant,
+        shape: Shape,
+        length: Duration,
+    ) -> anyhow::Result<Turn> {
+        let missing = "this contestant does not take part";
+        match contestant {
+            Contestant::RowByRow => turn(&self.rows, shape, length).await,
+            Contestant::OneStatement => turn(&self.one, shape, length).await,
+            Contestant::Bursar => turn(&self.bursar, shape, length).await,
+            Contestant::Pgbench => {
+                let pgbench = self.pgbench.as_ref().context(missing)?;
+                pgbench.turn(shape, length).await
+            }
+            Contestant::Cala(batch) => {
+                let cala = self.cala.as_ref().context(missing)?;
+                cala.turn(shape, batch, length).await
+            }
+        }
+    }
+}
+
+/// How many payments were made.
+#[derive(Default)]
+struct Made {
+    bursar: u64,
+    baselines: u64,
+    cala: u64,
+}
+
+impl Made {
+    fn add(&mut self, contestant: Contestant, turn: &Turn) {
+        let made = match contestant {
+            Contestant::Bursar => &mut self.bursar,
+            Contestant::RowByRow | Contestant::OneStatement => &mut self.baselines,
+            Contestant::Cala(_) => &mut self.cala,
+            // It has no books to prove.
+            Contestant::Pgbench => return,
+        };
+        *made = made.saturating_add(turn.made.into());
+    }
+}
+
+pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> anyhow::Result<()> {
     let world = Arc::new(World::start(load).await?);
-    baseline::prepare(&world.url(), load.users).await?;
-    world.issue(&world.sealing, ASSET, load.users).await?;
-    world.set_fees(Kind::Internal, ASSET).await?;
-    world.set_limits(Kind::Internal, ASSET).await?;
-    let rows: Arc<dyn Payer> = Arc::new(RowByRow::open(&world.url(), SESSIONS).await?);
-    let one: Arc<dyn Payer> = Arc::new(OneStatement::open(&world.url(), SESSIONS).await?);
-    let bursar: Arc<dyn Payer> = Arc::new(InProcess {
-        world: Arc::clone(&world),
-        asset: ASSET,
-        seals: true,
-        audit: false,
-    });
-    let payer = |contestant| match contestant {
-        Contestant::RowByRow => &rows,
-        Contestant::OneStatement => &one,
-        Contestant::Bursar => &bursar,
-    };
-    let mut measured: Vec<(Contestant, Row)> = cases(load.users)
+    let users = rivals.many.unwrap_or_default().max(load.users);
+    let field = enter(load, rivals, users, &world).await?;
+    let (pgbench, cala) = (field.pgbench.is_some(), field.cala.is_some());
+    let mut measured: Vec<(Contestant, Row)> = cases(load, rivals.many, pgbench, cala)
         .into_iter()
         .map(|(contestant, shape)| (contestant, Row::new(contestant.name(), shape)))
         .collect();
-    let (mut by_bursar, mut by_baselines) = (0_u64, 0_u64);
+    let mut made = Made::default();
     // The first round warms everything up and counts for the audit alone.
     for round in 0..=load.rounds {
         world.tidy_up().await?;
         for (contestant, row) in &mut measured {
-            let turn = turn(payer(*contestant), row.shape, load.turn()).await?;
-            let made = match *contestant {
-                Contestant::Bursar => &mut by_bursar,
-                Contestant::RowByRow | Contestant::OneStatement => &mut by_baselines,
-            };
-            *made = made.saturating_add(turn.made.into());
+            let turn = field.turn(*contestant, row.shape, load.turn()).await?;
+            made.add(*contestant, &turn);
             if round > 0 {
                 row.add(&turn)?;
             }
         }
     }
     // A run whose books are wrong has no figures.
-    bursar::audit(&world, by_bursar).await?;
-    baseline::audit(&world.url(), load.users, by_baselines).await?;
-    let measured = measured.into_iter().map(|(_, row)| row).collect();
-    let report = Report::new(
-        load,
-        measured,
-        ["row by row", "one statement"],
-        by_bursar,
-        by_baselines,
-    );
+    bursar::audit(&world, made.bursar).await?;
+    baseline::audit(&world.url(), users, made.baselines).await?;
+    if let Some(cala) = &field.cala {
+        cala.audit(made.cala).await?;
+    }
+    let rivals = &[
+        Rival::At64("row by row"),
+        Rival::At64("one statement"),
+        Rival::AtItsBest("cala-ledger"),
+    ];
+    let rows = measured.into_iter().map(|(_, row)| row).collect();
+    let by_others = made.baselines.saturating_add(made.cala);
+    let report = Report::new(load, rows, rivals, made.bursar, by_others);
     report.print();
     if let Some(out) = out {
         fs::create_dir_all(out)?;
         fs::write(out.join("compare.json"), report.json()?)?;
         fs::write(out.join("compare.svg"), report.svg())?;
     }
-    drop((rows, one, bursar));
+    drop(field);
     let world = Arc::into_inner(world);
     world.context("a payment is still under way")?.end().await
+}
+
+/// Makes everybody's accounts.
+async fn enter(
+    load: &Load,
+    rivals: &Rivals,
+    users: u32,
+    world: &Arc<World>,
+) -> anyhow::Result<Field> {
+    let url = world.url();
+    baseline::prepare(&url, users).await?;
+    world.issue(&world.sealing, ASSET, users).await?;
+    world.set_fees(Kind::Internal, ASSET).await?;
+    world.set_limits(Kind::Internal, ASSET).await?;
+    let cala = match &rivals.cala {
+        None => None,
+        Some(program) => {
+            let url = world.another_database("cala").await?;
+            Some(Cala::prepare(program, &url, load.users).await?)
+        }
+    };
+    Ok(Field {
+        rows: Arc::new(RowByRow::open(&url, SESSIONS).await?),
+        one: Arc::new(OneStatement::open(&url, SESSIONS).await?),
+        bursar: Arc::new(InProcess {
+            world: Arc::clone(world),
+            asset: ASSET,
+            seals: true,
+            audit: false,
+        }),
+        pgbench: Pgbench::prepare(load.pg_bin.as_deref(), &url).await?,
+        cala,
+    })
 }

@@ -27,7 +27,7 @@ use crate::{
     baseline::{self, RowByRow},
     load::{Payer, Shape, Spread, Turn, arrivals, turn},
     processor,
-    report::{Report, Row},
+    report::{Report, Rival, Row},
     world::{self, DATABASE, connect, start_server},
 };
 
@@ -181,7 +181,7 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     audit::prove(&client, &scene, load, &answered).await?;
     baseline::audit(&url, load.users, answered.by_baselines).await?;
     let rows = cases.into_iter().map(|case| case.row).collect();
-    let rivals = ["row by row", "echo"];
+    let rivals = &[Rival::At64("row by row"), Rival::At64("echo")];
     let (by_bursar, by_baselines) = (answered.by_bursar(), answered.by_baselines);
     let report = Report::new(load, rows, rivals, by_bursar, by_baselines);
     report.print();

@@ -5,8 +5,10 @@ mod baseline;
 mod bursar;
 mod compare;
 mod costs;
+mod growth;
 mod http;
 mod load;
+mod outside;
 mod prices;
 mod processor;
 mod report;
@@ -24,10 +26,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "bursar-bench", version, arg_required_else_help = true)]
 enum Cli {
-    /// Bursar beside SQL of one's own, row by row and one statement for each payment.
+    /// Bursar in process beside SQL of one's own, row by row and one statement for each payment, and
+    /// beside pgbench and cala-ledger where they are.
     Compare {
         #[command(flatten)]
         load: Load,
+
+        #[command(flatten)]
+        rivals: Rivals,
 
         /// A folder for the figures as JSON and as a chart (SVG).
         #[arg(long)]
@@ -39,6 +45,19 @@ enum Cli {
         load: Load,
 
         /// A folder for the figures as JSON and as a chart (SVG).
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// How payments and lists fare while the books grow.
+    Growth {
+        #[command(flatten)]
+        load: Load,
+
+        /// How many transfers there are at the end.
+        #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+        transfers: u32,
+
+        /// A folder for the chart (SVG).
         #[arg(long)]
         out: Option<PathBuf>,
     },
@@ -61,6 +80,18 @@ enum Cli {
         #[arg(long)]
         before: Vec<String>,
     },
+}
+
+/// Who else takes part.
+#[derive(Debug, Args)]
+struct Rivals {
+    /// So many users as well, to see what many accounts cost.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    many: Option<u32>,
+
+    /// The program of crates/bench-cala.
+    #[arg(long)]
+    cala: Option<PathBuf>,
 }
 
 /// How much is done, and where.
@@ -110,7 +141,14 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     match Cli::parse() {
-        Cli::Compare { load, out } => runtime.block_on(compare::run(&load, out.as_ref())),
+        Cli::Compare { load, rivals, out } => {
+            runtime.block_on(compare::run(&load, &rivals, out.as_ref()))
+        }
+        Cli::Growth {
+            load,
+            transfers,
+            out,
+        } => runtime.block_on(growth::run(&load, transfers, out.as_ref())),
         Cli::Http { load, out } => runtime.block_on(http::run(&load, out.as_ref())),
         Cli::Echo { listen } => actix_web::rt::System::new().block_on(http::echo(&listen)),
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),

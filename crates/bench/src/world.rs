@@ -11,8 +11,8 @@ use bursar_ports::{
     Clock, CommitOutcome, Directory as _, IdSource as _, RuleBook as _, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgRuleBook, PgStore, PoolConfig,
-    SealKeys,
+    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgIntegrity, PgQuery, PgRuleBook,
+    PgStore, PoolConfig, SealKeys,
     local::{self, LocalServer, LocalServerConfig},
     migrate,
 };
@@ -149,6 +149,16 @@ impl World {
         Ok(rules.put_limits(kind, asset, limits, by_bench()).await?)
     }
 
+    /// The lists.
+    pub(crate) fn query(&self) -> PgQuery {
+        PgQuery::new(self.database.clone())
+    }
+
+    /// The judge of the books.
+    pub(crate) fn integrity(&self) -> PgIntegrity {
+        PgIntegrity::new(self.database.clone(), seal_keys())
+    }
+
     fn rule_book(&self) -> PgRuleBook {
         PgRuleBook::new(self.database.clone(), Arc::new(SystemClock))
     }
@@ -193,6 +203,12 @@ impl World {
     /// The address of the database.
     pub(crate) fn url(&self) -> String {
         self.server.url(DATABASE)
+    }
+
+    /// The address of one more database, which is empty.
+    pub(crate) async fn another_database(&self, name: &str) -> anyhow::Result<String> {
+        self.server.create_database_if_missing(name).await?;
+        Ok(self.server.url(name))
     }
 
     /// Ends everything.

@@ -67,7 +67,10 @@ impl Client {
     /// One or several transfers of a user.
     async fn transfer(&self, connection: &mut Connection, payment: Payment) -> anyhow::Result<()> {
         let (path, body) = match &self.form {
-            Form::Bulk(items) => ("/internal-transfer/bulk", bulk(payment, *items, self.exchange.users())?),
+            Form::Bulk(items) => (
+                "/internal-transfer/bulk",
+                bulk(payment, *items, self.exchange.users())?,
+            ),
             Form::Callback(url) => ("/internal-transfer", item(payment, payment.to, Some(url))?),
             Form::Settled | Form::Accepted | Form::Deposit | Form::Withdrawal => {
                 ("/internal-transfer", item(payment, payment.to, None)?)
