@@ -52,6 +52,15 @@ pub(crate) async fn run(load: &Load, transfers: u32, out: Option<&PathBuf>) -> a
         "vacuumed and analyzed in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
+    let client = world.connect().await?;
+    let size = "SELECT pg_database_size(current_database())";
+    let size: i64 = client.query_one(size, &[]).await?.get(0);
+    println!(
+        "{} MB on disk, {} bytes for each transfer",
+        size >> 20,
+        u64::try_from(size)?.checked_div(made).unwrap_or_default()
+    );
+    drop(client);
     read(load, &world).await?;
     let begun = Instant::now();
     let _assets = world.integrity().examine().await?;

@@ -46,6 +46,13 @@ enum Contestant {
     Service(Form),
 }
 
+impl Contestant {
+    /// Whether something is left to be done when the last payment is answered.
+    const fn leaves_work(&self) -> bool {
+        matches!(self, Self::Service(Form::Accepted | Form::Callback(_)))
+    }
+}
+
 /// Who pays how, and how many at once.
 struct Case {
     contestant: Contestant,
@@ -166,13 +173,16 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
         for case in &mut cases {
             let spent = Spent::until_now(&scene.service, server.process_id())?;
             let turn = turn(&case.payer, case.row.shape, load.turn()).await?;
+            let now = Spent::until_now(&scene.service, server.process_id())?;
             answered.add(&case.contestant, &turn);
+            if case.contestant.leaves_work() {
+                audit::settle(&client).await?;
+            }
             if round == 0 {
                 continue;
             }
             case.row.add(&turn)?;
             if case.is_settled(CONNECTIONS) {
-                let now = Spent::until_now(&scene.service, server.process_id())?;
                 costs.add(&spent, &now, &turn);
             }
         }

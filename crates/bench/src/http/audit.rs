@@ -49,7 +49,31 @@ impl Answered {
     }
 }
 
-/// Waits until everything is settled and told, and proves the books: every balance, entry and seal,
+/// Waits until nothing is left to be settled or told: it would be done while others are measured.
+///
+/// # Errors
+/// When it takes too long.
+pub(super) async fn settle(client: &Client) -> anyhow::Result<()> {
+    let began = Instant::now();
+    for waiting in [
+        "transfers WHERE state = 'Pending' AND stage IS NULL",
+        "callbacks WHERE state <> 'succeeded'",
+    ] {
+        while count(client, waiting).await? > 0 {
+            ensure!(began.elapsed() < SETTLED_MAX, "there are still {waiting}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn count(client: &Client, rows: &str) -> anyhow::Result<u64> {
+    let statement = format!("SELECT count(*) FROM book_main.{rows}");
+    let found: i64 = client.query_one(&statement, &[]).await?.get(0);
+    Ok(u64::try_from(found)?)
+}
+
+/// Proves the books: every balance, entry and seal,
 /// as many payments as were answered, and a callback for each that asked for one.
 ///
 /// # Errors
@@ -60,25 +84,6 @@ pub(super) async fn prove(
     load: &Load,
     answered: &Answered,
 ) -> anyhow::Result<()> {
-    let count = async |condition: &str| -> anyhow::Result<u64> {
-        let statement = format!("SELECT count(*) FROM book_main.{condition}");
-        let found: i64 = client.query_one(&statement, &[]).await?.get(0);
-        Ok(u64::try_from(found)?)
-    };
-    let began = Instant::now();
-    for waiting in [
-        "transfers WHERE state IN ('Pending', 'AwaitingConfirmation')",
-        "callbacks WHERE state <> 'succeeded'",
-    ] {
-        while count(waiting).await? > 0 {
-            ensure!(began.elapsed() < SETTLED_MAX, "there are still {waiting}");
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-    println!(
-        "settled and told {:.1} s after the last payment",
-        began.elapsed().as_secs_f64()
-    );
     let deposits = answered.deposits.saturating_add(load.users.into());
     for (condition, expected) in [
         (
@@ -95,7 +100,7 @@ pub(super) async fn prove(
         ),
         ("callbacks", answered.callbacks),
     ] {
-        let found = count(condition).await?;
+        let found = count(client, condition).await?;
         ensure!(
             found == expected,
             "{found} {condition}, of which {expected} were answered"

@@ -4,12 +4,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
 use bursar_ports::{Clock, StoreError};
-use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::{
     BulkJob, ItemsJob, Job,
-    attempt::{self, Attempt, Ending, Failure, Tried, Wanted},
+    attempt::{self, Attempt, Connected, Ending, Failure, Tried, Wanted},
     batch::Batch,
     intake::Intake,
     rules::KnownRules,
@@ -19,7 +18,6 @@ use crate::{
     error::{is_disconnect, is_serialization_failure},
     pool::PoolConfig,
     seal::SealKeys,
-    statement::RowTypes,
     usage::RootUseRows,
 };
 
@@ -79,7 +77,7 @@ pub(super) struct Batcher {
     root_uses: RootUseRows,
     seals: SealKeys,
     clock: Arc<dyn Clock>,
-    connection: Option<(AsyncPgConnection, RowTypes)>,
+    connection: Option<Connected>,
     /// The rules as they were last read.
     rules: KnownRules,
 }
@@ -266,10 +264,11 @@ impl Batcher {
         batch: &B,
         ending: Ending,
     ) -> Result<B::Outcomes, Failure> {
-        let (connection, types) = match self.connection.take() {
-            Some(connection) => connection,
+        let mut connected = match self.connection.take() {
+            Some(connected) => connected,
             None => attempt::connect(&self.pool).await?,
         };
+        connected.count_batch().await?;
         let mut looked_for = BTreeSet::new();
         // Each round looks for accounts that no round before it did, or knows newer rules, so there
         // is a last one.
@@ -280,7 +279,7 @@ impl Batcher {
             self.root_uses.ensure(&wanted.usage).await?;
             let attempt = Attempt {
                 batch,
-                types: &types,
+                types: &connected.types,
                 ids: &ids,
                 usage: &wanted.usage,
                 now: self.clock.now(),
@@ -288,9 +287,10 @@ impl Batcher {
                 looked_for: &looked_for,
                 ending,
             };
-            match attempt.run(&connection, &mut self.rules).await? {
+            let tried = attempt.run(&connected.connection, &mut self.rules).await?;
+            match tried {
                 Tried::Done(outcomes) => {
-                    self.connection = Some((connection, types));
+                    self.connection = Some(connected);
                     return Ok(outcomes);
                 }
                 Tried::Missing(accounts) => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bursar_domain::{RecipientName, User, UserStatus};
-use bursar_ports::{CredentialStore, Directory, StoreError};
+use bursar_ports::{CredentialStore, Directory, PutUser, StoreError};
 use bursar_postgres::{Database, PgChanges, PgCredentials, PgDirectory, PoolConfig};
 use bursar_testkit::FixedClock;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -90,7 +90,10 @@ async fn what_another_replica_writes_is_known_at_once() {
         find_key().await.unwrap().is_some()
     })
     .await;
-    let put = async |user: User| elsewhere.directory.put_user(user, draft()).await.unwrap();
+    let put = async |user: User| {
+        let written = elsewhere.directory.put_user(user, draft()).await;
+        assert_eq!(written.unwrap(), PutUser::Written);
+    };
     put(stranger.clone()).await;
     at_once("a new user", async || find_user().await.is_some()).await;
 

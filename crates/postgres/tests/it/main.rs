@@ -22,6 +22,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod local_server;
