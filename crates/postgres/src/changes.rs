@@ -37,12 +37,12 @@ pub struct PgChanges {
 }
 
 impl PgChanges {
-    /// For what these have in memory, which stand on these connections.
-    pub fn new(database: Database, directory: PgDirectory, credentials: PgCredentials) -> Self {
+    /// For what these have in memory, which stand on the same connections.
+    pub fn new(directory: &PgDirectory, credentials: &PgCredentials) -> Self {
         Self {
-            database,
-            directory,
-            credentials,
+            database: directory.database().clone(),
+            directory: directory.clone(),
+            credentials: credentials.clone(),
         }
     }
 

@@ -101,6 +101,10 @@ impl PgDirectory {
         }
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
     fn now(&self) -> At {
         At(self.shared.clock.now())
     }

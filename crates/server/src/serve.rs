@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     background::{
-        NumberingLoop, Pace, expire_due, hear_changes, pay_out, settle_pending, tell_expiring,
-        watch_books, watch_queue,
+        CallbackLoop, NumberingLoop, Pace, expire_due, hear_changes, pay_out, settle_pending,
+        tell_expiring, watch_books, watch_queue,
     },
     config::Config,
     shutdown::Signals,
@@ -53,8 +53,7 @@ pub(crate) async fn serve(
     } = system;
     let stop = CancellationToken::new();
     let mut background = JoinSet::new();
-    background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
-    background.spawn(callbacks.run(stop.clone()));
+    deliver(&mut background, callbacks, stop.clone());
     background.spawn(hear_changes(changes, stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
@@ -110,6 +109,12 @@ pub(crate) async fn serve(
         }
         Some(what) => anyhow::bail!(what),
     }
+}
+
+/// Delivers callbacks, and measures what waits.
+fn deliver(background: &mut JoinSet<()>, callbacks: CallbackLoop, stop: CancellationToken) {
+    background.spawn(watch_queue(callbacks.pass.clone(), stop.clone()));
+    background.spawn(callbacks.run(stop));
 }
 
 /// Tells of addresses that callbacks may go to although they are private.

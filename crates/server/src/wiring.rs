@@ -77,24 +77,19 @@ impl System {
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let payout_hint = Arc::new(Notify::new());
+        let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
         let events = Arc::new(PgEvents::new(database.clone()));
         let tasks = BackgroundTasks::here();
-        let credentials = PgCredentials::new(database.clone());
-        let directory = PgDirectory::new(database.clone(), Arc::clone(&clock));
-        let changes = PgChanges::new(database.clone(), directory.clone(), credentials.clone());
-        let credentials = Arc::new(credentials);
+        let credentials = Arc::new(PgCredentials::new(database.clone()));
+        let directory = Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock)));
+        let changes = PgChanges::new(&directory, &credentials);
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
-            store: Arc::new(HintingStore::new(
-                Arc::new(store),
-                &hint,
-                &committed,
-                &payout_hint,
-            )),
+            store: Arc::new(store),
             query: Arc::new(PgQuery::new(database.clone())),
             exports: Arc::new(PgExports::new(database.clone())),
-            directory: Arc::new(directory),
+            directory,
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),

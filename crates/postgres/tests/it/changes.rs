@@ -22,7 +22,6 @@ const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// One of several replicas on a database.
 struct Replica {
-    database: Database,
     directory: PgDirectory,
     credentials: PgCredentials,
 }
@@ -34,15 +33,13 @@ impl Replica {
         let clock = Arc::new(FixedClock::default());
         Self {
             directory: PgDirectory::new(database.clone(), clock),
-            credentials: PgCredentials::new(database.clone()),
-            database,
+            credentials: PgCredentials::new(database),
         }
     }
 
     /// Listens in a task, and has begun to.
     async fn listen(&self) -> JoinHandle<Result<Infallible, StoreError>> {
-        let (database, directory) = (self.database.clone(), self.directory.clone());
-        let changes = PgChanges::new(database, directory, self.credentials.clone());
+        let changes = PgChanges::new(&self.directory, &self.credentials);
         let (begin, began) = oneshot::channel();
         let listening =
             tokio::spawn(async move { changes.listen(|| begin.send(()).unwrap()).await });
