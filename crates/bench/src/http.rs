@@ -3,19 +3,21 @@
 
 mod audit;
 mod client;
+mod costs;
 mod echo;
 mod exchange;
 mod payer;
 mod receiver;
 mod service;
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 
 pub(crate) use self::echo::serve as echo;
 use self::{
     audit::Answered,
+    costs::{Costs, Spent},
     echo::Echo,
     exchange::Exchange,
     payer::{Client, Form},
@@ -26,7 +28,6 @@ use crate::{
     Load,
     baseline::{self, RowByRow},
     load::{Payer, Shape, Spread, Turn, arrivals, turn},
-    processor,
     report::{Report, Rival, Row},
     world::{self, DATABASE, connect, start_server},
 };
@@ -196,7 +197,7 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     let report = Report::new(load, rows, rivals, by_bursar, by_baselines);
     report.print();
     print_open(&open)?;
-    costs.print();
+    costs.print(CONNECTIONS);
     let most = scene.service.memory("VmHWM:")?;
     println!("memory of the service, at most: {} MB", most >> 20);
     if let Some(out) = out {
@@ -265,53 +266,4 @@ fn print_open(open: &[Open]) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Processor seconds until now.
-struct Spent {
-    service: f64,
-    database: f64,
-    client: f64,
-}
-
-impl Spent {
-    fn until_now(service: &Service, database: i32) -> anyhow::Result<Self> {
-        Ok(Self {
-            service: processor::seconds_of(&service.process_id().to_string())?,
-            database: processor::seconds_of_family(database)?,
-            client: processor::seconds_of("self")?,
-        })
-    }
-}
-
-/// What settled payments took of the processors, with 64 in flight.
-#[derive(Default)]
-struct Costs {
-    payments: f64,
-    elapsed: Duration,
-    service: f64,
-    database: f64,
-    client: f64,
-}
-
-#[expect(clippy::float_arithmetic, reason = "figures for people")]
-impl Costs {
-    fn add(&mut self, before: &Spent, after: &Spent, turn: &Turn) {
-        self.payments += f64::from(turn.made);
-        self.elapsed += turn.took;
-        self.service += after.service - before.service;
-        self.database += after.database - before.database;
-        self.client += after.client - before.client;
-    }
-
-    fn print(&self) {
-        let each = |seconds: f64| seconds * 1e6 / self.payments;
-        println!(
-            "\neach settled payment at {CONNECTIONS} connections, µs of processor time: \
-             service {:.0}, database {:.0}, client {:.0}",
-            each(self.service),
-            each(self.database),
-            each(self.client)
-        );
-    }
 }

@@ -13,6 +13,7 @@ mod batch;
 mod batcher;
 mod books;
 mod columns;
+mod connected;
 mod intake;
 mod journal_columns;
 mod results;

@@ -10,15 +10,13 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use bursar_domain::{
-    AccountKey, Commit, Rules, Timestamp, Transfer, TransferId, UsageKey, ledger::Books,
-};
+use bursar_domain::{AccountKey, Rules, Timestamp, Transfer, TransferId, UsageKey, ledger::Books};
 use bursar_ports::StoreError;
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
     result::{Error as DieselError, QueryResult},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::task::unconstrained;
 
 use super::{
@@ -30,8 +28,7 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
-    error::{inconsistent, unavailable},
-    pool::PoolConfig,
+    error::inconsistent,
     row::TransferRow,
     schema::transfers,
     seal::SealKeys,
@@ -54,61 +51,6 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
-}
-
-/// A connection for one batcher, with every hot statement prepared.
-pub(super) struct Connected {
-    pub(super) connection: AsyncPgConnection,
-    pub(super) types: RowTypes,
-    /// How many batches it was used for.
-    batches: u32,
-}
-
-impl Connected {
-    /// Counts one more batch, and has all plans made anew when there have been twice as many as the
-    /// last time. A plan that is right while there is hardly any account, to look at each of them for
-    /// every row of a batch, is wrong soon afterwards, and nothing else but an ANALYZE would end it.
-    pub(super) async fn count_batch(&mut self) -> Result<(), Failure> {
-        if self.batches.is_power_of_two() {
-            within(self.connection.batch_execute("DISCARD PLANS"))
-                .await
-                .flatten()
-                .map_err(Failure::NotCommitted)?;
-        }
-        self.batches = self.batches.saturating_add(1);
-        Ok(())
-    }
-}
-
-/// Connects, and prepares every hot statement.
-///
-/// Preparing beforehand is not for speed alone: a statement that still had to be prepared would be
-/// overtaken by the statements pipelined behind it, COMMIT among them.
-pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> {
-    let ready = within(async {
-        let connection = pool
-            .connect_for_named_rows()
-            .await
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        let types = RowTypes::load(&connection).await.map_err(unavailable)?;
-        let nothing = Attempt {
-            batch: <&[Commit]>::default(),
-            types: &types,
-            ids: &HashMap::new(),
-            usage: &BTreeSet::new(),
-            looked_for: &BTreeSet::new(),
-            now: Timestamp::EPOCH,
-            seals: &SealKeys::default(),
-            ending: Ending::Resolve,
-        };
-        nothing.prepare(&connection).await.map_err(unavailable)?;
-        Ok(Connected {
-            connection,
-            types,
-            batches: 0,
-        })
-    });
-    ready.await.map_err(unavailable)?
 }
 
 /// The accounts that a batch touches or names, and the uses of limits that it looks at.
@@ -299,7 +241,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     }
 
     /// Sends every hot statement once, over empty arrays, one after the other.
-    async fn prepare(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
+    pub(super) async fn prepare(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
         Begin.execute(&mut &*connection).await?;
         lock_and_read(connection, self, true).await?;
         let (results, _) =

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     BulkJob, ItemsJob, Job,
-    attempt::{self, Attempt, Connected, Ending, Failure, Tried, Wanted},
+    attempt::{Attempt, Ending, Failure, Tried, Wanted},
     batch::Batch,
+    connected::{Connected, connect},
     intake::Intake,
     rules::KnownRules,
 };
@@ -266,7 +267,7 @@ impl Batcher {
     ) -> Result<B::Outcomes, Failure> {
         let mut connected = match self.connection.take() {
             Some(connected) => connected,
-            None => attempt::connect(&self.pool).await?,
+            None => connect(&self.pool).await?,
         };
         connected.count_batch().await?;
         let mut looked_for = BTreeSet::new();

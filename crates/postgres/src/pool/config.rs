@@ -1,0 +1,186 @@
+//! How connections are made, and what each of them is told.
+
+use std::{num::NonZero, thread, time::Duration};
+
+use bursar_ports::StoreError;
+use diesel::ConnectionError;
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
+    },
+};
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+
+use crate::connect::establish;
+
+/// How lists are planned: with the values they are asked for, every time. After five executions
+/// PostgreSQL may settle on a plan that knows neither how many rows are wanted nor whose, and what is
+/// right for a page of a hundred of a small user is wrong for a big one. Lists follow indexes, which
+/// are in memory for the most part, and never take a second processor from payments.
+const READ_SETTINGS: &str = "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1; \
+    SET max_parallel_workers_per_gather = 0; SET jit = off";
+
+/// How statements are planned that name each of their rows, a batch's and those of look-ups: once,
+/// and not with the values of each, for planning takes longer than they do; and along the index of
+/// every row, also when their plan is made while the tables are empty still.
+const NAMED_ROWS_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
+/// How long one statement of an export may run.
+pub(crate) const LONG_STATEMENT_MAX: Duration = Duration::from_secs(60);
+
+/// What connections for exports are told. Pauses are ended here and not by the server; a statement
+/// whose reader has gone is ended within a second, and not when it would have found something.
+const EXPORT_SETTINGS: &str = "SET statement_timeout = '60s'; \
+    SET idle_in_transaction_session_timeout = 0; SET client_connection_check_interval = '1s'";
+
+/// How connections are made.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// `postgres://user:password@host:port/database`.
+    pub url: String,
+    /// Connections for everything but money transactions and the look-ups that they begin with, which
+    /// have their own.
+    pub connections_max: usize,
+    /// Connections for the look-ups that money transactions begin with: credentials and users.
+    pub lookups_max: usize,
+    /// How many lists are read at once; at least one, and fewer than there are connections. More
+    /// than there are processors for them only take the processors from each other, and whoever is
+    /// unlucky waits for all of them: with a place in a queue nobody waits long.
+    pub lists_at_once: usize,
+    /// How many exports run at once, each on a connection of its own beside the others.
+    pub exports_at_once: usize,
+    /// How long one export may take.
+    pub export_timeout: Duration,
+    /// How long the reader of an export may pause.
+    pub export_pause: Duration,
+    /// How long to wait for a free connection, or for a list's turn.
+    pub wait_ms: u64,
+    /// How long one statement may run.
+    pub statement_timeout_ms: u32,
+    /// How long one statement may wait for a lock.
+    pub lock_timeout_ms: u32,
+}
+
+impl PoolConfig {
+    /// The defaults for a database.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connections_max: 8,
+            lookups_max: 6,
+            lists_at_once: thread::available_parallelism()
+                .map_or(1, NonZero::get)
+                .saturating_add(1),
+            exports_at_once: 2,
+            export_timeout: Duration::from_secs(1_800),
+            export_pause: Duration::from_secs(60),
+            wait_ms: 1_000,
+            statement_timeout_ms: 3_000,
+            lock_timeout_ms: 1_000,
+        }
+    }
+
+    /// What every connection is told when it is made.
+    fn settings(&self) -> String {
+        format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; \
+             SET idle_in_transaction_session_timeout = 5000; \
+             SET application_name = 'bursar'; \
+             SET search_path = book_main",
+            self.statement_timeout_ms, self.lock_timeout_ms
+        )
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, ConnectionError> {
+        set_up(establish(&self.url).await?, &self.settings()).await
+    }
+
+    /// A connection for statements that name each of their rows: batches of money transactions, and
+    /// look-ups.
+    pub(crate) async fn connect_for_named_rows(
+        &self,
+    ) -> Result<AsyncPgConnection, ConnectionError> {
+        set_up(self.connect().await?, NAMED_ROWS_SETTINGS).await
+    }
+
+    /// A connection for lists and whatever else there is.
+    pub(crate) async fn connect_for_reading(&self) -> Result<AsyncPgConnection, ConnectionError> {
+        set_up(self.connect().await?, READ_SETTINGS).await
+    }
+
+    /// A connection for something that reads for long and may pause between statements.
+    pub(crate) async fn connect_for_exports(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connect = async { set_up(self.connect_for_reading().await?, EXPORT_SETTINGS).await };
+        connect
+            .await
+            .map_err(|error: ConnectionError| StoreError::Unavailable(error.into()))
+    }
+
+    /// A pool of at most so many connections, made with `connect` when they are needed, on the runtime
+    /// that this is called in.
+    ///
+    /// A connection lives on the runtime that made it. The threads that serve requests have
+    /// runtimes of their own, and in a shutdown one of them ends while another still answers: it
+    /// must not take connections with it.
+    fn pool<C>(
+        &self,
+        connections_max: usize,
+        connect: fn(Self) -> C,
+    ) -> Result<Pool<AsyncPgConnection>, StoreError>
+    where
+        C: Future<Output = Result<AsyncPgConnection, ConnectionError>> + Send + 'static,
+    {
+        let mut manager = ManagerConfig::default();
+        // `Fast` still turns away connections that are closed or inside a transaction.
+        manager.recycling_method = RecyclingMethod::Fast;
+        let config = self.clone();
+        let runtime = Handle::current();
+        manager.custom_setup = Box::new(move |_| {
+            let made = runtime.spawn(connect(config.clone()));
+            async move {
+                made.await.unwrap_or_else(|broken| {
+                    Err(ConnectionError::BadConnection(broken.to_string()))
+                })
+            }
+            .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(self.url.clone(), manager);
+        let wait = Some(Duration::from_millis(self.wait_ms));
+        Pool::builder(manager)
+            .max_size(connections_max)
+            .wait_timeout(wait)
+            .create_timeout(Some(Duration::from_secs(5)))
+            .recycle_timeout(Some(Duration::from_secs(1)))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// The pool of connections for lists and whatever else there is.
+    pub(crate) fn pool_for_reading(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+        let connect = |config: Self| async move { config.connect_for_reading().await };
+        self.pool(self.connections_max, connect)
+    }
+
+    /// The pool of connections for look-ups.
+    pub(super) fn pool_for_lookups(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+        let connect = |config: Self| async move { config.connect_for_named_rows().await };
+        self.pool(self.lookups_max, connect)
+    }
+}
+
+/// A connection with these settings on top of what it has.
+async fn set_up(
+    mut connection: AsyncPgConnection,
+    settings: &str,
+) -> Result<AsyncPgConnection, ConnectionError> {
+    connection
+        .batch_execute(settings)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
