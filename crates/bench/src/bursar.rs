@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use async_trait::async_trait;
-use bursar_domain::Commit;
+use bursar_domain::{Commit, Kind};
 use bursar_ports::TransferStore as _;
 use bursar_postgres::{Event, PgStore, Verification, verify};
 use bursar_testkit::build;
@@ -25,6 +25,23 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
+    /// Payments with seals, of an asset that so many have and that has fees and limits.
+    pub(crate) async fn with_rules(
+        world: &Arc<World>,
+        asset: &'static str,
+        users: u32,
+    ) -> anyhow::Result<Self> {
+        world.issue(&world.sealing, asset, users).await?;
+        world.set_fees(Kind::Internal, asset).await?;
+        world.set_limits(Kind::Internal, asset).await?;
+        Ok(Self {
+            world: Arc::clone(world),
+            asset,
+            seals: true,
+            audit: false,
+        })
+    }
+
     /// The store that they go through.
     pub(crate) fn store(&self) -> &PgStore {
         if self.seals {

@@ -1,10 +1,9 @@
 //! Bursar beside the SQL that services write themselves, and beside other programs, on one server, in
 //! turns.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use bursar_domain::Kind;
 
 use crate::{
     Load, Rivals,
@@ -165,11 +164,7 @@ pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> 
     let by_others = made.baselines.saturating_add(made.cala);
     let report = Report::new(load, rows, rivals, made.bursar, by_others);
     report.print();
-    if let Some(out) = out {
-        fs::create_dir_all(out)?;
-        fs::write(out.join("compare.json"), report.json()?)?;
-        fs::write(out.join("compare.svg"), report.svg())?;
-    }
+    report.save(out, "compare")?;
     drop(field);
     let world = Arc::into_inner(world);
     world.context("a payment is still under way")?.end().await
@@ -184,9 +179,7 @@ async fn enter(
 ) -> anyhow::Result<Field> {
     let url = world.url();
     baseline::prepare(&url, users).await?;
-    world.issue(&world.sealing, ASSET, users).await?;
-    world.set_fees(Kind::Internal, ASSET).await?;
-    world.set_limits(Kind::Internal, ASSET).await?;
+    let bursar = InProcess::with_rules(world, ASSET, users).await?;
     let cala = match &rivals.cala {
         None => None,
         Some(program) => {
@@ -197,12 +190,7 @@ async fn enter(
     Ok(Field {
         rows: Arc::new(RowByRow::open(&url, SESSIONS).await?),
         one: Arc::new(OneStatement::open(&url, SESSIONS).await?),
-        bursar: Arc::new(InProcess {
-            world: Arc::clone(world),
-            asset: ASSET,
-            seals: true,
-            audit: false,
-        }),
+        bursar: Arc::new(bursar),
         pgbench: Pgbench::prepare(load.pg_bin.as_deref(), &url).await?,
         cala,
     })

@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use bursar_domain::Kind;
 use bursar_ports::{
     BookIntegrity as _, InternalFilter, StatementFilter, TransferFilter, TransferQuery,
     TransferScan,
@@ -21,7 +20,7 @@ use crate::{
     Load,
     bursar::{self, InProcess},
     load::{Payer, Payment, Shape, Spread, Turn, turn},
-    report::curve,
+    report::{curve, millis},
     world::{World, user},
 };
 
@@ -32,15 +31,7 @@ const READERS: u32 = 8;
 
 pub(crate) async fn run(load: &Load, transfers: u32, out: Option<&PathBuf>) -> anyhow::Result<()> {
     let world = Arc::new(World::start(load).await?);
-    world.issue(&world.sealing, ASSET, load.users).await?;
-    world.set_fees(Kind::Internal, ASSET).await?;
-    world.set_limits(Kind::Internal, ASSET).await?;
-    let payer: Arc<dyn Payer> = Arc::new(InProcess {
-        world: Arc::clone(&world),
-        asset: ASSET,
-        seals: true,
-        audit: false,
-    });
+    let payer: Arc<dyn Payer> = Arc::new(InProcess::with_rules(&world, ASSET, load.users).await?);
     println!(
         "{} users, {} in flight, durable commits, seals, fees and limits on",
         load.users, load.in_flight
@@ -197,22 +188,17 @@ async fn read(load: &Load, world: &World) -> anyhow::Result<()> {
         let query = Arc::new(world.query());
         let reader: Arc<dyn Payer> = Arc::new(Reader { query, list });
         let turn = turn(&reader, shape, load.turn()).await?;
-        tell(name, &turn)?;
+        tell(name, &turn);
     }
     Ok(())
 }
 
-#[expect(clippy::float_arithmetic, reason = "figures for people")]
-fn tell(name: &str, turn: &Turn) -> anyhow::Result<()> {
-    let ms = |quantile| {
-        let micros = turn.latencies.value_at_quantile(quantile);
-        Ok::<f64, anyhow::Error>(f64::from(u32::try_from(micros)?) / 1e3)
-    };
+fn tell(name: &str, turn: &Turn) {
+    let ms = |quantile| millis(turn.latencies.value_at_quantile(quantile));
     println!(
         "{name:<32}{:>8.0}/s  p50 {:>6.2} ms  p99 {:>6.2} ms",
         turn.rate(),
-        ms(0.5)?,
-        ms(0.99)?
+        ms(0.5),
+        ms(0.99)
     );
-    Ok(())
 }

@@ -10,7 +10,7 @@ mod payer;
 mod receiver;
 mod service;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 
@@ -28,7 +28,7 @@ use crate::{
     Load,
     baseline::{self, RowByRow},
     load::{Payer, Shape, Spread, Turn, arrivals, turn},
-    report::{Report, Rival, Row},
+    report::{Report, Rival, Row, millis},
     world::{self, DATABASE, connect, start_server},
 };
 
@@ -196,15 +196,11 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     let (by_bursar, by_baselines) = (answered.by_bursar(), answered.by_baselines);
     let report = Report::new(load, rows, rivals, by_bursar, by_baselines);
     report.print();
-    print_open(&open)?;
+    print_open(&open);
     costs.print(CONNECTIONS);
     let most = scene.service.memory("VmHWM:")?;
     println!("memory of the service, at most: {} MB", most >> 20);
-    if let Some(out) = out {
-        fs::create_dir_all(out)?;
-        fs::write(out.join("http.json"), report.json()?)?;
-        fs::write(out.join("http.svg"), report.svg())?;
-    }
+    report.save(out, "http")?;
     let Scene { service, .. } = scene;
     service.stop()?;
     drop(client);
@@ -243,8 +239,7 @@ async fn open_loop(
     Ok(open)
 }
 
-#[expect(clippy::float_arithmetic, reason = "figures for people")]
-fn print_open(open: &[Open]) -> anyhow::Result<()> {
+fn print_open(open: &[Open]) {
     println!("\nopen loop, from when a payment was due, at most {ARRIVING} at once");
     for Open {
         percent,
@@ -252,18 +247,14 @@ fn print_open(open: &[Open]) -> anyhow::Result<()> {
         turn,
     } in open
     {
-        let ms = |quantile| {
-            let micros = turn.latencies.value_at_quantile(quantile);
-            Ok::<f64, anyhow::Error>(f64::from(u32::try_from(micros)?) / 1e3)
-        };
+        let ms = |quantile| millis(turn.latencies.value_at_quantile(quantile));
         println!(
             "{percent:>3} % of the closed loop, {a_second}/s: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, \
              p99.9 {:.2} ms",
             turn.rate(),
-            ms(0.5)?,
-            ms(0.99)?,
-            ms(0.999)?
+            ms(0.5),
+            ms(0.99),
+            ms(0.999)
         );
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What was measured, as a table, as JSON and as a chart.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -184,7 +184,18 @@ impl Report {
         }
     }
 
-    pub(crate) fn json(&self) -> anyhow::Result<String> {
+    /// Leaves the figures and the chart in a folder, if there is one.
+    pub(crate) fn save(&self, out: Option<&PathBuf>, name: &str) -> anyhow::Result<()> {
+        let Some(out) = out else {
+            return Ok(());
+        };
+        fs::create_dir_all(out)?;
+        fs::write(out.join(format!("{name}.json")), self.json()?)?;
+        fs::write(out.join(format!("{name}.svg")), self.svg())?;
+        Ok(())
+    }
+
+    fn json(&self) -> anyhow::Result<String> {
         let figures: Vec<Figure<'_>> = self
             .rows
             .iter()
@@ -204,7 +215,7 @@ impl Report {
 
     /// A bar for each row, as long as its median.
     #[expect(clippy::float_arithmetic, reason = "a picture for people")]
-    pub(crate) fn svg(&self) -> String {
+    fn svg(&self) -> String {
         const STEP: u32 = 22;
         const LABEL: f64 = 430.0;
         const WIDTH: f64 = 420.0;
@@ -281,6 +292,6 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
 }
 
 #[expect(clippy::float_arithmetic, reason = "a figure for people")]
-fn millis(micros: u64) -> f64 {
+pub(crate) fn millis(micros: u64) -> f64 {
     f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1_000.0
 }

@@ -12,6 +12,7 @@ use std::{
 
 use bursar_domain::UserId;
 use bursar_ports::{StoreError, TokenHash};
+use data_encoding::HEXLOWER;
 use diesel::{pg::PgNotification, sql_types::Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -141,22 +142,14 @@ impl Changed {
         let (table, key) = told.split_once(':')?;
         match table {
             "users" => key.parse().ok().map(UserId::new).map(Self::User),
-            "tokens" => read_hash(key.strip_prefix("\\x")?).map(Self::Token),
+            "tokens" => {
+                let hash = HEXLOWER.decode(key.strip_prefix("\\x")?.as_bytes()).ok()?;
+                hash.try_into().ok().map(TokenHash).map(Self::Token)
+            }
             "access_keys" => Some(Self::AccessKey(key.to_owned())),
             _ => None,
         }
     }
-}
-
-/// Thirty-two bytes in hexadecimal digits.
-fn read_hash(digits: &str) -> Option<TokenHash> {
-    let (first, last) = digits.split_at_checked(32)?;
-    let half = |digits: &str| {
-        let number = u128::from_str_radix(digits, 16).ok()?;
-        (digits.len() == 32).then_some(number.to_be_bytes())
-    };
-    let bytes = [half(first)?, half(last)?].concat();
-    bytes.try_into().ok().map(TokenHash)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::{Mutex, MutexGuard},
 };
 
 /// Answers have fewer headers than that.
@@ -21,6 +22,26 @@ pub(super) struct Connection {
     host: String,
     request: Vec<u8>,
     answer: Vec<u8>,
+}
+
+/// A connection for each worker.
+pub(super) struct Connections(Vec<Mutex<Connection>>);
+
+impl Connections {
+    pub(super) async fn open(host: &str, count: u32) -> anyhow::Result<Self> {
+        let mut opened = vec![];
+        for _ in 0..count {
+            opened.push(Mutex::new(Connection::open(host).await?));
+        }
+        Ok(Self(opened))
+    }
+
+    /// The connection of a worker.
+    pub(super) async fn of(&self, worker: u32) -> anyhow::Result<MutexGuard<'_, Connection>> {
+        let connection = self.0.get(usize::try_from(worker)?);
+        let connection = connection.context("more workers than connections")?;
+        Ok(connection.lock().await)
+    }
 }
 
 /// An answer's status and body.

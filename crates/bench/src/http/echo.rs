@@ -10,9 +10,12 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::ensure;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::Mutex, time::sleep};
+use tokio::time::sleep;
 
-use super::client::Connection;
+use super::{
+    client::{Connection, Connections},
+    payer::item,
+};
 use crate::load::{Payer, Payment};
 
 /// What is read and written.
@@ -34,8 +37,8 @@ pub(crate) async fn serve(listen: &str) -> anyhow::Result<()> {
 
 /// An echo in a process of its own, and a connection to it for each worker.
 pub(super) struct Echo {
-    child: Child,
-    connections: Vec<Mutex<Connection>>,
+    _server: Server,
+    connections: Connections,
 }
 
 impl Echo {
@@ -45,46 +48,37 @@ impl Echo {
             .args(["echo", &host])
             .stdin(Stdio::null())
             .spawn()?;
-        let mut echo = Self {
-            child,
-            connections: vec![],
-        };
+        let mut server = Server(child);
         for _ in 0..1_000 {
             if Connection::open(&host).await.is_ok() {
                 break;
             }
-            ensure!(echo.child.try_wait()?.is_none(), "the echo has ended");
+            ensure!(server.0.try_wait()?.is_none(), "the echo has ended");
             sleep(Duration::from_millis(5)).await;
         }
-        for _ in 0..connections {
-            let connection = Connection::open(&host).await?;
-            echo.connections.push(Mutex::new(connection));
-        }
-        Ok(echo)
+        Ok(Self {
+            _server: server,
+            connections: Connections::open(&host, connections).await?,
+        })
     }
 }
 
-impl Drop for Echo {
+/// The echo's process, which ends with its value.
+struct Server(Child);
+
+impl Drop for Server {
     fn drop(&mut self) {
         // It holds nothing, so a kill is its end.
-        let _killed = self.child.kill();
-        let _ended = self.child.wait();
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
     }
 }
 
 #[async_trait]
 impl Payer for Echo {
     async fn pay(&self, worker: u32, payment: Payment) -> anyhow::Result<()> {
-        let connection = self.connections.get(usize::try_from(worker)?);
-        let Some(connection) = connection else {
-            anyhow::bail!("more workers than connections");
-        };
-        let body = serde_json::to_string(&Body {
-            currency_code: super::exchange::ASSET.to_owned(),
-            amount: format!("0.{:08}", payment.units),
-            recipient: crate::world::user(payment.to).to_string(),
-        })?;
-        let mut connection = connection.lock().await;
+        let body = item(payment, payment.to, None)?;
+        let mut connection = self.connections.of(worker).await?;
         let answer = connection
             .ask("POST", "/internal-transfer", &[("Prefer", "wait")], &body)
             .await?;

@@ -2,14 +2,13 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use async_trait::async_trait;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use uuid::Builder;
 
 use super::{
-    client::Connection,
+    client::{Connection, Connections},
     exchange::{ASSET, Exchange},
 };
 use crate::{
@@ -38,7 +37,7 @@ pub(super) enum Form {
 pub(super) struct Client {
     exchange: Arc<Exchange>,
     form: Form,
-    connections: Vec<Mutex<Connection>>,
+    connections: Connections,
 }
 
 #[derive(Deserialize)]
@@ -53,14 +52,10 @@ impl Client {
         form: Form,
         connections: u32,
     ) -> anyhow::Result<Self> {
-        let mut opened = vec![];
-        for _ in 0..connections {
-            opened.push(Mutex::new(Connection::open(host).await?));
-        }
         Ok(Self {
             exchange: Arc::clone(exchange),
             form,
-            connections: opened,
+            connections: Connections::open(host, connections).await?,
         })
     }
 
@@ -122,9 +117,7 @@ impl Client {
 #[async_trait]
 impl Payer for Client {
     async fn pay(&self, worker: u32, payment: Payment) -> anyhow::Result<()> {
-        let connection = self.connections.get(usize::try_from(worker)?);
-        let connection = connection.context("more workers than connections")?;
-        let mut connection = connection.lock().await;
+        let mut connection = self.connections.of(worker).await?;
         match self.form {
             Form::Deposit | Form::Withdrawal => self.operate(&mut connection, payment).await,
             Form::Settled | Form::Accepted | Form::Callback(_) | Form::Bulk(_) => {
@@ -151,7 +144,8 @@ fn coins(payment: Payment) -> String {
     format!("0.{:08}", payment.units)
 }
 
-fn item(payment: Payment, to: u32, callback: Option<&str>) -> anyhow::Result<String> {
+/// A transfer as it is asked for.
+pub(super) fn item(payment: Payment, to: u32, callback: Option<&str>) -> anyhow::Result<String> {
     let (to, amount) = (user(to), coins(payment));
     let mut body = format!(r#"{{"currency_code":"{ASSET}","amount":"{amount}","recipient":"{to}""#);
     if let Some(url) = callback {
