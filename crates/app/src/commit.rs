@@ -49,6 +49,7 @@ impl App {
             }
             Err(
                 error @ (StoreError::Overloaded
+                | StoreError::Standby
                 | StoreError::Unavailable(_)
                 | StoreError::Inconsistent { .. }),
             ) => return Err(error.into()),

@@ -15,6 +15,7 @@ use bursar_ports::{
     TransferScan,
 };
 use bursar_testkit::build;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     Load,
@@ -88,18 +89,23 @@ async fn grow(
     };
     let part = (transfers / PARTS).max(1);
     let (mut made, mut rates) = (0_u32, vec![]);
+    // Shown in a terminal only.
+    let style = "{bar:40} {human_pos}/{human_len} transfers, {eta} to go";
+    let bar = ProgressBar::new(transfers.into()).with_style(ProgressStyle::with_template(style)?);
     while made < transfers {
         let (mut in_part, mut took) = (0_u32, Duration::ZERO);
         while in_part < part {
             let turn = turn(payer, shape, Duration::from_secs(1)).await?;
             in_part = in_part.saturating_add(turn.made);
             took = took.saturating_add(turn.took);
+            bar.inc(turn.made.into());
         }
         made = made.saturating_add(in_part);
         let rate = f64::from(in_part) / took.as_secs_f64();
-        println!("{made:>12} transfers: {rate:>8.0} payments/s");
+        bar.suspend(|| println!("{made:>12} transfers: {rate:>8.0} payments/s"));
         rates.push((f64::from(made), rate));
     }
+    bar.finish_and_clear();
     Ok((made.into(), rates))
 }
 

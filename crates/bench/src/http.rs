@@ -80,8 +80,8 @@ struct Scene {
 impl Scene {
     async fn set(load: &Load, url: &str) -> anyhow::Result<Self> {
         // The first start migrates; a deployed service finds that done.
-        Service::start(url).await?.stop()?;
-        let service = Service::start(url).await?;
+        Service::start(url, load).await?.stop()?;
+        let service = Service::start(url, load).await?;
         let idle = service.memory("VmRSS:")?;
         println!(
             "service: {} MB, started in {:.2} s, {} MB of memory before its first request",

@@ -16,7 +16,7 @@ mod world;
 
 use std::{path::PathBuf, time::Duration};
 
-use bursar_postgres::EngineConfig;
+use bursar_postgres::{EngineConfig, EngineKind};
 use clap::{Args, Parser};
 
 #[global_allocator]
@@ -113,13 +113,17 @@ struct Load {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: u32,
 
+    /// Bursar's engine: shared or single_writer.
+    #[arg(long, default_value = "shared")]
+    engine: EngineKind,
+
     /// How many batchers each store has.
     #[arg(long, default_value_t = EngineConfig::default().batchers)]
     batchers: usize,
 
-    /// The most payments in one batch.
-    #[arg(long, default_value_t = EngineConfig::default().batch_items_max)]
-    batch_items: usize,
+    /// The most payments in one batch, if not what suits the engine.
+    #[arg(long)]
+    batch_items: Option<usize>,
 
     /// The new folder of the database; it is left there.
     #[arg(long, default_value = "target/bench-data")]

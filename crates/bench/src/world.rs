@@ -11,8 +11,8 @@ use bursar_ports::{
     Clock, CommitOutcome, Directory as _, IdSource as _, RuleBook as _, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, PgDirectory, PgIds, PgIntegrity, PgQuery, PgRuleBook,
-    PgStore, PoolConfig, SealKeys,
+    Database, EngineConfig, EngineKind, EngineTasks, PgDirectory, PgIds, PgIntegrity, PgQuery,
+    PgRuleBook, PgStore, PoolConfig, SealKeys,
     local::{self, LocalServer, LocalServerConfig},
     migrate,
 };
@@ -62,17 +62,19 @@ impl World {
         let pool = PoolConfig::new(url);
         let database = Database::connect(pool.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let start = |seals| {
+        let start = |seals, kind| {
+            let standard = EngineConfig::of(kind);
             let config = EngineConfig {
                 seals,
                 batchers: load.batchers,
-                batch_items_max: load.batch_items,
-                ..EngineConfig::default()
+                batch_items_max: load.batch_items.unwrap_or(standard.batch_items_max),
+                ..standard
             };
             PgStore::start(&pool, database.clone(), &config, Arc::clone(&clock))
         };
-        let (sealing, its_tasks) = start(seal_keys());
-        let (plain, tasks) = start(SealKeys::default());
+        let (sealing, its_tasks) = start(seal_keys(), load.engine);
+        // Beside a single writer it has nothing to write.
+        let (plain, tasks) = start(SealKeys::default(), EngineKind::Shared);
         Ok(Self {
             server,
             sealing: Arc::new(sealing),

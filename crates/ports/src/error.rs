@@ -9,6 +9,9 @@ pub enum StoreError {
     /// More work is waiting than the store takes on. Nothing happened.
     #[error("the store has too much to do")]
     Overloaded,
+    /// Another replica moves the money. Nothing happened.
+    #[error("another replica moves the money")]
+    Standby,
     /// The store cannot be reached or gave up. Nothing happened.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),

@@ -7,6 +7,7 @@
 //! or one bulk. `attempt` is one try at one batch in one transaction and `round_trips` its talk with
 //! the server; `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
 //! into columns, which `sealer` seals; `rules` are the fees, limits and stops that are in force.
+//! `writer` is what a replica has that alone writes the book.
 
 mod attempt;
 mod batch;
@@ -21,9 +22,10 @@ mod round_trips;
 mod rules;
 mod sealer;
 mod transfer_columns;
+mod writer;
 mod writes;
 
-use std::sync::Arc;
+use std::{fmt, str::FromStr, sync::Arc};
 
 use bursar_domain::{Bulk, Commit};
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
@@ -36,6 +38,7 @@ use tokio::{
 use self::{
     batcher::{Batcher, Rows},
     intake::{Intake, Shares},
+    writer::Writer,
 };
 pub(crate) use self::{
     books::{KeyRow, read_claim},
@@ -48,9 +51,48 @@ use crate::{
     usage::RootUseRows,
 };
 
+/// Who writes the book's balances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Every replica: accounts are locked and read by each batch.
+    #[default]
+    Shared,
+    /// The one replica that holds the book: it keeps balances in memory. Others wait to take over,
+    /// and meanwhile say that they are unavailable.
+    SingleWriter,
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shared => "shared",
+            Self::SingleWriter => "single_writer",
+        })
+    }
+}
+
+/// The name of no engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is neither shared nor single_writer")]
+pub struct UnknownEngine;
+
+impl FromStr for EngineKind {
+    type Err = UnknownEngine;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
+        match name {
+            "shared" => Ok(Self::Shared),
+            "single_writer" => Ok(Self::SingleWriter),
+            _ => Err(UnknownEngine),
+        }
+    }
+}
+
 /// How the engine works.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
+    /// Who writes the book's balances.
+    pub kind: EngineKind,
     /// How many batches are under way at once. More than a few collide on accounts.
     pub batchers: usize,
     /// The most requests in one batch.
@@ -61,14 +103,26 @@ pub struct EngineConfig {
     pub seals: SealKeys,
 }
 
-impl Default for EngineConfig {
-    fn default() -> Self {
+impl EngineConfig {
+    /// What suits an engine. A single writer's batches wait for nobody's accounts, so they may be
+    /// bigger.
+    pub fn of(kind: EngineKind) -> Self {
         Self {
+            kind,
             batchers: 2,
-            batch_items_max: 64,
+            batch_items_max: match kind {
+                EngineKind::Shared => 64,
+                EngineKind::SingleWriter => 256,
+            },
             queue_max: 4_096,
             seals: SealKeys::default(),
         }
+    }
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self::of(EngineKind::default())
     }
 }
 
@@ -96,6 +150,8 @@ struct BulkJob {
 #[derive(Clone)]
 pub(crate) struct Engine {
     jobs: mpsc::Sender<Job>,
+    /// Set in a replica that writes the book alone, or waits to.
+    writer: Option<Writer>,
 }
 
 /// The batchers' tasks. They go on when this is dropped: a transaction is never cut short.
@@ -140,6 +196,13 @@ impl Engine {
         let intake = Arc::new(Intake::new(queue, shares));
         let accounts = AccountIds::new(database.clone(), config.seals.clone());
         let root_uses = RootUseRows::new(database);
+        let (writer, hold) = match config.kind {
+            EngineKind::Shared => (None, None),
+            EngineKind::SingleWriter => {
+                let (writer, hold) = Writer::new(pool);
+                (Some(writer), Some(hold))
+            }
+        };
         let start = |number| {
             let batcher = Batcher::new(
                 Arc::clone(&intake),
@@ -150,11 +213,23 @@ impl Engine {
                     seals: config.seals.clone(),
                 },
                 Arc::clone(clock),
+                writer.clone(),
             );
             tokio::spawn(batcher.run())
         };
-        let tasks = (0..config.batchers).map(start).collect();
-        (Self { jobs }, EngineTasks { tasks })
+        let batchers = (0..config.batchers).map(start);
+        let tasks = batchers
+            .chain(hold.map(|hold| tokio::spawn(hold.run())))
+            .collect();
+        (Self { jobs, writer }, EngineTasks { tasks })
+    }
+
+    /// Whether this replica may write the book.
+    pub(crate) fn ready(&self) -> Result<(), StoreError> {
+        match &self.writer {
+            Some(writer) if !writer.is_holder() => Err(StoreError::Standby),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Commits a vector of items: all in one transaction, each with its own outcome.

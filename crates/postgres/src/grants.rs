@@ -122,6 +122,10 @@ const RULES: &[Rule] = &[
         insert: false,
         ..change("book_main.rule_sets")
     },
+    Rule {
+        insert: false,
+        ..change("book_main.writers")
+    },
     change("book_main.fee_schedules"),
     change("book_main.limits"),
     change("book_main.root_uses"),

@@ -49,7 +49,7 @@ pub use crate::callback_secrets::PgCallbackSecrets;
 pub use crate::changes::PgChanges;
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
-pub use crate::engine::{EngineConfig, EngineTasks};
+pub use crate::engine::{EngineConfig, EngineKind, EngineTasks, UnknownEngine};
 pub use crate::events::PgEvents;
 pub use crate::export::PgExports;
 pub use crate::grants::{GrantError, grant};

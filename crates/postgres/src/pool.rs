@@ -9,7 +9,7 @@ use diesel_async::{
     AsyncPgConnection,
     pooled_connection::deadpool::{Object, Pool},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub(crate) use self::config::LONG_STATEMENT_MAX;
 pub use self::config::PoolConfig;
@@ -40,13 +40,13 @@ impl Database {
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection can be made.
     pub async fn connect(config: PoolConfig) -> Result<Self, StoreError> {
-        let (pool, lookups) = (config.pool_for_reading()?, config.pool_for_lookups()?);
-        drop(checkout(&pool).await?);
-        let statement = Duration::from_millis(config.statement_timeout_ms.into());
         // What is not a list must always find a connection.
         let lists = config
             .lists_at_once
             .clamp(1, config.connections_max.saturating_sub(1).max(1));
+        let (pool, lookups) = (config.pool_for_reading()?, config.pool_for_lookups(lists)?);
+        drop(checkout(&pool).await?);
+        let statement = Duration::from_millis(config.statement_timeout_ms.into());
         Ok(Self {
             pool,
             lookups,
@@ -64,11 +64,25 @@ impl Database {
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let turn = tokio::time::timeout(self.wait, self.lists.acquire()).await;
-        let _turn = turn
-            .map_err(|_elapsed| StoreError::Overloaded)?
-            .map_err(|closed| StoreError::Unavailable(closed.into()))?;
+        let _turn = self.list_turn().await?;
         self.read(ask).await
+    }
+
+    /// Reads a list that names its rows, as a look-up does, when its turn has come; see
+    /// [`Self::look_up`].
+    pub(crate) async fn look_up_list<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let _turn = self.list_turn().await?;
+        self.look_up(ask).await
+    }
+
+    /// A place among the lists.
+    async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let turn = tokio::time::timeout(self.wait, self.lists.acquire()).await;
+        turn.map_err(|_elapsed| StoreError::Overloaded)?
+            .map_err(|closed| StoreError::Unavailable(closed.into()))
     }
 
     /// Reads on a connection of its own. When a server or the way to it has gone silent, nothing

@@ -77,7 +77,7 @@ impl TransferQuery for PgQuery {
 
     async fn read_statement(&self, filter: StatementFilter) -> Result<Statement, StoreError> {
         self.database
-            .read_list(async move |connection| statement::read(connection, filter).await)
+            .look_up_list(async move |connection| statement::read(connection, filter).await)
             .await
     }
 

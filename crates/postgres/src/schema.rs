@@ -174,6 +174,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    book_main.writers (name) {
+        name -> Text,
+        holder -> Nullable<Uuid>,
+        epoch -> BigInt,
+        batch -> BigInt,
+    }
+}
+
+diesel::table! {
     book_main.rule_sets (name) {
         name -> Text,
         revision -> BigInt,

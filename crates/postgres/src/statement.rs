@@ -123,10 +123,11 @@ mod payouts;
 mod rows;
 mod rules;
 mod transfers;
+mod writers;
 
 pub(crate) use accounts::{
-    FindAccounts, InsertAccounts, InsertOwners, LockAccounts, LockOwners, ShareAssets,
-    TakeAccountIds, UpdateAccounts,
+    FindAccounts, InsertAccounts, InsertOwners, LockAccounts, LockOwners, ReadAccounts,
+    ShareAssets, TakeAccountIds, UpdateAccounts,
 };
 pub(crate) use audit::{InsertBookAudit, InsertDirectoryAudit};
 pub(crate) use batch::{InsertCallbacks, InsertEntries, ReadRules};
@@ -136,5 +137,6 @@ pub(crate) use keys::{ClaimKeys, DeleteKeys, ReadKeys, RewriteKeys};
 pub(crate) use lines::{ReadLines, ReadTails};
 pub(crate) use payouts::InsertPayouts;
 pub(crate) use rows::{RowArray, RowType, RowTypes, RowWriter, put_column};
-pub(crate) use rules::{InsertRootUses, LockRootUses, UpdateRootUses};
+pub(crate) use rules::{InsertRootUses, LockRootUses, ReadRootUses, UpdateRootUses};
 pub(crate) use transfers::{InsertTransfers, LockTransfers, ReadVersions, UpdateTransfers};
+pub(crate) use writers::CountBatch;

@@ -159,6 +159,7 @@ impl TransferStore for PgStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        self.engine.ready()?;
         let mut connection = checkout(self.database.pool()).await?;
         let read_only: String = sql::<Text>("SHOW transaction_read_only")
             .get_result(&mut connection)

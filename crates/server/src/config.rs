@@ -25,6 +25,7 @@ use bursar_app::DispatchLimits;
 use bursar_domain::AssetId;
 use bursar_jwt::JwtConfig;
 use bursar_ports::{CallbackUrlPolicy, IpRange};
+use bursar_postgres::EngineKind;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -112,10 +113,12 @@ pub struct DatabaseConfig {
     pub exports_at_once: usize,
     /// How long one export may take.
     pub export_timeout: Duration,
+    /// Who moves money.
+    pub engine: EngineKind,
     /// How many batches of changes may be under way at once.
     pub batchers: usize,
-    /// How many changes one batch takes.
-    pub batch_items: usize,
+    /// How many changes one batch takes; none leaves it to the engine.
+    pub batch_items: Option<usize>,
     /// How many changes may wait for a batch.
     pub queue_items: usize,
     /// Whether `bursar serve` applies pending migrations.
@@ -263,8 +266,9 @@ impl DatabaseConfig {
             &setting::DATABASE_EXPORT_TIMEOUT,
             parse::seconds(10, 86_400),
         );
+        let engine = read.value(&setting::DATABASE_ENGINE, parse::engine);
         let batchers = read.value(&setting::DATABASE_BATCHERS, parse::count(1, 8));
-        let batch_items = read.value(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 64));
+        let batch_items = read.optional(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 1_024));
         let queue_items = read.value(&setting::DATABASE_QUEUE_ITEMS, parse::count(1, 1_000_000));
         let migrate = read.value(&setting::DATABASE_MIGRATE, parse::boolean);
         Some(Self {
@@ -273,6 +277,7 @@ impl DatabaseConfig {
             lists_at_once: lists_at_once?,
             exports_at_once: exports_at_once?,
             export_timeout: export_timeout?,
+            engine: engine?,
             batchers: batchers?,
             batch_items: batch_items?,
             queue_items: queue_items?,

@@ -209,11 +209,13 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
 }
 
 fn engine(config: &DatabaseConfig, seals: SealKeys) -> EngineConfig {
+    let standard = EngineConfig::of(config.engine);
     EngineConfig {
         batchers: config.batchers,
-        batch_items_max: config.batch_items,
+        batch_items_max: config.batch_items.unwrap_or(standard.batch_items_max),
         queue_max: config.queue_items,
         seals,
+        ..standard
     }
 }
 

@@ -209,6 +209,7 @@ impl App {
             }),
             Err(
                 error @ (StoreError::Overloaded
+                | StoreError::Standby
                 | StoreError::Unavailable(_)
                 | StoreError::Inconsistent { .. }),
             ) => Err(error.into()),

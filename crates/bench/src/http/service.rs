@@ -16,6 +16,7 @@ use nix::{
 use tokio::time::sleep;
 
 use super::client::Connection;
+use crate::Load;
 
 /// How long a start may take.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -45,7 +46,7 @@ impl Service {
     }
 
     /// Serves a database, and answers.
-    pub(super) async fn start(database: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(database: &str, load: &Load) -> anyhow::Result<Self> {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let environment = vec![
             ("BURSAR_PROFILE", "development".to_owned()),
@@ -54,6 +55,14 @@ impl Service {
             ("BURSAR_MASTER_KEY", format!("bench:{KEY}")),
             ("BURSAR_CODE_KEY", KEY.to_owned()),
             ("BURSAR_DATABASE_URL", database.to_owned()),
+            ("BURSAR_DATABASE_ENGINE", load.engine.to_string()),
+            ("BURSAR_DATABASE_BATCHERS", load.batchers.to_string()),
+            (
+                "BURSAR_DATABASE_BATCH_ITEMS",
+                load.batch_items
+                    .map(|max| max.to_string())
+                    .unwrap_or_default(),
+            ),
             ("BURSAR_LOG_LEVEL", "warn".to_owned()),
             // Counted like any other, and only high enough not to be what is measured.
             ("BURSAR_LIMITS_INTERNAL_PER_MINUTE", "1000000000".to_owned()),

@@ -179,6 +179,10 @@ fn store(error: &StoreError, transfer: Option<Original>) -> Problem {
             let detail = "There is too much to do right now. Nothing happened.";
             Problem::new(status, "service.overloaded", detail).extended(Extension::NotExecuted)
         }
+        StoreError::Standby => {
+            let detail = "Another replica moves the money. Nothing happened; ask that one.";
+            Problem::new(status, "service.standby", detail).extended(Extension::NotExecuted)
+        }
         StoreError::Unavailable(_) => {
             tracing::error!(cause = chain(error), "the store is unavailable");
             Problem::unavailable()

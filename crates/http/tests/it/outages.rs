@@ -119,6 +119,18 @@ async fn an_overloaded_service_says_that_nothing_happened() {
 }
 
 #[actix_web::test]
+async fn a_replica_that_waits_to_take_over_says_so() {
+    let world = world_that_fails(StoreError::Standby);
+    let answer = world.send(internal()).await;
+    assert_eq!(answer.refusal(), (503, "service.standby".into()));
+    assert_eq!(answer.json()["outcome"], "not_executed");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let ready = world_that_fails(StoreError::Standby);
+    let answer = ready.send(Sent::new(Method::GET, "/health/ready")).await;
+    assert_eq!(answer.refusal(), (503, "service.standby".into()));
+}
+
+#[actix_web::test]
 async fn an_absent_database_says_that_nothing_happened_and_not_why() {
     let world = world_that_fails(StoreError::Unavailable(secret_cause()));
     let answer = world.send(deposit()).await;

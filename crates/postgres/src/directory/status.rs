@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use crate::{
     error::unavailable,
     pool::checkout,
-    schema::{accounts, owners},
+    schema::{accounts, owners, writers},
     tx::run_tx,
 };
 
@@ -106,6 +106,12 @@ async fn write_accounts(
     if !ids.is_empty() {
         diesel::update(accounts::table.filter(accounts::id.eq_any(ids)))
             .set(accounts::status.eq(status.as_str()))
+            .execute(connection)
+            .await?;
+        // A single writer remembers the accounts as they were: nothing that it decides by that is
+        // committed after this.
+        diesel::update(writers::table.filter(writers::holder.is_not_null()))
+            .set(writers::epoch.eq(writers::epoch + 1))
             .execute(connection)
             .await?;
     }

@@ -22,9 +22,12 @@ use tokio::task::unconstrained;
 use super::{
     batch::Batch,
     books::Before,
-    round_trips::{Send, flatten, lock_and_read, within, write},
+    round_trips::{
+        Last, Trouble, Written, flatten, lock_and_read, within, write, write_ahead, write_last,
+    },
     rules::KnownRules,
     sealer::Sealer,
+    writer::{Ticket, Turn, Writer},
     writes::{Changed, Writes},
 };
 use crate::{
@@ -43,6 +46,9 @@ pub(super) enum Failure {
     NotCommitted(DieselError),
     /// The connection was lost when COMMIT was under way.
     OutcomeUnknown(DieselError),
+    /// What the batch stood on was not committed, or is not as it was remembered. Nothing was
+    /// committed.
+    Overtaken,
     /// The batch could not even be tried, or a row contradicts itself. Nothing was committed.
     Store(StoreError),
 }
@@ -97,11 +103,17 @@ pub(super) enum Tried<T> {
     /// Nothing was written, because other rules are in force than were known, and under them the
     /// batch needs what was not locked.
     OtherRules,
+    /// Nothing was written, because what was read may not be what is remembered by now.
+    OutOfDate,
+    /// Nothing was written, because a replica holds the book and this is none that does.
+    Held,
 }
 
 /// One try at one batch.
 pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) batch: &'a B,
+    /// The single writer, and what it has the batch read; none when accounts are locked.
+    pub(super) order: Option<(&'a Writer, &'a Ticket)>,
     /// The types of rows, as the connection found them.
     pub(super) types: &'a RowTypes,
     pub(super) ids: &'a HashMap<AccountKey, i64>,
@@ -133,10 +145,14 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         connection: &AsyncPgConnection,
         known: &mut KnownRules,
     ) -> Result<Tried<B::Outcomes>, Failure> {
-        let read = within(unconstrained(lock_and_read(connection, self, false)))
+        let mut read = within(unconstrained(lock_and_read(connection, self, false)))
             .await
             .flatten()
             .map_err(Failure::NotCommitted)?;
+        if read.is_held && self.order.is_none() {
+            end_without_change(connection).await?;
+            return Ok(Tried::Held);
+        }
         if read.revision != known.rules.revision {
             *known = within(KnownRules::load(connection, read.revision))
                 .await
@@ -147,9 +163,25 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 return Ok(Tried::OtherRules);
             }
         }
+        let turn = match self.order {
+            Some((writer, ticket)) => {
+                let turn = writer.turn(ticket, &mut read, self.ids, self.usage).await?;
+                if turn.is_none() {
+                    end_without_change(connection).await?;
+                    return Ok(Tried::OutOfDate);
+                }
+                turn
+            }
+            None => None,
+        };
         let claimed = read.claimed.clone();
         let mut sealer = Sealer::new(self.seals, &read)?;
         let (mut books, mut before) = read.into_books(self.batch, self.usage, known)?;
+        if let Some(turn) = &turn
+            && (self.ending == Ending::Rollback || !before.uncounted.is_empty())
+        {
+            turn.alone().await?;
+        }
         self.count_uses(connection, &mut books, &mut before).await?;
         let verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
@@ -167,11 +199,47 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         };
         let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer)?;
         if writes.is_empty() {
+            if let Some(turn) = turn {
+                turn.pass().await?;
+            }
             end_without_change(connection).await?;
+        } else if let Some(turn) = turn {
+            self.write_in_order(connection, &writes, turn).await?;
         } else {
             self.write_and_end(connection, &writes).await?;
         }
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
+    }
+
+    /// Writes ahead while the batches before it commit, and the rest after them.
+    async fn write_in_order(
+        &self,
+        connection: &AsyncPgConnection,
+        writes: &Writes<'_>,
+        turn: Turn,
+    ) -> Result<(), Failure> {
+        if self.ending == Ending::Rollback {
+            // Nobody else decides anything meanwhile.
+            let done = self.write_and_end(connection, writes).await;
+            drop(turn);
+            return done;
+        }
+        let place = turn.leave(writes)?;
+        if place.is_next() {
+            self.write_all(connection, writes, Some(place.number()))
+                .await?;
+        } else {
+            let ahead = write_ahead(connection, self.types, writes, false);
+            let ahead = within(unconstrained(ahead)).await.flatten();
+            ahead.map_err(Failure::NotCommitted)?;
+            place.next().await?;
+            let last = self.last(Some(place.number()));
+            let last = write_last(connection, self.types, writes, last);
+            self.judge(within(unconstrained(last)).await)?;
+        }
+        self.end(connection).await?;
+        place.commit();
+        Ok(())
     }
 
     async fn write_and_end(
@@ -179,19 +247,45 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         connection: &AsyncPgConnection,
         writes: &Writes<'_>,
     ) -> Result<(), Failure> {
-        let what = match self.ending {
-            Ending::Commit => Send::WithCommit,
-            Ending::Resolve | Ending::Rollback => Send::WithoutCommit,
-        };
-        let written = within(unconstrained(write(connection, self.types, writes, what))).await;
-        flatten(written).map_err(|(error, during_commit)| {
-            // Only a COMMIT that was sent along can have got through.
-            if during_commit && self.ending == Ending::Commit {
-                Failure::OutcomeUnknown(error)
-            } else {
-                Failure::NotCommitted(error)
+        self.write_all(connection, writes, None).await?;
+        self.end(connection).await
+    }
+
+    /// Writes everything in one round trip, with COMMIT behind it if the batch ends so.
+    async fn write_all(
+        &self,
+        connection: &AsyncPgConnection,
+        writes: &Writes<'_>,
+        number: Option<(i64, i64)>,
+    ) -> Result<(), Failure> {
+        let last = self.last(number);
+        let written = within(unconstrained(write(connection, self.types, writes, last)));
+        self.judge(written.await)
+    }
+
+    fn last(&self, number: Option<(i64, i64)>) -> Last {
+        Last {
+            number,
+            commit: self.ending == Ending::Commit,
+            all: false,
+        }
+    }
+
+    /// Whether it is written, and committed if COMMIT was sent along.
+    fn judge(&self, written: QueryResult<Written>) -> Result<(), Failure> {
+        flatten(written).map_err(|trouble| match trouble {
+            Trouble::NotCounted(error) => {
+                tracing::debug!(%error, "a batch was overtaken");
+                Failure::Overtaken
             }
-        })?;
+            // Only a COMMIT that was sent along can have got through.
+            Trouble::Lost(error) if self.ending == Ending::Commit => Failure::OutcomeUnknown(error),
+            Trouble::Lost(error) | Trouble::Refused(error) => Failure::NotCommitted(error),
+        })
+    }
+
+    /// Ends what is written, unless COMMIT was sent along.
+    async fn end(&self, connection: &AsyncPgConnection) -> Result<(), Failure> {
         match self.ending {
             Ending::Commit => Ok(()),
             Ending::Resolve => {
@@ -244,9 +338,14 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     pub(super) async fn prepare(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
         Begin.execute(&mut &*connection).await?;
         lock_and_read(connection, self, true).await?;
-        let (results, _) =
-            write(connection, self.types, &Writes::default(), Send::Everything).await;
-        results?;
+        let last = Last {
+            number: None,
+            commit: false,
+            all: true,
+        };
+        let nothing = Writes::default();
+        let written = write(connection, self.types, &nothing, last).await;
+        written.rows.and(written.counted)?;
         CommitTx.execute(&mut &*connection).await?;
         Begin.execute(&mut &*connection).await?;
         Rollback.execute(&mut &*connection).await?;
@@ -291,7 +390,7 @@ async fn landed(
 }
 
 /// Nothing to write: what was claimed is given back with the transaction.
-async fn end_without_change(connection: &AsyncPgConnection) -> Result<(), Failure> {
+pub(super) async fn end_without_change(connection: &AsyncPgConnection) -> Result<(), Failure> {
     let ended = within(async { Rollback.execute(&mut &*connection).await }).await;
     ended.flatten().map(|_| ()).map_err(Failure::NotCommitted)
 }

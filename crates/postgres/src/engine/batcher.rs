@@ -8,11 +8,13 @@ use tokio::time::Instant;
 
 use super::{
     BulkJob, ItemsJob, Job,
-    attempt::{Attempt, Ending, Failure, Tried, Wanted},
+    attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change},
     batch::Batch,
     connected::{Connected, connect},
     intake::Intake,
+    round_trips::within,
     rules::KnownRules,
+    writer::{Writer, release},
 };
 use crate::{
     accounts::AccountIds,
@@ -26,6 +28,9 @@ use crate::{
 const FAILURES_MAX: u32 = 2;
 /// Repetitions after serialization failures or lost connections, before the batch is given up.
 const REDOS_MAX: u32 = 3;
+/// Repetitions because what the batch stood on was not committed, which fails by itself often enough
+/// for each of the batches before it.
+const OVERTAKEN_MAX: u32 = 64;
 /// How long to go on finding out whether a batch was committed.
 const RESOLVE_FOR: Duration = Duration::from_secs(8);
 /// The pause between two tries to find out.
@@ -33,6 +38,8 @@ const RESOLVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a batch came to nothing.
 enum Trouble {
+    /// Another replica writes the book; nothing happened.
+    Standby,
     /// The database cannot be reached; nothing happened.
     Unavailable(String),
     /// Nobody knows whether it was committed.
@@ -51,6 +58,7 @@ impl Trouble {
             tracing::error!(cause, "the database keeps refusing a request");
         }
         match self {
+            Self::Standby => StoreError::Standby,
             Self::Unavailable(cause) | Self::Poison(cause) => {
                 StoreError::Unavailable(cause.clone().into())
             }
@@ -78,6 +86,8 @@ pub(super) struct Batcher {
     root_uses: RootUseRows,
     seals: SealKeys,
     clock: Arc<dyn Clock>,
+    /// Set in the replica that alone writes the book.
+    writer: Option<Writer>,
     connection: Option<Connected>,
     /// The rules as they were last read.
     rules: KnownRules,
@@ -89,6 +99,7 @@ impl Batcher {
         pool: PoolConfig,
         rows: Rows,
         clock: Arc<dyn Clock>,
+        writer: Option<Writer>,
     ) -> Self {
         let Rows {
             accounts,
@@ -102,6 +113,7 @@ impl Batcher {
             seals,
             root_uses,
             clock,
+            writer,
             connection: None,
             rules: KnownRules::default(),
         }
@@ -212,6 +224,7 @@ impl Batcher {
     ) -> Result<B::Outcomes, Trouble> {
         let mut failures = 0;
         let mut redos = 0;
+        let mut overtaken = 0;
         let mut unknown: Option<(String, Instant)> = None;
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
@@ -250,16 +263,24 @@ impl Batcher {
                         return Err(Trouble::Poison(error.to_string()));
                     }
                 }
+                Failure::Overtaken => {
+                    overtaken += 1;
+                    if overtaken > OVERTAKEN_MAX {
+                        return Err(Trouble::Unavailable("the book keeps changing hands".into()));
+                    }
+                }
                 Failure::Store(StoreError::Inconsistent { table, detail }) => {
                     return Err(Trouble::Inconsistent(table, detail));
                 }
+                Failure::Store(StoreError::Standby) => return Err(Trouble::Standby),
                 Failure::Store(error) => return Err(Trouble::Unavailable(describe(&error))),
             }
         }
     }
 
-    /// One try. The connection is kept only after a success: after anything else it may be silent,
-    /// inside a transaction, or hold plans that a migration has made worthless.
+    /// One try. The connection is kept only after a success, or when nothing but the batch's place in
+    /// the order was wrong: after anything else it may be silent, inside a transaction, or hold plans
+    /// that a migration has made worthless.
     async fn try_once<B: Batch + ?Sized>(
         &mut self,
         batch: &B,
@@ -278,8 +299,14 @@ impl Batcher {
             let mut ids = self.accounts.resolve(&wanted.needed).await?;
             ids.extend(self.accounts.remembered(&wanted.receiving));
             self.root_uses.ensure(&wanted.usage).await?;
+            let connection = &connected.connection;
+            let ticket = match &self.writer {
+                Some(writer) => Some(writer.ticket(connection, &ids, &wanted.usage).await?),
+                None => None,
+            };
             let attempt = Attempt {
                 batch,
+                order: self.writer.as_ref().zip(ticket.as_ref()),
                 types: &connected.types,
                 ids: &ids,
                 usage: &wanted.usage,
@@ -288,7 +315,14 @@ impl Batcher {
                 looked_for: &looked_for,
                 ending,
             };
-            let tried = attempt.run(&connected.connection, &mut self.rules).await?;
+            let tried = match attempt.run(connection, &mut self.rules).await {
+                Err(Failure::Overtaken) => {
+                    end_without_change(connection).await?;
+                    self.connection = Some(connected);
+                    return Err(Failure::Overtaken);
+                }
+                tried => tried?,
+            };
             match tried {
                 Tried::Done(outcomes) => {
                     self.connection = Some(connected);
@@ -298,7 +332,14 @@ impl Batcher {
                     self.accounts.resolve(&accounts).await?;
                     looked_for.extend(accounts);
                 }
-                Tried::OtherRules => {}
+                Tried::OtherRules | Tried::OutOfDate => {}
+                Tried::Held => {
+                    let free = within(release(connection)).await.flatten();
+                    if !free.map_err(Failure::NotCommitted)? {
+                        return Err(StoreError::Standby.into());
+                    }
+                    tracing::info!("the book's single writer is gone: every replica writes it");
+                }
             }
         }
     }

@@ -55,6 +55,10 @@ pub(super) struct Read {
     pub(super) root_uses: Vec<(Uuid, String, Option<Vec<u8>>)>,
     /// Which version of the rules is in force.
     pub(super) revision: i64,
+    /// Whether a replica holds the book.
+    pub(super) is_held: bool,
+    /// The epoch of whoever holds it.
+    pub(super) epoch: i64,
 }
 
 /// What was locked, as it was, to tell what changed.

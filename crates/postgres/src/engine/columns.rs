@@ -4,9 +4,11 @@ use bursar_domain::{Balance, CallbackDraft, Entry, Transfer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::writer::Kept;
 use crate::{
     callback_host::host_of,
     ids::time_ordered_id,
+    row::AccountRow,
     seal::Seal,
     statement::{InsertCallbacks, InsertEntries, InsertPayouts, RowTypes, UpdateAccounts},
     value::{At, Units},
@@ -46,6 +48,28 @@ impl AccountColumns {
         self.heads.push(head);
         self.withdrawal_uses.push(uses.withdrawal);
         self.internal_uses.push(uses.internal);
+    }
+
+    /// Brings rows up to date with what is written of them.
+    pub(super) fn remember(&self, accounts: &mut Kept<i64, AccountRow>) {
+        let balances = self.available.iter().zip(&self.held);
+        let places = self.seqs.iter().zip(&self.stamped).zip(&self.heads);
+        let uses = self.withdrawal_uses.iter().zip(&self.internal_uses);
+        let rows = self.ids.iter().zip(balances).zip(places).zip(uses);
+        for (((id, (available, held)), ((seq, stamped), head)), (withdrawal, internal)) in rows {
+            let Some(row) = accounts.get(id) else {
+                continue;
+            };
+            (row.available, row.held) = (*available, *held);
+            (row.seq, row.stamped_at) = (*seq, *stamped);
+            row.head.clone_from(head);
+            if withdrawal.is_some() {
+                row.withdrawal_uses.clone_from(withdrawal);
+            }
+            if internal.is_some() {
+                row.internal_uses.clone_from(internal);
+            }
+        }
     }
 
     pub(super) fn statement(&self, types: &RowTypes) -> UpdateAccounts<'_> {

@@ -49,6 +49,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> 
         let types = RowTypes::load(&connection).await.map_err(unavailable)?;
         let nothing = Attempt {
             batch: <&[Commit]>::default(),
+            order: None,
             types: &types,
             ids: &HashMap::new(),
             usage: &BTreeSet::new(),

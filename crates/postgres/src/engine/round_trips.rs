@@ -10,19 +10,22 @@ use bursar_domain::{Change, Expected};
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::join;
+use uuid::Uuid;
 
 use super::{
     attempt::{Attempt, Ending},
     batch::Batch,
     books::{AssetRow, KeyColumns, KeyName, Read},
-    journal_columns::JournalColumns,
     rules::{RULE_SET, RootUseKeys},
     writes::Writes,
 };
 use crate::{
     error::is_disconnect,
     row::AccountRow,
-    statement::{DeleteKeys, LockAccounts, LockTransfers, ReadRules, ReadVersions, RowTypes},
+    statement::{
+        CountBatch, DeleteKeys, LockAccounts, LockTransfers, ReadAccounts, ReadRules, ReadVersions,
+        RowTypes,
+    },
     tx::{Begin, CommitTx},
 };
 
@@ -33,6 +36,8 @@ const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
 /// A row of [`ReadRules`].
 type RuleRow = (
     i64,
+    bool,
+    i64,
     Option<String>,
     Option<String>,
     Option<i16>,
@@ -41,23 +46,38 @@ type RuleRow = (
     Option<bool>,
 );
 
-/// What the second round trip sends.
+/// How the second round trip ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Send {
-    /// The statements that have something to write, with COMMIT behind them.
-    WithCommit,
-    /// The statements that have something to write.
-    WithoutCommit,
-    /// Every statement, to prepare it.
-    Everything,
+pub(super) struct Last {
+    /// The epoch and the number of a batch of the single writer.
+    pub(super) number: Option<(i64, i64)>,
+    /// Whether COMMIT is sent right behind what is written.
+    pub(super) commit: bool,
+    /// Sends every statement, to prepare it, and not only those that have something to write.
+    pub(super) all: bool,
+}
+
+/// What the second round trip came to.
+pub(super) struct Written {
+    pub(super) rows: QueryResult<()>,
+    /// Whether a batch of the single writer was the next one.
+    pub(super) counted: QueryResult<()>,
+    /// The server answers ROLLBACK to COMMIT, without an error, when a write failed.
+    pub(super) committed: QueryResult<()>,
+}
+
+/// Why a batch is not committed, or not known to be.
+pub(super) enum Trouble {
+    /// The server refused a write: nothing was committed.
+    Refused(DieselError),
+    /// The batch was not the next one of the book's holder: nothing was committed.
+    NotCounted(DieselError),
+    /// The connection was lost.
+    Lost(DieselError),
 }
 
 /// First round trip; all of its statements when `all` is set, else those with something in
 /// them.
-#[expect(
-    clippy::too_many_lines,
-    reason = "an arm for each statement, and nothing else"
-)]
 pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     connection: &AsyncPgConnection,
     attempt: &Attempt<'_, B>,
@@ -65,10 +85,8 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
 ) -> QueryResult<Read> {
     let keys = KeyColumns::of(attempt.batch.claims());
     let (created, changed) = transfer_ids(attempt.batch);
-    let account_ids: Vec<i64> = attempt.ids.values().copied().collect();
     let asset_ids = asset_ids(attempt.batch);
     let has_keys = all || !keys.is_empty();
-    let root_uses = RootUseKeys::of(attempt.usage);
     let (begun, claimed, locked, accounts, root_uses, rules, landed) = join!(
         async {
             if all {
@@ -85,14 +103,8 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
                 .load::<(i64, i32, Vec<i64>)>(&mut &*connection)
                 .await
         }),
-        async {
-            LockAccounts { ids: &account_ids }
-                .load::<AccountRow>(&mut &*connection)
-                .await
-        },
-        when(all || !root_uses.is_empty(), async {
-            root_uses.lock().load(&mut &*connection).await
-        }),
+        lock_accounts(connection, attempt, all),
+        lock_root_uses(connection, attempt, all),
         async {
             let read = ReadRules {
                 assets: &asset_ids,
@@ -120,6 +132,8 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
     } else {
         vec![]
     };
+    let rule_set = rules.as_slice().first();
+    let (revision, is_held, epoch) = rule_set.map_or((0, false, 0), |row| (row.0, row.1, row.2));
     let mut entry_refs = Vec::with_capacity(locked.len());
     for (id, version, refs) in locked {
         versions.push((id, version));
@@ -131,18 +145,61 @@ pub(super) async fn lock_and_read<B: Batch + ?Sized>(
         entry_refs,
         accounts,
         stored,
-        revision: rules
-            .as_slice()
-            .first()
-            .map_or(0, |(revision, ..)| *revision),
+        revision,
+        is_held,
+        epoch,
         assets: rules.into_iter().filter_map(asset_row).collect(),
         root_uses,
     })
 }
 
+/// Locks accounts, or reads those that the single writer does not remember.
+async fn lock_accounts<B: Batch + ?Sized>(
+    connection: &AsyncPgConnection,
+    attempt: &Attempt<'_, B>,
+    all: bool,
+) -> QueryResult<Vec<AccountRow>> {
+    let ids: Vec<i64> = attempt.ids.values().copied().collect();
+    let unknown = attempt.order.map(|(_, ticket)| ticket.accounts.as_slice());
+    let (locked, read) = join!(
+        when(all || unknown.is_none(), async {
+            LockAccounts { ids: &ids }.load(&mut &*connection).await
+        }),
+        when(all || unknown.is_some_and(|ids| !ids.is_empty()), async {
+            let ids = unknown.unwrap_or_default();
+            ReadAccounts { ids }.load(&mut &*connection).await
+        }),
+    );
+    Ok([locked?, read?].concat())
+}
+
+/// A row of `root_uses`.
+type RootUseRow = (Uuid, String, Option<Vec<u8>>);
+
+/// Locks what was used of limits, or reads what the single writer does not remember.
+async fn lock_root_uses<B: Batch + ?Sized>(
+    connection: &AsyncPgConnection,
+    attempt: &Attempt<'_, B>,
+    all: bool,
+) -> QueryResult<Vec<RootUseRow>> {
+    let keys = RootUseKeys::of(attempt.usage);
+    let nothing = RootUseKeys::default();
+    let unknown = attempt.order.map(|(_, ticket)| &ticket.root_uses);
+    let (locked, read) = join!(
+        when(all || (unknown.is_none() && !keys.is_empty()), async {
+            keys.lock().load(&mut &*connection).await
+        }),
+        when(all || unknown.is_some_and(|keys| !keys.is_empty()), async {
+            let keys = unknown.unwrap_or(&nothing);
+            keys.read().load(&mut &*connection).await
+        }),
+    );
+    Ok([locked?, read?].concat())
+}
+
 /// The asset of a row of [`ReadRules`], if it has one.
 fn asset_row(row: RuleRow) -> Option<AssetRow> {
-    let (_, id, name, scale, can_deposit, can_withdraw, can_transfer) = row;
+    let (_, _, _, id, name, scale, can_deposit, can_withdraw, can_transfer) = row;
     Some((
         id?,
         name?,
@@ -195,116 +252,117 @@ async fn give_back(connection: &AsyncPgConnection, claimed: Vec<KeyName>) {
     }
 }
 
-/// Second round trip: the writes and, when `commit` is set, COMMIT behind them. The second result
-/// is COMMIT's; the server answers ROLLBACK to it, without an error, when a write failed.
-#[expect(
-    clippy::too_many_lines,
-    reason = "an arm for each statement, and nothing else"
-)]
+/// Second round trip: everything that is written.
 pub(super) async fn write(
     connection: &AsyncPgConnection,
     types: &RowTypes,
     writes: &Writes<'_>,
-    send: Send,
-) -> (QueryResult<()>, QueryResult<()>) {
-    let (all, commit) = (send == Send::Everything, send == Send::WithCommit);
-    let (transfers, updates, told) = (&writes.inserted, &writes.updated, &writes.journal);
-    let root_uses = &writes.uses;
-    let (
-        accounts,
-        inserted,
-        updated,
-        entries,
-        used,
-        rewritten,
-        deleted,
-        callbacks,
-        audit,
-        journal,
-        payouts,
-        committed,
-    ) = join!(
-        when(all || !writes.accounts.ids.is_empty(), async {
-            writes
-                .accounts
-                .statement(types)
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
+    last: Last,
+) -> Written {
+    let (ahead, written) = join!(
+        write_ahead(connection, types, writes, last.all),
+        write_last(connection, types, writes, last),
+    );
+    Written {
+        rows: first_error([ahead, written.rows]),
+        ..written
+    }
+}
+
+/// What nobody but the batch writes: it needs no turn.
+pub(super) async fn write_ahead(
+    connection: &AsyncPgConnection,
+    types: &RowTypes,
+    writes: &Writes<'_>,
+    all: bool,
+) -> QueryResult<()> {
+    let (transfers, updates) = (&writes.inserted, &writes.updated);
+    let (inserted, updated, entries, rewritten, deleted, callbacks, audit, payouts) = join!(
         when(all || !transfers.is_empty(), async {
-            transfers
-                .insert(types)
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
+            let insert = transfers.insert(types);
+            done(insert.load::<(i64,)>(&mut &*connection).await)
         }),
         when(all || !updates.is_empty(), async {
-            updates
-                .update(types)
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
+            let update = updates.update(types);
+            done(update.load::<(i64,)>(&mut &*connection).await)
         }),
         when(all || !writes.entries.accounts.is_empty(), async {
             let insert = writes.entries.statement(types);
-            insert.execute(&mut &*connection).await.map(|_| ())
-        }),
-        when(all || !root_uses.is_empty(), async {
-            root_uses
-                .statement()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
+            done(insert.execute(&mut &*connection).await)
         }),
         when(all || !writes.rewritten.is_empty(), async {
-            writes
-                .rewritten
-                .rewrite()
-                .load::<(i64,)>(&mut &*connection)
-                .await
-                .map(|_| ())
+            let rewrite = writes.rewritten.rewrite();
+            done(rewrite.load::<(i64,)>(&mut &*connection).await)
         }),
         when(all || !writes.deleted.is_empty(), async {
-            let delete = writes.deleted.delete();
-            delete.execute(&mut &*connection).await.map(|_| ())
+            done(writes.deleted.delete().execute(&mut &*connection).await)
         }),
         when(all || !writes.callbacks.ids.is_empty(), async {
             let insert = writes.callbacks.statement();
-            insert.execute(&mut &*connection).await.map(|_| ())
+            done(insert.execute(&mut &*connection).await)
         }),
         when(all || !writes.audit.is_empty(), async {
             let insert = writes.audit.insert_into_book(types);
-            insert.execute(&mut &*connection).await.map(|_| ())
+            done(insert.execute(&mut &*connection).await)
         }),
-        when(all || !told.is_empty(), tell(connection, told)),
         when(all || !writes.payouts.ids.is_empty(), async {
-            writes
-                .payouts
-                .statement()
-                .execute(&mut &*connection)
-                .await
-                .map(|_| ())
-        }),
-        when(commit, async {
-            CommitTx.execute(&mut &*connection).await.map(|_| ())
+            let insert = writes.payouts.statement();
+            done(insert.execute(&mut &*connection).await)
         }),
     );
-    let written = first_error([
-        accounts, inserted, updated, entries, used, rewritten, deleted, callbacks, audit, journal,
-        payouts,
-    ]);
-    (written, committed)
+    first_error([
+        inserted, updated, entries, rewritten, deleted, callbacks, audit, payouts,
+    ])
 }
 
-/// Tells the journal what the batch changed.
-async fn tell(connection: &AsyncPgConnection, journal: &JournalColumns) -> QueryResult<()> {
-    let statement = journal.statement();
-    statement.execute(&mut &*connection).await.map(|_| ())
+/// Balances, which a batch of the single writer writes in its turn only, what was used of limits, and
+/// the journal, which tells of batches in their order.
+pub(super) async fn write_last(
+    connection: &AsyncPgConnection,
+    types: &RowTypes,
+    writes: &Writes<'_>,
+    last: Last,
+) -> Written {
+    let all = last.all;
+    let (epochs, batches): (Vec<i64>, Vec<i64>) = last.number.into_iter().unzip();
+    let (accounts, used, told, counted, committed) = join!(
+        when(all || !writes.accounts.ids.is_empty(), async {
+            let update = writes.accounts.statement(types);
+            done(update.load::<(i64,)>(&mut &*connection).await)
+        }),
+        when(all || !writes.uses.is_empty(), async {
+            let update = writes.uses.statement();
+            done(update.load::<(i64,)>(&mut &*connection).await)
+        }),
+        when(all || !writes.journal.is_empty(), async {
+            let insert = writes.journal.statement();
+            done(insert.execute(&mut &*connection).await)
+        }),
+        when(all || !epochs.is_empty(), async {
+            let count = CountBatch {
+                epochs: &epochs,
+                batches: &batches,
+            };
+            done(count.load::<(i64,)>(&mut &*connection).await)
+        }),
+        when(last.commit, async {
+            done(CommitTx.execute(&mut &*connection).await)
+        }),
+    );
+    Written {
+        rows: first_error([accounts, used, told]),
+        counted,
+        committed,
+    }
+}
+
+/// That a statement was executed is all that is asked of it.
+fn done<T>(executed: QueryResult<T>) -> QueryResult<()> {
+    executed.map(drop)
 }
 
 /// The error that says most: what the server reported, before what was merely cut off.
-fn first_error(results: [QueryResult<()>; 11]) -> QueryResult<()> {
+fn first_error<const N: usize>(results: [QueryResult<()>; N]) -> QueryResult<()> {
     let mut errors: Vec<DieselError> = results.into_iter().filter_map(Result::err).collect();
     let reported = errors
         .iter()
@@ -317,18 +375,23 @@ fn first_error(results: [QueryResult<()>; 11]) -> QueryResult<()> {
     }
 }
 
-/// Whether the batch is committed; if not, the error and whether it leaves that open.
+/// Whether the batch is written, and committed if COMMIT was sent along.
 ///
 /// An error that the server reported for a write proves that nothing was committed. A connection
-/// that was cut off during the writes does not, for COMMIT was sent along.
-pub(super) fn flatten(
-    written: QueryResult<(QueryResult<()>, QueryResult<()>)>,
-) -> Result<(), (DieselError, bool)> {
-    match written {
-        Err(timed_out) => Err((timed_out, true)),
-        Ok((Err(error), _)) if !is_disconnect(&error) => Err((error, false)),
-        Ok((Err(error), _) | (Ok(()), Err(error))) => Err((error, true)),
-        Ok((Ok(()), Ok(()))) => Ok(()),
+/// that was cut off during the writes does not, if COMMIT was sent along.
+pub(super) fn flatten(written: QueryResult<Written>) -> Result<(), Trouble> {
+    let Written {
+        rows,
+        counted,
+        committed,
+    } = written.map_err(Trouble::Lost)?;
+    match (rows, counted, committed) {
+        (Err(error), _, _) if !is_disconnect(&error) => Err(Trouble::Refused(error)),
+        (Ok(()), Err(error), _) if !is_disconnect(&error) => Err(Trouble::NotCounted(error)),
+        (Err(error), _, _) | (Ok(()), Err(error), _) | (Ok(()), Ok(()), Err(error)) => {
+            Err(Trouble::Lost(error))
+        }
+        (Ok(()), Ok(()), Ok(())) => Ok(()),
     }
 }
 

@@ -20,11 +20,12 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
 use uuid::Uuid;
 
+use super::writer::Kept;
 use crate::{
     error::inconsistent,
     row::Uses,
     schema::{fee_schedules, limits, stops},
-    statement::{LockRootUses, UpdateRootUses},
+    statement::{LockRootUses, ReadRootUses, UpdateRootUses},
     usage::usage_key,
     value::Units,
 };
@@ -232,6 +233,13 @@ impl RootUseKeys {
             kinds: &self.kinds,
         }
     }
+
+    pub(super) fn read(&self) -> ReadRootUses<'_> {
+        ReadRootUses {
+            users: &self.users,
+            kinds: &self.kinds,
+        }
+    }
 }
 
 /// Uses that changed: those of an asset for their account, those of all for their statement.
@@ -271,6 +279,16 @@ impl ChangedUses {
     /// What an account's owner now has used of the limits of its asset, if that changed.
     pub(super) fn take(&mut self, account: &AccountKey, kind: Kind) -> Option<Vec<u8>> {
         self.of_assets.remove(&usage_key(account, kind)?)
+    }
+
+    /// Brings what is remembered of uses in the root asset up to date.
+    pub(super) fn remember(&self, root_uses: &mut Kept<(Uuid, &'static str), Option<Vec<u8>>>) {
+        let keys = self.keys.users.iter().zip(&self.keys.kinds);
+        for ((user, kind), uses) in keys.zip(&self.of_all) {
+            if let Some(remembered) = root_uses.get(&(*user, *kind)) {
+                *remembered = Some(uses.clone());
+            }
+        }
     }
 
     /// Whether nothing changed in the root asset.

@@ -17,6 +17,7 @@ use super::{
     rules::{ChangedUses, KnownRules},
     sealer::Sealer,
     transfer_columns::TransferColumns,
+    writer::Remembered,
 };
 use crate::{audit_log::AuditColumns, seal::TransferFields};
 
@@ -97,6 +98,12 @@ impl<'a> Writes<'a> {
             && self.rewritten.is_empty()
             && self.callbacks.ids.is_empty()
             && !self.binds_key
+    }
+
+    /// Has the single writer remember what it writes.
+    pub(super) fn remember(&self, remembered: &mut Remembered) {
+        self.accounts.remember(&mut remembered.accounts);
+        self.uses.remember(&mut remembered.root_uses);
     }
 
     fn push(

@@ -45,6 +45,9 @@ pub(crate) async fn holdings(
 ) -> Result<HashMap<i64, (Holding, Timestamp)>, StoreError> {
     let (accounts, seqs): (Vec<i64>, Vec<i64>) =
         places.into_iter().filter(|(_, seq)| *seq > 0).unzip();
+    if accounts.is_empty() {
+        return Ok(HashMap::new());
+    }
     let expected = accounts.len();
     let rows: Vec<(i64, Units, Units, At)> = Holdings { accounts, seqs }
         .load(connection)

@@ -166,10 +166,13 @@ impl PoolConfig {
         self.pool(self.connections_max, connect)
     }
 
-    /// The pool of connections for look-ups.
-    pub(super) fn pool_for_lookups(&self) -> Result<Pool<AsyncPgConnection>, StoreError> {
+    /// The pool of connections for look-ups, and for as many lists that are read like them.
+    pub(super) fn pool_for_lookups(
+        &self,
+        lists: usize,
+    ) -> Result<Pool<AsyncPgConnection>, StoreError> {
         let connect = |config: Self| async move { config.connect_for_named_rows().await };
-        self.pool(self.lookups_max, connect)
+        self.pool(self.lookups_max.saturating_add(lists), connect)
     }
 }
 

@@ -85,6 +85,18 @@ statement! {
     ") ORDER BY id FOR NO KEY UPDATE"
 }
 
+statement! {
+    /// Reads accounts that nobody else may write, without a lock.
+    ReadAccounts -> (
+        BigInt, Text, SqlUuid, Text, Numeric, Numeric, BigInt, Text, Timestamptz, Nullable<Bytea>,
+        Nullable<Bytea>, Nullable<Bytea>,
+    ) {
+        "/* read_accounts */ SELECT id, owner_kind, owner, asset, available, held, seq, status, \
+         stamped_at, head, withdrawal_uses, internal_uses FROM accounts WHERE id = ANY(" ids: i64 => BigInt,
+    }
+    ")"
+}
+
 row_statement! {
     /// Writes locked accounts; uses that are not told stay as they are. A short count raises
     /// (division by zero).

@@ -11,16 +11,16 @@ use crate::{
 };
 
 statement! {
-    /// Which version of the rules is in force, and what may be done with assets right now. There is
-    /// a row also when there is no such asset.
+    /// Which version of the rules is in force, who writes the book (whether one replica alone, and the
+    /// epoch), and what may be done with assets right now. There is a row also when there is no such asset.
     ReadRules -> (
-        BigInt,
+        BigInt, Bool, BigInt,
         Nullable<Text>, Nullable<Text>, Nullable<SmallInt>, Nullable<Bool>, Nullable<Bool>,
         Nullable<Bool>,
     ) {
-        "/* read_rules */ SELECT r.revision, \
+        "/* read_rules */ SELECT r.revision, w.holder IS NOT NULL, w.epoch, \
          a.id, a.name, a.scale, a.can_deposit, a.can_withdraw, a.can_transfer \
-         FROM rule_sets r LEFT JOIN assets a ON a.id = ANY(" assets: &'a str => Text,
+         FROM rule_sets r JOIN writers w ON w.name = r.name LEFT JOIN assets a ON a.id = ANY(" assets: &'a str => Text,
         ") WHERE r.name = ANY(" names: &'a str => Text,
     }
     ")"

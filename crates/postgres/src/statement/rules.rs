@@ -26,6 +26,16 @@ statement! {
 }
 
 statement! {
+    /// Reads users' uses in the root asset that nobody else may write, without a lock.
+    ReadRootUses -> (SqlUuid, Text, Nullable<Bytea>) {
+        "/* read_root_uses */ SELECT u.user_id, u.kind, u.uses \
+         FROM root_uses u JOIN unnest(" users: Uuid => SqlUuid,
+        ", " kinds: &'a str => Text,
+    }
+    ") AS n (user_id, kind) USING (user_id, kind)"
+}
+
+statement! {
     /// Writes users' uses in the root asset. A short count raises (division by zero).
     UpdateRootUses -> (BigInt) {
         "/* update_root_uses */ WITH written AS (UPDATE root_uses u SET uses = n.uses \

@@ -13,7 +13,7 @@ use bursar_ports::{
     AttemptRecord, CommitOutcome, LaneShare, Outbox, StoreError, TransferStore, Verdict,
 };
 use bursar_postgres::{
-    Database, EngineConfig, PgOutbox, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, EngineKind, PgOutbox, PgStore, PoolConfig, testing::TestDatabase,
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use tokio::{
@@ -32,14 +32,19 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start() -> Self {
+    async fn start(kind: EngineKind) -> Self {
         let database = TestDatabase::create().await;
         let url = database.url().to_owned();
-        Self::over(database, &url, &url).await
+        Self::over(kind, database, &url, &url).await
     }
 
     /// One batcher, so that what is asked for together is one batch.
-    async fn over(database: TestDatabase, engine_url: &str, pool_url: &str) -> Self {
+    async fn over(
+        kind: EngineKind,
+        database: TestDatabase,
+        engine_url: &str,
+        pool_url: &str,
+    ) -> Self {
         let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
             .unwrap();
@@ -48,6 +53,7 @@ impl Scene {
         admin.execute(insert, &[]).await.unwrap();
         let connections = Database::connect(PoolConfig::new(pool_url)).await.unwrap();
         let config = EngineConfig {
+            kind,
             batchers: 1,
             ..EngineConfig::default()
         };
@@ -84,10 +90,9 @@ fn committed(outcome: Result<CommitOutcome, StoreError>) -> bursar_domain::Trans
 
 /// A withdrawal was paid out, and somebody tried to cancel it afterwards, with the same URL. What
 /// the receiver must hear is that it is completed.
-#[tokio::test]
-async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
+async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed(kind: EngineKind) {
     const URL: &str = "https://example.com/hook";
-    let scene = Scene::start().await;
+    let scene = Scene::start(kind).await;
     let user = scene.ids.user();
     let mut lost = vec![];
     for _ in 0..8 {
@@ -143,9 +148,8 @@ async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed() {
 }
 
 /// A key's row that this version cannot read (a later version wrote it) is one request's trouble.
-#[tokio::test]
-async fn an_unreadable_key_does_not_fail_its_neighbours() {
-    let scene = Scene::start().await;
+async fn an_unreadable_key_does_not_fail_its_neighbours(kind: EngineKind) {
+    let scene = Scene::start(kind).await;
     let user = scene.ids.user();
     let claim = build::claim("p", "deposit", "from-a-later-version", &[]);
     committed(
@@ -172,9 +176,8 @@ async fn an_unreadable_key_does_not_fail_its_neighbours() {
 }
 
 /// Another replica migrates while this one runs: a column gets wider.
-#[tokio::test]
-async fn a_column_that_got_another_type_is_survived() {
-    let scene = Scene::start().await;
+async fn a_column_that_got_another_type_is_survived(kind: EngineKind) {
+    let scene = Scene::start(kind).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
     let widen = "ALTER TABLE book_main.accounts ALTER COLUMN available TYPE numeric(40, 0)";
@@ -242,12 +245,11 @@ impl Hush {
 }
 
 /// The first round trip is given up after ten seconds; what follows must end as well.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher() {
+async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher(kind: EngineKind) {
     let database = TestDatabase::create().await;
     let hush = Hush::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(database, &hush.url, &direct).await;
+    let scene = Scene::over(kind, database, &hush.url, &direct).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
     hush.hush();
@@ -258,12 +260,13 @@ async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher() {
 }
 
 /// The same, when what waits is the creation of an account.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_batcher() {
+async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_batcher(
+    kind: EngineKind,
+) {
     let database = TestDatabase::create().await;
     let hush = Hush::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(database, &direct, &hush.url).await;
+    let scene = Scene::over(kind, database, &direct, &hush.url).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
     hush.hush();
@@ -275,3 +278,11 @@ async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_b
     assert!(answers.is_ok(), "no answer at all, not even 503");
     drop(scene.database);
 }
+
+crate::support::with_both_engines!(
+    "current_thread" a_refused_cancel_does_not_swallow_the_callback_that_says_completed,
+    "current_thread" an_unreadable_key_does_not_fail_its_neighbours,
+    "current_thread" a_column_that_got_another_type_is_survived,
+    "multi_thread" a_server_that_falls_silent_before_commit_does_not_hang_the_batcher,
+    "multi_thread" a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_batcher,
+);

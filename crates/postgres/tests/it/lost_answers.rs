@@ -10,7 +10,9 @@ use bursar_domain::{
     Transfer, TransferId, UserId,
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
-use bursar_postgres::{Database, EngineConfig, PgStore, PoolConfig, testing::TestDatabase};
+use bursar_postgres::{
+    Database, EngineConfig, EngineKind, PgStore, PoolConfig, testing::TestDatabase,
+};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
@@ -109,7 +111,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    async fn set(kind: EngineKind) -> Self {
         let database = TestDatabase::create().await;
         let proxy = AckEater::start(database.url()).await;
         let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
@@ -128,6 +130,7 @@ impl Stage {
         // One batcher, connected by the first deposit: what is eaten is the answer to money's
         // COMMIT.
         let config = EngineConfig {
+            kind,
             batchers: 1,
             ..EngineConfig::default()
         };
@@ -184,9 +187,8 @@ impl Stage {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice() {
-    let stage = Stage::set().await;
+async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice(kind: EngineKind) {
+    let stage = Stage::set(kind).await;
     for round in 0..20 {
         let payment = stage.payment(1);
         let commit = if round % 2 == 0 {
@@ -203,9 +205,8 @@ async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice() 
 }
 
 /// Each way a bulk can come out, with its answer lost and nothing done twice.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice() {
-    let stage = Stage::set().await;
+async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice(kind: EngineKind) {
+    let stage = Stage::set(kind).await;
     let mut paid = 1;
     for round in 0..12 {
         let mode = if round % 2 == 0 {
@@ -270,3 +271,8 @@ async fn committed(store: &PgStore, commit: Commit) {
         Status::Success | Status::Completed
     ));
 }
+
+crate::support::with_both_engines!(
+    "multi_thread" what_was_committed_without_an_answer_is_found_out_and_not_done_twice,
+    "multi_thread" a_bulk_without_an_answer_is_found_out_and_not_done_twice,
+);

@@ -48,6 +48,8 @@ mod schema;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
+mod single_writer;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

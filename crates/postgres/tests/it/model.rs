@@ -5,6 +5,7 @@ use std::thread;
 use async_trait::async_trait;
 use bursar_domain::{ActorId, Rules, Usage, UsageKey};
 use bursar_ports::{Clock, RuleBook, Stop};
+use bursar_postgres::EngineKind;
 use bursar_testkit::{
     contract::Harness,
     model::{ModelHarness, Plan, Profile, RuleChange, Step, StoreRunner, play},
@@ -55,6 +56,15 @@ impl ModelHarness for PgHarness {
 
 #[test]
 fn postgres_agrees_with_the_model() {
+    agrees_with_the_model(EngineKind::Shared);
+}
+
+#[test]
+fn a_single_writer_agrees_with_the_model() {
+    agrees_with_the_model(EngineKind::SingleWriter);
+}
+
+fn agrees_with_the_model(kind: EngineKind) {
     let plan = Plan {
         // A history takes a hundred times longer here than in memory.
         shrinks: 200,
@@ -63,17 +73,22 @@ fn postgres_agrees_with_the_model() {
     thread::scope(|threads| {
         for share in 0..SHARES {
             let plan = &plan;
-            threads.spawn(move || run_share(plan, share));
+            threads.spawn(move || run_share(kind, plan, share));
         }
     });
 }
 
-fn run_share(plan: &Plan, share: u64) {
+fn run_share(kind: EngineKind, plan: &Plan, share: u64) {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let harness = runtime.block_on(PgHarness::start());
+    let harness = runtime.block_on(async {
+        match kind {
+            EngineKind::Shared => PgHarness::start().await,
+            EngineKind::SingleWriter => PgHarness::start_single_writer().await,
+        }
+    });
     plan.run(share, SHARES, |steps: &[Step]| {
         runtime.block_on(async {
             let mut runner = StoreRunner::new(&harness).await;

@@ -27,6 +27,7 @@ const MAY: [(&str, &str); 25] = [
     ("book_main.idempotency_keys", "DELETE"),
     ("book_main.callbacks", "UPDATE"),
     ("book_main.rule_sets", "UPDATE"),
+    ("book_main.writers", "UPDATE"),
     ("book_main.fee_schedules", "UPDATE"),
     ("book_main.limits", "UPDATE"),
     ("book_main.root_uses", "UPDATE"),

@@ -11,8 +11,8 @@ use bursar_ports::{
     AuditRecord, Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig, SealKeys,
-    testing::TestDatabase,
+    Database, EngineConfig, EngineKind, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
+    SealKeys, testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -39,21 +39,29 @@ impl PgHarness {
     pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
         let url = database.url().to_owned();
-        Self::connected(database, &url).await
+        Self::connected(database, &url, EngineKind::Shared).await
+    }
+
+    /// As the only one who writes the book.
+    pub(crate) async fn start_single_writer() -> Self {
+        let database = TestDatabase::create().await;
+        let url = as_application(&database).await;
+        Self::connected(database, &url, EngineKind::SingleWriter).await
     }
 
     /// As the role that may not rewrite what has been.
     async fn start_as_application() -> Self {
         let database = TestDatabase::create().await;
         let url = as_application(&database).await;
-        Self::connected(database, &url).await
+        Self::connected(database, &url, EngineKind::Shared).await
     }
 
-    async fn connected(database: TestDatabase, url: &str) -> Self {
+    async fn connected(database: TestDatabase, url: &str, kind: EngineKind) -> Self {
         let clock = Arc::new(FixedClock::default());
         let pool = PoolConfig::new(url);
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig {
+            kind,
             seals: SealKeys::new([[7; 32]]),
             ..EngineConfig::default()
         };
@@ -290,4 +298,13 @@ mod by_the_application {
     use super::PgHarness;
 
     transfer_store_contract!(PgHarness::start_as_application().await);
+}
+
+/// The same with balances in memory.
+mod by_a_single_writer {
+    use bursar_testkit::transfer_store_contract;
+
+    use super::PgHarness;
+
+    transfer_store_contract!(PgHarness::start_single_writer().await);
 }

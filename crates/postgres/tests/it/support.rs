@@ -89,6 +89,30 @@ pub(crate) async fn texts(connection: &mut AsyncPgConnection, query: &str) -> Ve
     rows.into_iter().map(|row| row.answer).collect()
 }
 
+/// Makes a test of each function for each engine, in a runtime of this flavor.
+macro_rules! with_both_engines {
+    ($($flavor:tt $test:ident),+ $(,)?) => {
+        mod shared {
+            $(
+                #[tokio::test(flavor = $flavor)]
+                async fn $test() {
+                    super::$test(bursar_postgres::EngineKind::Shared).await;
+                }
+            )+
+        }
+
+        mod single_writer {
+            $(
+                #[tokio::test(flavor = $flavor)]
+                async fn $test() {
+                    super::$test(bursar_postgres::EngineKind::SingleWriter).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use with_both_engines;
+
 /// Seconds after a fixed instant.
 pub(crate) fn at(second: i64) -> Timestamp {
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();

@@ -28,8 +28,11 @@ impl Outage {
         }
     }
 
-    /// A pass failed.
+    /// A pass failed. A replica that waits to take over has no trouble.
     pub(super) fn meet(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Standby) {
+            return;
+        }
         if !std::mem::replace(&mut self.lasts, true) {
             tracing::warn!(%error, "{}", self.began);
         }

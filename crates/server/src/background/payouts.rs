@@ -39,6 +39,10 @@ async fn try_due(app: App, hint: Arc<Notify>, stop: CancellationToken) {
             () = hint.notified() => next_look = Instant::now(),
             () = sleep_until(next_look), if free > 0 => {
                 next_look = Instant::now() + POLL;
+                if app.ready().await.is_err() {
+                    // What comes of a payout could not be recorded.
+                    continue;
+                }
                 match app.claim_payouts(u32::try_from(free).unwrap_or(u32::MAX)).await {
                     Ok(due) => {
                         outage.end();

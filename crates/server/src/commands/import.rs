@@ -246,6 +246,7 @@ impl Import {
             let error = match call().await {
                 Err(Error::Store(
                     error @ (StoreError::Overloaded
+                    | StoreError::Standby
                     | StoreError::Unavailable(_)
                     | StoreError::OutcomeUnknown(_)),
                 )) => error,

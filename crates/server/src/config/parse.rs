@@ -4,6 +4,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use bursar_domain::AssetId;
 use bursar_ports::IpRange;
+use bursar_postgres::{EngineKind, UnknownEngine};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -17,6 +18,11 @@ pub(super) fn profile(text: &str) -> Parsed<Profile> {
         "development" => Ok(Profile::Development),
         _ => Err("is neither production nor development".to_owned()),
     }
+}
+
+pub(super) fn engine(text: &str) -> Parsed<EngineKind> {
+    text.parse()
+        .map_err(|unknown: UnknownEngine| unknown.to_string())
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {

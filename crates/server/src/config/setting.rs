@@ -166,6 +166,17 @@ pub(super) const DATABASE_EXPORT_TIMEOUT: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const DATABASE_ENGINE: Setting = Setting {
+    key: "database.engine",
+    default: Default::Value("shared"),
+    form: "shared or single_writer",
+    example: "shared",
+    help: "Who moves money. `shared`: every replica. `single_writer`: the one replica that holds the \
+           book, which keeps balances in memory; the others wait to take over, and meanwhile answer \
+           503 where money moves. See docs/OPERATIONS.md before choosing it.",
+    ..PLAIN
+};
+
 pub(super) const DATABASE_BATCHERS: Setting = Setting {
     key: "database.batchers",
     default: Default::Value("2"),
@@ -178,10 +189,11 @@ pub(super) const DATABASE_BATCHERS: Setting = Setting {
 
 pub(super) const DATABASE_BATCH_ITEMS: Setting = Setting {
     key: "database.batch_items",
-    default: Default::Value("64"),
-    form: "changes, 1 to 64",
+    default: Default::Missing("64, and 256 for a single writer"),
+    form: "changes, 1 to 1,024",
     example: "64",
-    help: "How many changes one batch takes at most.",
+    help: "How many changes one batch takes at most. Big batches of several replicas wait for each \
+           other's accounts.",
     ..PLAIN
 };
 
@@ -410,6 +422,7 @@ pub(super) const ALL: &[&Setting] = &[
     &DATABASE_LISTS_AT_ONCE,
     &DATABASE_EXPORTS_AT_ONCE,
     &DATABASE_EXPORT_TIMEOUT,
+    &DATABASE_ENGINE,
     &DATABASE_BATCHERS,
     &DATABASE_BATCH_ITEMS,
     &DATABASE_QUEUE_ITEMS,

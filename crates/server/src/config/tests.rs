@@ -55,7 +55,7 @@ fn what_is_required_is_enough() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.root_asset.as_str(), "usd");
     assert_eq!(config.database.url.expose_secret(), SECRET);
-    assert_eq!(config.database.batch_items, 64);
+    assert_eq!(config.database.batch_items, None);
     assert!(config.database.migrate);
     assert_eq!(config.master_keys.len(), 1);
     assert_eq!(config.http.workers, None);
@@ -118,7 +118,7 @@ queue_items = 1.5
 format = \"xml\"
 ";
     let variables = [
-        ("BURSAR_DATABASE_BATCH_ITEMS", "65"),
+        ("BURSAR_DATABASE_BATCH_ITEMS", "0"),
         ("BURSAR_SHUTDOWN_GRACE_SECONDS", "soon"),
     ];
     assert_eq!(
@@ -127,7 +127,7 @@ format = \"xml\"
             "listen: \"8080\" is not an IP address with a port, such as 127.0.0.1:8080 (from bursar.toml, line 1)",
             "database.pool_size: takes one value (from bursar.toml, line 6)",
             "database.batchers: \"9\" is not a whole number from 1 to 8 (from bursar.toml, line 5)",
-            "database.batch_items: \"65\" is not a whole number from 1 to 64 (from the environment, BURSAR_DATABASE_BATCH_ITEMS)",
+            "database.batch_items: \"0\" is not a whole number from 1 to 1024 (from the environment, BURSAR_DATABASE_BATCH_ITEMS)",
             "database.queue_items: must be changes, 1 to 1,000,000 (from bursar.toml, line 7)",
             "log.format: \"xml\" is neither human nor json (from bursar.toml, line 9)",
             "shutdown.grace_seconds: \"soon\" is not a whole number from 0 to 600 (from the environment, BURSAR_SHUTDOWN_GRACE_SECONDS)",

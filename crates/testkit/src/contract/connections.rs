@@ -119,7 +119,11 @@ async fn commit_until_answered(store: &Arc<dyn TransferStore>, item: Commit) -> 
                 Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
                     tokio::task::yield_now().await;
                 }
-                Err(error @ (StoreError::Overloaded | StoreError::Inconsistent { .. })) => {
+                Err(
+                    error @ (StoreError::Overloaded
+                    | StoreError::Standby
+                    | StoreError::Inconsistent { .. }),
+                ) => {
                     panic!("a lost connection is none of this: {error:?}");
                 }
             }

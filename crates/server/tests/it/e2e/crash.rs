@@ -5,10 +5,11 @@ use bursar_postgres::testing::TestDatabase;
 
 use super::{
     books::Books,
+    eventually,
     exchange::Exchange,
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
-    service::Service,
+    service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},
 };
 
@@ -17,10 +18,19 @@ const TRADERS: usize = 6;
 
 #[tokio::test]
 async fn what_was_answered_survives_kill_9_and_what_was_not_happens_once() {
+    survives_kill_9(&[]).await;
+}
+
+#[tokio::test]
+async fn what_a_single_writer_answered_survives_kill_9() {
+    survives_kill_9(SINGLE_WRITER).await;
+}
+
+async fn survives_kill_9(settings: &[(&str, &str)]) {
     let database = TestDatabase::create().await;
     let books = Books::of(database.url());
     let receiver = Receiver::start().await;
-    let mut service = Service::start(database.url()).await;
+    let mut service = Service::start_with(database.url(), settings).await;
     let exchange = Exchange::open(database.url(), &service.client(), TRADERS).await;
     for trader in &exchange.traders {
         exchange.fund(&service.client(), trader, "btc", "1").await;
@@ -39,7 +49,7 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_happens_once() {
         let lost = history.iter().filter(|told| told.answer.is_none());
         unanswered += lost.count();
 
-        service = Service::start(database.url()).await;
+        service = Service::start_with(database.url(), settings).await;
         books.settled().await;
         books.audit().await;
         assert_kept(&history, &service.client(), &books).await;
@@ -54,4 +64,41 @@ async fn what_was_answered_survives_kill_9_and_what_was_not_happens_once() {
     );
     verified(database.url(), &SEALED, 0).await;
     service.stopped().await;
+}
+
+/// Another replica stands by and takes over: what clients got no answer to they repeat there.
+#[tokio::test]
+async fn a_standby_takes_over_when_the_single_writer_is_killed() {
+    let database = TestDatabase::create().await;
+    let books = Books::of(database.url());
+    let receiver = Receiver::start().await;
+    let holder = Service::start_with(database.url(), SINGLE_WRITER).await;
+    let exchange = Exchange::open(database.url(), &holder.client(), TRADERS).await;
+    for trader in &exchange.traders {
+        exchange.fund(&holder.client(), trader, "btc", "1").await;
+    }
+    let standby = Service::start_with(database.url(), SINGLE_WRITER).await;
+    let ready = async |service: &Service| service.client().get("/health/ready").await;
+    assert_eq!(ready(&holder).await.status, 200);
+    ready(&standby).await.refused(503, "service.standby");
+
+    let load = Load::start(&holder.client(), &exchange, &receiver, "handover");
+    load.answered(rand::random_range(20..150)).await;
+    holder.killed().await;
+    let history = load.broken_off().await;
+    eventually("the standby takes over", async || {
+        (ready(&standby).await.status == 200).then_some(())
+    })
+    .await;
+    books.settled().await;
+    books.audit().await;
+    assert_kept(&history, &standby.client(), &books).await;
+    books.settled().await;
+    books.audit().await;
+    books.let_leases_run_out().await;
+    assert_told(&receiver, &books).await;
+    verified(database.url(), &SEALED, 0).await;
+    // It said nothing to the log of what is no trouble.
+    assert!(!standby.log().contains("ERROR"), "{}", standby.log());
+    standby.stopped().await;
 }

@@ -17,7 +17,7 @@ use super::{
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     relay::Relay,
-    service::Service,
+    service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},
 };
 
@@ -36,13 +36,22 @@ async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
 
 #[tokio::test]
 async fn the_service_outlives_its_database_and_loses_nothing_with_it() {
+    outlives_its_database(&[]).await;
+}
+
+#[tokio::test]
+async fn a_single_writer_outlives_its_database_and_loses_nothing_with_it() {
+    outlives_its_database(SINGLE_WRITER).await;
+}
+
+async fn outlives_its_database(settings: &[(&str, &str)]) {
     let folder = ScratchFolder::create().await.unwrap();
     let server = start_postgres(&folder).await;
     server.create_database_if_missing(DATABASE).await.unwrap();
     let direct = server.url(DATABASE);
     let relay = Relay::start(&direct).await;
     let through = relay.url(&direct);
-    let service = Service::start(&through).await;
+    let service = Service::start_with(&through, settings).await;
     let client = service.client();
     let exchange = Exchange::open(&through, &client, 4).await;
     for trader in &exchange.traders {

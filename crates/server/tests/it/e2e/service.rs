@@ -15,6 +15,9 @@ pub(super) const MASTER_KEY: &str =
 pub(super) const CODE_KEY: &str =
     "636f6465636f6465636f6465636f6465636f6465636f6465636f6465636f6465";
 
+/// Has one replica alone move money.
+pub(super) const SINGLE_WRITER: &[(&str, &str)] = &[("BURSAR_DATABASE_ENGINE", "single_writer")];
+
 /// A running service.
 pub(super) struct Service {
     process: Bursar,

@@ -1,0 +1,163 @@
+//! Who holds the book.
+//!
+//! Whoever has the lock [`LOCK`] may take the book, and takes it by its name in `writers`. The lock
+//! goes with the connection, so that another replica takes over within a second when this one is
+//! gone; the name stays, and with it the epoch, so that nothing of this one is committed then.
+
+use std::time::Duration;
+
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{BigInt, Bool},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use uuid::Uuid;
+
+use crate::{engine::rules::RULE_SET, pool::PoolConfig, schema::writers};
+
+/// The advisory lock of the book's holder.
+const LOCK: i64 = 0x0062_7572_7361_7201;
+/// How often to see whether the book has become free, and whether the lock is still held.
+const POLL: Duration = Duration::from_millis(500);
+/// How long the server may take to say that the lock is still held.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How often to see whether a transaction has ended that began when nobody held the book.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What this replica is to the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not known yet.
+    Seeking,
+    /// Another replica holds it.
+    Elsewhere,
+    /// This replica holds it, by this name.
+    Held(Uuid),
+}
+
+/// What holds the book.
+pub(in crate::engine) struct Hold {
+    pool: PoolConfig,
+    standing: watch::Sender<Standing>,
+}
+
+impl Hold {
+    pub(super) fn new(pool: PoolConfig) -> (Self, watch::Receiver<Standing>) {
+        let (standing, receiver) = watch::channel(Standing::Seeking);
+        (Self { pool, standing }, receiver)
+    }
+
+    /// Holds the book, or waits for it, until nobody wants to write any more.
+    pub(in crate::engine) async fn run(self) {
+        tokio::select! {
+            () = self.standing.closed() => {}
+            () = self.keep_holding() => {}
+        }
+    }
+
+    async fn keep_holding(&self) {
+        loop {
+            match self.hold().await {
+                Ok(()) => tracing::warn!("the lock on the book is lost"),
+                Err(error) => tracing::warn!(%error, "the book cannot be held"),
+            }
+            self.standing.send_replace(Standing::Seeking);
+            sleep(POLL).await;
+        }
+    }
+
+    /// Holds the book for as long as the connection lasts.
+    async fn hold(&self) -> Result<(), ConnectionOrQuery> {
+        let mut connection = self.pool.connect().await?;
+        while !ask(&mut connection, &format!("pg_try_advisory_lock({LOCK})")).await? {
+            if self.standing.send_replace(Standing::Elsewhere) != Standing::Elsewhere {
+                tracing::info!("another replica is the book's single writer");
+            }
+            sleep(POLL).await;
+        }
+        let holder = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        take(&mut connection, holder).await?;
+        self.standing.send_replace(Standing::Held(holder));
+        tracing::info!(%holder, "this replica is the book's single writer");
+        let held = format!(
+            "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() \
+             AND granted AND (classid::bigint << 32 | objid::bigint) = {LOCK})"
+        );
+        loop {
+            sleep(POLL).await;
+            let answer = timeout(ANSWER_MAX, ask(&mut connection, &held)).await;
+            if !matches!(answer, Ok(Ok(true))) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Why the book is not held.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionOrQuery {
+    #[error("no connection: {0}")]
+    Connection(#[from] ConnectionError),
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+}
+
+/// Takes the book and waits for those who found it free: whoever was to write balances then has
+/// locked accounts, so it is a transaction that was there when the book was taken.
+async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<()> {
+    let book = writers::table.filter(writers::name.eq(RULE_SET));
+    let taken = diesel::update(book)
+        .set((
+            writers::holder.eq(holder),
+            writers::epoch.eq(writers::epoch + 1),
+            writers::batch.eq(0),
+        ))
+        .execute(connection)
+        .await?;
+    if taken != 1 {
+        return Err(diesel::result::Error::NotFound);
+    }
+    let next = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    let next: i64 = diesel::select(sql::<BigInt>(next))
+        .get_result(connection)
+        .await?;
+    let ended = format!("pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= {next}");
+    while !ask(connection, &ended).await? {
+        sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn ask(connection: &mut AsyncPgConnection, what: &str) -> QueryResult<bool> {
+    diesel::select(sql::<Bool>(what))
+        .get_result(connection)
+        .await
+}
+
+#[derive(QueryableByName)]
+struct Freed {
+    #[diesel(sql_type = Bool)]
+    is_held: bool,
+}
+
+/// Frees the book if its holder is gone, so that every replica may write it; false while somebody
+/// holds it.
+pub(in crate::engine) async fn release(mut connection: &AsyncPgConnection) -> QueryResult<bool> {
+    let release = format!(
+        "/* release_book */ WITH alone AS MATERIALIZED \
+         (SELECT pg_try_advisory_xact_lock({LOCK}) AS is_free), \
+         freed AS (UPDATE writers SET holder = NULL, epoch = epoch + 1 FROM alone \
+         WHERE name = '{RULE_SET}' AND is_free RETURNING 1) \
+         SELECT w.holder IS NOT NULL AND NOT EXISTS (SELECT FROM freed) AS is_held \
+         FROM writers w WHERE w.name = '{RULE_SET}'"
+    );
+    let freed: Freed = diesel::sql_query(release)
+        .get_result(&mut connection)
+        .await?;
+    Ok(!freed.is_held)
+}
