@@ -27,6 +27,7 @@ enum Contestant {
     RowByRow,
     OneStatement,
     Bursar,
+    SingleWriter,
     Pgbench,
     /// Payments in batches of so many.
     Cala(u32),
@@ -38,6 +39,7 @@ impl Contestant {
             Self::RowByRow => "row by row",
             Self::OneStatement => "one statement",
             Self::Bursar => "Bursar",
+            Self::SingleWriter => "Bursar, single writer",
             Self::Pgbench => "pgbench TPC-B",
             Self::Cala(1) => "cala-ledger",
             Self::Cala(_) => "cala-ledger, batches of 50",
@@ -63,6 +65,7 @@ fn cases(load: &Load, many: Option<u32>, pgbench: bool, cala: bool) -> Vec<(Cont
             cases.push((Contestant::OneStatement, shape));
         }
         cases.push((Contestant::Bursar, shape));
+        cases.push((Contestant::SingleWriter, shape));
     }
     if pgbench {
         cases.push((Contestant::Pgbench, uniform(64)));
@@ -79,6 +82,7 @@ struct Field {
     rows: Arc<dyn Payer>,
     one: Arc<dyn Payer>,
     bursar: Arc<dyn Payer>,
+    single: Arc<dyn Payer>,
     pgbench: Option<Pgbench>,
     cala: Option<Cala>,
 }
@@ -95,6 +99,7 @@ impl Field {
             Contestant::RowByRow => turn(&self.rows, shape, length).await,
             Contestant::OneStatement => turn(&self.one, shape, length).await,
             Contestant::Bursar => turn(&self.bursar, shape, length).await,
+            Contestant::SingleWriter => turn(&self.single, shape, length).await,
             Contestant::Pgbench => {
                 let pgbench = self.pgbench.as_ref().context(missing)?;
                 pgbench.turn(shape, length).await
@@ -111,6 +116,7 @@ impl Field {
 #[derive(Default)]
 struct Made {
     bursar: u64,
+    single: u64,
     baselines: u64,
     cala: u64,
 }
@@ -119,6 +125,7 @@ impl Made {
     fn add(&mut self, contestant: Contestant, turn: &Turn) {
         let made = match contestant {
             Contestant::Bursar => &mut self.bursar,
+            Contestant::SingleWriter => &mut self.single,
             Contestant::RowByRow | Contestant::OneStatement => &mut self.baselines,
             Contestant::Cala(_) => &mut self.cala,
             // It has no books to prove.
@@ -130,8 +137,9 @@ impl Made {
 
 pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> anyhow::Result<()> {
     let world = Arc::new(World::start(load).await?);
+    let alone = Arc::new(world.with_single_writer(load).await?);
     let users = rivals.many.unwrap_or_default().max(load.users);
-    let field = enter(load, rivals, users, &world).await?;
+    let field = enter(load, rivals, users, &world, &alone).await?;
     let (pgbench, cala) = (field.pgbench.is_some(), field.cala.is_some());
     let mut measured: Vec<(Contestant, Row)> = cases(load, rivals.many, pgbench, cala)
         .into_iter()
@@ -141,6 +149,7 @@ pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> 
     // The first round warms everything up and counts for the audit alone.
     for round in 0..=load.rounds {
         world.tidy_up().await?;
+        alone.tidy_up().await?;
         for (contestant, row) in &mut measured {
             let turn = field.turn(*contestant, row.shape, load.turn()).await?;
             made.add(*contestant, &turn);
@@ -151,6 +160,7 @@ pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> 
     }
     // A run whose books are wrong has no figures.
     bursar::audit(&world, made.bursar).await?;
+    bursar::audit(&alone, made.single).await?;
     baseline::audit(&world.url(), users, made.baselines).await?;
     if let Some(cala) = &field.cala {
         cala.audit(made.cala).await?;
@@ -162,12 +172,16 @@ pub(crate) async fn run(load: &Load, rivals: &Rivals, out: Option<&PathBuf>) -> 
     ];
     let rows = measured.into_iter().map(|(_, row)| row).collect();
     let by_others = made.baselines.saturating_add(made.cala);
-    let report = Report::new(load, rows, rivals, made.bursar, by_others);
+    let by_bursar = made.bursar.saturating_add(made.single);
+    let report = Report::new(load, rows, rivals, by_bursar, by_others);
     report.print();
     report.save(out, "compare")?;
     drop(field);
-    let world = Arc::into_inner(world);
-    world.context("a payment is still under way")?.end().await
+    for world in [alone, world] {
+        let world = Arc::into_inner(world);
+        world.context("a payment is still under way")?.end().await?;
+    }
+    Ok(())
 }
 
 /// Makes everybody's accounts.
@@ -176,10 +190,12 @@ async fn enter(
     rivals: &Rivals,
     users: u32,
     world: &Arc<World>,
+    alone: &Arc<World>,
 ) -> anyhow::Result<Field> {
     let url = world.url();
     baseline::prepare(&url, users).await?;
     let bursar = InProcess::with_rules(world, ASSET, users).await?;
+    let single = InProcess::with_rules(alone, ASSET, users).await?;
     let cala = match &rivals.cala {
         None => None,
         Some(program) => {
@@ -191,6 +207,7 @@ async fn enter(
         rows: Arc::new(RowByRow::open(&url, SESSIONS).await?),
         one: Arc::new(OneStatement::open(&url, SESSIONS).await?),
         bursar: Arc::new(bursar),
+        single: Arc::new(single),
         pgbench: Pgbench::prepare(load.pg_bin.as_deref(), &url).await?,
         cala,
     })

@@ -6,6 +6,7 @@ mod bursar;
 mod compare;
 mod costs;
 mod growth;
+mod history;
 mod http;
 mod load;
 mod outside;
@@ -26,6 +27,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "bursar-bench", version, arg_required_else_help = true)]
 enum Cli {
+    /// How long it takes to judge whether a history could have happened one after the other.
+    History {
+        /// How many operations it has.
+        #[arg(long, default_value_t = 1_000_000)]
+        operations: u32,
+    },
     /// Bursar in process beside SQL of one's own, row by row and one statement for each payment, and
     /// beside pgbench and cala-ledger where they are.
     Compare {
@@ -113,7 +120,7 @@ struct Load {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: u32,
 
-    /// Bursar's engine: shared or single_writer.
+    /// Bursar's engine: shared or single_writer; `compare` has both.
     #[arg(long, default_value = "shared")]
     engine: EngineKind,
 
@@ -155,6 +162,7 @@ fn main() -> anyhow::Result<()> {
         } => runtime.block_on(growth::run(&load, transfers, out.as_ref())),
         Cli::Http { load, out } => runtime.block_on(http::run(&load, out.as_ref())),
         Cli::Echo { listen } => actix_web::rt::System::new().block_on(http::echo(&listen)),
+        Cli::History { operations } => history::run(operations),
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),
         Cli::Costs { load, on, before } => runtime.block_on(costs::run(&load, on, &before)),
     }

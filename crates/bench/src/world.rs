@@ -41,9 +41,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// A server with two stores over one database.
+/// Two stores over one database of a server.
 pub(crate) struct World {
-    server: LocalServer,
+    server: Arc<LocalServer>,
+    url: String,
     /// Seals what it writes.
     pub(crate) sealing: Arc<PgStore>,
     /// Does not.
@@ -56,10 +57,32 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(load: &Load) -> anyhow::Result<Self> {
-        let server = start_server(load).await?;
-        let url = server.url(DATABASE);
+        let server = Arc::new(start_server(load).await?);
+        Self::open(load, server, DATABASE, load.engine).await
+    }
+
+    /// One more database of this server, whose book has a single writer.
+    pub(crate) async fn with_single_writer(&self, load: &Load) -> anyhow::Result<Self> {
+        let name = "bench_single";
+        self.server.create_database_if_missing(name).await?;
+        Self::open(
+            load,
+            Arc::clone(&self.server),
+            name,
+            EngineKind::SingleWriter,
+        )
+        .await
+    }
+
+    async fn open(
+        load: &Load,
+        server: Arc<LocalServer>,
+        name: &str,
+        engine: EngineKind,
+    ) -> anyhow::Result<Self> {
+        let url = server.url(name);
         migrate(&url).await?;
-        let pool = PoolConfig::new(url);
+        let pool = PoolConfig::new(url.clone());
         let database = Database::connect(pool.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let start = |seals, kind| {
@@ -72,11 +95,12 @@ impl World {
             };
             PgStore::start(&pool, database.clone(), &config, Arc::clone(&clock))
         };
-        let (sealing, its_tasks) = start(seal_keys(), load.engine);
+        let (sealing, its_tasks) = start(seal_keys(), engine);
         // Beside a single writer it has nothing to write.
         let (plain, tasks) = start(SealKeys::default(), EngineKind::Shared);
         Ok(Self {
             server,
+            url,
             sealing: Arc::new(sealing),
             plain: Arc::new(plain),
             directory: PgDirectory::new(database.clone(), Arc::clone(&clock)),
@@ -204,7 +228,7 @@ impl World {
 
     /// The address of the database.
     pub(crate) fn url(&self) -> String {
-        self.server.url(DATABASE)
+        self.url.clone()
     }
 
     /// The address of one more database, which is empty.
@@ -213,13 +237,16 @@ impl World {
         Ok(self.server.url(name))
     }
 
-    /// Ends everything.
+    /// Ends everything, and the server when nothing else is open on it.
     pub(crate) async fn end(self) -> anyhow::Result<()> {
         drop((self.sealing, self.plain));
         for tasks in self.tasks {
             tasks.join().await;
         }
-        self.server.stop().await.context("PostgreSQL did not stop")
+        match Arc::into_inner(self.server) {
+            Some(server) => server.stop().await.context("PostgreSQL did not stop"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod columns;
 mod connected;
 mod intake;
 mod journal_columns;
+mod landed;
 mod results;
 mod round_trips;
 mod rules;

@@ -10,18 +10,16 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use bursar_domain::{AccountKey, Rules, Timestamp, Transfer, TransferId, UsageKey, ledger::Books};
+use bursar_domain::{AccountKey, Rules, Timestamp, UsageKey, ledger::Books};
 use bursar_ports::StoreError;
-use diesel::{
-    ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
-    result::{Error as DieselError, QueryResult},
-};
+use diesel::result::{Error as DieselError, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::task::unconstrained;
 
 use super::{
     batch::Batch,
     books::Before,
+    landed::landed,
     round_trips::{
         Last, Trouble, Written, flatten, lock_and_read, within, write, write_ahead, write_last,
     },
@@ -31,9 +29,6 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
-    error::inconsistent,
-    row::TransferRow,
-    schema::transfers,
     seal::SealKeys,
     statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
@@ -351,42 +346,6 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         Rollback.execute(&mut &*connection).await?;
         Ok(())
     }
-}
-
-/// The transfers of an earlier try of this batch, which must be the very same, in order.
-async fn landed(
-    connection: &AsyncPgConnection,
-    wanted: &[&Transfer],
-) -> Result<Vec<Transfer>, Failure> {
-    if wanted.is_empty() {
-        return Ok(vec![]);
-    }
-    let ids: Vec<i64> = wanted.iter().map(|transfer| transfer.id().get()).collect();
-    let rows: Vec<TransferRow> = within(
-        transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(TransferRow::as_select())
-            .load(&mut &*connection),
-    )
-    .await
-    .flatten()
-    .map_err(Failure::NotCommitted)?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let transfer = Transfer::try_from(row)?;
-        found.insert(transfer.id(), transfer);
-    }
-    let fault = |id: TransferId, what: &str| inconsistent("transfers", format!("id {id} {what}"));
-    let mut landed = Vec::with_capacity(wanted.len());
-    for wanted in wanted {
-        let id = wanted.id();
-        let transfer = found.get(&id).ok_or_else(|| fault(id, "is gone"))?;
-        if !transfer.is_same_request(wanted) {
-            return Err(fault(id, "was given to two transfers").into());
-        }
-        landed.push(transfer.clone());
-    }
-    Ok(landed)
 }
 
 /// Nothing to write: what was claimed is given back with the transaction.

@@ -4,7 +4,7 @@
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
 //!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `gateway`
-//!   pays withdrawals out, `load` keeps it busy.
+//!   pays withdrawals out, `load` keeps it busy, `history` judges what its clients saw.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
 //! end. Only loopback addresses are used.
@@ -20,6 +20,7 @@ mod demo_process;
 mod documented_verify;
 mod exchange;
 mod gateway;
+mod history;
 mod issuer;
 mod load;
 mod process;
@@ -35,6 +36,7 @@ mod bulk;
 mod callback_listen;
 mod callback_secrets;
 mod callbacks;
+mod chaos;
 mod configuration;
 mod crash;
 mod database_crash;

@@ -51,6 +51,11 @@ impl Client {
         self.get_with(path, &[]).await
     }
 
+    /// Gets; an error means that no whole answer came.
+    pub(super) async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
     pub(super) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.request(Method::GET, path);
         for (name, value) in headers {

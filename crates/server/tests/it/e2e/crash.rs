@@ -7,6 +7,7 @@ use super::{
     books::Books,
     eventually,
     exchange::Exchange,
+    history::{Watch, assert_serializable},
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
@@ -43,15 +44,18 @@ async fn survives_kill_9(settings: &[(&str, &str)]) {
             &receiver,
             &format!("round{round}"),
         );
+        let watch = Watch::start(&service.client(), &exchange);
         load.answered(rand::random_range(20..150)).await;
         service.killed().await;
         let history = load.broken_off().await;
+        let looks = watch.ended().await;
         let lost = history.iter().filter(|told| told.answer.is_none());
         unanswered += lost.count();
 
         service = Service::start_with(database.url(), settings).await;
         books.settled().await;
         books.audit().await;
+        assert_serializable(&history.iter().collect::<Vec<_>>(), &looks, &books).await;
         assert_kept(&history, &service.client(), &books).await;
         books.settled().await;
         books.audit().await;
@@ -83,15 +87,18 @@ async fn a_standby_takes_over_when_the_single_writer_is_killed() {
     ready(&standby).await.refused(503, "service.standby");
 
     let load = Load::start(&holder.client(), &exchange, &receiver, "handover");
+    let watch = Watch::start(&holder.client(), &exchange);
     load.answered(rand::random_range(20..150)).await;
     holder.killed().await;
     let history = load.broken_off().await;
+    let looks = watch.ended().await;
     eventually("the standby takes over", async || {
         (ready(&standby).await.status == 200).then_some(())
     })
     .await;
     books.settled().await;
     books.audit().await;
+    assert_serializable(&history.iter().collect::<Vec<_>>(), &looks, &books).await;
     assert_kept(&history, &standby.client(), &books).await;
     books.settled().await;
     books.audit().await;

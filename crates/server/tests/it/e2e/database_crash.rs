@@ -21,10 +21,10 @@ use super::{
     verify::{SEALED, verified},
 };
 
-const DATABASE: &str = "bursar";
+pub(super) const DATABASE: &str = "bursar";
 
 /// A server of the test's own, whose death hurts nobody else, and which loses nothing by it.
-async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
+pub(super) async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
     let config = LocalServerConfig {
         directory: folder.path().to_owned(),
         bin_dir: std::env::var_os("PG_BIN").map(Into::into),

@@ -6,10 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{
@@ -40,6 +41,9 @@ pub(super) struct Call {
 /// What a client came to know of a request.
 pub(super) struct Told {
     pub(super) call: Call,
+    pub(super) sent: Instant,
+    /// When it came to know it.
+    pub(super) told: Instant,
     /// None when no whole answer came.
     pub(super) answer: Option<Answer>,
     /// Why none came.
@@ -51,7 +55,19 @@ impl Call {
         &self.key
     }
 
+    pub(super) fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The transfer that it ends, if it ends one.
+    pub(super) fn ends(&self) -> Option<String> {
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        body.get("transferId")
+            .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
+    }
+
     pub(super) async fn send(self, client: &Client) -> Told {
+        let since = Instant::now();
         let sent = client
             .with(&self.token)
             .try_post(self.path, self.body.clone(), &self.headers())
@@ -62,6 +78,8 @@ impl Call {
         };
         Told {
             call: self,
+            sent: since,
+            told: Instant::now(),
             answer,
             error,
         }
@@ -323,7 +341,7 @@ pub(super) async fn assert_told(receiver: &Receiver, books: &Books) {
         let path = url.strip_prefix(&receiver.url("")).unwrap();
         let last = receiver.bodies(path).pop();
         let last = last.unwrap_or_else(|| panic!("{path} heard nothing of {state}"));
-        let body: serde_json::Value = serde_json::from_str(&last).unwrap();
+        let body: Value = serde_json::from_str(&last).unwrap();
         let status = [&body["Status"], &body["status"]]
             .into_iter()
             .find_map(|status| status.as_str())

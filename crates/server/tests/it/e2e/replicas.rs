@@ -10,6 +10,8 @@ use super::{
     books::Books,
     client::Client,
     exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, WAIT, WITHDRAW},
+    history::{Watch, assert_serializable},
+    load::Load,
     receiver::Receiver,
     service::Service,
 };
@@ -88,6 +90,32 @@ async fn one_key_on_two_replicas_at_once_moves_money_once() {
     assert_eq!(scene.books.number(transfers).await, 2);
     let (available, _) = Exchange::balance(&scene.replica(1), bob, "BTC").await;
     assert_eq!(available, "1.00000000");
+    scene.end().await;
+}
+
+/// Whoever writes and reads where: what was answered by one replica is seen at the other.
+#[tokio::test]
+async fn what_both_replicas_tell_has_one_order() {
+    let scene = Scene::set().await;
+    let receiver = Receiver::start().await;
+    let (mut loads, mut watches) = (vec![], vec![]);
+    for number in 0..2 {
+        let (client, round) = (scene.replica(number), format!("replica{number}"));
+        loads.push(Load::start(&client, &scene.exchange, &receiver, &round));
+        watches.push(Watch::start(&client, &scene.exchange));
+    }
+    for load in &loads {
+        load.answered(300).await;
+    }
+    let (mut told, mut looks) = (vec![], vec![]);
+    for load in loads {
+        told.extend(load.ended().await);
+    }
+    for watch in watches {
+        looks.extend(watch.ended().await);
+    }
+    scene.books.settled().await;
+    assert_serializable(&told.iter().collect::<Vec<_>>(), &looks, &scene.books).await;
     scene.end().await;
 }
 
