@@ -1,1 +1,2 @@
+DROP TYPE book_main.account_write;
 DROP TABLE book_main.writers;

@@ -12,3 +12,17 @@ CREATE TABLE book_main.writers (
 );
 
 INSERT INTO book_main.writers (name, holder, epoch, batch) VALUES ('main', NULL, 0, 0);
+
+-- What a batch writes of an account, with the number of the last line that it was decided by. Whoever
+-- decided by another one must not write; replicas of an earlier release send `account_change`.
+CREATE TYPE book_main.account_write AS (
+    id               bigint,
+    decided_by       bigint,
+    available        numeric,
+    held             numeric,
+    seq              bigint,
+    stamped_at       timestamptz,
+    head             bytea,
+    withdrawal_uses  bytea,
+    internal_uses    bytea
+);

@@ -16,9 +16,9 @@ use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
 use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, MigrationState, PgAddressBook, PgAuditLog, PgCallbackLog,
-    PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports, PgIds,
-    PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
+    Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
+    PgCallbackLog, PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports,
+    PgIds, PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -64,6 +64,16 @@ pub(crate) struct System {
 impl System {
     /// Connects to the database and wires everything to it.
     pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
+        Self::with_engine(config, config.database.engine).await
+    }
+
+    /// The same for a command beside the service, which never becomes the single writer: a replica
+    /// that starts would find the book held.
+    pub(crate) async fn for_command(config: &Config) -> anyhow::Result<Self> {
+        Self::with_engine(config, EngineKind::Shared).await
+    }
+
+    async fn with_engine(config: &Config, engine: EngineKind) -> anyhow::Result<Self> {
         let pool = pool(&config.database);
         let database = Database::connect(pool.clone())
             .await
@@ -73,7 +83,7 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
-        let engine = engine(&config.database, seals);
+        let engine = engine_config(&config.database, engine, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let payout_hint = Arc::new(Notify::new());
@@ -208,8 +218,8 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool
 }
 
-fn engine(config: &DatabaseConfig, seals: SealKeys) -> EngineConfig {
-    let standard = EngineConfig::of(config.engine);
+fn engine_config(config: &DatabaseConfig, kind: EngineKind, seals: SealKeys) -> EngineConfig {
+    let standard = EngineConfig::of(kind);
     EngineConfig {
         batchers: config.batchers,
         batch_items_max: config.batch_items.unwrap_or(standard.batch_items_max),

@@ -25,7 +25,7 @@ enum Why {
     WasAnswered,
 }
 
-/// Of how many nodes the shortest cycle is looked for.
+/// Through how many operations the shortest cycle is looked for.
 const STARTS_MAX: usize = 16;
 /// What an edge of [`Why::DidNotSee`] weighs: a cycle with fewer of them says more.
 const UNSEEN: u64 = 1_000_000;
@@ -147,12 +147,54 @@ impl Graph {
     /// The cycle with the fewest edges of [`Why::DidNotSee`], and of those the shortest, through one
     /// of the first of these nodes: each node with why it comes before the next one.
     fn shortest(&self, most: Why, among: &[usize]) -> Option<Vec<(usize, Why)>> {
-        let starts = among.iter().filter(|node| **node < self.operations);
-        let cycles = starts
-            .take(STARTS_MAX)
-            .filter_map(|start| self.cycle(*start, most));
+        let starts = self.on_cycles(most, among).into_iter();
+        let cycles = starts.filter_map(|start| self.cycle(start, most));
         let cheapest = cycles.min_by_key(|(weight, _)| *weight);
         cheapest.map(|(_, cycle)| cycle)
+    }
+
+    /// Some operations that are on cycles, for certain: at least one if there is a cycle among these
+    /// nodes. Going ever deeper from one to the next, whoever leads back to one on the way has closed
+    /// a cycle.
+    fn on_cycles(&self, most: Why, among: &[usize]) -> Vec<usize> {
+        const NEW: usize = usize::MAX;
+        const LEFT: usize = usize::MAX - 1;
+        // How deep a node is on the way.
+        let mut depths = vec![LEFT; self.nodes()];
+        for node in among {
+            depths[*node] = NEW;
+        }
+        let mut found = vec![];
+        for start in among {
+            if depths[*start] != NEW {
+                continue;
+            }
+            depths[*start] = 0;
+            let mut way = vec![(*start, self.begins[*start])];
+            while let Some((node, next)) = way.pop() {
+                if next == self.begins[node + 1] {
+                    depths[node] = LEFT;
+                    continue;
+                }
+                way.push((node, next + 1));
+                let (to, why) = self.edges[next];
+                if why > most || depths[to] == LEFT {
+                    continue;
+                }
+                if depths[to] == NEW {
+                    depths[to] = way.len();
+                    way.push((to, self.begins[to]));
+                    continue;
+                }
+                // Moments alone make no cycle.
+                let mut cycle = way[depths[to]..].iter().map(|(node, _)| *node);
+                found.extend(cycle.find(|node| *node < self.operations));
+                if found.len() == STARTS_MAX {
+                    return found;
+                }
+            }
+        }
+        found
     }
 
     /// The cheapest cycle through a node, by Dijkstra's algorithm.

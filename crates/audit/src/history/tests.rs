@@ -175,6 +175,23 @@ fn a_circle_among_many_is_told_as_short_as_it_is() {
     assert_eq!(named(&history), [(Kind::WriteCycle, vec![2_000, 2_001])]);
 }
 
+/// Much lies between two cycles, and none of it is on one.
+#[test]
+fn of_two_circles_far_apart_one_is_told() {
+    let mut history: Vec<Operation> = (1..=100)
+        .map(|number| at(90 + number * 10, 95 + number * 10, op(&[(9, number)], &[])))
+        .collect();
+    for begin in [0, 2_000] {
+        let account = begin + 1;
+        history.push(at(begin, begin + 10, op(&[(account, 1)], &[])));
+        history.push(at(begin + 20, begin + 30, op(&[], &[(account, 0)])));
+    }
+    let found = named(&history);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, Kind::StaleRead);
+    assert!([[100, 101], [102, 103]].contains(&[found[0].1[0], found[0].1[1]]));
+}
+
 /// What one operation does when they come one after the other.
 #[derive(Clone, Debug)]
 struct Step {

@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::
 use futures_util::FutureExt as _;
 
 use crate::{
+    engine::RULE_SET,
     error::unavailable,
     pool::checkout,
     schema::{accounts, owners, writers},
@@ -109,8 +110,9 @@ async fn write_accounts(
             .execute(connection)
             .await?;
         // A single writer remembers the accounts as they were: nothing that it decides by that is
-        // committed after this.
-        diesel::update(writers::table.filter(writers::holder.is_not_null()))
+        // committed after this. Moved on also while nobody holds the book, so as to meet whoever
+        // takes it right now.
+        diesel::update(writers::table.filter(writers::name.eq(RULE_SET)))
             .set(writers::epoch.eq(writers::epoch + 1))
             .execute(connection)
             .await?;

@@ -3,7 +3,8 @@
 //!
 //! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses in the
 //! root asset by user. Only then comes what is read without a lock, in statements of their own, so
-//! that it is as fresh as the locks.
+//! that it is as fresh as the locks. A single writer locks no accounts and no uses beforehand, but
+//! writes them in the same order.
 
 use std::{
     borrow::Cow,

@@ -23,6 +23,7 @@ pub(super) struct AccountUses {
 #[derive(Default)]
 pub(super) struct AccountColumns {
     pub(super) ids: Vec<i64>,
+    decided_by: Vec<i64>,
     available: Vec<Units>,
     held: Vec<Units>,
     seqs: Vec<i64>,
@@ -36,11 +37,13 @@ impl AccountColumns {
     pub(super) fn push(
         &mut self,
         id: i64,
+        decided_by: i64,
         balance: &Balance,
         head: Option<Seal>,
         uses: AccountUses,
     ) {
         self.ids.push(id);
+        self.decided_by.push(decided_by);
         self.available.push(Units(balance.available));
         self.held.push(Units(balance.held));
         self.seqs.push(balance.seq);
@@ -76,6 +79,7 @@ impl AccountColumns {
         UpdateAccounts {
             row_type: types.accounts,
             ids: &self.ids,
+            decided_by: &self.decided_by,
             available: &self.available,
             held: &self.held,
             seqs: &self.seqs,

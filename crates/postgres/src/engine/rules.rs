@@ -260,6 +260,9 @@ impl ChangedUses {
         let differ = after
             .iter()
             .filter(|(key, usage)| before.get(key) != Some(usage));
+        let mut differ: Vec<_> = differ.collect();
+        // In the order in which everybody locks them.
+        differ.sort_unstable_by_key(|(key, _)| **key);
         for (key, usage) in differ {
             let Some(epoch) = known.epoch_of(key) else {
                 continue;

@@ -12,10 +12,7 @@ mod remembered;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -58,6 +55,9 @@ struct Order {
     batches: i64,
     /// Whether the last of them is committed. It never is once the sender is gone.
     last: Option<watch::Receiver<bool>>,
+    /// The latest rules that a batch was decided by. What was decided by later ones must not be
+    /// followed by earlier ones: of a limit that is new, uses would be missed.
+    revision: i64,
     remembered: Remembered,
 }
 
@@ -65,8 +65,9 @@ struct Order {
 struct Term {
     holder: Uuid,
     epoch: i64,
-    /// A batch has failed: what is remembered may never be committed.
-    is_broken: AtomicBool,
+    /// A batch has failed, or somebody has changed what is remembered: nothing that was decided
+    /// here may be committed any more.
+    broken: watch::Sender<bool>,
 }
 
 /// What a batch has to read, as long as the term is the same and nothing is forgotten.
@@ -87,6 +88,7 @@ impl Writer {
             term: None,
             batches: 0,
             last: None,
+            revision: 0,
             remembered: Remembered::new(),
         };
         let order = Arc::new(Mutex::new(order));
@@ -132,15 +134,17 @@ impl Writer {
     ) -> Result<Option<Turn>, StoreError> {
         if read.epoch != ticket.term.epoch {
             // Batches that write nothing are not counted, so nothing else would tell them.
-            ticket.term.is_broken.store(true, Ordering::Release);
+            ticket.term.broken.send_replace(true);
             return Ok(None);
         }
         let mut order = Arc::clone(&self.order).lock_owned().await;
         let current = order.term(ticket.term.holder);
         let is_current = current.is_some_and(|term| Arc::ptr_eq(&term, &ticket.term));
-        if !is_current || order.remembered.forgotten() != ticket.forgotten {
+        let is_fresh = order.remembered.forgotten() == ticket.forgotten;
+        if !is_current || !is_fresh || read.revision < order.revision {
             return Ok(None);
         }
+        order.revision = read.revision;
         order.remembered.complete(read, ids, usage)?;
         Ok(Some(Turn { order }))
     }
@@ -171,8 +175,7 @@ impl Order {
     /// The term, if it is this holder's and whole.
     fn term(&self, holder: Uuid) -> Option<Arc<Term>> {
         let term = self.term.as_ref()?;
-        let is_whole =
-            term.holder == holder && !AtomicBool::load(&term.is_broken, Ordering::Acquire);
+        let is_whole = term.holder == holder && !*term.broken.borrow();
         is_whole.then(|| Arc::clone(term))
     }
 
@@ -202,7 +205,7 @@ impl Order {
         let term = Arc::new(Term {
             holder,
             epoch: epoch.ok_or(StoreError::Standby)?,
-            is_broken: AtomicBool::new(false),
+            broken: watch::Sender::new(false),
         });
         self.term = Some(Arc::clone(&term));
         Ok(term)
@@ -274,15 +277,17 @@ impl Turn {
     pub(super) fn leave(mut self, writes: &Writes<'_>) -> Result<Place, Failure> {
         let order = &mut *self.order;
         let term = order.term.clone().ok_or(Failure::Overtaken)?;
-        writes.remember(&mut order.remembered);
         order.batches = order.batches.saturating_add(1);
         let (committed, is_committed) = watch::channel(false);
-        Ok(Place {
+        // First, so that whatever happens from here on breaks the term.
+        let place = Place {
             before: order.last.replace(is_committed),
             batch: order.batches,
             committed,
             term,
-        })
+        };
+        writes.remember(&mut order.remembered);
+        Ok(place)
     }
 }
 
@@ -300,9 +305,13 @@ impl Place {
         self.before.as_ref().is_none_or(|before| *before.borrow())
     }
 
-    /// Waits until everything before it is committed.
+    /// Waits until everything before it is committed, or cannot be any more.
     pub(super) async fn next(&self) -> Result<(), Failure> {
-        committed(self.before.clone()).await
+        let mut broken = self.term.broken.subscribe();
+        tokio::select! {
+            committed = committed(self.before.clone()) => committed,
+            _broken = broken.wait_for(|is_broken| *is_broken) => Err(Failure::Overtaken),
+        }
     }
 
     /// Its epoch and its number, to be counted with it.
@@ -319,7 +328,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !*self.committed.borrow() {
-            self.term.is_broken.store(true, Ordering::Release);
+            self.term.broken.send_replace(true);
         }
     }
 }

@@ -75,16 +75,22 @@ impl<'a> Writes<'a> {
         for (draft, applied) in batch.audited(verdicts) {
             writes.push_audit(draft, &applied.next);
         }
-        for (key, balance) in &books.accounts {
-            if let Some(id) = ids.get(key)
-                && before.balances.get(key) != Some(balance)
-            {
-                let uses = AccountUses {
-                    withdrawal: writes.uses.take(key, Kind::Withdrawal),
-                    internal: writes.uses.take(key, Kind::Internal),
-                };
-                writes.accounts.push(*id, balance, sealer.head(key), uses);
-            }
+        let accounts = books.accounts.iter();
+        let mut changed: Vec<_> = accounts
+            .filter_map(|(key, balance)| {
+                Some((*ids.get(key)?, key, before.balances.get(key)?, balance))
+            })
+            .filter(|(_, _, before, balance)| before != balance)
+            .collect();
+        // A single writer locks them here, and so in the order in which everybody does.
+        changed.sort_unstable_by_key(|(id, ..)| *id);
+        for (id, key, before, balance) in changed {
+            let uses = AccountUses {
+                withdrawal: writes.uses.take(key, Kind::Withdrawal),
+                internal: writes.uses.take(key, Kind::Internal),
+            };
+            let head = sealer.head(key);
+            writes.accounts.push(id, before.seq, balance, head, uses);
         }
         writes.settle_keys(batch, books, claimed);
         Ok(writes)

@@ -98,10 +98,12 @@ statement! {
 }
 
 row_statement! {
-    /// Writes locked accounts; uses that are not told stay as they are. A short count raises
-    /// (division by zero).
+    /// Writes accounts; uses that are not told stay as they are. An account that has other lines
+    /// than it was decided by makes the count short, which raises (division by zero): it was locked,
+    /// or is remembered by the book's only writer, so that never happens.
     UpdateAccounts -> (BigInt) {
         ids: i64,
+        decided_by: i64,
         available: Units,
         held: Units,
         seqs: i64,
@@ -114,6 +116,6 @@ row_statement! {
      SET available = n.available, held = n.held, seq = n.seq, stamped_at = n.stamped_at, \
      head = n.head, withdrawal_uses = coalesce(n.withdrawal_uses, a.withdrawal_uses), \
      internal_uses = coalesce(n.internal_uses, a.internal_uses) FROM unnest("
-    "::account_change[]) AS n WHERE a.id = n.id RETURNING 1) \
+    "::account_write[]) AS n WHERE a.id = n.id AND a.seq = n.decided_by RETURNING 1) \
      SELECT 1 / (count(*) = cardinality($1))::int::bigint FROM written"
 }

@@ -58,7 +58,7 @@ impl RowTypes {
             ("new_transfer", &mut types.transfers),
             ("transfer_change", &mut types.transfer_changes),
             ("new_entry", &mut types.entries),
-            ("account_change", &mut types.accounts),
+            ("account_write", &mut types.accounts),
             ("key_claim", &mut types.claims),
             ("new_audit_record", &mut types.audit),
         ];

@@ -224,6 +224,25 @@ async fn the_book_is_taken_when_nobody_writes_it_any_more() {
     assert_eq!(status(paid), refused);
 }
 
+/// Nobody writes an account by other lines than it has, whatever else has gone wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_by_other_lines_is_not_written() {
+    let book = Book::open().await;
+    let user = book.ids.user();
+    let single = book.replica(EngineKind::SingleWriter);
+    make(&single, book.deposit(user, 10)).await;
+    // As a writer would that the holder does not know of.
+    book.run("UPDATE book_main.accounts SET available = 70, seq = 2 WHERE owner_kind = 'user'")
+        .await;
+    let first = commit(&single, book.payment(user, book.ids.user(), 10_000)).await;
+    // It is refused by what it remembers, fails, and is refused by what there is.
+    let refused = (Status::Rejected, Some(Reason::BalanceInsufficient));
+    assert_eq!(status(first), refused);
+    assert_eq!(book.balance(user).await, "70");
+    make(&single, book.payment(user, book.ids.user(), 70)).await;
+    assert_eq!(book.balance(user).await, "0");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_freeze_binds_what_is_in_memory() {
     let book = Book::open().await;

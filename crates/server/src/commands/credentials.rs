@@ -55,7 +55,7 @@ async fn with_app<T>(
     let config = Config::load(&Sources::collect(file)?)?;
     telemetry::start_logging(&config.log)?;
     prepare_schema(&config.database).await?;
-    let system = System::build(&config).await?;
+    let system = System::for_command(&config).await?;
     let grant = Principal::local_operator().grant(Permission::Admin)?;
     let done = work(&system.app, &grant).await;
     system.finish(config.shutdown_grace).await;

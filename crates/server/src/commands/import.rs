@@ -51,7 +51,7 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let rows = file::read(&args.file, &config.callback.urls)?;
     let path = args.results.unwrap_or_else(|| beside(&args.file));
     prepare_schema(&config.database).await?;
-    let system = System::build(&config).await?;
+    let system = System::for_command(&config).await?;
     let done = async {
         system.require_keys().await?;
         let places = rows.iter().map(FileRow::place).collect();

@@ -17,7 +17,7 @@ pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
     telemetry::start_logging(&config.log)?;
     prepare_schema(&config.database).await?;
-    let system = System::build(&config).await?;
+    let system = System::for_command(&config).await?;
     let done = run(&system, args.revoke_unreadable).await;
     system.finish(config.shutdown_grace).await;
     done

@@ -192,8 +192,8 @@ pub(super) const DATABASE_BATCH_ITEMS: Setting = Setting {
     default: Default::Missing("64, and 256 for a single writer"),
     form: "changes, 1 to 1,024",
     example: "64",
-    help: "How many changes one batch takes at most. Big batches of several replicas wait for each \
-           other's accounts.",
+    help: "How many changes one batch takes at most. Where the book is shared, big batches wait for \
+           each other's accounts.",
     ..PLAIN
 };
 

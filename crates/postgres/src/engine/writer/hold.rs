@@ -14,7 +14,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ const LOCK: i64 = 0x0062_7572_7361_7201;
 const POLL: Duration = Duration::from_millis(500);
 /// How long the server may take to say that the lock is still held.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How long others' transactions may last before the log says that they are waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to see whether a transaction has ended that began when nobody held the book.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -86,7 +88,8 @@ impl Hold {
         tracing::info!(%holder, "this replica is the book's single writer");
         let held = format!(
             "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() \
-             AND granted AND (classid::bigint << 32 | objid::bigint) = {LOCK})"
+             AND granted AND (classid::bigint << 32 | objid::bigint) = {LOCK}) \
+             AND EXISTS (SELECT FROM writers WHERE name = '{RULE_SET}' AND holder = '{holder}')"
         );
         loop {
             sleep(POLL).await;
@@ -122,12 +125,17 @@ async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<(
     if taken != 1 {
         return Err(diesel::result::Error::NotFound);
     }
-    let next = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
-    let next: i64 = diesel::select(sql::<BigInt>(next))
+    // Later than that of every transaction that has written anything by now.
+    let next: i64 = diesel::select(sql::<BigInt>("pg_current_xact_id()::text::bigint"))
         .get_result(connection)
         .await?;
-    let ended = format!("pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= {next}");
+    let ended = format!("pg_snapshot_xmin(pg_current_snapshot())::text::bigint > {next}");
+    let (began, mut is_told) = (Instant::now(), false);
     while !ask(connection, &ended).await? {
+        if began.elapsed() > PATIENCE && !is_told {
+            tracing::warn!("a transaction that is open for long keeps the book from its writer");
+            is_told = true;
+        }
         sleep(PAUSE).await;
     }
     Ok(())

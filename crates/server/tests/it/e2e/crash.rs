@@ -7,7 +7,7 @@ use super::{
     books::Books,
     eventually,
     exchange::Exchange,
-    history::{Watch, assert_serializable},
+    history::{Before, Watch, assert_serializable},
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
@@ -38,6 +38,7 @@ async fn survives_kill_9(settings: &[(&str, &str)]) {
     }
     let mut unanswered = 0;
     for round in 0..ROUNDS {
+        let before = Before::of(&books).await;
         let load = Load::start(
             &service.client(),
             &exchange,
@@ -55,7 +56,7 @@ async fn survives_kill_9(settings: &[(&str, &str)]) {
         service = Service::start_with(database.url(), settings).await;
         books.settled().await;
         books.audit().await;
-        assert_serializable(&history.iter().collect::<Vec<_>>(), &looks, &books).await;
+        assert_serializable(&history, &looks, &before, &books).await;
         assert_kept(&history, &service.client(), &books).await;
         books.settled().await;
         books.audit().await;
@@ -86,6 +87,7 @@ async fn a_standby_takes_over_when_the_single_writer_is_killed() {
     assert_eq!(ready(&holder).await.status, 200);
     ready(&standby).await.refused(503, "service.standby");
 
+    let before = Before::of(&books).await;
     let load = Load::start(&holder.client(), &exchange, &receiver, "handover");
     let watch = Watch::start(&holder.client(), &exchange);
     load.answered(rand::random_range(20..150)).await;
@@ -98,7 +100,7 @@ async fn a_standby_takes_over_when_the_single_writer_is_killed() {
     .await;
     books.settled().await;
     books.audit().await;
-    assert_serializable(&history.iter().collect::<Vec<_>>(), &looks, &books).await;
+    assert_serializable(&history, &looks, &before, &books).await;
     assert_kept(&history, &standby.client(), &books).await;
     books.settled().await;
     books.audit().await;

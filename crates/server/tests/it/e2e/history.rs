@@ -7,23 +7,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bursar_audit::history::{Operation, Outcome, Place, check};
 use tokio::task::JoinSet;
 
-use super::{
-    books::Books,
-    client::Client,
-    exchange::{CANCEL, CONFIRM, Exchange},
-    load::Told,
-};
+use super::{books::Books, client::Client, exchange::Exchange, load::Told};
 
 /// How many readers there are, each with one request under way.
 const READERS: usize = 3;
+/// How long one of them waits after it got no answer.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many lines somebody saw that an account has.
+/// How many lines somebody saw that a user's account of btc has.
 pub(super) struct Look {
     sent: Instant,
     answered: Instant,
@@ -31,7 +28,7 @@ pub(super) struct Look {
     lines: u64,
 }
 
-/// Readers of accounts at work. Each goes on until it gets no answer or is told to stop.
+/// Readers of accounts at work. Each goes on until it is told to stop, answered or not.
 pub(super) struct Watch {
     readers: JoinSet<Vec<Look>>,
     stop: Arc<AtomicBool>,
@@ -52,24 +49,10 @@ impl Watch {
                     if stop.load(Ordering::SeqCst) {
                         break;
                     }
-                    let user = trader.id.clone();
-                    let path = format!("/admin/v1/users/{user}/statement?asset=btc&limit=1");
-                    let sent = Instant::now();
-                    let Ok(answer) = client.try_get(&path).await else {
-                        break;
-                    };
-                    let answered = Instant::now();
-                    if answer.status != 200 {
-                        assert_eq!(answer.status, 503, "{}", answer.text);
-                        break;
+                    match Look::at(&client, &trader.id).await {
+                        Some(look) => looks.push(look),
+                        None => tokio::time::sleep(PAUSE).await,
                     }
-                    let lines = answer.json()["balances"][0]["lines"].as_u64().unwrap();
-                    looks.push(Look {
-                        sent,
-                        answered,
-                        user,
-                        lines,
-                    });
                 }
                 looks
             });
@@ -85,64 +68,96 @@ impl Watch {
     }
 }
 
-/// The lines that one transaction wrote for a transfer.
-struct Step {
-    /// The key of the request that made the transfer.
-    key: String,
-    /// Which of the transfer's steps it is, from 0.
-    number: usize,
-    transfer: String,
-    wrote: Vec<Place>,
+impl Look {
+    async fn at(client: &Client, user: &str) -> Option<Self> {
+        let path = format!("/admin/v1/users/{user}/statement?asset=btc&limit=1");
+        let sent = Instant::now();
+        let answer = client.try_get(&path).await.ok()?;
+        let answered = Instant::now();
+        if answer.status != 200 {
+            assert_eq!(answer.status, 503, "{}", answer.text);
+            return None;
+        }
+        Some(Self {
+            sent,
+            answered,
+            user: user.to_owned(),
+            lines: answer.json()["balances"][0]["lines"].as_u64().unwrap(),
+        })
+    }
 }
 
-/// Nobody saw or was told what could not be.
-pub(super) async fn assert_serializable(told: &[&Told], looks: &[Look], books: &Books) {
+/// How many lines each account had before anything of a history happened.
+pub(super) struct Before(HashMap<u64, u64>);
+
+impl Before {
+    /// Nothing may be under way.
+    pub(super) async fn of(books: &Books) -> Self {
+        let rows = books.rows("SELECT id, seq FROM book_main.accounts").await;
+        let read = |row: Vec<String>| (row[0].parse().unwrap(), row[1].parse().unwrap());
+        Self(rows.into_iter().map(read).collect())
+    }
+
+    fn lines(&self, account: u64) -> u64 {
+        self.0.get(&account).copied().unwrap_or_default()
+    }
+}
+
+/// Which of a transfer's steps it is: the transfer's key for the first one, its id for what ends it.
+#[derive(PartialEq, Eq, Hash)]
+enum StepOf {
+    Made(String),
+    Ended(String),
+}
+
+/// The lines that each transaction wrote.
+type Steps = HashMap<StepOf, Vec<Place>>;
+
+/// Nobody saw or was told what could not be. `before` is from when nothing of this was under way.
+pub(super) async fn assert_serializable<'t>(
+    told: impl IntoIterator<Item = &'t Told>,
+    looks: &[Look],
+    before: &Before,
+    books: &Books,
+) {
     assert!(!looks.is_empty(), "nobody looked");
+    let told: Vec<&Told> = told.into_iter().collect();
     let began = told.iter().map(|told| told.sent);
     let began = began.chain(looks.iter().map(|look| look.sent)).min();
     let began = began.unwrap();
-    // What was there before comes first, whenever it was sent.
-    let nanos = |at: Instant| u64::try_from((at - began).as_nanos()).unwrap() + 1;
-    let mut steps = steps(books).await;
+    let nanos = |at: Instant| u64::try_from((at - began).as_nanos()).unwrap();
+    let mut steps = steps(books, before).await;
     let mut history: Vec<Operation> = told
         .iter()
         .map(|told| {
-            let wrote = take_step(&mut steps, told);
             let (outcome, moves) = outcome(told);
             Operation {
                 sent: nanos(told.sent),
                 answered: (outcome != Outcome::Unknown).then(|| nanos(told.told)),
                 outcome,
                 moves,
-                wrote,
+                wrote: steps.remove(&step_of(told)).unwrap_or_default(),
                 saw: vec![],
             }
         })
         .collect();
-    let done = history
-        .iter()
-        .filter(|op| op.outcome == Outcome::Done && op.moves);
+    assert!(steps.is_empty(), "lines that nobody asked for");
+    let done = history.iter().filter(|op| !op.wrote.is_empty());
     assert!(done.count() > 0, "nothing was done");
-    history.extend(steps.into_iter().map(|step| Operation {
-        sent: 0,
-        answered: None,
-        outcome: Outcome::Unknown,
-        moves: true,
-        wrote: step.wrote,
-        saw: vec![],
-    }));
     let accounts = accounts(books).await;
-    history.extend(looks.iter().map(|look| Operation {
-        sent: nanos(look.sent),
-        answered: Some(nanos(look.answered)),
-        outcome: Outcome::Done,
-        moves: false,
-        wrote: vec![],
-        saw: vec![Place {
-            account: accounts[&look.user],
-            line: look.lines,
-        }],
-    }));
+    for look in looks {
+        let account = accounts[&look.user];
+        let line = look.lines.checked_sub(before.lines(account));
+        let line = line.unwrap_or_else(|| panic!("{} lost lines", look.user));
+        history.push(Operation {
+            sent: nanos(look.sent),
+            answered: Some(nanos(look.answered)),
+            outcome: Outcome::Done,
+            moves: false,
+            wrote: vec![],
+            saw: vec![Place { account, line }],
+        });
+    }
     let found: Vec<String> = check(&history).iter().map(ToString::to_string).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -163,48 +178,51 @@ fn outcome(told: &Told) -> (Outcome, bool) {
     }
 }
 
-/// The lines that a request wrote.
-fn take_step(steps: &mut Vec<Step>, told: &Told) -> Vec<Place> {
-    let is_end = [CONFIRM, CANCEL].contains(&told.call.path());
-    let ended = told.call.ends();
-    let place = steps.iter().position(|step| {
-        if is_end {
-            step.number == 1 && Some(&step.transfer) == ended.as_ref()
-        } else {
-            step.number == 0 && step.key == told.call.key()
-        }
-    });
-    place.map_or_else(Vec::new, |place| steps.swap_remove(place).wrote)
+/// What a request does.
+fn step_of(told: &Told) -> StepOf {
+    match told.call.ends() {
+        Some(transfer) => StepOf::Ended(transfer),
+        None => StepOf::Made(told.call.key().to_owned()),
+    }
 }
 
-/// Everything that was ever written, transaction by transaction.
-async fn steps(books: &Books) -> Vec<Step> {
+/// Everything that was written since, numbered from there.
+async fn steps(books: &Books, before: &Before) -> Steps {
+    let begins = before.0.iter().map(|(id, seq)| format!(", ({id}, {seq})"));
     let rows = books
-        .rows(
-            "SELECT t.id, coalesce(t.note, ''), e.account_id, e.seq,
-                 dense_rank() OVER (PARTITION BY t.id ORDER BY e.created_at) - 1
-             FROM book_main.entries e JOIN book_main.transfers t ON t.id = e.transfer_id",
-        )
+        .rows(&format!(
+            "WITH since AS (
+                 SELECT DISTINCT e.transfer_id FROM book_main.entries e
+                 LEFT JOIN (VALUES (0::bigint, 0::bigint){}) AS b (id, seq) ON b.id = e.account_id
+                 WHERE e.seq > coalesce(b.seq, 0))
+             SELECT t.id, coalesce(t.note, ''), e.account_id, e.seq,
+                 dense_rank() OVER (PARTITION BY t.id ORDER BY e.created_at) > 1
+             FROM since s JOIN book_main.entries e USING (transfer_id)
+                 JOIN book_main.transfers t ON t.id = s.transfer_id",
+            begins.collect::<String>()
+        ))
         .await;
-    let mut steps: HashMap<(String, usize), Step> = HashMap::new();
+    let mut steps = Steps::new();
     for row in rows {
-        let [transfer, key, account, line, number] = &row[..] else {
+        let [transfer, key, account, line, is_end] = &row[..] else {
             panic!("{row:?}");
         };
-        let number: usize = number.parse().unwrap();
-        let step = steps.entry((transfer.clone(), number));
-        let step = step.or_insert_with(|| Step {
-            key: key.clone(),
-            number,
-            transfer: transfer.clone(),
-            wrote: vec![],
-        });
-        step.wrote.push(Place {
-            account: account.parse().unwrap(),
-            line: line.parse().unwrap(),
-        });
+        let account = account.parse().unwrap();
+        let line = line.parse::<u64>().unwrap();
+        let Some(line) = line
+            .checked_sub(before.lines(account))
+            .filter(|line| *line > 0)
+        else {
+            continue;
+        };
+        let step = if is_end == "t" {
+            StepOf::Ended(transfer.clone())
+        } else {
+            StepOf::Made(key.clone())
+        };
+        steps.entry(step).or_default().push(Place { account, line });
     }
-    steps.into_values().collect()
+    steps
 }
 
 /// Each user's account of btc.

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, stream};
@@ -53,10 +53,6 @@ pub(super) struct Told {
 impl Call {
     pub(super) fn key(&self) -> &str {
         &self.key
-    }
-
-    pub(super) fn path(&self) -> &'static str {
-        self.path
     }
 
     /// The transfer that it ends, if it ends one.
@@ -169,7 +165,11 @@ impl Maker {
     }
 }
 
-/// Clients at work. Each goes on until it gets no answer or is told to stop.
+/// How long a stubborn client waits after it got no certain answer.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Clients at work. Each goes on until it gets no certain answer, unless it is stubborn, or is told to
+/// stop.
 pub(super) struct Load {
     clients: JoinSet<Vec<Told>>,
     answered: Arc<AtomicUsize>,
@@ -183,6 +183,26 @@ impl Load {
         exchange: &Exchange,
         receiver: &Receiver,
         round: &str,
+    ) -> Self {
+        Self::begin(client, exchange, receiver, round, false)
+    }
+
+    /// Starts clients that go on whatever they are told, or not told.
+    pub(super) fn start_stubborn(
+        client: &Client,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+    ) -> Self {
+        Self::begin(client, exchange, receiver, round, true)
+    }
+
+    fn begin(
+        client: &Client,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+        is_stubborn: bool,
     ) -> Self {
         let maker = Arc::new(Maker {
             backoffice: exchange.backoffice.clone(),
@@ -214,7 +234,9 @@ impl Load {
                         held = Some(answer.name());
                     }
                     all.push(told);
-                    if !certain {
+                    if !certain && is_stubborn {
+                        tokio::time::sleep(PAUSE).await;
+                    } else if !certain {
                         break;
                     }
                 }
@@ -222,6 +244,11 @@ impl Load {
             });
         }
         load
+    }
+
+    /// How many requests were answered so far.
+    pub(super) fn count_answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
     }
 
     /// Waits until this many requests were answered.

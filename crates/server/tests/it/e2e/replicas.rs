@@ -10,7 +10,7 @@ use super::{
     books::Books,
     client::Client,
     exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, WAIT, WITHDRAW},
-    history::{Watch, assert_serializable},
+    history::{Before, Watch, assert_serializable},
     load::Load,
     receiver::Receiver,
     service::Service,
@@ -98,6 +98,7 @@ async fn one_key_on_two_replicas_at_once_moves_money_once() {
 async fn what_both_replicas_tell_has_one_order() {
     let scene = Scene::set().await;
     let receiver = Receiver::start().await;
+    let before = Before::of(&scene.books).await;
     let (mut loads, mut watches) = (vec![], vec![]);
     for number in 0..2 {
         let (client, round) = (scene.replica(number), format!("replica{number}"));
@@ -115,7 +116,7 @@ async fn what_both_replicas_tell_has_one_order() {
         looks.extend(watch.ended().await);
     }
     scene.books.settled().await;
-    assert_serializable(&told.iter().collect::<Vec<_>>(), &looks, &scene.books).await;
+    assert_serializable(&told, &looks, &before, &scene.books).await;
     scene.end().await;
 }
 
