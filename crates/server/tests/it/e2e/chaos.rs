@@ -7,11 +7,13 @@
 use std::{
     collections::HashSet,
     fmt, fs,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use bursar_postgres::{local::LocalServer, testing::ScratchFolder};
+use futures_util::FutureExt as _;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -22,7 +24,7 @@ use serde_json::json;
 use super::{
     books::Books,
     client::Client,
-    database_crash::{DATABASE, start_postgres},
+    database_crash::{DATABASE, start_postgres_with},
     eventually,
     exchange::Exchange,
     history::{Before, Watch, assert_serializable},
@@ -155,9 +157,12 @@ fn report(name: &str) -> Option<PathBuf> {
     Some(PathBuf::from(folder).join(format!("{name}.json")))
 }
 
+type Settings = &'static [(&'static str, &'static str)];
+
 /// Replicas, their database and an exchange on it.
 struct Scene {
-    settings: &'static [(&'static str, &'static str)],
+    settings: Settings,
+    database: Settings,
     folder: ScratchFolder,
     server: Option<LocalServer>,
     relay: Relay,
@@ -168,9 +173,9 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set(settings: &'static [(&'static str, &'static str)]) -> Self {
+    async fn set(settings: Settings, database: Settings) -> Self {
         let folder = ScratchFolder::create().await.unwrap();
-        let server = start_postgres(&folder).await;
+        let server = start_postgres_with(&folder, database).await;
         server.create_database_if_missing(DATABASE).await.unwrap();
         let relay = Relay::start(&server.url(DATABASE)).await;
         let through = relay.url(&server.url(DATABASE));
@@ -185,6 +190,7 @@ impl Scene {
         }
         Self {
             settings,
+            database,
             folder,
             server: Some(server),
             relay,
@@ -274,7 +280,7 @@ impl Scene {
     async fn mend(&mut self, fault: Fault) -> bool {
         if fault.kills_database() {
             self.server.take().unwrap().stop().await.unwrap();
-            self.server = Some(start_postgres(&self.folder).await);
+            self.server = Some(start_postgres_with(&self.folder, self.database).await);
             self.relay.point_to(&self.direct());
         }
         if fault.replica().is_some() {
@@ -328,7 +334,7 @@ async fn answered(loads: &[(Load, Watch)], more: usize) {
     .await;
 }
 
-async fn kills(name: &str, settings: &'static [(&'static str, &'static str)]) {
+async fn kills(name: &str, settings: Settings) {
     let plan = Plan::from_env();
     let mut random = StdRng::seed_from_u64(plan.seed);
     let began = Instant::now();
@@ -336,7 +342,7 @@ async fn kills(name: &str, settings: &'static [(&'static str, &'static str)]) {
     if let Some(earlier) = report(name).filter(|file| file.exists()) {
         fs::remove_file(earlier).unwrap();
     }
-    let mut scene = Scene::set(settings).await;
+    let mut scene = Scene::set(settings, &[]).await;
     for number in 0..plan.cycles {
         if began.elapsed() > plan.length {
             break;
@@ -352,6 +358,30 @@ async fn kills(name: &str, settings: &'static [(&'static str, &'static str)]) {
         number += 1;
     }
     scene.end().await.save(name, plan.seed);
+}
+
+/// A planted fault: commits that are answered before they are on the disk.
+#[tokio::test]
+async fn what_is_not_durable_is_found_out() {
+    const ASYNCHRONOUS: Settings = &[("synchronous_commit", "off"), ("wal_writer_delay", "10s")];
+    let plan = Plan {
+        seed: rand::random(),
+        cycles: 25,
+        answers: (100, 400),
+        length: Duration::from_secs(150),
+    };
+    let cycles = async {
+        let mut random = StdRng::seed_from_u64(plan.seed);
+        let mut scene = Scene::set(&[], ASYNCHRONOUS).await;
+        for number in 0..plan.cycles {
+            scene.cycle(number, &plan, &mut random).await;
+        }
+    };
+    let found = AssertUnwindSafe(cycles).catch_unwind().await;
+    let found = found.expect_err("25 kills later nobody has found out");
+    let told = found.downcast_ref::<String>().unwrap();
+    let known = ["lost answer", "aborted read", "lost lines"];
+    assert!(known.iter().any(|known| told.contains(known)), "{told}");
 }
 
 #[tokio::test]

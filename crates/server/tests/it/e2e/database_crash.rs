@@ -24,12 +24,21 @@ use super::{
 pub(super) const DATABASE: &str = "bursar";
 
 /// A server of the test's own, whose death hurts nobody else, and which loses nothing by it.
-pub(super) async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
+async fn start_postgres(folder: &ScratchFolder) -> LocalServer {
+    start_postgres_with(folder, &[]).await
+}
+
+/// The same with these settings on top of what makes it durable.
+pub(super) async fn start_postgres_with(
+    folder: &ScratchFolder,
+    settings: &[(&str, &str)],
+) -> LocalServer {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let config = LocalServerConfig {
         directory: folder.path().to_owned(),
         bin_dir: std::env::var_os("PG_BIN").map(Into::into),
         durable: true,
-        settings: vec![],
+        settings: settings.iter().map(owned).collect(),
     };
     LocalServer::start(config).await.unwrap()
 }
