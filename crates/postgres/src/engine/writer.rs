@@ -11,12 +11,12 @@ mod hold;
 mod remembered;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
-use bursar_domain::{AccountKey, UsageKey};
+use bursar_domain::{AccountKey, Kind, UsageKey};
 use bursar_ports::StoreError;
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -231,21 +231,15 @@ impl Remembered {
             let missing = || inconsistent("accounts", format!("id {id} is gone"));
             read.accounts.push(row.ok_or_else(missing)?.clone());
         }
-        let found: HashMap<(Uuid, String), Option<Vec<u8>>> = std::mem::take(&mut read.root_uses)
-            .into_iter()
-            .map(|(user, kind, uses)| ((user, kind), uses))
-            .collect();
-        let mut seen = HashSet::new();
+        for (user, kind, uses) in std::mem::take(&mut read.root_uses) {
+            if let Some(kind) = Kind::from_name(&kind).map(Kind::as_str)
+                && !self.root_uses.has(&(user, kind))
+            {
+                self.root_uses.put((user, kind), uses);
+            }
+        }
         for key in usage.iter().filter(|key| key.asset.is_none()) {
             let (user, kind) = (key.user.as_uuid(), key.kind.as_str());
-            if !seen.insert((user, kind)) {
-                continue;
-            }
-            if !self.root_uses.has(&(user, kind))
-                && let Some(uses) = found.get(&(user, kind.to_owned()))
-            {
-                self.root_uses.put((user, kind), uses.clone());
-            }
             if let Some(uses) = self.root_uses.get(&(user, kind)) {
                 read.root_uses.push((user, kind.to_owned(), uses.clone()));
             }

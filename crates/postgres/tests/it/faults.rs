@@ -20,7 +20,9 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
 };
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
+
+use crate::support::with_usd;
 
 struct Scene {
     store: PgStore,
@@ -45,12 +47,7 @@ impl Scene {
         engine_url: &str,
         pool_url: &str,
     ) -> Self {
-        let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-        admin.execute(insert, &[]).await.unwrap();
+        let admin = with_usd(&database).await;
         let connections = Database::connect(PoolConfig::new(pool_url)).await.unwrap();
         let config = EngineConfig {
             kind,

@@ -21,7 +21,8 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
-use tokio_postgres::NoTls;
+
+use crate::support::with_usd;
 
 /// Stands between the engine and PostgreSQL and eats answers to COMMIT while it is armed.
 struct AckEater {
@@ -114,13 +115,8 @@ impl Stage {
     async fn set(kind: EngineKind) -> Self {
         let database = TestDatabase::create().await;
         let proxy = AckEater::start(database.url()).await;
-        let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
+        let admin = with_usd(&database).await;
         let asset = build::asset("usd", 2);
-        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-        admin.execute(insert, &[]).await.unwrap();
 
         let clock = Arc::new(FixedClock::default());
         let ids = SequentialIds::default();

@@ -12,7 +12,7 @@ use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::draft;
+use crate::support::{draft, with_usd};
 
 struct Replica {
     store: PgStore,
@@ -39,12 +39,7 @@ struct Book {
 impl Book {
     async fn open() -> Self {
         let database = TestDatabase::create().await;
-        let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-        admin.execute(insert, &[]).await.unwrap();
+        let admin = with_usd(&database).await;
         let pool = PoolConfig::new(database.url());
         Self {
             admin,

@@ -7,6 +7,7 @@ use bursar_postgres::{Database, PoolConfig, testing::TestDatabase};
 use bursar_testkit::build;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 /// A database, the adapters' connections to it, and one to look behind their backs.
@@ -112,6 +113,18 @@ macro_rules! with_both_engines {
     };
 }
 pub(crate) use with_both_engines;
+
+/// A connection past the adapters to a database, whose book has `usd` with two decimals.
+pub(crate) async fn with_usd(database: &TestDatabase) -> Client {
+    let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+    // Named, for diesel has methods of this name for everything.
+    Client::execute(&admin, insert, &[]).await.unwrap();
+    admin
+}
 
 /// Seconds after a fixed instant.
 pub(crate) fn at(second: i64) -> Timestamp {

@@ -117,6 +117,7 @@ async fn lock_accounts<B: Batch + ?Sized>(
 ) -> QueryResult<Vec<AccountRow>> {
     let ids: Vec<i64> = attempt.ids.values().copied().collect();
     let unknown = attempt.order.map(|(_, ticket)| ticket.accounts.as_slice());
+    // One of them at most has rows.
     let (locked, read) = join!(
         when(all || unknown.is_none(), async {
             LockAccounts { ids: &ids }.load(&mut &*connection).await
@@ -126,7 +127,9 @@ async fn lock_accounts<B: Batch + ?Sized>(
             ReadAccounts { ids }.load(&mut &*connection).await
         }),
     );
-    Ok([locked?, read?].concat())
+    let mut rows = locked?;
+    rows.append(&mut read?);
+    Ok(rows)
 }
 
 /// A row of `root_uses`.
@@ -150,7 +153,9 @@ async fn lock_root_uses<B: Batch + ?Sized>(
             keys.read().load(&mut &*connection).await
         }),
     );
-    Ok([locked?, read?].concat())
+    let mut rows = locked?;
+    rows.append(&mut read?);
+    Ok(rows)
 }
 
 /// The asset of a row of [`ReadRules`], if it has one.
