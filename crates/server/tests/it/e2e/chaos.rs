@@ -188,6 +188,8 @@ impl Scene {
         for trader in &exchange.traders {
             exchange.fund(&client, trader, "btc", "1000").await;
         }
+        // What the load stands on is on the disk even where commits are not.
+        Books::of(&server.url(DATABASE)).rows("CHECKPOINT").await;
         Self {
             settings,
             database,

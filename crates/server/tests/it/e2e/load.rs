@@ -333,7 +333,7 @@ async fn repeat(call: &Call, client: &Client) -> Answer {
     let told = call.clone().send(client).await;
     assert!(
         told.is_certain(),
-        "{}: {:?} {:?}",
+        "lost answer? repeating {} came to {:?} {:?}",
         call.key,
         told.answer,
         told.error
@@ -343,13 +343,14 @@ async fn repeat(call: &Call, client: &Client) -> Answer {
 
 fn assert_same(call: &Call, first: &Answer, again: &Answer) {
     let key = &call.key;
-    assert_eq!(first.status, again.status, "{key}: {}", again.text);
-    assert!(again.is_replayed(), "{key}: {}", again.text);
+    let lost = format!("lost answer to {key}: {}, now {}", first.text, again.text);
+    assert_eq!(first.status, again.status, "{lost}");
+    assert!(again.is_replayed(), "{lost}");
     if first.status == 422 {
-        assert_eq!(first.json()["code"], again.json()["code"], "{key}");
+        assert_eq!(first.json()["code"], again.json()["code"], "{lost}");
         return;
     }
-    assert_eq!(first.name(), again.name(), "{key}");
+    assert_eq!(first.name(), again.name(), "{lost}");
     let was = first.text_of("status");
     if !matches!(was.as_str(), "Pending" | "pending" | "AwaitingConfirmation") {
         assert_eq!(first.text, again.text, "{key}: a final state changed");
