@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod explain;
 mod export;
+pub mod faults;
 mod grants;
 mod heads;
 mod heard;

@@ -57,9 +57,10 @@ use self::{
 };
 use crate::{
     error::{inconsistent, unavailable},
+    faults::{Planted, Point, is_planted, reach},
     pool::{Database, checkout},
     row::TransferRow,
-    schema::transfers,
+    schema::{callbacks, transfers},
     tx::run_tx,
     value::At,
 };
@@ -145,6 +146,7 @@ impl Outbox for PgOutbox {
             claim(connection, now, token, until, shares.clone()).boxed()
         });
         let (claimed, transfers) = work.await?;
+        reach(Point::CallbacksClaimed).await.map_err(unavailable)?;
         let transfers: HashMap<i64, TransferRow> =
             transfers.into_iter().map(|row| (row.id, row)).collect();
         let read = claimed.into_iter().map(|candidate| {
@@ -166,10 +168,12 @@ impl Outbox for PgOutbox {
 
     async fn record_attempt(&self, attempt: AttemptRecord) -> Result<bool, StoreError> {
         let _turn = self.recording.acquire().await;
+        reach(Point::CallbackTried).await.map_err(unavailable)?;
         let recorded = RecordAttempt::from(attempt)
             .execute(&mut checkout(self.database.pool()).await?)
             .await
             .map_err(unavailable)?;
+        reach(Point::CallbackRecorded).await.map_err(unavailable)?;
         Ok(recorded > 0)
     }
 
@@ -261,6 +265,9 @@ async fn claim(
     MarkLeased::new(ids, token, until)
         .execute(connection)
         .await?;
+    if is_planted(Planted::TellsBeforehand) {
+        tell_beforehand(connection, &chosen.claimed).await?;
+    }
     let ids: Vec<i64> = chosen.claimed.iter().map(|c| c.transfer_id).collect();
     let rows = transfers::table
         .filter(transfers::id.eq_any(ids))
@@ -268,6 +275,24 @@ async fn claim(
         .load(connection)
         .await?;
     Ok((chosen.claimed, rows))
+}
+
+/// A planted fault: what is claimed counts as delivered.
+async fn tell_beforehand(
+    connection: &mut AsyncPgConnection,
+    claimed: &[Candidate],
+) -> QueryResult<()> {
+    let ids: Vec<Uuid> = claimed.iter().map(|callback| callback.id).collect();
+    diesel::update(callbacks::table.filter(callbacks::id.eq_any(ids)))
+        .set((
+            callbacks::state.eq("succeeded"),
+            callbacks::next_attempt_at.eq(None::<At>),
+            callbacks::lease.eq(None::<Uuid>),
+            callbacks::queued.eq(false),
+        ))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 fn read_claim(

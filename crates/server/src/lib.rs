@@ -8,6 +8,8 @@ mod cli;
 mod commands;
 pub mod config;
 mod demo;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod serve;
 pub mod shutdown;
 pub mod system;

@@ -30,6 +30,7 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
+    faults::{Planted, Point, is_chosen, is_planted, reach, tarry},
     seal::SealKeys,
     statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
@@ -145,6 +146,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             .await
             .flatten()
             .map_err(Failure::NotCommitted)?;
+        strike(Point::Locked).await?;
         if read.is_held && self.order.is_none() {
             end_without_change(connection).await?;
             return Ok(Tried::Held);
@@ -186,6 +188,9 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             return Ok(Tried::Missing(missing));
         }
         let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
+        if is_planted(Planted::ReleasesTwice) {
+            release_twice(&mut books);
+        }
         let changed = Changed {
             before: &before,
             books: &books,
@@ -194,6 +199,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             claimed: &claimed,
         };
         let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer)?;
+        strike(Point::Decided).await?;
         if writes.is_empty() {
             if let Some(turn) = turn {
                 turn.pass().await?;
@@ -203,6 +209,9 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             self.write_in_order(connection, &writes, turn).await?;
         } else {
             self.write_and_end(connection, &writes).await?;
+        }
+        if is_planted(Planted::TellsAfterwards) {
+            tell_afterwards(connection, &writes).await?;
         }
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
     }
@@ -228,6 +237,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             let ahead = write_ahead(connection, self.types, writes, false);
             let ahead = within(unconstrained(ahead)).await.flatten();
             ahead.map_err(Failure::NotCommitted)?;
+            strike(Point::WrittenAhead).await?;
             place.next().await?;
             let last = self.last(Some(place.number()));
             let last = write_last(connection, self.types, writes, last);
@@ -255,14 +265,35 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         number: Option<(i64, i64)>,
     ) -> Result<(), Failure> {
         let last = self.last(number);
+        if is_planted(Planted::TwoTransactions) {
+            return self.write_twice(connection, writes, last).await;
+        }
         let written = within(unconstrained(write(connection, self.types, writes, last)));
         self.judge(written.await)
+    }
+
+    /// A planted fault: lines in one transaction, balances in another.
+    async fn write_twice(
+        &self,
+        connection: &AsyncPgConnection,
+        writes: &Writes<'_>,
+        last: Last,
+    ) -> Result<(), Failure> {
+        let halves = async {
+            write_ahead(connection, self.types, writes, false).await?;
+            CommitTx.execute(&mut &*connection).await?;
+            tarry().await;
+            Begin.execute(&mut &*connection).await
+        };
+        halves.await.map_err(Failure::NotCommitted)?;
+        let last = write_last(connection, self.types, writes, last).await;
+        self.judge(Ok(last))
     }
 
     fn last(&self, number: Option<(i64, i64)>) -> Last {
         Last {
             number,
-            commit: self.ending == Ending::Commit,
+            commit: self.ending == Ending::Commit && !commits_apart(),
             all: false,
         }
     }
@@ -283,8 +314,9 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     /// Ends what is written, unless COMMIT was sent along.
     async fn end(&self, connection: &AsyncPgConnection) -> Result<(), Failure> {
         match self.ending {
-            Ending::Commit => Ok(()),
-            Ending::Resolve => {
+            Ending::Commit if !commits_apart() || is_planted(Planted::AnswersEarly) => Ok(()),
+            Ending::Commit | Ending::Resolve => {
+                strike(Point::Written).await?;
                 let committed = within(async { CommitTx.execute(&mut &*connection).await }).await;
                 let committed = committed.flatten().map_err(Failure::OutcomeUnknown);
                 committed.map(|_| ())
@@ -347,6 +379,35 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         Rollback.execute(&mut &*connection).await?;
         Ok(())
     }
+}
+
+/// Whether COMMIT is not sent along with what is written, because of something that a test wants to
+/// happen before it.
+fn commits_apart() -> bool {
+    is_chosen(Point::Written) || is_planted(Planted::AnswersEarly)
+}
+
+/// Something that a test wants to happen before a COMMIT.
+pub(super) async fn strike(point: Point) -> Result<(), Failure> {
+    reach(point).await.map_err(Failure::NotCommitted)
+}
+
+/// A planted fault: what is held is less than the lines say.
+fn release_twice(books: &mut Books) {
+    for balance in books.accounts.values_mut() {
+        balance.held = balance.held.saturating_sub(1).max(0);
+    }
+}
+
+/// A planted fault: callbacks are written once the transfer is committed.
+async fn tell_afterwards(
+    connection: &AsyncPgConnection,
+    writes: &Writes<'_>,
+) -> Result<(), Failure> {
+    tarry().await;
+    let told = writes.callbacks.statement();
+    let told = told.execute(&mut &*connection).await;
+    told.map(|_| ()).map_err(Failure::OutcomeUnknown)
 }
 
 /// Nothing to write: what was claimed is given back with the transaction.

@@ -9,6 +9,8 @@ use bursar_domain::{
 };
 use bursar_ports::{BulkOutcome, CommitOutcome};
 
+use crate::faults::{Planted, is_planted};
+
 /// A claim on a key with what the key is bound to unless something else comes of it.
 #[derive(Clone, Copy)]
 pub(super) struct Claim<'a> {
@@ -70,7 +72,8 @@ impl Batch for [Commit] {
     }
 
     fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
-        self.iter().filter_map(|commit| {
+        let kept = !is_planted(Planted::ForgetsKeys);
+        self.iter().filter(move |_| kept).filter_map(|commit| {
             Some(Claim {
                 claim: commit.idempotency.as_ref()?,
                 id: commit.change.next.id(),

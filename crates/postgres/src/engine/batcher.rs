@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
 use bursar_ports::{Clock, StoreError};
+use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 use super::{
     BulkJob, ItemsJob, Job,
-    attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change},
+    attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
     batch::Batch,
     connected::{Connected, connect},
     intake::Intake,
@@ -19,8 +20,10 @@ use super::{
 use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_serialization_failure},
+    faults::{Planted, Point, is_planted, reach, tarry},
     pool::PoolConfig,
     seal::SealKeys,
+    tx::CommitTx,
     usage::RootUseRows,
 };
 
@@ -157,6 +160,18 @@ impl Batcher {
         let outcome = self.measured(&bulk, bulk.changes.len()).await;
         // A caller that has hung up needs no answer.
         let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
+        self.commit_late().await;
+    }
+
+    /// A planted fault: commits what was answered before.
+    async fn commit_late(&self) {
+        if let Some(connected) = &self.connection
+            && is_planted(Planted::AnswersEarly)
+        {
+            tarry().await;
+            let committed = CommitTx.execute(&mut &connected.connection).await;
+            tracing::warn!(?committed, "committed after the answer");
+        }
     }
 
     /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
@@ -176,6 +191,7 @@ impl Batcher {
                     // A caller that has hung up needs no answer.
                     let _gone = reply.send(Ok(outcomes.by_ref().take(items).collect()));
                 }
+                self.commit_late().await;
             }
             Err(Trouble::Poison(cause) | Trouble::Inconsistent(_, cause)) if replies.len() > 1 => {
                 tracing::warn!(
@@ -244,6 +260,9 @@ impl Batcher {
                 continue;
             }
             match failure {
+                Failure::OutcomeUnknown(error) if is_planted(Planted::Guesses) => {
+                    return Err(Trouble::Unavailable(error.to_string()));
+                }
                 Failure::OutcomeUnknown(error) => {
                     tracing::warn!(%error, "connection lost round COMMIT: finding out");
                     metrics::counter!("bursar_commit_unknown_total").increment(1);
@@ -290,6 +309,7 @@ impl Batcher {
             Some(connected) => connected,
             None => connect(&self.pool).await?,
         };
+        strike(Point::Taken).await?;
         connected.count_batch().await?;
         let mut looked_for = BTreeSet::new();
         // Each round looks for accounts that no round before it did, or knows newer rules, so there
@@ -299,6 +319,7 @@ impl Batcher {
             let mut ids = self.accounts.resolve(&wanted.needed).await?;
             ids.extend(self.accounts.remembered(&wanted.receiving));
             self.root_uses.ensure(&wanted.usage).await?;
+            strike(Point::AccountsKnown).await?;
             let connection = &connected.connection;
             let ticket = match &self.writer {
                 Some(writer) => Some(writer.ticket(connection, &ids, &wanted.usage).await?),
@@ -325,6 +346,10 @@ impl Batcher {
             };
             match tried {
                 Tried::Done(outcomes) => {
+                    if ending != Ending::Rollback {
+                        let told = reach(Point::Committed).await;
+                        told.map_err(Failure::OutcomeUnknown)?;
+                    }
                     self.connection = Some(connected);
                     return Ok(outcomes);
                 }

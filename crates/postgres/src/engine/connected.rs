@@ -10,7 +10,13 @@ use super::{
     attempt::{Attempt, Ending, Failure},
     round_trips::within,
 };
-use crate::{error::unavailable, pool::PoolConfig, seal::SealKeys, statement::RowTypes};
+use crate::{
+    error::unavailable,
+    faults::{Planted, is_planted},
+    pool::PoolConfig,
+    seal::SealKeys,
+    statement::RowTypes,
+};
 
 /// A connection for one batcher, with every hot statement prepared.
 pub(super) struct Connected {
@@ -46,6 +52,11 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> 
             .connect_for_named_rows()
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
+        if is_planted(Planted::CommitsAsynchronously) {
+            let mut off = &connection;
+            let off = off.batch_execute("SET synchronous_commit = off");
+            off.await.map_err(unavailable)?;
+        }
         let types = RowTypes::load(&connection).await.map_err(unavailable)?;
         let nothing = Attempt {
             batch: <&[Commit]>::default(),

@@ -6,7 +6,13 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use crate::{accounts::rows_of, error::unavailable, row::read_account_key, schema::accounts};
+use crate::{
+    accounts::rows_of,
+    error::unavailable,
+    faults::{Planted, is_planted},
+    row::read_account_key,
+    schema::accounts,
+};
 
 /// An account and how many lines it has.
 #[derive(Clone, Debug)]
@@ -61,7 +67,11 @@ pub(crate) async fn choose(
             Ok(LedgerAccount {
                 id,
                 key: read_account_key(&owner_kind, owner, &asset)?,
-                lines,
+                lines: if is_planted(Planted::ReadsStale) {
+                    lines.saturating_sub(1).max(1)
+                } else {
+                    lines
+                },
             })
         })
         .collect()

@@ -19,6 +19,8 @@ pub(crate) async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    #[cfg(feature = "failpoints")]
+    crate::failpoints::listen()?;
     let metrics = Metrics::start()?;
     prepare_schema(&config.database).await?;
     let system = System::build(&config).await?;

@@ -44,6 +44,8 @@ mod demo;
 mod events;
 mod expiry;
 mod exports;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod fees;
 mod imports;
 mod jwt;

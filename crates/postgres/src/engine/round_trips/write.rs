@@ -8,6 +8,7 @@ use super::when;
 use crate::{
     engine::writes::Writes,
     error::is_disconnect,
+    faults::{Planted, is_planted},
     statement::{CountBatch, RowTypes},
     tx::CommitTx,
 };
@@ -67,6 +68,7 @@ pub(in crate::engine) async fn write_ahead(
     all: bool,
 ) -> QueryResult<()> {
     let (transfers, updates) = (&writes.inserted, &writes.updated);
+    let has_callbacks = !writes.callbacks.ids.is_empty() && !is_planted(Planted::TellsAfterwards);
     let (inserted, updated, entries, rewritten, deleted, callbacks, audit, payouts) = join!(
         when(all || !transfers.is_empty(), async {
             let insert = transfers.insert(types);
@@ -87,7 +89,7 @@ pub(in crate::engine) async fn write_ahead(
         when(all || !writes.deleted.is_empty(), async {
             done(writes.deleted.delete().execute(&mut &*connection).await)
         }),
-        when(all || !writes.callbacks.ids.is_empty(), async {
+        when(all || has_callbacks, async {
             let insert = writes.callbacks.statement();
             done(insert.execute(&mut &*connection).await)
         }),

@@ -51,6 +51,26 @@ pub(super) struct Told {
 }
 
 impl Call {
+    pub(super) fn new(
+        path: &'static str,
+        token: &str,
+        key: &str,
+        body: &Value,
+        waits: bool,
+    ) -> Self {
+        Self {
+            path,
+            token: token.to_owned(),
+            key: key.to_owned(),
+            body: body.to_string(),
+            waits,
+        }
+    }
+
+    pub(super) const fn path(&self) -> &'static str {
+        self.path
+    }
+
     pub(super) fn key(&self) -> &str {
         &self.key
     }
@@ -155,13 +175,7 @@ impl Maker {
                 (DEPOSIT, &self.backoffice, body)
             }
         };
-        Call {
-            path,
-            token: token.clone(),
-            key,
-            body: body.to_string(),
-            waits: rand::random(),
-        }
+        Call::new(path, token, &key, &body, rand::random())
     }
 }
 
@@ -329,7 +343,8 @@ async fn assert_nothing_happened(history: &[Told], books: &Books) {
     }
 }
 
-async fn repeat(call: &Call, client: &Client) -> Answer {
+/// Sends it again, and gets a certain answer.
+pub(super) async fn repeat(call: &Call, client: &Client) -> Answer {
     let told = call.clone().send(client).await;
     assert!(
         told.is_certain(),
@@ -341,7 +356,8 @@ async fn repeat(call: &Call, client: &Client) -> Answer {
     told.answer.unwrap()
 }
 
-fn assert_same(call: &Call, first: &Answer, again: &Answer) {
+/// A request was answered as it was before, as far as what it made may not have changed since.
+pub(super) fn assert_same(call: &Call, first: &Answer, again: &Answer) {
     let key = &call.key;
     let lost = format!("lost answer to {key}: {}, now {}", first.text, again.text);
     assert_eq!(first.status, again.status, "{lost}");

@@ -1,0 +1,328 @@
+//! Every point of a batch's course and of a callback's, everything that may happen there, and every
+//! operation that passes it: nothing is lost, nothing happens twice, and what passes by itself passes
+//! unnoticed.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use bursar_postgres::{
+    faults::Point,
+    testing::{ScratchFolder, TestDatabase},
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
+
+use super::{
+    books::Books,
+    client::Client,
+    eventually,
+    exchange::{BULK, CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WITHDRAW},
+    load::{Call, Told, assert_same, assert_told, repeat},
+    receiver::Receiver,
+    service::{SINGLE_WRITER, Service},
+    verify::{SEALED, verified},
+};
+
+/// What money requests do, and whether the caller waits until it is final.
+const OPERATIONS: [(&str, bool); 8] = [
+    (DEPOSIT, true),
+    (DEPOSIT, false),
+    (WITHDRAW, true),
+    (CONFIRM, true),
+    (CANCEL, true),
+    (INTERNAL, true),
+    (INTERNAL, false),
+    (BULK, true),
+];
+
+/// Where a batch of a request that comes alone passes.
+const OF_BATCHES: [Point; 6] = [
+    Point::Taken,
+    Point::AccountsKnown,
+    Point::Locked,
+    Point::Decided,
+    Point::Written,
+    Point::Committed,
+];
+
+const OF_CALLBACKS: [Point; 3] = [
+    Point::CallbacksClaimed,
+    Point::CallbackTried,
+    Point::CallbackRecorded,
+];
+
+/// What happens there.
+const ACTS: [&str; 6] = ["abort", "panic", "sleep", "refused", "40001", "lost"];
+
+/// Whether the process does not outlive it.
+fn is_lethal(act: &str) -> bool {
+    matches!(act, "abort" | "panic")
+}
+
+/// What is committed is refused no more: such errors come before.
+fn is_possible(point: Point, act: &str) -> bool {
+    point != Point::Committed || !matches!(act, "refused" | "40001")
+}
+
+/// One service that is struck, again and again.
+struct Scene {
+    url: String,
+    settings: &'static [(&'static str, &'static str)],
+    service: Option<Service>,
+    sockets: ScratchFolder,
+    socket: PathBuf,
+    exchange: Exchange,
+    receiver: Receiver,
+    books: Books,
+    cells: usize,
+    starts: usize,
+    _database: TestDatabase,
+}
+
+impl Scene {
+    async fn set(settings: &'static [(&'static str, &'static str)]) -> Self {
+        let database = TestDatabase::create().await;
+        let url = database.url().to_owned();
+        let sockets = ScratchFolder::create().await.unwrap();
+        let socket = sockets.path().join("first");
+        let service = start(&url, settings, &socket).await;
+        let client = service.client();
+        let exchange = Exchange::open(&url, &client, 3).await;
+        for trader in &exchange.traders {
+            exchange.fund(&client, trader, "btc", "1000").await;
+        }
+        Self {
+            books: Books::of(&url),
+            url,
+            settings,
+            service: Some(service),
+            sockets,
+            socket,
+            exchange,
+            receiver: Receiver::start().await,
+            cells: 0,
+            starts: 0,
+            _database: database,
+        }
+    }
+
+    fn client(&self) -> Client {
+        self.service.as_ref().unwrap().client()
+    }
+
+    /// Chooses what happens at a point.
+    async fn arm(&self, point: Point, actions: &str) {
+        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
+        let line = format!("{}={actions}\n", point.name());
+        stream.write_all(line.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut wrong = String::new();
+        stream.read_to_string(&mut wrong).await.unwrap();
+        assert_eq!(wrong, "\n", "{line}");
+    }
+
+    /// Whoever came to the point was struck.
+    async fn struck(&self, point: Point, act: &str) {
+        let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
+        let service = self.service.as_ref().unwrap();
+        eventually(&words, async || {
+            service.log().contains(&words).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for the end of the process, and starts another.
+    async fn start_again(&mut self) {
+        let ended = self.service.take().unwrap().ended().await;
+        assert_ne!(ended.code, Some(0), "{}", ended.stderr);
+        self.starts += 1;
+        self.socket = self.sockets.path().join(self.starts.to_string());
+        let service = start(&self.url, self.settings, &self.socket).await;
+        let client = service.client();
+        self.service = Some(service);
+        eventually("it is ready", async || {
+            (client.get("/health/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// What a cell's request is, and everything before it.
+    async fn call(&mut self, (path, waits): (&'static str, bool)) -> Call {
+        self.cells += 1;
+        let key = format!("cell{}", self.cells);
+        let [user, other, _] = &self.exchange.traders[..] else {
+            panic!("there are three traders");
+        };
+        let url = self.receiver.url(&format!("/{key}"));
+        let sent = json!({
+            "currency_code": "BTC", "amount": "0.01", "recipient": other.id, "note": key,
+            "callback_url": url,
+        });
+        let body = match path {
+            INTERNAL => sent,
+            BULK => json!({"transfers": [sent, sent], "atomic": false}),
+            CONFIRM | CANCEL => {
+                let held = self.held(user, &key).await;
+                json!({"userId": user.id, "transferId": held, "callbackUrl": url})
+            }
+            _ => json!({
+                "userId": user.id, "assetId": "btc", "amount": "0.01", "comment": key,
+                "callbackUrl": url,
+            }),
+        };
+        let token = match path {
+            INTERNAL | BULK => &user.token,
+            _ => &self.exchange.backoffice,
+        };
+        Call::new(path, token, &key, &body, waits)
+    }
+
+    /// A withdrawal to be ended.
+    async fn held(&self, user: &Trader, key: &str) -> String {
+        let body = json!({
+            "userId": user.id, "assetId": "btc", "amount": "0.01", "comment": key,
+        });
+        let held = Call::new(
+            WITHDRAW,
+            &self.exchange.backoffice,
+            &format!("{key}held"),
+            &body,
+            true,
+        );
+        held.send(&self.client()).await.answer.unwrap().ok().name()
+    }
+
+    /// Strikes one request.
+    async fn strike(&mut self, operation: (&'static str, bool), point: Point, act: &str) {
+        let call = self.call(operation).await;
+        self.arm(point, &format!("1*return({act})")).await;
+        let client = self.client();
+        let told = call.clone().send(&client).await;
+        let cell = format!("{} {} {act}", operation.0, point.name());
+        if is_lethal(act) {
+            assert!(!told.is_certain(), "{cell}: {:?}", told.answer);
+            self.start_again().await;
+        } else {
+            self.struck(point, act).await;
+            self.arm(point, "off").await;
+            let status = told.answer.as_ref().map(|answer| answer.status.as_u16());
+            assert_eq!(status, Some(200), "{cell}: {:?}", told.answer);
+        }
+        self.assert_once(&told, &cell).await;
+    }
+
+    /// Whatever was told, the request has one effect, and always the same answer.
+    async fn assert_once(&self, told: &Told, cell: &str) {
+        let client = self.client();
+        let first = match &told.answer {
+            Some(answer) if told.is_certain() => answer.clone(),
+            Some(_) | None => repeat(&told.call, &client).await,
+        };
+        assert_eq!(first.status, 200, "{cell}: {}", first.text);
+        for _ in 0..2 {
+            let again = repeat(&told.call, &client).await;
+            if told.call.path() == BULK {
+                assert!(again.is_replayed(), "{cell}");
+                assert_eq!(codes(&first.text), codes(&again.text), "{cell}");
+            } else {
+                assert_same(&told.call, &first, &again);
+            }
+        }
+    }
+
+    /// Strikes the callback of one request.
+    async fn strike_callback(&mut self, point: Point, act: &str) {
+        let call = self.call((INTERNAL, true)).await;
+        self.arm(point, &format!("1*return({act})")).await;
+        let sent = call.send(&self.client()).await;
+        if act == "abort" {
+            // It may die while it answers.
+            self.start_again().await;
+        } else {
+            sent.answer.unwrap().ok();
+            self.struck(point, act).await;
+            self.arm(point, "off").await;
+        }
+        if act == "panic" {
+            self.start_again().await;
+        }
+        self.books.let_leases_run_out().await;
+        self.books.delivered().await;
+    }
+
+    /// Nothing is left over, missing, or there twice.
+    async fn end(self) -> usize {
+        self.books.settled().await;
+        self.books.audit().await;
+        self.books.let_leases_run_out().await;
+        assert_told(&self.receiver, &self.books).await;
+        let notes = "SELECT note, kind, count(*) FROM book_main.transfers
+            WHERE note LIKE 'cell%' GROUP BY note, kind";
+        let notes = self.books.rows(notes).await;
+        let named: HashSet<&str> = notes.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(named.len(), self.cells);
+        let twice = notes.iter().find(|row| row[2] != "1" && row[2] != "2");
+        assert_eq!(twice, None);
+        verified(&self.url, &SEALED, 0).await;
+        self.service.unwrap().stopped().await;
+        self.cells
+    }
+}
+
+/// The transfers of a bulk's answer.
+fn codes(text: &str) -> Vec<String> {
+    let answer: serde_json::Value = serde_json::from_str(text).unwrap();
+    let results = answer["results"].as_array().unwrap().iter();
+    results.map(|one| one["code"].to_string()).collect()
+}
+
+async fn start(url: &str, settings: &[(&str, &str)], socket: &std::path::Path) -> Service {
+    let mut all = vec![("FAILPOINTS_SOCKET", socket.to_str().unwrap())];
+    all.extend(settings);
+    Service::start_with(url, &all).await
+}
+
+/// Every operation, struck at these points.
+async fn every_cell(settings: &'static [(&'static str, &'static str)], points: &[Point]) {
+    let mut scene = Scene::set(settings).await;
+    for operation in OPERATIONS {
+        for point in points {
+            for act in ACTS.into_iter().filter(|act| is_possible(*point, act)) {
+                scene.strike(operation, *point, act).await;
+            }
+        }
+    }
+    println!("failpoints: {} cells", scene.end().await);
+}
+
+#[tokio::test]
+async fn whatever_happens_before_anything_is_written_is_no_harm() {
+    every_cell(&[], &OF_BATCHES[..3]).await;
+}
+
+#[tokio::test]
+async fn whatever_happens_while_it_is_written_is_no_harm() {
+    every_cell(&[], &OF_BATCHES[3..]).await;
+}
+
+#[tokio::test]
+async fn whatever_happens_to_a_single_writer_is_no_harm() {
+    every_cell(
+        SINGLE_WRITER,
+        &[Point::Locked, Point::Written, Point::Committed],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn whatever_happens_round_a_callback_it_arrives() {
+    let mut scene = Scene::set(&[]).await;
+    for point in OF_CALLBACKS {
+        for act in ACTS {
+            scene.strike_callback(point, act).await;
+        }
+    }
+    println!("failpoints: {} cells", scene.end().await);
+}
