@@ -8,6 +8,7 @@
 //! `<temporary folder>/bursar-test-postgres-<uid>/server/data/postmaster.pid`.
 
 mod folder;
+mod proxy;
 mod scratch;
 mod server;
 
@@ -20,7 +21,11 @@ use std::{
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
 use self::server::TestServer;
-pub use self::{scratch::ScratchFolder, server::stop_shared_server};
+pub use self::{
+    proxy::{WireFault, WireProxy},
+    scratch::ScratchFolder,
+    server::stop_shared_server,
+};
 
 /// What a test harness failed with: a test can only report it.
 pub type TestError = Box<dyn Error + Send + Sync>;

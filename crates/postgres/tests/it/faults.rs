@@ -1,25 +1,16 @@
 //! What goes wrong round the database does not go wrong with the money, nor with its neighbours.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bursar_domain::{ActorId, Asset, Command, Commit, Operation, Status};
 use bursar_ports::{
     AttemptRecord, CommitOutcome, LaneShare, Outbox, StoreError, TransferStore, Verdict,
 };
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgOutbox, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, EngineKind, PgOutbox, PgStore, PoolConfig,
+    testing::{TestDatabase, WireProxy},
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
-    net::{TcpListener, TcpStream},
-};
 use tokio_postgres::Client;
 
 use crate::support::with_usd;
@@ -189,67 +180,15 @@ async fn a_column_that_got_another_type_is_survived(kind: EngineKind) {
     panic!("refused for good: {errors:#?}");
 }
 
-/// Relays, and lets the server's answers vanish on the connections that are there when it is told
-/// so. Nothing is closed: the peer is there and says nothing, like a server that is stopped or
-/// whose disk hangs. New connections work.
-struct Hush {
-    url: String,
-    silent: Arc<std::sync::Mutex<Arc<AtomicBool>>>,
-}
-
-impl Hush {
-    async fn start(upstream: &str) -> Self {
-        let (head, rest) = upstream.split_once('@').unwrap();
-        let (address, database) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("{head}@{}/{database}", listener.local_addr().unwrap());
-        let silent: Arc<std::sync::Mutex<Arc<AtomicBool>>> = Arc::default();
-        let current = Arc::clone(&silent);
-        let address = address.to_owned();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&address).await.unwrap();
-                let (mut from_client, mut to_client) = client.into_split();
-                let (mut from_server, mut to_server) = server.into_split();
-                let hushed = Arc::clone(&current.lock().unwrap());
-                tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
-                tokio::spawn(async move {
-                    let mut buffer = vec![0; 65_536];
-                    while let Ok(read) = from_server.read(&mut buffer).await {
-                        if read == 0 {
-                            break;
-                        }
-                        if !hushed.load(Ordering::SeqCst) {
-                            to_client.write_all(&buffer[..read]).await.unwrap();
-                        }
-                    }
-                    if hushed.load(Ordering::SeqCst) {
-                        // Keeps the client's end open, whatever the server did.
-                        std::future::pending::<()>().await;
-                    }
-                });
-            }
-        });
-        Self { url, silent }
-    }
-
-    /// From now on nothing comes back on the connections that there are.
-    fn hush(&self) {
-        let mut current = self.silent.lock().unwrap();
-        current.store(true, Ordering::SeqCst);
-        *current = Arc::default();
-    }
-}
-
 /// The first round trip is given up after ten seconds; what follows must end as well.
 async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher(kind: EngineKind) {
     let database = TestDatabase::create().await;
-    let hush = Hush::start(database.url()).await;
+    let proxy = WireProxy::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(kind, database, &hush.url, &direct).await;
+    let scene = Scene::over(kind, database, &proxy.url(&direct), &direct).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
-    hush.hush();
+    proxy.silence();
     let patience = Duration::from_secs(40);
     let answer = scene.commit(Commit::new(scene.deposit(user)));
     let answer = tokio::time::timeout(patience, answer).await;
@@ -261,12 +200,12 @@ async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_b
     kind: EngineKind,
 ) {
     let database = TestDatabase::create().await;
-    let hush = Hush::start(database.url()).await;
+    let proxy = WireProxy::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(kind, database, &direct, &hush.url).await;
+    let scene = Scene::over(kind, database, &direct, &proxy.url(&direct)).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
-    hush.hush();
+    proxy.silence();
     let patience = Duration::from_secs(40);
     let newcomer = scene.commit(Commit::new(scene.deposit(scene.ids.user())));
     let known = scene.commit(Commit::new(scene.deposit(user)));

@@ -1,9 +1,6 @@
 //! The answer to COMMIT gets lost: the engine finds out what is true by trying again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use bursar_domain::{
     Asset, Bulk, BulkClaim, BulkMode, Change, Commit, ItemResult, NewTransfer, Reason, Status,
@@ -11,110 +8,33 @@ use bursar_domain::{
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgStore, PoolConfig, testing::TestDatabase,
+    Database, EngineConfig, EngineKind, PgStore, PoolConfig,
+    testing::{TestDatabase, WireFault, WireProxy},
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
 
 use crate::support::with_usd;
 
-/// Stands between the engine and PostgreSQL and eats answers to COMMIT while it is armed.
-struct AckEater {
-    url: String,
-    armed: Arc<AtomicUsize>,
-    eaten: Arc<AtomicUsize>,
-}
-
-impl AckEater {
-    async fn start(upstream: &str) -> Self {
-        let (head, rest) = upstream.split_once('@').unwrap();
-        let (address, database) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("{head}@{}/{database}", listener.local_addr().unwrap());
-        let (armed, eaten) = (Arc::default(), Arc::default());
-        let proxy = Self {
-            url,
-            armed: Arc::clone(&armed),
-            eaten: Arc::clone(&eaten),
-        };
-        let address = address.to_owned();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&address).await.unwrap();
-                client.set_nodelay(true).unwrap();
-                server.set_nodelay(true).unwrap();
-                let (mut from_client, to_client) = client.into_split();
-                let (from_server, mut to_server) = server.into_split();
-                tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
-                tokio::spawn(relay(
-                    from_server,
-                    to_client,
-                    Arc::clone(&armed),
-                    Arc::clone(&eaten),
-                ));
-            }
-        });
-        proxy
-    }
-
-    /// Eats the next `count` answers.
-    fn arm(&self, count: usize) {
-        self.armed.store(count, Ordering::SeqCst);
-    }
-}
-
-/// Passes the server's messages on, one by one, until an answer to COMMIT is to be eaten; then both
-/// directions end.
-async fn relay(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    armed: Arc<AtomicUsize>,
-    eaten: Arc<AtomicUsize>,
-) {
-    while let Ok(kind) = from.read_u8().await {
-        let length = from.read_u32().await.unwrap();
-        let mut body = vec![0; usize::try_from(length).unwrap() - 4];
-        from.read_exact(&mut body).await.unwrap();
-        let is_commit = kind == b'C' && body == b"COMMIT\0";
-        let take = |left: usize| left.checked_sub(1);
-        if is_commit
-            && armed
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
-                .is_ok()
-        {
-            eaten.fetch_add(1, Ordering::SeqCst);
-            return;
-        }
-        let message = [&[kind][..], &length.to_be_bytes(), &body].concat();
-        if to.write_all(&message).await.is_err() {
-            return;
-        }
-    }
-}
+/// How many payments lose the answer to their COMMIT; every third of them loses two.
+const ROUNDS: i64 = 110;
 
 /// A store behind the proxy, and two users, the first of whom has money.
-struct Stage {
-    store: PgStore,
-    proxy: AckEater,
-    admin: tokio_postgres::Client,
+pub(crate) struct Stage {
+    pub(crate) store: PgStore,
+    pub(crate) proxy: WireProxy,
+    pub(crate) admin: tokio_postgres::Client,
     asset: Asset,
     ids: SequentialIds,
     sender: UserId,
     recipient: UserId,
     // Last: nothing may use it when it is dropped.
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl Stage {
-    async fn set(kind: EngineKind) -> Self {
+    pub(crate) async fn set(kind: EngineKind) -> Self {
         let database = TestDatabase::create().await;
-        let proxy = AckEater::start(database.url()).await;
+        let proxy = WireProxy::start(database.url()).await;
         let admin = with_usd(&database).await;
         let asset = build::asset("usd", 2);
 
@@ -130,7 +50,12 @@ impl Stage {
             batchers: 1,
             ..EngineConfig::default()
         };
-        let (store, _tasks) = PgStore::start(&PoolConfig::new(&proxy.url), direct, &config, clock);
+        let (store, _tasks) = PgStore::start(
+            &PoolConfig::new(proxy.url(database.url())),
+            direct,
+            &config,
+            clock,
+        );
         let (sender, recipient) = (ids.user(), ids.user());
         let stage = Self {
             store,
@@ -140,7 +65,7 @@ impl Stage {
             ids,
             sender,
             recipient,
-            _database: database,
+            database,
         };
         let fund = build::deposit(stage.transfer(1_000), sender).settled_at_once();
         committed(&stage.store, Commit::new(fund)).await;
@@ -154,22 +79,22 @@ impl Stage {
         build::new_transfer(id, &self.asset, units, FixedClock::START)
     }
 
-    fn payment(&self, units: i128) -> Change {
+    pub(crate) fn payment(&self, units: i128) -> Change {
         build::internal(self.transfer(units), self.sender, self.recipient).settled_at_once()
     }
 
     /// Eats the answers to the next commits; asserts afterwards that it did.
     async fn eating<T>(&self, answers: usize, work: impl Future<Output = T>) -> T {
-        let eaten = self.proxy.eaten.load(Ordering::SeqCst);
-        self.proxy.arm(answers);
+        let eaten = self.proxy.struck();
+        self.proxy.arm(WireFault::LoseAnswer, answers);
         let done = work.await;
-        let eaten = self.proxy.eaten.load(Ordering::SeqCst) - eaten;
+        let eaten = self.proxy.struck() - eaten;
         assert_eq!(eaten, answers, "answers that were lost");
         done
     }
 
     /// What the recipient has, the number of its entries, and of all transfers.
-    async fn outcome(&self) -> (String, i64, i64) {
+    pub(crate) async fn outcome(&self) -> (String, i64, i64) {
         let row = self
             .admin
             .query_one(
@@ -185,7 +110,7 @@ impl Stage {
 
 async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice(kind: EngineKind) {
     let stage = Stage::set(kind).await;
-    for round in 0..20 {
+    for round in 0..ROUNDS {
         let payment = stage.payment(1);
         let commit = if round % 2 == 0 {
             Commit::new(payment)
@@ -195,9 +120,12 @@ async fn what_was_committed_without_an_answer_is_found_out_and_not_done_twice(ki
         };
         // Sometimes an answer to the second try gets lost as well.
         let lost = committed(&stage.store, commit);
-        stage.eating(1 + round % 3 / 2, lost).await;
+        stage.eating(usize::from(round % 3 == 2) + 1, lost).await;
     }
-    assert_eq!(stage.outcome().await, ("21".to_owned(), 21, 22));
+    assert_eq!(
+        stage.outcome().await,
+        ((ROUNDS + 1).to_string(), ROUNDS + 1, ROUNDS + 2)
+    );
 }
 
 /// Each way a bulk can come out, with its answer lost and nothing done twice.

@@ -49,6 +49,7 @@ mod schema;
 mod silence;
 #[cfg(test)]
 mod single_writer;
+mod sqlstates;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

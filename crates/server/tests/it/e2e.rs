@@ -25,7 +25,6 @@ mod issuer;
 mod load;
 mod process;
 mod receiver;
-mod relay;
 mod service;
 mod verifiers;
 

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bursar_postgres::{local::LocalServer, testing::ScratchFolder};
+use bursar_postgres::{
+    local::LocalServer,
+    testing::{ScratchFolder, WireProxy},
+};
 use futures_util::FutureExt as _;
 use nix::{
     sys::signal::{Signal, kill},
@@ -30,7 +33,6 @@ use super::{
     history::{Before, Watch, assert_serializable},
     load::{Load, Told, assert_kept, assert_told},
     receiver::Receiver,
-    relay::Relay,
     service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},
 };
@@ -165,7 +167,7 @@ struct Scene {
     database: Settings,
     folder: ScratchFolder,
     server: Option<LocalServer>,
-    relay: Relay,
+    relay: WireProxy,
     replicas: Vec<Service>,
     exchange: Exchange,
     receiver: Receiver,
@@ -177,7 +179,7 @@ impl Scene {
         let folder = ScratchFolder::create().await.unwrap();
         let server = start_postgres_with(&folder, database).await;
         server.create_database_if_missing(DATABASE).await.unwrap();
-        let relay = Relay::start(&server.url(DATABASE)).await;
+        let relay = WireProxy::start(&server.url(DATABASE)).await;
         let through = relay.url(&server.url(DATABASE));
         let mut replicas = vec![];
         for _ in 0..REPLICAS {

@@ -3,7 +3,7 @@
 
 use bursar_postgres::{
     local::{LocalServer, LocalServerConfig},
-    testing::ScratchFolder,
+    testing::{ScratchFolder, WireProxy},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -16,7 +16,6 @@ use super::{
     exchange::Exchange,
     load::{Load, assert_kept, assert_told},
     receiver::Receiver,
-    relay::Relay,
     service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},
 };
@@ -58,7 +57,7 @@ async fn outlives_its_database(settings: &[(&str, &str)]) {
     let server = start_postgres(&folder).await;
     server.create_database_if_missing(DATABASE).await.unwrap();
     let direct = server.url(DATABASE);
-    let relay = Relay::start(&direct).await;
+    let relay = WireProxy::start(&direct).await;
     let through = relay.url(&direct);
     let service = Service::start_with(&through, settings).await;
     let client = service.client();

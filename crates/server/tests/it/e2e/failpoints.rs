@@ -245,7 +245,8 @@ impl Scene {
             self.struck(point, act).await;
             self.arm(point, "off").await;
         }
-        if act == "panic" {
+        // A panic while one is delivered is that delivery's own.
+        if act == "panic" && point == Point::CallbacksClaimed {
             self.start_again().await;
         }
         self.books.let_leases_run_out().await;
