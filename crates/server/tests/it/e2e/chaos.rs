@@ -5,10 +5,8 @@
 //! `scripts/chaos` says how many cycles; a seed repeats the kills, though not what they meet.
 
 use std::{
-    collections::HashSet,
     fmt, fs,
     panic::AssertUnwindSafe,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -27,11 +25,12 @@ use super::{
     database_crash::{DATABASE, start_postgres_with},
     eventually,
     exchange::Exchange,
-    history::{Before, Watch, assert_serializable},
-    load::{Load, Told, assert_kept, assert_told},
+    history::{Before, Watch},
+    load::{Load, assert_told},
     receiver::Receiver,
     relay::Relay,
     service::{SINGLE_WRITER, Service},
+    trial::{Judged, answered, judged, report},
     verify::{SEALED, verified},
 };
 
@@ -134,6 +133,13 @@ impl fmt::Display for Tally {
 }
 
 impl Tally {
+    fn add(&mut self, judged: &Judged) {
+        self.requests += judged.requests;
+        self.looks += judged.looks;
+        self.under_way += judged.under_way;
+        self.landed += judged.landed;
+    }
+
     /// For whoever reads it by machine.
     fn save(&self, name: &str, seed: u64) {
         println!("chaos, {name}, seed {seed}: {self}");
@@ -149,12 +155,6 @@ impl Tally {
         });
         fs::write(file, report.to_string()).unwrap();
     }
-}
-
-/// Where the report of a run goes, in the folder `BURSAR_CHAOS_OUT`.
-fn report(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var("BURSAR_CHAOS_OUT").ok()?;
-    Some(PathBuf::from(folder).join(format!("{name}.json")))
 }
 
 type Settings = &'static [(&'static str, &'static str)];
@@ -239,24 +239,10 @@ impl Scene {
             loads.push(self.load(started, &format!("cycle{number}again")));
         }
         answered(&loads, AFTERWARDS).await;
-        let mut histories: Vec<Vec<Told>> = vec![];
-        let mut looks = vec![];
-        for (load, watch) in loads {
-            histories.push(load.ended().await);
-            looks.extend(watch.ended().await);
-        }
         let client = Self::first_ready(&self.replicas).await;
         let books = Books::of(&self.direct());
-        books.settled().await;
-        books.audit().await;
-        self.count(&histories, struck, &books).await;
-        self.tally.looks += looks.len();
-        assert_serializable(histories.iter().flatten(), &looks, &before, &books).await;
-        for history in histories.iter().filter(|history| !history.is_empty()) {
-            assert_kept(history, &client, &books).await;
-        }
-        books.settled().await;
-        books.audit().await;
+        let judged = judged(loads, struck, &before, &client, &books).await;
+        self.tally.add(&judged);
         self.tally.cycles += 1;
     }
 
@@ -293,18 +279,6 @@ impl Scene {
         fault.replica().is_some()
     }
 
-    async fn count(&mut self, histories: &[Vec<Told>], struck: Instant, books: &Books) {
-        let keys = "SELECT key FROM book_main.idempotency_keys";
-        let keys: HashSet<String> = books.rows(keys).await.into_iter().flatten().collect();
-        for told in histories.iter().flatten() {
-            self.tally.requests += 1;
-            if !told.is_certain() && told.sent < struck && struck < told.told {
-                self.tally.under_way += 1;
-                self.tally.landed += usize::from(keys.contains(told.call.key()));
-            }
-        }
-    }
-
     /// Every callback has told what its transfer came to, and the books can be proven.
     async fn end(mut self) -> Tally {
         let books = Books::of(&self.direct());
@@ -319,21 +293,6 @@ impl Scene {
         self.server.unwrap().stop().await.unwrap();
         self.tally
     }
-}
-
-/// Waits until there are so many answers more, wherever they came from.
-async fn answered(loads: &[(Load, Watch)], more: usize) {
-    let count = || {
-        loads
-            .iter()
-            .map(|(load, _)| load.count_answered())
-            .sum::<usize>()
-    };
-    let enough = count() + more;
-    eventually(&format!("{more} answers"), async || {
-        (count() >= enough).then_some(())
-    })
-    .await;
 }
 
 async fn kills(name: &str, settings: Settings) {
