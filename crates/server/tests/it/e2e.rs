@@ -39,6 +39,7 @@ mod callback_listen;
 mod callback_secrets;
 mod callbacks;
 mod chaos;
+mod cluster;
 mod configuration;
 mod crash;
 mod database_crash;

@@ -14,15 +14,13 @@ use serde_json::json;
 
 use super::{
     books::Books,
-    client::Client,
-    eventually,
     exchange::{DEPOSIT, Exchange, WAIT},
     history::{Before, Watch},
     load::{Load, assert_told},
     nodes::Nodes,
     receiver::Receiver,
     relay::Relay,
-    service::{SINGLE_WRITER, Service},
+    service::{SINGLE_WRITER, Service, ready},
     trial::{Judged, Loads, answered, judged, percentile, report},
     verify::{SEALED, verified},
 };
@@ -175,15 +173,6 @@ impl Scene {
     }
 }
 
-async fn ready(service: &Service) -> Client {
-    let client = service.client();
-    eventually("the service is ready", async || {
-        (client.get("/health/ready").await.status == 200).then_some(())
-    })
-    .await;
-    client
-}
-
 async fn promotions(name: &str, settings: &[(&str, &str)], count: usize) {
     if let Some(earlier) = report(name).filter(|file| file.exists()) {
         fs::remove_file(earlier).unwrap();
@@ -258,7 +247,12 @@ async fn stalls(settings: &[(&str, &str)]) {
     for _ in 0..2 {
         let stalled = backoffice.post_with(DEPOSIT, body.to_string(), &[WAIT]);
         let stalled = stalled.await;
-        println!("{} {} after {:?}", stalled.status, stalled.text, gone.elapsed());
+        println!(
+            "{} {} after {:?}",
+            stalled.status,
+            stalled.text,
+            gone.elapsed()
+        );
         assert_eq!(stalled.status, 503, "{}", stalled.text);
     }
     let back = Instant::now();
@@ -266,6 +260,11 @@ async fn stalls(settings: &[(&str, &str)]) {
     answered(&loads, AFTERWARDS).await;
     let client = ready(&scene.service).await;
     let judged = judged(loads, struck, &before, &client, &scene.books()).await;
-    println!("waited {:?}, back {:?}, stalled {:?}", judged.waited, judged.back, back - gone);
+    println!(
+        "waited {:?}, back {:?}, stalled {:?}",
+        judged.waited,
+        judged.back,
+        back - gone
+    );
     scene.end().await;
 }

@@ -112,9 +112,7 @@ impl Nodes {
     /// Nothing reaches the standby any more.
     pub(super) async fn cut_off_standby(&self) {
         let standby = self.standby.as_ref().unwrap().books();
-        standby
-            .rows("ALTER SYSTEM SET primary_conninfo = ''")
-            .await;
+        standby.rows("ALTER SYSTEM SET primary_conninfo = ''").await;
         standby.rows("SELECT pg_reload_conf()").await;
         self.is_alone().await;
     }

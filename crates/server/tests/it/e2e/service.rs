@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     client::Client,
+    eventually,
     process::{Bursar, Ended, run},
 };
 
@@ -102,6 +103,16 @@ impl Service {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
     }
+}
+
+/// A client of a service, once it is ready for traffic.
+pub(super) async fn ready(service: &Service) -> Client {
+    let client = service.client();
+    eventually("the service is ready", async || {
+        (client.get("/health/ready").await.status == 200).then_some(())
+    })
+    .await;
+    client
 }
 
 /// The address in the log line that says that requests are taken.
