@@ -5,12 +5,11 @@ use std::{
     fmt::Write as _,
     fs,
     path::PathBuf,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use super::{
     books::Books,
@@ -57,12 +56,11 @@ impl Plan {
 
     /// Has the script do something, and waits until it is done.
     async fn have(&self, what: &str, fault: &str) {
-        let done = Command::new(&self.script)
-            .args([what, fault])
-            .stdin(Stdio::null())
-            .status()
-            .await
-            .unwrap();
+        let mut command = Command::new(&self.script);
+        command.args([what, fault]).stdin(Stdio::null());
+        // The load goes on meanwhile.
+        let done = tokio::task::spawn_blocking(move || command.status());
+        let done = done.await.unwrap().unwrap();
         assert!(done.success(), "{what} {fault}: {done}");
     }
 }

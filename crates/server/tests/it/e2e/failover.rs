@@ -99,7 +99,8 @@ impl Tally {
 /// A service whose database has a standby.
 struct Scene {
     nodes: Nodes,
-    relay: Relay,
+    /// None for a service that knows both nodes.
+    relay: Option<Relay>,
     service: Service,
     exchange: Exchange,
     receiver: Receiver,
@@ -107,13 +108,18 @@ struct Scene {
 }
 
 impl Scene {
+    /// A service that reaches the primary through a relay.
     async fn set(settings: &[(&str, &str)]) -> Self {
         let nodes = Nodes::start().await;
         let relay = Relay::start(&nodes.url()).await;
         let through = relay.url(&nodes.url());
-        let service = Service::start_with(&through, settings).await;
+        Self::on(nodes, Some(relay), &through, settings).await
+    }
+
+    async fn on(nodes: Nodes, relay: Option<Relay>, url: &str, settings: &[(&str, &str)]) -> Self {
+        let service = Service::start_with(url, settings).await;
         let client = ready(&service).await;
-        let exchange = Exchange::open(&through, &client, TRADERS).await;
+        let exchange = Exchange::open(url, &client, TRADERS).await;
         for trader in &exchange.traders {
             exchange.fund(&client, trader, "btc", "1000").await;
         }
@@ -137,7 +143,7 @@ impl Scene {
         vec![(load, Watch::start(&client, &self.exchange))]
     }
 
-    /// The primary is killed in the middle of load, and its standby promoted. A standby that nothing
+    /// A standby joins in the middle of load, and then the primary is killed. A standby that nothing
     /// waits for is cut off some time before.
     async fn promotion(&mut self, number: usize, is_synchronous: bool) {
         ready(&self.service).await;
@@ -149,13 +155,20 @@ impl Scene {
         } else {
             self.nodes.cut_off_standby().await;
         }
+        self.fail_over(loads, &before).await;
+    }
+
+    /// The primary is killed in the middle of load, and its standby promoted.
+    async fn fail_over(&mut self, loads: Loads, before: &Before) {
         answered(&loads, rand::random_range(ANSWERS.0..=ANSWERS.1)).await;
         let struck = Instant::now();
         self.nodes.fail_over().await;
-        self.relay.point_to(&self.nodes.url());
+        if let Some(relay) = &self.relay {
+            relay.point_to(&self.nodes.url());
+        }
         answered(&loads, AFTERWARDS).await;
         let client = ready(&self.service).await;
-        let judged = judged(loads, struck, &before, &client, &self.books()).await;
+        let judged = judged(loads, struck, before, &client, &self.books()).await;
         self.tally.add(&judged);
     }
 
@@ -206,6 +219,20 @@ async fn promotions_lose_nothing_of_a_single_writer() {
     promotions("failover_single_writer", SINGLE_WRITER, count).await;
 }
 
+/// No relay and no balancer: both nodes are in the address.
+#[tokio::test]
+async fn a_service_that_knows_both_nodes_goes_where_the_primary_is() {
+    let mut nodes = Nodes::start().await;
+    nodes.follow().await;
+    nodes.wait_for_standby().await;
+    let both = nodes.url_of_both();
+    let mut scene = Scene::on(nodes, None, &both, &[]).await;
+    let before = Before::of(&scene.books()).await;
+    let loads = scene.load("both");
+    scene.fail_over(loads, &before).await;
+    scene.end().await;
+}
+
 /// A planted fault: a standby that nothing waits for, and that does not hear of everything.
 #[tokio::test]
 async fn promotions_of_a_standby_that_lags_are_found_out() {
@@ -241,30 +268,41 @@ async fn stalls(settings: &[(&str, &str)]) {
     answered(&loads, ANSWERS.0).await;
     let struck = Instant::now();
     scene.nodes.stop_standby().await;
+
     let gone = Instant::now();
-    let body = json!({"userId": scene.exchange.traders[0].id, "assetId": "usd", "amount": "1"});
+    let deposit = |amount: &str| {
+        let user = &scene.exchange.traders[0].id;
+        json!({"userId": user, "assetId": "usd", "amount": amount}).to_string()
+    };
     let backoffice = scene.service.client().with(&scene.exchange.backoffice);
-    for _ in 0..2 {
-        let stalled = backoffice.post_with(DEPOSIT, body.to_string(), &[WAIT]);
-        let stalled = stalled.await;
-        println!(
-            "{} {} after {:?}",
-            stalled.status,
-            stalled.text,
-            gone.elapsed()
-        );
+    // One after the other: the second one meets what is left of the first one's batch.
+    for amount in ["1", "2"] {
+        let stalled = backoffice
+            .post_with(DEPOSIT, deposit(amount), &[WAIT])
+            .await;
         assert_eq!(stalled.status, 503, "{}", stalled.text);
     }
     let back = Instant::now();
+
     scene.nodes.start_standby().await;
     answered(&loads, AFTERWARDS).await;
     let client = ready(&scene.service).await;
     let judged = judged(loads, struck, &before, &client, &scene.books()).await;
+    assert!(
+        judged.under_way > 0,
+        "no request was under way when the standby died"
+    );
+    let meanwhile = judged.certain.iter();
+    let meanwhile = meanwhile.filter(|(sent, told)| *sent > gone && *told < back);
+    assert_eq!(
+        meanwhile.count(),
+        0,
+        "answered although nothing can be durable"
+    );
     println!(
-        "waited {:?}, back {:?}, stalled {:?}",
-        judged.waited,
-        judged.back,
-        back - gone
+        "stalled for {:?}: nobody waited longer than {:?} to be told so",
+        back - gone,
+        judged.waited
     );
     scene.end().await;
 }

@@ -10,6 +10,7 @@ use super::{
     books::Books,
     database_crash::{DATABASE, start_postgres_with},
     eventually,
+    relay::host_of,
 };
 
 /// What a standby calls itself.
@@ -63,6 +64,16 @@ impl Nodes {
     /// The database on the primary.
     pub(super) fn url(&self) -> String {
         self.primary.url()
+    }
+
+    /// The database on whichever of the two is the primary.
+    pub(super) fn url_of_both(&self) -> String {
+        let (primary, standby) = (self.primary.url(), self.standby.as_ref().unwrap().url());
+        let second = host_of(&standby);
+        primary.replace(
+            host_of(&primary),
+            &format!("{second},{}", host_of(&primary)),
+        )
     }
 
     /// Makes a standby, which nothing waits for.

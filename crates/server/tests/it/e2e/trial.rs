@@ -28,6 +28,8 @@ pub(super) struct Judged {
     pub(super) landed: usize,
     /// How long after that clients were answered again: the end of the longest pause.
     pub(super) back: Duration,
+    /// When each request was sent that got a certain answer, and when that came.
+    pub(super) certain: Vec<(Instant, Instant)>,
     /// The longest that anybody was kept waiting before being told that nobody knows.
     pub(super) waited: Duration,
 }
@@ -86,12 +88,15 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
     let landed = under_way
         .clone()
         .filter(|told| keys.contains(told.call.key()));
+    let certain = all.clone().filter(|told| told.is_certain());
+    let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
     Judged {
-        requests: all.clone().count(),
+        requests: all.count(),
         looks: 0,
         under_way: under_way.clone().count(),
         landed: landed.count(),
-        back: back(all.filter(|told| told.is_certain()), struck),
+        back: back(&certain, struck),
+        certain,
         waited: uncertain
             .iter()
             .map(|told| told.told - told.sent)
@@ -101,8 +106,8 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
 }
 
 /// How long after this the longest pause between two certain answers ended.
-fn back<'t>(certain: impl Iterator<Item = &'t Told>, struck: Instant) -> Duration {
-    let mut times: Vec<Instant> = certain.map(|told| told.told).collect();
+fn back(certain: &[(Instant, Instant)], struck: Instant) -> Duration {
+    let mut times: Vec<Instant> = certain.iter().map(|(_, told)| *told).collect();
     times.retain(|told| *told > struck);
     times.push(struck);
     times.sort_unstable();
