@@ -249,26 +249,93 @@ script again."
 
 # Debian's package starts a server on port 6379, now and at every boot, which nobody asked for.
 apt_install_redis() {
-    local policy=/usr/sbin/policy-rc.d
+    apt_install_stopped redis-server redis-server
+}
+
+# Installs packages without what they start by themselves: "$1" are the services, the rest packages.
+apt_install_stopped() {
+    local policy=/usr/sbin/policy-rc.d services=$1 service
     local ours=no installed=yes
+    shift
     if ! [ -e "$policy" ]; then
         ours=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
-    apt_install redis-server || installed=no
+    apt_install "$@" || installed=no
     if [ "$ours" = yes ]; then
         as_root rm -f "$policy"
         if command -v systemctl >/dev/null; then
-            as_root systemctl disable --quiet redis-server 2>/dev/null || true # No systemd runs.
+            for service in $services; do
+                as_root systemctl disable --quiet "$service" 2>/dev/null || true # No systemd runs.
+            done
         fi
     fi
-    [ "$installed" = yes ] || die "apt-get could not install redis-server."
+    [ "$installed" = yes ] || die "apt-get could not install $*."
+}
+
+# --- What a cluster needs, for scripts/ha -------------------------------------------------------
+
+need_etcd_and_haproxy() {
+    if ! { command -v etcd && command -v haproxy && command -v curl; } >/dev/null; then
+        say "etcd, HAProxy or curl was not found; installing them."
+        ! command -v apt-get >/dev/null ||
+            apt_install_stopped "etcd haproxy" etcd-server haproxy curl
+    fi
+    { command -v etcd && command -v haproxy && command -v curl; } >/dev/null ||
+        die "etcd, HAProxy and curl are needed, and could not be installed here."
+}
+
+# Sets `patroni` to the folder of a virtual environment with exactly the packages of
+# scripts/ha-requirements.txt, which is made if it is not there.
+need_patroni() {
+    local python=python3
+    choose_server_user
+    patroni=$(server_folder "patroni-$(cksum <scripts/ha-requirements.txt | cut -d ' ' -f 1)")
+    [ ! -f "$patroni/complete" ] || return 0
+    need_python
+    # The distribution's own: the server's user may not be allowed to enter where others are.
+    [ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
+    rm -rf "$patroni"
+    "$python" -m venv "$patroni" || die "Python 3.9 or newer with its venv module is missing."
+    # Two of them are there as source only.
+    "$patroni/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --no-binary python-etcd,ydiff \
+        --requirement scripts/ha-requirements.txt || die "Patroni could not be installed."
+    : >"$patroni/complete"
+}
+
+# Prints a folder of this name below cargo's, or, where the server's user cannot enter that, below
+# /var/tmp.
+server_folder() {
+    local below
+    below=$(target_directory)
+    mkdir -p "$below"
+    (cd / && as_server test -x "$below") || below=/var/tmp/bursar-$(id -u)
+    mkdir -p "$below"
+    printf '%s\n' "$below/$1"
 }
 
 # --- A private server for one run of the tests --------------------------------------------------
 
-# Runs a command as the user the server runs as: PostgreSQL refuses to run as root.
+# Sets `server_user` and `server_group` to whom the server runs as: PostgreSQL refuses to run as root.
+choose_server_user() {
+    local user
+    server_user=$(id -un)
+    server_group=$(id -gn)
+    if is_root; then
+        server_user=nobody
+        for user in postgres nobody; do
+            if id -u "$user" >/dev/null 2>&1; then
+                server_user=$user
+                break
+            fi
+        done
+        server_group=$(id -gn "$server_user")
+    fi
+}
+
+# Runs a command as the user the server runs as.
 as_server() {
     if ! is_root; then
         "$@"
@@ -282,19 +349,8 @@ as_server() {
 # Starts a server in the folder "$1" and exports BURSAR_TEST_DATABASE_URL. Nothing it holds is
 # worth keeping, so nothing is made durable.
 start_test_postgres() {
-    local folder=$1 user password port attempt
-    server_user=$(id -un)
-    server_group=$(id -gn)
-    if is_root; then
-        server_user=nobody
-        for user in postgres nobody; do
-            if id -u "$user" >/dev/null 2>&1; then
-                server_user=$user
-                break
-            fi
-        done
-        server_group=$(id -gn "$server_user")
-    fi
+    local folder=$1 password port attempt
+    choose_server_user
     mkdir -p "$folder/data"
     chmod 711 "$folder"
     password=$(od -An -N20 -tx1 /dev/urandom | tr -d ' \n')

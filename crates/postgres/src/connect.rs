@@ -4,7 +4,10 @@ use std::{error::Error, time::Duration};
 
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
-use tokio_postgres::{Config, NoTls, config::SslMode};
+use tokio_postgres::{
+    Config, NoTls,
+    config::{SslMode, TargetSessionAttrs},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long making a connection may take.
@@ -17,24 +20,56 @@ const KEEPALIVE_RETRIES: u32 = 2;
 
 /// Connects to `postgres://user:password@host:port/database`.
 ///
+/// Of several hosts (`host:port,host:port`) the first one is taken that takes writes: whichever is the
+/// primary. Each of them has its share of the time, so that one that says nothing hides no other.
+///
 /// With `?sslmode=require` the connection is encrypted and the server's certificate is checked
 /// against the system's authorities; otherwise it is plain, which is for loopback and for networks
 /// that are encrypted by themselves.
 ///
 /// # Errors
-/// [`ConnectionError::BadConnection`] says why, without the password.
+/// [`ConnectionError::BadConnection`] says why, of the last host, without the password.
 pub(crate) async fn establish(url: &str) -> Result<AsyncPgConnection, ConnectionError> {
-    match tokio::time::timeout(CONNECT_MAX, open(url)).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(ConnectionError::BadConnection(chain(error.as_ref()))),
-        Err(_) => Err(ConnectionError::BadConnection(
-            "the database did not answer in time".into(),
-        )),
+    let hosts = each_host(url);
+    let wanted = if hosts.len() > 1 {
+        TargetSessionAttrs::ReadWrite
+    } else {
+        TargetSessionAttrs::Any
+    };
+    let share = u32::try_from(hosts.len()).map_or(CONNECT_MAX, |hosts| CONNECT_MAX / hosts.max(1));
+    let mut refused = "no host is named".to_owned();
+    for host in hosts {
+        refused = match tokio::time::timeout(share, open(&host, wanted)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => chain(error.as_ref()),
+            Err(_) => "the database did not answer in time".into(),
+        };
     }
+    Err(ConnectionError::BadConnection(refused))
 }
 
-async fn open(url: &str) -> Result<AsyncPgConnection, Box<dyn Error + Send + Sync>> {
+/// The same address for each of the hosts that it names.
+#[must_use]
+pub fn each_host(url: &str) -> Vec<String> {
+    let authority = url.find("://").map_or(0, |scheme| scheme.saturating_add(3));
+    let (scheme, rest) = url.split_at(authority);
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let hosts = authority
+        .rfind('@')
+        .map_or(0, |user| user.saturating_add(1));
+    let (user, hosts) = authority.split_at(hosts);
+    let single = |host| format!("{scheme}{user}{host}{path}");
+    hosts.split(',').map(single).collect()
+}
+
+async fn open(
+    url: &str,
+    wanted: TargetSessionAttrs,
+) -> Result<AsyncPgConnection, Box<dyn Error + Send + Sync>> {
     let mut config: Config = url.parse()?;
+    if wanted != TargetSessionAttrs::Any {
+        config.target_session_attrs(wanted);
+    }
     config
         .tcp_user_timeout(CONNECT_MAX)
         .keepalives_idle(KEEPALIVE_IDLE)
@@ -60,4 +95,27 @@ fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_one_host_or_several() {
+        let one = "postgres://bursar:p@127.0.0.1:5432/bursar?sslmode=require";
+        assert_eq!(each_host(one), [one]);
+        assert_eq!(
+            each_host("postgres://bursar:p,q@a:1,b,[::1]:3/bursar?connect_timeout=1,2"),
+            [
+                "postgres://bursar:p,q@a:1/bursar?connect_timeout=1,2",
+                "postgres://bursar:p,q@b/bursar?connect_timeout=1,2",
+                "postgres://bursar:p,q@[::1]:3/bursar?connect_timeout=1,2",
+            ]
+        );
+        assert_eq!(
+            each_host("postgres://a,b"),
+            ["postgres://a", "postgres://b"]
+        );
+    }
 }

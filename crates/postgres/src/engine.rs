@@ -26,7 +26,7 @@ mod transfer_columns;
 mod writer;
 mod writes;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use bursar_domain::{Bulk, Commit};
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
@@ -34,6 +34,7 @@ use futures_util::future::select_all;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
 };
 
 use self::{
@@ -100,6 +101,11 @@ pub struct EngineConfig {
     pub batch_items_max: usize,
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
+    /// How long a request may wait until its batch begins; after that nothing happens to it.
+    pub turn_within: Duration,
+    /// How long a request may wait for its answer; after that it is told that nobody knows. Longer than
+    /// it takes to give up an answer to COMMIT and to find out what is true.
+    pub answer_within: Duration,
     /// What seals entries and transfers.
     pub seals: SealKeys,
 }
@@ -116,6 +122,8 @@ impl EngineConfig {
                 EngineKind::SingleWriter => 256,
             },
             queue_max: 4_096,
+            turn_within: Duration::from_secs(5),
+            answer_within: Duration::from_secs(20),
             seals: SealKeys::default(),
         }
     }
@@ -127,7 +135,22 @@ impl Default for EngineConfig {
     }
 }
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Where to say what came of a request.
+struct Reply<T> {
+    /// Told when its batch begins.
+    begun: oneshot::Sender<()>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T> Reply<T> {
+    /// Begins the request, unless it has been given up: then nothing may happen to it.
+    fn begin(self) -> Option<Answer<T>> {
+        self.begun.send(()).ok().map(|()| self.answer)
+    }
+}
+
+/// Where to answer a request that has begun.
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One request: what to commit and where to say what came of it.
 enum Job {
@@ -151,6 +174,8 @@ struct BulkJob {
 #[derive(Clone)]
 pub(crate) struct Engine {
     jobs: mpsc::Sender<Job>,
+    turn_within: Duration,
+    answer_within: Duration,
     /// Set in a replica that writes the book alone, or waits to.
     writer: Option<Writer>,
 }
@@ -222,7 +247,13 @@ impl Engine {
         let tasks = batchers
             .chain(hold.map(|hold| tokio::spawn(hold.run())))
             .collect();
-        (Self { jobs, writer }, EngineTasks { tasks })
+        let engine = Self {
+            jobs,
+            turn_within: config.turn_within,
+            answer_within: config.answer_within,
+            writer,
+        };
+        (engine, EngineTasks { tasks })
     }
 
     /// Whether this replica may write the book.
@@ -270,8 +301,15 @@ impl Engine {
             .await
     }
 
+    /// A caller is answered in time, whatever the database does.
     async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (begun, mut has_begun) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let deadline = Instant::now() + self.answer_within;
+        let reply = Reply {
+            begun,
+            answer: sender,
+        };
         self.jobs
             .try_send(job(reply))
             .map_err(|error| match error {
@@ -280,10 +318,19 @@ impl Engine {
                     StoreError::Unavailable("the engine has stopped".into())
                 }
             })?;
+        if timeout(self.turn_within, &mut has_begun).await.is_err() {
+            // Either the batcher can no longer begin it, or it has.
+            has_begun.close();
+            if has_begun.try_recv().is_err() {
+                return Err(StoreError::Overloaded);
+            }
+        }
         // A batcher that dies takes its transaction with it, but whether before or after COMMIT
-        // nobody can tell.
-        answer
-            .await
-            .unwrap_or_else(|gone| Err(StoreError::OutcomeUnknown(gone.into())))
+        // nobody can tell; nor what becomes of a batch that is under way still.
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(gone)) => Err(StoreError::OutcomeUnknown(gone.into())),
+            Err(elapsed) => Err(StoreError::OutcomeUnknown(elapsed.into())),
+        }
     }
 }

@@ -13,6 +13,8 @@ mod launch;
 mod place;
 mod postmaster;
 mod restore;
+#[cfg(feature = "testing")]
+mod standby;
 
 use std::{
     fmt,

@@ -22,7 +22,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
 use self::server::TestServer;
 pub use self::{
-    proxy::{WireFault, WireProxy},
+    proxy::{WireFault, WireProxy, host_of},
     scratch::ScratchFolder,
     server::stop_shared_server,
 };

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bursar_domain::Commit;
-use bursar_ports::{Clock, StoreError};
+use bursar_domain::{Bulk, Commit};
+use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 use super::{
-    BulkJob, ItemsJob, Job,
+    Answer, BulkJob, ItemsJob, Job,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
     batch::Batch,
     connected::{Connected, connect},
@@ -81,6 +81,19 @@ pub(super) struct Rows {
     pub(super) seals: SealKeys,
 }
 
+/// Items that have begun: from here on they are answered by what becomes of them.
+struct Begun {
+    commits: Vec<Commit>,
+    answer: Answer<Vec<CommitOutcome>>,
+}
+
+impl ItemsJob {
+    fn begin(self) -> Option<Begun> {
+        let Self { commits, reply } = self;
+        reply.begin().map(|answer| Begun { commits, answer })
+    }
+}
+
 /// One task with one connection.
 pub(super) struct Batcher {
     intake: Arc<Intake<Job>>,
@@ -130,7 +143,7 @@ impl Batcher {
             let mut alone = Vec::new();
             for job in jobs {
                 match job {
-                    Job::Items(items) if items.commits.len() == 1 => singles.push(items),
+                    Job::Items(items) if items.commits.len() == 1 => singles.extend(items.begin()),
                     // A vector of items is a batch by itself, and so is a bulk.
                     Job::Items(_) | Job::Rehearsal(_) | Job::Bulk(_) => alone.push(job),
                 }
@@ -140,26 +153,38 @@ impl Batcher {
             }
             for job in alone {
                 match job {
-                    Job::Items(items) => self.process(vec![items]).await,
-                    Job::Rehearsal(items) => self.rehearse(items).await,
-                    Job::Bulk(bulk) => self.process_bulk(bulk).await,
+                    Job::Items(items) => {
+                        if let Some(items) = items.begin() {
+                            self.process(vec![items]).await;
+                        }
+                    }
+                    Job::Rehearsal(items) => {
+                        if let Some(items) = items.begin() {
+                            self.rehearse(items).await;
+                        }
+                    }
+                    Job::Bulk(BulkJob { bulk, reply }) => {
+                        if let Some(answer) = reply.begin() {
+                            self.process_bulk(&bulk, answer).await;
+                        }
+                    }
                 }
             }
         }
     }
 
     /// Tries items as if they were committed, and answers what would come of them.
-    async fn rehearse(&mut self, ItemsJob { commits, reply }: ItemsJob) {
+    async fn rehearse(&mut self, Begun { commits, answer }: Begun) {
         let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
         // A caller that has hung up needs no answer.
-        let _gone = reply.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
+        let _gone = answer.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
     }
 
     /// Commits a bulk and answers it. It is never split: all of it is one transaction.
-    async fn process_bulk(&mut self, BulkJob { bulk, reply }: BulkJob) {
-        let outcome = self.measured(&bulk, bulk.changes.len()).await;
+    async fn process_bulk(&mut self, bulk: &Bulk, answer: Answer<BulkOutcome>) {
+        let outcome = self.measured(bulk, bulk.changes.len()).await;
         // A caller that has hung up needs no answer.
-        let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
+        let _gone = answer.send(outcome.map_err(|trouble| trouble.to_reported_error()));
         self.commit_late().await;
     }
 
@@ -174,12 +199,12 @@ impl Batcher {
         }
     }
 
-    /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
-    /// the one request that cannot be committed fails alone.
-    async fn process(&mut self, jobs: Vec<ItemsJob>) {
+    /// Commits requests and answers them. A batch that keeps failing is split in halves, in order,
+    /// until the one request that cannot be committed fails alone.
+    async fn process(&mut self, jobs: Vec<Begun>) {
         let (replies, commits): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .map(|job| ((job.reply, job.commits.len()), job.commits))
+            .map(|job| ((job.answer, job.commits.len()), job.commits))
             .unzip();
         let batch: Vec<Commit> = commits.into_iter().flatten().collect();
         let result = self.measured(batch.as_slice(), batch.len()).await;
@@ -200,11 +225,11 @@ impl Batcher {
                     "a batch keeps failing: split"
                 );
                 metrics::counter!("bursar_batch_splits_total").increment(1);
-                let mut first: Vec<ItemsJob> = replies
+                let mut first: Vec<Begun> = replies
                     .into_iter()
-                    .map(|(reply, items)| ItemsJob {
+                    .map(|(answer, items)| Begun {
                         commits: batch.by_ref().take(items).collect(),
-                        reply,
+                        answer,
                     })
                     .collect();
                 let second = first.split_off(first.len().div_ceil(2));

@@ -50,7 +50,7 @@ fn read_password(place: &Place) -> Result<String, LocalServerError> {
 }
 
 /// The server's user owns the file, because `initdb` reads it as that user.
-fn write_password(
+pub(super) fn write_password(
     place: &Place,
     password: &str,
     account: Option<&Account>,

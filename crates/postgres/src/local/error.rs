@@ -85,6 +85,14 @@ pub enum LocalServerError {
         /// What it said.
         output: String,
     },
+    /// `pg_basebackup` failed.
+    #[error("pg_basebackup failed ({status}): {output}")]
+    NotCopied {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        output: String,
+    },
     /// The server ended, or did not answer in time.
     #[error("PostgreSQL did not start. The end of its log:\n{log}")]
     DoesNotStart {

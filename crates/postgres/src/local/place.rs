@@ -21,7 +21,7 @@ const POINTER: &str = "moved-to";
 
 /// Others may pass through, to the data folder they own, and see nothing.
 const PASSABLE: u32 = 0o711;
-const PRIVATE: u32 = 0o700;
+pub(super) const PRIVATE: u32 = 0o700;
 
 /// The folder of one server.
 #[derive(Clone, Debug)]
@@ -215,7 +215,7 @@ fn check_owned(directory: &Path) -> Result<(), LocalServerError> {
     Err(LocalServerError::ForeignFolder(directory.to_owned()))
 }
 
-fn set_mode(path: &Path, mode: u32) -> Result<(), LocalServerError> {
+pub(super) fn set_mode(path: &Path, mode: u32) -> Result<(), LocalServerError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(|error| LocalServerError::io("set the mode of", path, error))
 }

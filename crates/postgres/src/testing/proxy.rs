@@ -207,8 +207,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `host:port`.
-fn host_of(database_url: &str) -> &str {
+/// `host:port` of a database's address.
+pub fn host_of(database_url: &str) -> &str {
     let rest = database_url
         .split_once('@')
         .map_or(database_url, |(_, rest)| rest);

@@ -38,6 +38,8 @@ mod new_accounts;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod payouts;
 #[cfg(test)]
 mod query;

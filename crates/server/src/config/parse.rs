@@ -4,7 +4,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use bursar_domain::AssetId;
 use bursar_ports::IpRange;
-use bursar_postgres::{EngineKind, UnknownEngine};
+use bursar_postgres::{EngineKind, UnknownEngine, each_host};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -97,12 +97,13 @@ pub(super) fn ip_range(text: &str) -> Parsed<IpRange> {
 /// Only the form: whether a database answers there shows at start.
 pub(super) fn database_url(text: &str) -> Parsed<SecretString> {
     let wrong = || "is not of the form postgres://user:password@host:port/name".to_owned();
-    let url = Url::parse(text).map_err(|_| wrong())?;
-    if matches!(url.scheme(), "postgres" | "postgresql") && url.path().len() > 1 {
-        Ok(SecretString::from(text))
-    } else {
-        Err(wrong())
+    for host in each_host(text) {
+        let url = Url::parse(&host).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") || url.path().len() <= 1 {
+            return Err(wrong());
+        }
     }
+    Ok(SecretString::from(text))
 }
 
 /// Only the form: Redis may come and go while Bursar runs.

@@ -121,7 +121,8 @@ pub(super) const DATABASE_URL: Setting = Setting {
     form: "`postgres://user:password@host:port/name`",
     example: "postgres://bursar:password@127.0.0.1:5432/bursar",
     secret: true,
-    help: "The PostgreSQL database (release 15 or newer).",
+    help: "The PostgreSQL database (release 15 or newer). Of several hosts, `host:port,host:port`, \
+           whichever takes writes is used.",
     ..PLAIN
 };
 

@@ -71,6 +71,20 @@ fn what_is_required_is_enough() {
 }
 
 #[test]
+fn a_database_may_have_several_hosts_each_of_them_well_formed() {
+    let both = "postgres://bursar:hunter2@db1:5432,db2:6432/bursar";
+    let config = with(&[("BURSAR_DATABASE_URL", both)], "").unwrap();
+    assert_eq!(config.database.url.expose_secret(), both);
+    let wrong = both.replace("6432", "64320000");
+    let complaints = complaints(&[("BURSAR_DATABASE_URL", &wrong)], "");
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(
+        complaints[0].contains("is not of the form"),
+        "{complaints:?}"
+    );
+}
+
+#[test]
 fn what_is_missing_is_named_with_the_ways_to_give_it() {
     let errors = Config::load(&Sources::default()).unwrap_err();
     assert_eq!(

@@ -23,9 +23,11 @@ mod gateway;
 mod history;
 mod issuer;
 mod load;
+mod nodes;
 mod process;
 mod receiver;
 mod service;
+mod trial;
 mod verifiers;
 
 mod address_book;
@@ -35,7 +37,9 @@ mod bulk;
 mod callback_listen;
 mod callback_secrets;
 mod callbacks;
+#[cfg(feature = "failpoints")]
 mod chaos;
+mod cluster;
 mod configuration;
 mod crash;
 mod database_crash;
@@ -43,6 +47,7 @@ mod demo;
 mod events;
 mod expiry;
 mod exports;
+mod failover;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod fees;

@@ -2,17 +2,10 @@
 //! operation that passes it: nothing is lost, nothing happens twice, and what passes by itself passes
 //! unnoticed.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::collections::HashSet;
 
-use bursar_postgres::{
-    faults::Point,
-    testing::{ScratchFolder, TestDatabase},
-};
+use bursar_postgres::{faults::Point, testing::TestDatabase};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::UnixStream,
-};
 
 use super::{
     books::Books,
@@ -21,7 +14,7 @@ use super::{
     exchange::{BULK, CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WITHDRAW},
     load::{Call, Told, assert_same, assert_told, repeat},
     receiver::Receiver,
-    service::{SINGLE_WRITER, Service},
+    service::{SINGLE_WRITER, Service, ready},
     verify::{SEALED, verified},
 };
 
@@ -71,13 +64,10 @@ struct Scene {
     url: String,
     settings: &'static [(&'static str, &'static str)],
     service: Option<Service>,
-    sockets: ScratchFolder,
-    socket: PathBuf,
     exchange: Exchange,
     receiver: Receiver,
     books: Books,
     cells: usize,
-    starts: usize,
     _database: TestDatabase,
 }
 
@@ -85,10 +75,8 @@ impl Scene {
     async fn set(settings: &'static [(&'static str, &'static str)]) -> Self {
         let database = TestDatabase::create().await;
         let url = database.url().to_owned();
-        let sockets = ScratchFolder::create().await.unwrap();
-        let socket = sockets.path().join("first");
-        let service = start(&url, settings, &socket).await;
-        let client = service.client();
+        let service = Service::start_with(&url, settings).await;
+        let client = ready(&service).await;
         let exchange = Exchange::open(&url, &client, 3).await;
         for trader in &exchange.traders {
             exchange.fund(&client, trader, "btc", "1000").await;
@@ -98,12 +86,9 @@ impl Scene {
             url,
             settings,
             service: Some(service),
-            sockets,
-            socket,
             exchange,
             receiver: Receiver::start().await,
             cells: 0,
-            starts: 0,
             _database: database,
         }
     }
@@ -114,13 +99,7 @@ impl Scene {
 
     /// Chooses what happens at a point.
     async fn arm(&self, point: Point, actions: &str) {
-        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
-        let line = format!("{}={actions}\n", point.name());
-        stream.write_all(line.as_bytes()).await.unwrap();
-        stream.shutdown().await.unwrap();
-        let mut wrong = String::new();
-        stream.read_to_string(&mut wrong).await.unwrap();
-        assert_eq!(wrong, "\n", "{line}");
+        self.service.as_ref().unwrap().arm(point, actions).await;
     }
 
     /// Whoever came to the point was struck.
@@ -137,15 +116,9 @@ impl Scene {
     async fn start_again(&mut self) {
         let ended = self.service.take().unwrap().ended().await;
         assert_ne!(ended.code, Some(0), "{}", ended.stderr);
-        self.starts += 1;
-        self.socket = self.sockets.path().join(self.starts.to_string());
-        let service = start(&self.url, self.settings, &self.socket).await;
-        let client = service.client();
+        let service = Service::start_with(&self.url, self.settings).await;
+        ready(&service).await;
         self.service = Some(service);
-        eventually("it is ready", async || {
-            (client.get("/health/ready").await.status == 200).then_some(())
-        })
-        .await;
     }
 
     /// What a cell's request is, and everything before it.
@@ -277,12 +250,6 @@ fn codes(text: &str) -> Vec<String> {
     let answer: serde_json::Value = serde_json::from_str(text).unwrap();
     let results = answer["results"].as_array().unwrap().iter();
     results.map(|one| one["code"].to_string()).collect()
-}
-
-async fn start(url: &str, settings: &[(&str, &str)], socket: &std::path::Path) -> Service {
-    let mut all = vec![("FAILPOINTS_SOCKET", socket.to_str().unwrap())];
-    all.extend(settings);
-    Service::start_with(url, &all).await
 }
 
 /// Every operation, struck at these points.

@@ -198,7 +198,7 @@ impl Load {
         receiver: &Receiver,
         round: &str,
     ) -> Self {
-        Self::begin(client, exchange, receiver, round, false)
+        Self::begin(client, exchange, receiver, round, false, Duration::ZERO)
     }
 
     /// Starts clients that go on whatever they are told, or not told.
@@ -208,7 +208,18 @@ impl Load {
         receiver: &Receiver,
         round: &str,
     ) -> Self {
-        Self::begin(client, exchange, receiver, round, true)
+        Self::begin(client, exchange, receiver, round, true, Duration::ZERO)
+    }
+
+    /// Starts such clients that rest for so long after each request.
+    pub(super) fn start_resting(
+        client: &Client,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+        rest: Duration,
+    ) -> Self {
+        Self::begin(client, exchange, receiver, round, true, rest)
     }
 
     fn begin(
@@ -217,6 +228,7 @@ impl Load {
         receiver: &Receiver,
         round: &str,
         is_stubborn: bool,
+        rest: Duration,
     ) -> Self {
         let maker = Arc::new(Maker {
             backoffice: exchange.backoffice.clone(),
@@ -252,6 +264,8 @@ impl Load {
                         tokio::time::sleep(PAUSE).await;
                     } else if !certain {
                         break;
+                    } else if !rest.is_zero() {
+                        tokio::time::sleep(rest).await;
                     }
                 }
                 all

@@ -26,6 +26,8 @@ pub(super) struct Received {
 
 #[derive(Default)]
 struct Kept {
+    /// Whether it is as if it were not there.
+    is_down: bool,
     received: HashMap<String, Vec<Received>>,
     /// What to answer next, by path; else 200.
     answers: HashMap<String, VecDeque<u16>>,
@@ -73,6 +75,11 @@ impl Receiver {
         let mut kept = self.kept.lock().unwrap();
         let answers = kept.answers.entry(path.to_owned()).or_default();
         answers.push_back(status);
+    }
+
+    /// From now on it breaks off whatever comes, or takes it again.
+    pub(super) fn go_down(&self, is_down: bool) {
+        self.kept.lock().unwrap().is_down = is_down;
     }
 
     /// Everything that a path has received so far.
@@ -135,6 +142,9 @@ async fn talk(stream: TcpStream, kept: &Mutex<Kept>, takes: Duration) -> Option<
         };
         let status = {
             let mut kept = kept.lock().unwrap();
+            if kept.is_down {
+                return None;
+            }
             let all = kept.received.entry(path.to_owned()).or_default();
             all.push(received);
             let answers = kept.answers.get_mut(path);

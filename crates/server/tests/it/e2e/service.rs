@@ -1,10 +1,19 @@
 //! `bursar serve` on a free port.
 
+#[cfg(feature = "failpoints")]
+use bursar_postgres::faults::Point;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
+#[cfg(feature = "failpoints")]
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
 
 use super::{
     client::Client,
+    eventually,
     process::{Bursar, Ended, run},
 };
 
@@ -18,10 +27,15 @@ pub(super) const CODE_KEY: &str =
 /// Has one replica alone move money.
 pub(super) const SINGLE_WRITER: &[(&str, &str)] = &[("BURSAR_DATABASE_ENGINE", "single_writer")];
 
+/// The name of the socket by which a service is told what is to go wrong.
+const SOCKET: &str = "failpoints";
+
 /// A running service.
 pub(super) struct Service {
     process: Bursar,
     client: Client,
+    /// Where it listens for what is to go wrong.
+    failpoints: TempDir,
 }
 
 /// What a service on this database is configured with.
@@ -46,14 +60,36 @@ impl Service {
 
     /// The same with further settings.
     pub(super) async fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let failpoints = tempfile::tempdir().unwrap();
+        let socket = failpoints.path().join(SOCKET);
         let mut all = environment(database_url);
+        all.push(("FAILPOINTS_SOCKET", socket.to_str().unwrap()));
         all.extend(settings);
         let mut process = Bursar::spawn(&["serve"], &all);
         let address = process.said(address).await;
         Self {
             process,
             client: Client::new(format!("http://{address}")),
+            failpoints,
         }
+    }
+
+    /// Chooses what happens at a point.
+    #[cfg(feature = "failpoints")]
+    pub(super) async fn arm(&self, point: Point, actions: &str) {
+        let path = self.failpoints.path().join(SOCKET);
+        let mut stream = UnixStream::connect(path).await.unwrap();
+        let line = format!("{}={actions}\n", point.name());
+        stream.write_all(line.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut wrong = String::new();
+        stream.read_to_string(&mut wrong).await.unwrap();
+        assert_eq!(wrong, "\n", "{line}");
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn runs(&mut self) -> bool {
+        self.process.runs()
     }
 
     /// Two replicas on one database, with these settings.
@@ -102,6 +138,16 @@ impl Service {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
     }
+}
+
+/// A client of a service, once it is ready for traffic.
+pub(super) async fn ready(service: &Service) -> Client {
+    let client = service.client();
+    eventually("the service is ready", async || {
+        (client.get("/health/ready").await.status == 200).then_some(())
+    })
+    .await;
+    client
 }
 
 /// The address in the log line that says that requests are taken.

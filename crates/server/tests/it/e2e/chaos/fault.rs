@@ -1,0 +1,126 @@
+//! What is killed, and what was tried and seen.
+
+use std::{fmt, fs};
+
+use bursar_postgres::faults::Point;
+use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
+use serde_json::json;
+
+use super::{
+    super::trial::{Judged, report},
+    scene::REPLICAS,
+};
+
+/// Where a replica may die of its own.
+const POINTS: [Point; 10] = Point::ALL;
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A replica, wherever it is.
+    Replica(usize),
+    /// A replica, the next time that it comes to a point.
+    AtPoint(usize, Point),
+    Database,
+    Both(usize),
+    /// Whoever takes callbacks.
+    Receiver,
+}
+
+impl Fault {
+    /// Of twenty, twelve replicas, five times PostgreSQL, both at once twice, and a receiver.
+    pub(super) fn draw(random: &mut StdRng) -> Self {
+        let replica = random.random_range(0..REPLICAS);
+        match random.random_range(0..20) {
+            0..6 => Self::Replica(replica),
+            6..12 => Self::AtPoint(replica, *POINTS.choose(random).unwrap()),
+            12..17 => Self::Database,
+            17..19 => Self::Both(replica),
+            _ => Self::Receiver,
+        }
+    }
+
+    pub(super) const fn replica(self) -> Option<usize> {
+        match self {
+            Self::Replica(replica) | Self::AtPoint(replica, _) | Self::Both(replica) => {
+                Some(replica)
+            }
+            Self::Database | Self::Receiver => None,
+        }
+    }
+
+    pub(super) const fn kills_database(self) -> bool {
+        matches!(self, Self::Database | Self::Both(_))
+    }
+}
+
+/// What was tried and seen.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) cycles: u64,
+    pub(super) replicas_killed: u64,
+    /// Of those, the ones that died at a point.
+    pub(super) died_at_points: u64,
+    pub(super) databases_killed: u64,
+    pub(super) receivers_killed: u64,
+    /// Answers to COMMIT that got lost on the way.
+    pub(super) answers_lost: usize,
+    requests: usize,
+    looks: usize,
+    /// Requests that were sent before a kill and got no certain answer after it.
+    pub(super) under_way: usize,
+    /// Of those, the ones that had happened.
+    landed: usize,
+    pub(super) transfers: i64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} cycles ({} replicas, {} of them at a point, {} databases and {} receivers killed), {} \
+             answers to COMMIT lost, {} requests and {} looks judged, {} under way when something died \
+             ({} of them had happened), {} transfers proven; nothing lost, twice or out of order: in \
+             fewer than 3 of {} cycles (95 %)",
+            self.cycles,
+            self.replicas_killed,
+            self.died_at_points,
+            self.databases_killed,
+            self.receivers_killed,
+            self.answers_lost,
+            self.requests,
+            self.looks,
+            self.under_way,
+            self.landed,
+            self.transfers,
+            // Zero in N trials bounds the rate by 3/N.
+            self.cycles,
+        )
+    }
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, judged: &Judged) {
+        self.requests += judged.requests;
+        self.looks += judged.looks;
+        self.under_way += judged.under_way;
+        self.landed += judged.landed;
+    }
+
+    /// For whoever reads it by machine.
+    pub(super) fn save(&self, name: &str, seed: u64) {
+        println!("chaos, {name}, seed {seed}: {self}");
+        let Some(file) = report(name) else {
+            return;
+        };
+        let report = json!({
+            "engine": name, "seed": seed, "cycles": self.cycles,
+            "replicas_killed": self.replicas_killed, "died_at_points": self.died_at_points,
+            "databases_killed": self.databases_killed, "receivers_killed": self.receivers_killed,
+            "answers_lost": self.answers_lost, "requests": self.requests, "looks": self.looks,
+            "under_way": self.under_way, "landed": self.landed, "transfers": self.transfers,
+            "cycles_gone_wrong_below": format!("3/{}", self.cycles),
+        });
+        fs::write(file, report.to_string()).unwrap();
+    }
+}

@@ -1,0 +1,212 @@
+//! Replicas, their database, what keeps them busy, and what strikes them.
+
+use std::time::{Duration, Instant};
+
+use bursar_postgres::{
+    faults::Point,
+    local::LocalServer,
+    testing::{ScratchFolder, WireFault, WireProxy},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use rand::{RngExt as _, rngs::StdRng};
+
+use super::{
+    super::{
+        books::Books,
+        client::Client,
+        database_crash::{DATABASE, start_postgres_with},
+        eventually,
+        exchange::Exchange,
+        history::{Before, Watch},
+        load::{Load, assert_told},
+        receiver::Receiver,
+        service::Service,
+        trial::{answered, judged},
+        verify::{SEALED, verified},
+    },
+    Plan,
+    fault::{Fault, Tally},
+};
+
+const TRADERS: usize = 6;
+pub(super) const REPLICAS: usize = 2;
+/// How many answers there must be once everything is mended, before a cycle ends.
+const AFTERWARDS: usize = 40;
+/// One in so many answers to COMMIT gets lost while there is load.
+const ANSWERS_PER_LOSS: u32 = 30;
+/// How long a replica may take to come to the point where it dies; some never do.
+const COMES_TO_POINT: Duration = Duration::from_secs(3);
+
+pub(super) type Settings = &'static [(&'static str, &'static str)];
+
+/// Replicas, their database and an exchange on it.
+pub(super) struct Scene {
+    settings: Settings,
+    database: Settings,
+    folder: ScratchFolder,
+    server: Option<LocalServer>,
+    relay: WireProxy,
+    replicas: Vec<Service>,
+    exchange: Exchange,
+    receiver: Receiver,
+    pub(super) tally: Tally,
+}
+
+impl Scene {
+    pub(super) async fn set(settings: Settings, database: Settings) -> Self {
+        let folder = ScratchFolder::create().await.unwrap();
+        let server = start_postgres_with(&folder, database).await;
+        server.create_database_if_missing(DATABASE).await.unwrap();
+        let relay = WireProxy::start(&server.url(DATABASE)).await;
+        let through = relay.url(&server.url(DATABASE));
+        let mut replicas = vec![];
+        for _ in 0..REPLICAS {
+            replicas.push(Service::start_with(&through, settings).await);
+        }
+        let client = Self::first_ready(&replicas).await;
+        let exchange = Exchange::open(&through, &client, TRADERS).await;
+        for trader in &exchange.traders {
+            exchange.fund(&client, trader, "btc", "1000").await;
+        }
+        // What the load stands on is on the disk even where commits are not.
+        Books::of(&server.url(DATABASE)).rows("CHECKPOINT").await;
+        Self {
+            settings,
+            database,
+            folder,
+            server: Some(server),
+            relay,
+            replicas,
+            exchange,
+            receiver: Receiver::start().await,
+            tally: Tally::default(),
+        }
+    }
+
+    fn direct(&self) -> String {
+        self.server.as_ref().unwrap().url(DATABASE)
+    }
+
+    async fn first_ready(replicas: &[Service]) -> Client {
+        eventually("a replica is ready", async || {
+            for replica in replicas {
+                let client = replica.client();
+                if client.get("/health/ready").await.status == 200 {
+                    return Some(client);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// Load on every replica, also on one that stands by; a kill in the middle of it; more load on
+    /// those that are left; and what is true afterwards.
+    pub(super) async fn cycle(&mut self, number: u64, plan: &Plan, random: &mut StdRng) {
+        Self::first_ready(&self.replicas).await;
+        let before = Before::of(&Books::of(&self.direct())).await;
+        let mut loads = vec![];
+        for (place, replica) in self.replicas.iter().enumerate() {
+            loads.push(self.load(replica, &format!("cycle{number}x{place}")));
+        }
+        let lost = self.relay.struck();
+        self.relay
+            .arm_by_chance(WireFault::LoseAnswer, ANSWERS_PER_LOSS);
+        let answers = random.random_range(plan.answers.0..=plan.answers.1);
+        answered(&loads, answers).await;
+        let fault = Fault::draw(random);
+        let struck = Instant::now();
+        self.strike(fault).await;
+        if self.mend(fault).await {
+            let started = self.replicas.last().unwrap();
+            loads.push(self.load(started, &format!("cycle{number}again")));
+        }
+        answered(&loads, AFTERWARDS).await;
+        self.relay.disarm();
+        self.tally.answers_lost += self.relay.struck() - lost;
+        let client = Self::first_ready(&self.replicas).await;
+        let books = Books::of(&self.direct());
+        let judged = judged(loads, struck, &before, &client, &books).await;
+        self.tally.add(&judged);
+        self.tally.cycles += 1;
+    }
+
+    fn load(&self, replica: &Service, round: &str) -> (Load, Watch) {
+        let client = replica.client();
+        let load = Load::start_stubborn(&client, &self.exchange, &self.receiver, round);
+        (load, Watch::start(&client, &self.exchange))
+    }
+
+    async fn strike(&mut self, fault: Fault) {
+        if fault.kills_database() {
+            let server = self.server.as_ref().unwrap();
+            kill(Pid::from_raw(server.process_id()), Signal::SIGKILL).unwrap();
+            self.tally.databases_killed += 1;
+        }
+        if let Some(replica) = fault.replica() {
+            let mut replica = self.replicas.remove(replica);
+            if let Fault::AtPoint(_, point) = fault {
+                self.tally.died_at_points += u64::from(dies_at(&mut replica, point).await);
+            }
+            replica.killed().await;
+            self.tally.replicas_killed += 1;
+        }
+        if fault == Fault::Receiver {
+            self.receiver.go_down(true);
+            self.tally.receivers_killed += 1;
+        }
+    }
+
+    /// Starts again what was killed; whether that is a replica.
+    async fn mend(&mut self, fault: Fault) -> bool {
+        if fault.kills_database() {
+            self.server.take().unwrap().stop().await.unwrap();
+            self.server = Some(start_postgres_with(&self.folder, self.database).await);
+            self.relay.point_to(&self.direct());
+        }
+        self.receiver.go_down(false);
+        if fault.replica().is_some() {
+            let through = self.relay.url(&self.direct());
+            let replica = Service::start_with(&through, self.settings).await;
+            self.replicas.push(replica);
+        }
+        fault.replica().is_some()
+    }
+
+    /// Every callback has told what its transfer came to.
+    pub(super) async fn told(&self) {
+        let books = Books::of(&self.direct());
+        books.let_leases_run_out().await;
+        assert_told(&self.receiver, &books).await;
+    }
+
+    /// Every callback has told what its transfer came to, and the books can be proven.
+    pub(super) async fn end(mut self) -> Tally {
+        self.told().await;
+        let books = Books::of(&self.direct());
+        let transfers = "SELECT count(*) FROM book_main.transfers";
+        self.tally.transfers = books.number(transfers).await;
+        verified(&self.direct(), &SEALED, 0).await;
+        for replica in self.replicas {
+            replica.stopped().await;
+        }
+        self.server.unwrap().stop().await.unwrap();
+        self.tally
+    }
+}
+
+/// Has a replica die when it comes to a point; whether it does.
+async fn dies_at(replica: &mut Service, point: Point) -> bool {
+    replica.arm(point, "1*return(abort)").await;
+    let deadline = Instant::now() + COMES_TO_POINT;
+    while Instant::now() < deadline {
+        if !replica.runs() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    false
+}

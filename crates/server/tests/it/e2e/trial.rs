@@ -1,0 +1,130 @@
+//! What a trial of a fault is made of: load while something dies, and the judgement of what its clients
+//! were told and saw.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use super::{
+    books::Books,
+    client::Client,
+    eventually,
+    history::{Before, Watch, assert_serializable},
+    load::{Load, Told, assert_kept},
+};
+
+/// Clients and readers of each replica.
+pub(super) type Loads = Vec<(Load, Watch)>;
+
+/// What was judged, and found right.
+pub(super) struct Judged {
+    pub(super) requests: usize,
+    pub(super) looks: usize,
+    /// Requests that were sent before something died and got no certain answer after it.
+    pub(super) under_way: usize,
+    /// Of those, the ones that had happened.
+    pub(super) landed: usize,
+    /// How long after that clients were answered again: the end of the longest pause.
+    pub(super) back: Duration,
+    /// When each request was sent that got a certain answer, and when that came.
+    pub(super) certain: Vec<(Instant, Instant)>,
+    /// The longest that anybody was kept waiting before being told that nobody knows.
+    pub(super) waited: Duration,
+}
+
+/// Waits until there are so many answers more, wherever they came from.
+pub(super) async fn answered(loads: &[(Load, Watch)], more: usize) {
+    let count = || {
+        loads
+            .iter()
+            .map(|(load, _)| load.count_answered())
+            .sum::<usize>()
+    };
+    let enough = count() + more;
+    eventually(&format!("{more} answers"), async || {
+        (count() >= enough).then_some(())
+    })
+    .await;
+}
+
+/// Ends the load and judges it: the books are right, what was answered is there, what was not happened
+/// at most once, and nobody saw what could not be. Something died when it `struck`.
+pub(super) async fn judged(
+    loads: Loads,
+    struck: Instant,
+    before: &Before,
+    client: &Client,
+    books: &Books,
+) -> Judged {
+    let mut histories: Vec<Vec<Told>> = vec![];
+    let mut looks = vec![];
+    for (load, watch) in loads {
+        histories.push(load.ended().await);
+        looks.extend(watch.ended().await);
+    }
+    books.settled().await;
+    books.audit().await;
+    let mut judged = counted(&histories, struck, books).await;
+    judged.looks = looks.len();
+    assert_serializable(histories.iter().flatten(), &looks, before, books).await;
+    for history in histories.iter().filter(|history| !history.is_empty()) {
+        assert_kept(history, client, books).await;
+    }
+    books.settled().await;
+    books.audit().await;
+    judged
+}
+
+async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Judged {
+    let keys = "SELECT key FROM book_main.idempotency_keys";
+    let keys: HashSet<String> = books.rows(keys).await.into_iter().flatten().collect();
+    let all = histories.iter().flatten();
+    let uncertain: Vec<&Told> = all.clone().filter(|told| !told.is_certain()).collect();
+    let under_way = uncertain
+        .iter()
+        .filter(|told| told.sent < struck && struck < told.told);
+    let landed = under_way
+        .clone()
+        .filter(|told| keys.contains(told.call.key()));
+    let certain = all.clone().filter(|told| told.is_certain());
+    let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
+    Judged {
+        requests: all.count(),
+        looks: 0,
+        under_way: under_way.clone().count(),
+        landed: landed.count(),
+        back: back(&certain, struck),
+        certain,
+        waited: uncertain
+            .iter()
+            .map(|told| told.told - told.sent)
+            .max()
+            .unwrap_or_default(),
+    }
+}
+
+/// How long after this the longest pause between two certain answers ended.
+fn back(certain: &[(Instant, Instant)], struck: Instant) -> Duration {
+    let mut times: Vec<Instant> = certain.iter().map(|(_, told)| *told).collect();
+    times.retain(|told| *told > struck);
+    times.push(struck);
+    times.sort_unstable();
+    let pauses = times.windows(2).max_by_key(|pair| pair[1] - pair[0]);
+    pauses.map_or(Duration::ZERO, |pair| pair[1] - struck)
+}
+
+/// Where the report of a run goes, in the folder `BURSAR_CHAOS_OUT`.
+pub(super) fn report(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var("BURSAR_CHAOS_OUT").ok()?;
+    Some(PathBuf::from(folder).join(format!("{name}.json")))
+}
+
+/// The smallest of them that this share, in percent, does not exceed: the nearest rank.
+pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
