@@ -27,6 +27,7 @@ mod nodes;
 mod process;
 mod receiver;
 mod service;
+mod sound;
 mod trial;
 mod verifiers;
 

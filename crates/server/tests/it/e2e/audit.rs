@@ -1,5 +1,6 @@
 //! The audit finds what it is there to find: books that are tampered with do not pass.
 
+use bursar_audit::Rule;
 use bursar_postgres::testing::TestDatabase;
 use serde_json::json;
 
@@ -10,41 +11,46 @@ use super::{
 };
 
 /// What somebody does to the books, how it is undone, and what the audit says of it.
-const TAMPERED: [(&str, &str, &str); 7] = [
+const TAMPERED: [(&str, &str, Rule); 8] = [
+    (
+        "UPDATE book_main.accounts SET seq = seq + 1 WHERE id = 1",
+        "UPDATE book_main.accounts SET seq = seq - 1 WHERE id = 1",
+        Rule::NumberedWithoutGap,
+    ),
     (
         "UPDATE book_main.accounts SET available = available + 1 WHERE id = 1",
         "UPDATE book_main.accounts SET available = available - 1 WHERE id = 1",
-        "the accounts of an asset do not sum to zero",
+        Rule::SumsToZero,
     ),
     (
         "UPDATE book_main.accounts SET available = available - 1, held = held + 1 WHERE id = 1",
         "UPDATE book_main.accounts SET available = available + 1, held = held - 1 WHERE id = 1",
-        "a balance is not the sum of its entries, or their numbers have a gap",
+        Rule::BalanceIsItsEntries,
     ),
     (
         "UPDATE book_main.entries SET available_delta = available_delta + 1 WHERE account_id = 1",
         "UPDATE book_main.entries SET available_delta = available_delta - 1 WHERE account_id = 1",
-        "the entries of an asset do not sum to zero",
+        Rule::SumsToZero,
     ),
     (
         "UPDATE book_main.entries SET transfer_id = transfer_id + 100 WHERE account_id = 1",
         "UPDATE book_main.entries SET transfer_id = transfer_id - 100 WHERE account_id = 1",
-        "the entries of a transfer do not sum to zero",
+        Rule::MovesWhatItSays,
     ),
     (
         "UPDATE book_main.entries SET available_after = available_after + 1 WHERE seq = 1",
         "UPDATE book_main.entries SET available_after = available_after - 1 WHERE seq = 1",
-        "an entry does not follow from the one before it",
+        Rule::FollowsFromTheLast,
     ),
     (
         "UPDATE book_main.transfers SET amount = amount + 1 WHERE state = 'AwaitingConfirmation'",
         "UPDATE book_main.transfers SET amount = amount - 1 WHERE state = 'AwaitingConfirmation'",
-        "what is held is not what open withdrawals hold",
+        Rule::HeldIsOpen,
     ),
     (
         "UPDATE book_main.transfers SET state = 'Pending' WHERE state = 'Success'",
         "UPDATE book_main.transfers SET state = 'Success' WHERE state = 'Pending'",
-        "an unfinished, rejected or failed transfer has moved money",
+        Rule::MovesWhatItSays,
     ),
 ];
 
@@ -72,7 +78,12 @@ async fn books_that_are_wrong_do_not_pass() {
     books.audit().await;
     for (tamper, undo, expected) in TAMPERED {
         books.tampered(tamper).await;
-        let found: Vec<_> = books.faults().await.into_iter().map(|one| one.0).collect();
+        let found: Vec<_> = books
+            .faults()
+            .await
+            .into_iter()
+            .map(|one| one.rule)
+            .collect();
         assert!(found.contains(&expected), "{tamper}: {found:?}");
         books.tampered(undo).await;
         books.audit().await;

@@ -2,39 +2,46 @@
 
 use std::collections::BTreeMap;
 
+use bursar_audit::{Rule, Violation};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::eventually;
 
 /// Every way in which the books could be wrong, each as a query that must find nothing.
-const FAULTS: [(&str, &str); 8] = [
+const FAULTS: [(Rule, &str); 9] = [
     (
-        "the accounts of an asset do not sum to zero",
+        Rule::SumsToZero,
         "SELECT asset, sum(available + held) FROM book_main.accounts
          GROUP BY asset HAVING sum(available + held) <> 0",
     ),
     (
-        "the entries of an asset do not sum to zero",
+        Rule::SumsToZero,
         "SELECT a.asset, sum(e.available_delta + e.held_delta)
          FROM book_main.entries e JOIN book_main.accounts a ON a.id = e.account_id
          GROUP BY a.asset HAVING sum(e.available_delta + e.held_delta) <> 0",
     ),
     (
-        "the entries of a transfer do not sum to zero",
+        Rule::MovesWhatItSays,
         "SELECT transfer_id FROM book_main.entries
          GROUP BY transfer_id HAVING sum(available_delta + held_delta) <> 0",
     ),
     (
-        "a balance is not the sum of its entries, or their numbers have a gap",
+        Rule::BalanceIsItsEntries,
         "SELECT a.id, a.available, a.held, a.seq
          FROM book_main.accounts a LEFT JOIN book_main.entries e ON e.account_id = a.id
          GROUP BY a.id
          HAVING a.available <> coalesce(sum(e.available_delta), 0)
-             OR a.held <> coalesce(sum(e.held_delta), 0)
-             OR a.seq <> count(e.seq) OR a.seq <> coalesce(max(e.seq), 0)",
+             OR a.held <> coalesce(sum(e.held_delta), 0)",
     ),
     (
-        "an entry does not follow from the one before it",
+        Rule::NumberedWithoutGap,
+        "SELECT a.id, a.seq
+         FROM book_main.accounts a LEFT JOIN book_main.entries e ON e.account_id = a.id
+         GROUP BY a.id
+         HAVING a.seq <> count(e.seq) OR a.seq <> coalesce(max(e.seq), 0)",
+    ),
+    (
+        Rule::FollowsFromTheLast,
         "SELECT account_id, seq FROM (
              SELECT account_id, seq, available_after, held_after,
                  sum(available_delta) OVER history AS available,
@@ -44,12 +51,12 @@ const FAULTS: [(&str, &str); 8] = [
          WHERE available_after <> available OR held_after <> held",
     ),
     (
-        "a user's balance is negative",
+        Rule::NothingNegative,
         "SELECT id FROM book_main.accounts
          WHERE owner_kind = 'user' AND (available < 0 OR held < 0)",
     ),
     (
-        "what is held is not what open withdrawals hold",
+        Rule::HeldIsOpen,
         "SELECT a.id, a.held FROM book_main.accounts a
          LEFT JOIN book_main.transfers t ON t.user_id = a.owner AND t.asset = a.asset
              AND t.state = 'AwaitingConfirmation'
@@ -57,7 +64,7 @@ const FAULTS: [(&str, &str); 8] = [
          GROUP BY a.id HAVING a.held <> coalesce(sum(t.amount + t.fee), 0)",
     ),
     (
-        "an unfinished, rejected or failed transfer has moved money",
+        Rule::MovesWhatItSays,
         "SELECT t.id FROM book_main.transfers t
          JOIN book_main.entries e ON e.transfer_id = t.id
          WHERE t.state IN ('Pending', 'Rejected')
@@ -172,12 +179,13 @@ impl Books {
     }
 
     /// Everything that is wrong, with the rows that show it.
-    pub(super) async fn faults(&self) -> Vec<(&'static str, Vec<Vec<String>>)> {
+    pub(super) async fn faults(&self) -> Vec<Violation> {
         let mut faults = Vec::new();
-        for (fault, query) in FAULTS {
+        for (rule, query) in FAULTS {
             let found = self.rows(query).await;
             if !found.is_empty() {
-                faults.push((fault, found));
+                let shown_by = format!("{found:?}");
+                faults.push(Violation { rule, shown_by });
             }
         }
         faults
@@ -185,7 +193,9 @@ impl Books {
 
     /// Checks everything that must be true at every moment.
     pub(super) async fn audit(&self) {
-        assert_eq!(self.faults().await, []);
+        let faults = self.faults().await;
+        let faults: Vec<String> = faults.iter().map(Violation::to_string).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
         let moved = self.number("SELECT count(*) FROM book_main.entries").await;
         assert!(moved > 0, "no money moved, so nothing was audited");
     }

@@ -10,10 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bursar_audit::history::{Operation, Outcome, Place, check};
+use bursar_audit::{
+    Rule,
+    history::{Operation, Outcome, Place, check},
+};
 use tokio::task::JoinSet;
 
-use super::{books::Books, client::Client, exchange::Exchange, load::Told};
+use super::{books::Books, client::Client, exchange::Exchange, load::Told, sound::require};
 
 /// How many readers there are, each with one request under way.
 const READERS: usize = 3;
@@ -104,7 +107,7 @@ impl Before {
 }
 
 /// Which of a transfer's steps it is: the transfer's key for the first one, its id for what ends it.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum StepOf {
     Made(String),
     Ended(String),
@@ -141,14 +144,20 @@ pub(super) async fn assert_serializable<'t>(
             }
         })
         .collect();
-    assert!(steps.is_empty(), "lines that nobody asked for");
+    let unasked = steps.keys().next();
+    require(unasked.is_none(), Rule::RefusedIsNot, || {
+        format!("lines that nobody asked for: {unasked:?}")
+    });
     let done = history.iter().filter(|op| !op.wrote.is_empty());
     assert!(done.count() > 0, "nothing was done");
     let accounts = accounts(books).await;
     for look in looks {
         let account = accounts[&look.user];
         let line = look.lines.checked_sub(before.lines(account));
-        let line = line.unwrap_or_else(|| panic!("{} lost lines", look.user));
+        require(line.is_some(), Rule::OneOrder, || {
+            format!("{} lost lines", look.user)
+        });
+        let line = line.unwrap_or_default();
         history.push(Operation {
             sent: nanos(look.sent),
             answered: Some(nanos(look.answered)),
@@ -159,7 +168,7 @@ pub(super) async fn assert_serializable<'t>(
         });
     }
     let found: Vec<String> = check(&history).iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "{found:#?}");
+    require(found.is_empty(), Rule::OneOrder, || format!("{found:#?}"));
 }
 
 /// What a client knows, and whether that is that money moved.

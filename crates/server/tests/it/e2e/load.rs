@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bursar_audit::Rule;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use super::{
     eventually,
     exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
     receiver::Receiver,
+    sound::require,
 };
 
 /// How many clients there are, each with one request under way.
@@ -333,8 +335,11 @@ pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books
              WHERE note LIKE '{prefix}-%' GROUP BY note"
         ))
         .await;
-    let twice = transfers.iter().filter(|row| row[1] != "1").count();
-    assert_eq!((transfers.len(), twice), (made, 0));
+    let twice: Vec<_> = transfers.iter().filter(|row| row[1] != "1").collect();
+    require(twice.is_empty(), Rule::KeyIsOnce, || format!("{twice:?}"));
+    require(transfers.len() == made, Rule::UnansweredIsOnce, || {
+        format!("{made} answered, {} there", transfers.len())
+    });
 }
 
 /// A 503 that says that nothing was executed tells the truth.
@@ -345,12 +350,16 @@ async fn assert_nothing_happened(history: &[Told], books: &Books) {
         let Some(answer) = told.answer.as_ref().filter(|_| !told.is_certain()) else {
             continue;
         };
-        assert_eq!(answer.status, 503, "{}", answer.text);
+        require(answer.status == 503, Rule::AnsweredIsThere, || {
+            format!("{}: {}", told.call.key, answer.text)
+        });
         assert!(answer.headers.contains_key("retry-after"));
         let problem = answer.json();
         if problem["outcome"] == "not_executed" {
             let key = &told.call.key;
-            assert!(!keys.contains(key), "{key}: {}", answer.text);
+            require(!keys.contains(key), Rule::RefusedIsNot, || {
+                format!("{key}: {}", answer.text)
+            });
         } else {
             assert_eq!(problem["outcome"], "unknown", "{}", answer.text);
         }
@@ -360,30 +369,27 @@ async fn assert_nothing_happened(history: &[Told], books: &Books) {
 /// Sends it again, and gets a certain answer.
 pub(super) async fn repeat(call: &Call, client: &Client) -> Answer {
     let told = call.clone().send(client).await;
-    assert!(
-        told.is_certain(),
-        "lost answer? repeating {} came to {:?} {:?}",
-        call.key,
-        told.answer,
-        told.error
-    );
+    require(told.is_certain(), Rule::AnsweredIsThere, || {
+        format!("{} now {:?} {:?}", call.key, told.answer, told.error)
+    });
     told.answer.unwrap()
 }
 
 /// A request was answered as it was before, as far as what it made may not have changed since.
 pub(super) fn assert_same(call: &Call, first: &Answer, again: &Answer) {
     let key = &call.key;
-    let lost = format!("lost answer to {key}: {}, now {}", first.text, again.text);
-    assert_eq!(first.status, again.status, "{lost}");
-    assert!(again.is_replayed(), "{lost}");
+    let shown = || format!("{key}: {}, now {}", first.text, again.text);
+    let is_same = first.status == again.status && again.is_replayed();
+    require(is_same, Rule::AnsweredIsThere, shown);
     if first.status == 422 {
-        assert_eq!(first.json()["code"], again.json()["code"], "{lost}");
+        let is_same = first.json()["code"] == again.json()["code"];
+        require(is_same, Rule::AnsweredIsThere, shown);
         return;
     }
-    assert_eq!(first.name(), again.name(), "{lost}");
+    require(first.name() == again.name(), Rule::KeyIsOnce, shown);
     let was = first.text_of("status");
     if !matches!(was.as_str(), "Pending" | "pending" | "AwaitingConfirmation") {
-        assert_eq!(first.text, again.text, "{key}: a final state changed");
+        require(first.text == again.text, Rule::FinalStays, shown);
     }
 }
 
@@ -398,15 +404,18 @@ pub(super) async fn assert_told(receiver: &Receiver, books: &Books) {
     for (url, state) in states {
         let path = url.strip_prefix(&receiver.url("")).unwrap();
         let last = receiver.bodies(path).pop();
-        let last = last.unwrap_or_else(|| panic!("{path} heard nothing of {state}"));
+        require(last.is_some(), Rule::ReceiversAreTold, || {
+            format!("{path} heard nothing of {state}")
+        });
+        let last = last.unwrap_or_default();
         let body: Value = serde_json::from_str(&last).unwrap();
         let status = [&body["Status"], &body["status"]]
             .into_iter()
             .find_map(|status| status.as_str())
             .unwrap();
-        assert!(
-            status.eq_ignore_ascii_case(state),
-            "{path} is {state}: {last}"
-        );
+        let is_last = status.eq_ignore_ascii_case(state);
+        require(is_last, Rule::ReceiversAreTold, || {
+            format!("{path} is {state}: {last}")
+        });
     }
 }

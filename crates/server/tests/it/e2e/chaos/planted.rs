@@ -14,23 +14,18 @@ use super::{
 /// How many cycles a fault may go unnoticed.
 const CYCLES: u64 = 25;
 
-/// A fault, and what is said when it is found.
+/// A fault, and how it is planted.
 struct Sabotage {
     fault: Planted,
     settings: Settings,
     /// What makes it show.
     database: Settings,
-    words: &'static [&'static str],
 }
-
-/// What is lost, or was never to be seen.
-const LOST: &[&str] = &["lost answer", "aborted read", "lost lines"];
 
 const SABOTAGES: [Sabotage; 10] = [
     sabotage(
         Planted::AnswersEarly,
         &[("FAILPOINTS", "answers_early=return")],
-        LOST,
     ),
     Sabotage {
         // What is not on the disk yet is lost with the process that was to write it.
@@ -38,53 +33,38 @@ const SABOTAGES: [Sabotage; 10] = [
         ..sabotage(
             Planted::CommitsAsynchronously,
             &[("FAILPOINTS", "commits_asynchronously=return")],
-            LOST,
         )
     },
     sabotage(
         Planted::ForgetsKeys,
         &[("FAILPOINTS", "forgets_keys=return")],
-        LOST,
     ),
     sabotage(
         Planted::TwoTransactions,
         &[("FAILPOINTS", "two_transactions=return")],
-        LOST,
     ),
-    sabotage(
-        Planted::LosesLines,
-        &[("FAILPOINTS", "loses_lines=return")],
-        LOST,
-    ),
+    sabotage(Planted::LosesLines, &[("FAILPOINTS", "loses_lines=return")]),
     sabotage(
         Planted::ReleasesTwice,
         &[("FAILPOINTS", "releases_twice=return")],
-        LOST,
     ),
     sabotage(
         Planted::TellsBeforehand,
         &[("FAILPOINTS", "tells_beforehand=return")],
-        LOST,
     ),
     sabotage(
         Planted::TellsAfterwards,
         &[("FAILPOINTS", "tells_afterwards=return")],
-        LOST,
     ),
-    sabotage(
-        Planted::ReadsStale,
-        &[("FAILPOINTS", "reads_stale=return")],
-        LOST,
-    ),
-    sabotage(Planted::Guesses, &[("FAILPOINTS", "guesses=return")], LOST),
+    sabotage(Planted::ReadsStale, &[("FAILPOINTS", "reads_stale=return")]),
+    sabotage(Planted::Guesses, &[("FAILPOINTS", "guesses=return")]),
 ];
 
-const fn sabotage(fault: Planted, settings: Settings, words: &'static [&'static str]) -> Sabotage {
+const fn sabotage(fault: Planted, settings: Settings) -> Sabotage {
     Sabotage {
         fault,
         settings,
         database: &[],
-        words,
     }
 }
 
@@ -134,7 +114,8 @@ async fn a_planted_fault_is_found_out() {
             "chaos, planted: {fault} found out in cycle {}: {said}",
             cycles + 1
         );
-        let known = sabotage.words.iter().any(|words| said.contains(words));
+        // What nobody can settle any more is found out by waiting for it.
+        let known = said.contains("violated A") || said.contains("waited in vain: everything");
         assert!(known, "{fault} was found out by accident: {said}");
     }
 }

@@ -24,6 +24,7 @@ use super::{
         load::{Load, assert_told},
         receiver::Receiver,
         service::Service,
+        sound::assert_sound,
         trial::{answered, judged},
         verify::{SEALED, verified},
     },
@@ -148,10 +149,16 @@ impl Scene {
         }
         if let Some(replica) = fault.replica() {
             let mut replica = self.replicas.remove(replica);
-            if let Fault::AtPoint(_, point) = fault {
-                self.tally.died_at_points += u64::from(dies_at(&mut replica, point).await);
+            let has_died = match fault {
+                Fault::AtPoint(_, point) => dies_at(&mut replica, point).await,
+                _ => false,
+            };
+            if has_died {
+                self.tally.died_at_points += 1;
+                replica.ended().await;
+            } else {
+                replica.killed().await;
             }
-            replica.killed().await;
             self.tally.replicas_killed += 1;
         }
         if fault == Fault::Receiver {
@@ -190,6 +197,8 @@ impl Scene {
         let transfers = "SELECT count(*) FROM book_main.transfers";
         self.tally.transfers = books.number(transfers).await;
         verified(&self.direct(), &SEALED, 0).await;
+        let admin = Self::first_ready(&self.replicas).await;
+        assert_sound(&admin.with(&self.exchange.admin), &books).await;
         for replica in self.replicas {
             replica.stopped().await;
         }
