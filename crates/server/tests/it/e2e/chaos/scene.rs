@@ -37,9 +37,9 @@ pub(super) const REPLICAS: usize = 2;
 /// How many answers there must be once everything is mended, before a cycle ends.
 const AFTERWARDS: usize = 40;
 /// One in so many answers to COMMIT gets lost while there is load.
-const ANSWERS_PER_LOSS: u32 = 30;
+const ANSWERS_PER_LOSS: u32 = 200;
 /// How long a replica may take to come to the point where it dies; some never do.
-const COMES_TO_POINT: Duration = Duration::from_secs(3);
+const COMES_TO_POINT: Duration = Duration::from_millis(1_500);
 
 pub(super) type Settings = &'static [(&'static str, &'static str)];
 
