@@ -88,12 +88,12 @@ impl Tried {
     fn line(&self) -> String {
         let mut line = format!("{:<12} {:>3} trials", self.fault, self.judged.len());
         let [median, p95, max] = self.times();
-        let (requests, under_way) = (self.sum(|j| j.requests), self.sum(|j| j.under_way));
+        let (requests, uncertain) = (self.sum(|j| j.requests), self.sum(|j| j.uncertain));
         write!(
             line,
-            ", {requests} requests, {under_way} under way ({} had happened), 0 lost, 0 twice; \
+            ", {requests} requests, {uncertain} without a certain answer ({} had happened), 0 lost, 0 twice; \
              served again after {median} ms (p95 {p95}, max {max})",
-            self.sum(|judged| judged.landed),
+            self.sum(|judged| judged.happened),
         )
         .unwrap();
         line
@@ -105,7 +105,7 @@ impl Tried {
         json!({
             "fault": self.fault, "trials": self.judged.len(),
             "requests": self.sum(|j| j.requests), "looks": self.sum(|j| j.looks),
-            "under_way": self.sum(|j| j.under_way), "landed": self.sum(|j| j.landed),
+            "uncertain": self.sum(|j| j.uncertain), "happened": self.sum(|j| j.happened),
             "acknowledged_lost": 0, "applied_twice": 0,
             "back_ms": {"median": median, "p95": p95, "max": max, "all": all},
         })

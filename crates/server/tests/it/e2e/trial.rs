@@ -22,6 +22,10 @@ pub(super) type Loads = Vec<(Load, Watch)>;
 pub(super) struct Judged {
     pub(super) requests: usize,
     pub(super) looks: usize,
+    /// Requests that got no certain answer.
+    pub(super) uncertain: usize,
+    /// Of those, the ones that had happened.
+    pub(super) happened: usize,
     /// Requests that were sent before something died and got no certain answer after it.
     pub(super) under_way: usize,
     /// Of those, the ones that had happened.
@@ -85,16 +89,16 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
     let under_way = uncertain
         .iter()
         .filter(|told| told.sent < struck && struck < told.told);
-    let landed = under_way
-        .clone()
-        .filter(|told| keys.contains(told.call.key()));
+    let happened = |told: &&&Told| keys.contains(told.call.key());
     let certain = all.clone().filter(|told| told.is_certain());
     let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
     Judged {
         requests: all.count(),
         looks: 0,
+        uncertain: uncertain.len(),
+        happened: uncertain.iter().filter(happened).count(),
         under_way: under_way.clone().count(),
-        landed: landed.count(),
+        landed: under_way.filter(happened).count(),
         back: back(&certain, struck),
         certain,
         waited: uncertain
