@@ -18,7 +18,7 @@ use super::{
     load::{Load, assert_told},
     receiver::Receiver,
     service::{Service, ready},
-    trial::{Judged, Loads, answered, judged, percentile},
+    trial::{Judged, Loads, answered_within, judged, percentile},
     verify::{SEALED, verified},
 };
 
@@ -26,6 +26,8 @@ const TRADERS: usize = 6;
 const REPLICAS: usize = 2;
 /// How many answers come before a fault, after it, and after it is taken away.
 const ANSWERS: usize = 200;
+/// A node that is lost is given up after its `ttl`, and much may come after that.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long each client rests between two requests: a trial lasts as long as the cluster needs.
 const REST: Duration = Duration::from_millis(50);
 
@@ -172,12 +174,12 @@ async fn trial(
         ready(replica).await;
     }
     let loads: Loads = replicas.iter().enumerate().map(load).collect();
-    answered(&loads, ANSWERS).await;
+    answered_within(PATIENCE, &loads, ANSWERS).await;
     let struck = Instant::now();
     plan.have("strike", fault).await;
-    answered(&loads, ANSWERS).await;
+    answered_within(PATIENCE, &loads, ANSWERS).await;
     plan.have("mend", fault).await;
-    answered(&loads, ANSWERS).await;
+    answered_within(PATIENCE, &loads, ANSWERS).await;
     let client = ready(&replicas[0]).await;
     judged(loads, struck, before, &client, &Books::of(&plan.url)).await
 }

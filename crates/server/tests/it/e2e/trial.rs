@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
+    PATIENCE,
     books::Books,
     client::Client,
-    eventually,
+    eventually_within,
     history::{Before, Watch, assert_serializable},
     load::{Load, Told, assert_kept},
 };
@@ -40,6 +41,11 @@ pub(super) struct Judged {
 
 /// Waits until there are so many answers more, wherever they came from.
 pub(super) async fn answered(loads: &[(Load, Watch)], more: usize) {
+    answered_within(PATIENCE, loads, more).await;
+}
+
+/// The same with more patience, or less.
+pub(super) async fn answered_within(patience: Duration, loads: &[(Load, Watch)], more: usize) {
     let count = || {
         loads
             .iter()
@@ -47,7 +53,7 @@ pub(super) async fn answered(loads: &[(Load, Watch)], more: usize) {
             .sum::<usize>()
     };
     let enough = count() + more;
-    eventually(&format!("{more} answers"), async || {
+    eventually_within(patience, &format!("{more} answers"), async || {
         (count() >= enough).then_some(())
     })
     .await;
