@@ -189,6 +189,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Load {
     clients: JoinSet<Vec<Told>>,
     answered: Arc<AtomicUsize>,
+    uncertain: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
@@ -241,11 +242,13 @@ impl Load {
         let mut load = Self {
             clients: JoinSet::new(),
             answered: Arc::default(),
+            uncertain: Arc::default(),
             stop: Arc::default(),
         };
         for number in 0..CLIENTS {
             let (client, maker) = (client.clone(), Arc::clone(&maker));
             let (answered, stop) = (Arc::clone(&load.answered), Arc::clone(&load.stop));
+            let uncertain = Arc::clone(&load.uncertain);
             load.clients.spawn(async move {
                 let mut all = Vec::new();
                 let mut held = None;
@@ -256,6 +259,7 @@ impl Load {
                     let told = maker.call(number, call, &mut held).send(&client).await;
                     let certain = told.is_certain();
                     answered.fetch_add(usize::from(certain), Ordering::SeqCst);
+                    uncertain.fetch_add(usize::from(!certain), Ordering::SeqCst);
                     if let (WITHDRAW, true, Some(answer)) = (told.call.path, certain, &told.answer)
                         && answer.status == 200
                     {
@@ -279,6 +283,11 @@ impl Load {
     /// How many requests were answered so far.
     pub(super) fn count_answered(&self) -> usize {
         self.answered.load(Ordering::SeqCst)
+    }
+
+    /// How many requests got no certain answer so far.
+    pub(super) fn count_uncertain(&self) -> usize {
+        self.uncertain.load(Ordering::SeqCst)
     }
 
     /// Waits until this many requests were answered.

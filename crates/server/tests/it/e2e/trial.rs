@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
+    PATIENCE,
     books::Books,
     client::Client,
-    eventually,
+    eventually_within,
     history::{Before, Watch, assert_serializable},
     load::{Load, Told, assert_kept},
 };
@@ -22,6 +23,10 @@ pub(super) type Loads = Vec<(Load, Watch)>;
 pub(super) struct Judged {
     pub(super) requests: usize,
     pub(super) looks: usize,
+    /// Requests that got no certain answer.
+    pub(super) uncertain: usize,
+    /// Of those, the ones that had happened.
+    pub(super) happened: usize,
     /// Requests that were sent before something died and got no certain answer after it.
     pub(super) under_way: usize,
     /// Of those, the ones that had happened.
@@ -36,6 +41,11 @@ pub(super) struct Judged {
 
 /// Waits until there are so many answers more, wherever they came from.
 pub(super) async fn answered(loads: &[(Load, Watch)], more: usize) {
+    answered_within(PATIENCE, loads, more).await;
+}
+
+/// The same with more patience, or less.
+pub(super) async fn answered_within(patience: Duration, loads: &[(Load, Watch)], more: usize) {
     let count = || {
         loads
             .iter()
@@ -43,7 +53,7 @@ pub(super) async fn answered(loads: &[(Load, Watch)], more: usize) {
             .sum::<usize>()
     };
     let enough = count() + more;
-    eventually(&format!("{more} answers"), async || {
+    eventually_within(patience, &format!("{more} answers"), async || {
         (count() >= enough).then_some(())
     })
     .await;
@@ -85,16 +95,16 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
     let under_way = uncertain
         .iter()
         .filter(|told| told.sent < struck && struck < told.told);
-    let landed = under_way
-        .clone()
-        .filter(|told| keys.contains(told.call.key()));
+    let happened = |told: &&&Told| keys.contains(told.call.key());
     let certain = all.clone().filter(|told| told.is_certain());
     let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
     Judged {
         requests: all.count(),
         looks: 0,
+        uncertain: uncertain.len(),
+        happened: uncertain.iter().filter(happened).count(),
         under_way: under_way.clone().count(),
-        landed: landed.count(),
+        landed: under_way.filter(happened).count(),
         back: back(&certain, struck),
         certain,
         waited: uncertain
