@@ -252,13 +252,20 @@ fn codes(text: &str) -> Vec<String> {
     results.map(|one| one["code"].to_string()).collect()
 }
 
+/// How often everything is tried: once, unless `BURSAR_CHAOS_ROUNDS` says something else.
+fn rounds() -> usize {
+    std::env::var("BURSAR_CHAOS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
 /// Every operation, struck at these points.
 async fn every_cell(settings: &'static [(&'static str, &'static str)], points: &[Point]) {
     let mut scene = Scene::set(settings).await;
-    for operation in OPERATIONS {
-        for point in points {
-            for act in ACTS.into_iter().filter(|act| is_possible(*point, act)) {
-                scene.strike(operation, *point, act).await;
+    for _ in 0..rounds() {
+        for operation in OPERATIONS {
+            for point in points {
+                for act in ACTS.into_iter().filter(|act| is_possible(*point, act)) {
+                    scene.strike(operation, *point, act).await;
+                }
             }
         }
     }
@@ -287,9 +294,11 @@ async fn whatever_happens_to_a_single_writer_is_no_harm() {
 #[tokio::test]
 async fn whatever_happens_round_a_callback_it_arrives() {
     let mut scene = Scene::set(&[]).await;
-    for point in OF_CALLBACKS {
-        for act in ACTS {
-            scene.strike_callback(point, act).await;
+    for _ in 0..rounds() {
+        for point in OF_CALLBACKS {
+            for act in ACTS {
+                scene.strike_callback(point, act).await;
+            }
         }
     }
     println!("failpoints: {} cells", scene.end().await);
