@@ -236,7 +236,7 @@ need_redis() {
     command -v redis-server >/dev/null && return
     say "No redis-server was found; installing one."
     if command -v apt-get >/dev/null; then
-        apt_install_redis
+        apt_install_unstarted redis-server
     elif command -v dnf >/dev/null; then
         as_root dnf install -y redis
     elif command -v brew >/dev/null; then
@@ -247,8 +247,27 @@ here. Install it (see https://redis.io/docs/latest/operate/oss_and_stack/install
 script again."
 }
 
-# Debian's package starts a server on port 6379, now and at every boot, which nobody asked for.
-apt_install_redis() {
+# --- HAProxy, for the tests ---------------------------------------------------------------------
+
+need_haproxy() {
+    # Debian puts it where only root looks.
+    PATH=$PATH:/usr/sbin
+    command -v haproxy >/dev/null && return
+    say "No haproxy was found; installing one."
+    if command -v apt-get >/dev/null; then
+        apt_install_unstarted haproxy
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y haproxy
+    elif command -v brew >/dev/null; then
+        brew install haproxy
+    fi
+    command -v haproxy >/dev/null || die "haproxy is missing and could not be installed here. \
+Install it (see https://www.haproxy.org) and run this script again."
+}
+
+# Debian's packages of servers start them, now and at every boot, which nobody asked for.
+apt_install_unstarted() {
+    local package=$1
     local policy=/usr/sbin/policy-rc.d
     local ours=no installed=yes
     if ! [ -e "$policy" ]; then
@@ -256,14 +275,14 @@ apt_install_redis() {
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
-    apt_install redis-server || installed=no
+    apt_install "$package" || installed=no
     if [ "$ours" = yes ]; then
         as_root rm -f "$policy"
         if command -v systemctl >/dev/null; then
-            as_root systemctl disable --quiet redis-server 2>/dev/null || true # No systemd runs.
+            as_root systemctl disable --quiet "$package" 2>/dev/null || true # No systemd runs.
         fi
     fi
-    [ "$installed" = yes ] || die "apt-get could not install redis-server."
+    [ "$installed" = yes ] || die "apt-get could not install $package."
 }
 
 # --- A private server for one run of the tests --------------------------------------------------

@@ -5,13 +5,14 @@ use std::{
     future::{Future, Ready, ready},
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::atomic::Ordering,
     time::Instant,
 };
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{ConnectionType, StatusCode, header::CONTENT_TYPE},
     web,
 };
 use futures_util::FutureExt;
@@ -70,6 +71,7 @@ where
         // For the handlers whose answers hold problems of their own.
         request.extensions_mut().insert(id.clone());
         let span = tracing::info_span!("request", request_id = id.as_str());
+        let shared = self.shared.clone();
         let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();
         Box::pin(
             async move {
@@ -83,6 +85,11 @@ where
                     .response_mut()
                     .headers_mut()
                     .insert(X_REQUEST_ID, id.to_header());
+                if !shared.state.ready.load(Ordering::Relaxed) {
+                    // Whoever would ask here again is to ask elsewhere.
+                    let head = answer.response_mut().head_mut();
+                    head.set_connection_type(ConnectionType::Close);
+                }
                 rate_limit::show(&mut answer);
                 access_log::record(&answer, &id, started);
                 Ok(answer)

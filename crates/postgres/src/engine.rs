@@ -3,7 +3,8 @@
 //! A lone request waits for nobody; sixty-four share one lock statement, one set of array writes and
 //! one fsync. Batchers are tasks of their own: a caller that hangs up cuts nothing short.
 //!
-//! `intake` shares what waits among batchers. `batch` is what is committed together: single requests,
+//! `intake` shares what waits among batchers; what has waited for too long leaves by itself
+//! (`waiting`). `batch` is what is committed together: single requests,
 //! or one bulk. `attempt` is one try at one batch in one transaction and `round_trips` its talk with
 //! the server; `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
 //! into columns, which `sealer` seals; `rules` are the fees, limits and stops that are in force.
@@ -23,23 +24,26 @@ mod round_trips;
 mod rules;
 mod sealer;
 mod transfer_columns;
+mod waiting;
 mod writer;
 mod writes;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use bursar_domain::{Bulk, Commit};
+use bursar_domain::{Bulk, Commit, Expected};
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
 use futures_util::future::select_all;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
 
 use self::{
     batcher::{Batcher, Rows},
     intake::{Intake, Shares},
-    writer::Writer,
+    waiting::{Place, Waiting},
+    writer::{Hold, Writer},
 };
 pub(crate) use self::{
     books::{KeyRow, read_claim},
@@ -100,6 +104,9 @@ pub struct EngineConfig {
     pub batch_items_max: usize,
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
+    /// How long a request waits for its batch; then the engine is overloaded too, and nothing of the
+    /// request happens. Bulks wait for longer; what nobody asks for, such as settlements, waits for as long as it takes.
+    pub queue_wait: Duration,
     /// What seals entries and transfers.
     pub seals: SealKeys,
 }
@@ -116,6 +123,7 @@ impl EngineConfig {
                 EngineKind::SingleWriter => 256,
             },
             queue_max: 4_096,
+            queue_wait: Duration::from_secs(10),
             seals: SealKeys::default(),
         }
     }
@@ -126,6 +134,10 @@ impl Default for EngineConfig {
         Self::of(EngineKind::default())
     }
 }
+
+/// How many times as long as a single request a bulk waits: it is worth many, and waits for others
+/// like itself.
+const BULK_PATIENCE: u32 = 5;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -150,7 +162,8 @@ struct BulkJob {
 /// The way in. The batchers end when the last clone is gone and the queue is empty.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Waiting<Job>>,
+    queue_wait: Duration,
     /// Set in a replica that writes the book alone, or waits to.
     writer: Option<Writer>,
 }
@@ -159,6 +172,8 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub struct EngineTasks {
     tasks: Vec<JoinHandle<()>>,
+    /// Set in a replica that writes the book alone, or waits to.
+    step_down: Option<Arc<Notify>>,
 }
 
 impl EngineTasks {
@@ -169,6 +184,14 @@ impl EngineTasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a batcher ended before its time");
             }
+        }
+    }
+
+    /// Has a single writer leave the book to another replica, for good: what would write it from now on
+    /// is told to go there, and nothing of that happens.
+    pub fn step_down(&self) {
+        if let Some(step_down) = &self.step_down {
+            step_down.notify_one();
         }
     }
 
@@ -219,10 +242,16 @@ impl Engine {
             tokio::spawn(batcher.run())
         };
         let batchers = (0..config.batchers).map(start);
+        let step_down = hold.as_ref().map(Hold::step_down);
         let tasks = batchers
             .chain(hold.map(|hold| tokio::spawn(hold.run())))
             .collect();
-        (Self { jobs, writer }, EngineTasks { tasks })
+        let engine = Self {
+            jobs,
+            queue_wait: config.queue_wait,
+            writer,
+        };
+        (engine, EngineTasks { tasks, step_down })
     }
 
     /// Whether this replica may write the book.
@@ -241,7 +270,8 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        self.submit(|reply| Job::Items(ItemsJob { commits, reply }))
+        let wait = (!commits.iter().all(is_asked_by_nobody)).then_some(self.queue_wait);
+        self.submit(wait, |reply| Job::Items(ItemsJob { commits, reply }))
             .await
     }
 
@@ -253,7 +283,9 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        let outcomes = self.submit(|reply| Job::Rehearsal(ItemsJob { commits, reply }));
+        let outcomes = self.submit(Some(self.queue_wait), |reply| {
+            Job::Rehearsal(ItemsJob { commits, reply })
+        });
         match outcomes.await {
             // Whatever became of it, it was taken back.
             Err(StoreError::OutcomeUnknown(cause)) => Err(StoreError::Unavailable(cause)),
@@ -266,24 +298,46 @@ impl Engine {
         if bulk.changes.is_empty() {
             return Ok(BulkOutcome::Committed(vec![]));
         }
-        self.submit(|reply| Job::Bulk(BulkJob { bulk, reply }))
+        let wait = self.queue_wait.saturating_mul(BULK_PATIENCE);
+        self.submit(Some(wait), |reply| Job::Bulk(BulkJob { bulk, reply }))
             .await
     }
 
-    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+    /// Has a job done, unless no batch takes it in time: then nothing of it happens.
+    async fn submit<T>(
+        &self,
+        wait: Option<Duration>,
+        job: impl FnOnce(Reply<T>) -> Job,
+    ) -> Result<T, StoreError> {
+        let (reply, mut answer) = oneshot::channel();
+        let place = Place::default();
         self.jobs
-            .try_send(job(reply))
+            .try_send(Waiting::new(job(reply), place.clone()))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => {
                     StoreError::Unavailable("the engine has stopped".into())
                 }
             })?;
+        let answered = match wait {
+            Some(wait) => match timeout(wait, &mut answer).await {
+                Ok(answered) => answered,
+                Err(_late) if place.leave() => return Err(StoreError::Overloaded),
+                // A batch has it, and that comes to an end.
+                Err(_late) => answer.await,
+            },
+            None => answer.await,
+        };
         // A batcher that dies takes its transaction with it, but whether before or after COMMIT
         // nobody can tell.
-        answer
-            .await
-            .unwrap_or_else(|gone| Err(StoreError::OutcomeUnknown(gone.into())))
+        answered.unwrap_or_else(|gone| Err(StoreError::OutcomeUnknown(gone.into())))
     }
+}
+
+/// Whether no client waits for it: Bursar itself ends what has begun. Were it turned away, what was
+/// accepted would pile up behind what is new.
+fn is_asked_by_nobody(commit: &Commit) -> bool {
+    commit.idempotency.is_none()
+        && commit.audit.is_none()
+        && matches!(commit.change.expected, Expected::At(_))
 }

@@ -5,6 +5,7 @@ mod config;
 use std::{fmt, sync::Arc, time::Duration};
 
 use bursar_ports::StoreError;
+use diesel::result::QueryResult;
 use diesel_async::{
     AsyncPgConnection,
     pooled_connection::deadpool::{Object, Pool},
@@ -13,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 pub(crate) use self::config::LONG_STATEMENT_MAX;
 pub use self::config::PoolConfig;
-use crate::heard::Heard;
+use crate::{error::unavailable, heard::Heard};
 
 /// How much longer than one statement a look-up may take: it may be made of several.
 const READ_GRACE: Duration = Duration::from_secs(2);
@@ -92,7 +93,7 @@ impl Database {
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.ask(&self.pool, ask).await
+        self.ask(&self.pool, self.read_deadline, ask).await
     }
 
     /// Looks rows up that are named by a key, with a plan that is made once; see [`Self::read`].
@@ -100,16 +101,38 @@ impl Database {
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.ask(&self.lookups, ask).await
+        self.ask(&self.lookups, self.read_deadline, ask).await
+    }
+
+    /// Reads or changes something with one statement; see [`Self::read`].
+    pub(crate) async fn run<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.run_within(self.read_deadline, statement).await
+    }
+
+    /// The same, with a deadline of its own.
+    pub(crate) async fn run_within<T>(
+        &self,
+        deadline: Duration,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let run = async |connection: &mut AsyncPgConnection| {
+            statement(connection).await.map_err(unavailable)
+        };
+        self.ask(&self.pool, deadline, run).await
     }
 
     async fn ask<T>(
         &self,
         pool: &Pool<AsyncPgConnection>,
+        deadline: Duration,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = checkout(pool).await?;
-        match tokio::time::timeout(self.read_deadline, ask(&mut connection)).await {
+        let connection = tokio::time::timeout(deadline, checkout(pool)).await;
+        let mut connection = connection.map_err(|late| StoreError::Unavailable(late.into()))??;
+        match tokio::time::timeout(deadline, ask(&mut connection)).await {
             Ok(answer) => answer,
             Err(elapsed) => {
                 drop(Object::take(connection));

@@ -28,6 +28,8 @@ use crate::{
 const FAILURES_MAX: u32 = 2;
 /// Repetitions after serialization failures or lost connections, before the batch is given up.
 const REDOS_MAX: u32 = 3;
+/// How long a batch that is not committed is repeated: whoever waits for it is told then.
+const REDO_FOR: Duration = Duration::from_secs(8);
 /// Repetitions because what the batch stood on was not committed, which fails by itself often enough
 /// for each of the batches before it.
 const OVERTAKEN_MAX: u32 = 64;
@@ -226,6 +228,7 @@ impl Batcher {
         let mut redos = 0;
         let mut overtaken = 0;
         let mut unknown: Option<(String, Instant)> = None;
+        let began = Instant::now();
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
             if ending == Ending::Commit && (unknown.is_some() || failures > 0) {
@@ -253,7 +256,7 @@ impl Batcher {
                     if is_serialization_failure(&error) || is_disconnect(&error) =>
                 {
                     redos += 1;
-                    if redos > REDOS_MAX {
+                    if redos > REDOS_MAX || began.elapsed() > REDO_FOR {
                         return Err(Trouble::Unavailable(error.to_string()));
                     }
                 }

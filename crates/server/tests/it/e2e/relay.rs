@@ -64,7 +64,7 @@ impl Drop for Relay {
 }
 
 /// `host:port`.
-fn host_of(database_url: &str) -> &str {
+pub(super) fn host_of(database_url: &str) -> &str {
     let (_, rest) = database_url.split_once('@').unwrap();
     rest.split_once('/').unwrap().0
 }
