@@ -24,6 +24,7 @@ use crate::{
     rate_limit,
     request_id::{RequestId, X_REQUEST_ID},
     state::Shared,
+    unread,
 };
 
 /// Wraps the routes.
@@ -65,13 +66,14 @@ where
 
     forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         let id = RequestId::of(request.headers(), || self.shared.app().random_bytes());
         // For the handlers whose answers hold problems of their own.
         request.extensions_mut().insert(id.clone());
         let span = tracing::info_span!("request", request_id = id.as_str());
         let shared = self.shared.clone();
+        let held = unread::hold(&mut request);
         let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();
         Box::pin(
             async move {
@@ -80,7 +82,7 @@ where
                     tracing::error!("a handler panicked");
                     return Err(Panicked(id).into());
                 };
-                let mut answer = render(answer?, &id);
+                let mut answer = unread::until_answered(render(answer?, &id), held);
                 answer
                     .response_mut()
                     .headers_mut()

@@ -62,8 +62,7 @@ impl PgCredentials {
 
     /// Waits for a turn to look something up.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn = self.lookups.acquire().await;
-        turn.map_err(|closed| StoreError::Unavailable(closed.into()))
+        self.database.turn(&self.lookups).await
     }
 }
 

@@ -105,7 +105,8 @@ pub struct EngineConfig {
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
     /// How long a request waits for its batch; then the engine is overloaded too, and nothing of the
-    /// request happens. Bulks wait for longer; what nobody asks for, such as settlements, waits for as long as it takes.
+    /// request happens. Bulks wait for longer, and so does what nobody asks for, such as
+    /// settlements.
     pub queue_wait: Duration,
     /// What seals entries and transfers.
     pub seals: SealKeys,
@@ -135,9 +136,10 @@ impl Default for EngineConfig {
     }
 }
 
-/// How many times as long as a single request a bulk waits: it is worth many, and waits for others
-/// like itself.
-const BULK_PATIENCE: u32 = 5;
+/// How many times as long as a single request a bulk waits, which is worth many and waits for others
+/// like itself, and what Bursar does by itself: were it turned away, what was accepted would pile up
+/// behind what is new.
+const PATIENCE: u32 = 5;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -270,8 +272,9 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        let wait = (!commits.iter().all(is_asked_by_nobody)).then_some(self.queue_wait);
-        self.submit(wait, |reply| Job::Items(ItemsJob { commits, reply }))
+        let is_own = commits.iter().all(is_asked_by_nobody);
+        let patience = if is_own { PATIENCE } else { 1 };
+        self.submit(patience, |reply| Job::Items(ItemsJob { commits, reply }))
             .await
     }
 
@@ -283,9 +286,7 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        let outcomes = self.submit(Some(self.queue_wait), |reply| {
-            Job::Rehearsal(ItemsJob { commits, reply })
-        });
+        let outcomes = self.submit(1, |reply| Job::Rehearsal(ItemsJob { commits, reply }));
         match outcomes.await {
             // Whatever became of it, it was taken back.
             Err(StoreError::OutcomeUnknown(cause)) => Err(StoreError::Unavailable(cause)),
@@ -298,15 +299,14 @@ impl Engine {
         if bulk.changes.is_empty() {
             return Ok(BulkOutcome::Committed(vec![]));
         }
-        let wait = self.queue_wait.saturating_mul(BULK_PATIENCE);
-        self.submit(Some(wait), |reply| Job::Bulk(BulkJob { bulk, reply }))
+        self.submit(PATIENCE, |reply| Job::Bulk(BulkJob { bulk, reply }))
             .await
     }
 
     /// Has a job done, unless no batch takes it in time: then nothing of it happens.
     async fn submit<T>(
         &self,
-        wait: Option<Duration>,
+        patience: u32,
         job: impl FnOnce(Reply<T>) -> Job,
     ) -> Result<T, StoreError> {
         let (reply, mut answer) = oneshot::channel();
@@ -319,14 +319,12 @@ impl Engine {
                     StoreError::Unavailable("the engine has stopped".into())
                 }
             })?;
-        let answered = match wait {
-            Some(wait) => match timeout(wait, &mut answer).await {
-                Ok(answered) => answered,
-                Err(_late) if place.leave() => return Err(StoreError::Overloaded),
-                // A batch has it, and that comes to an end.
-                Err(_late) => answer.await,
-            },
-            None => answer.await,
+        let wait = self.queue_wait.saturating_mul(patience);
+        let answered = match timeout(wait, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_late) if place.leave() => return Err(StoreError::Overloaded),
+            // A batch has it, and that comes to an end.
+            Err(_late) => answer.await,
         };
         // A batcher that dies takes its transaction with it, but whether before or after COMMIT
         // nobody can tell.
@@ -334,8 +332,7 @@ impl Engine {
     }
 }
 
-/// Whether no client waits for it: Bursar itself ends what has begun. Were it turned away, what was
-/// accepted would pile up behind what is new.
+/// Whether no client asked for it: Bursar itself ends what has begun.
 fn is_asked_by_nobody(commit: &Commit) -> bool {
     commit.idempotency.is_none()
         && commit.audit.is_none()

@@ -10,7 +10,10 @@ use diesel_async::{
     AsyncPgConnection,
     pooled_connection::deadpool::{Object, Pool},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 pub(crate) use self::config::LONG_STATEMENT_MAX;
 pub use self::config::PoolConfig;
@@ -31,7 +34,8 @@ pub struct Database {
     exports: Arc<Semaphore>,
     /// How long to wait for a list's turn.
     wait: Duration,
-    /// How long a look-up may take, whether or not the server says anything.
+    /// How long a look-up may take, with the wait for its connection, whether or not the server says
+    /// anything.
     read_deadline: Duration,
 }
 
@@ -81,7 +85,15 @@ impl Database {
 
     /// A place among the lists.
     async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn = tokio::time::timeout(self.wait, self.lists.acquire()).await;
+        self.turn(&self.lists).await
+    }
+
+    /// A place among some, for which nobody waits longer than for a connection.
+    pub(crate) async fn turn<'s>(
+        &self,
+        places: &'s Semaphore,
+    ) -> Result<SemaphorePermit<'s>, StoreError> {
+        let turn = tokio::time::timeout(self.wait, places.acquire()).await;
         turn.map_err(|_elapsed| StoreError::Overloaded)?
             .map_err(|closed| StoreError::Unavailable(closed.into()))
     }
@@ -130,9 +142,10 @@ impl Database {
         deadline: Duration,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connection = tokio::time::timeout(deadline, checkout(pool)).await;
+        let until = Instant::now() + deadline;
+        let connection = tokio::time::timeout_at(until, checkout(pool)).await;
         let mut connection = connection.map_err(|late| StoreError::Unavailable(late.into()))??;
-        match tokio::time::timeout(deadline, ask(&mut connection)).await {
+        match tokio::time::timeout_at(until, ask(&mut connection)).await {
             Ok(answer) => answer,
             Err(elapsed) => {
                 drop(Object::take(connection));

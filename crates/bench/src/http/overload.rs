@@ -184,7 +184,7 @@ pub(crate) async fn run(load: &Load, out: Option<&PathBuf>) -> anyhow::Result<()
     let exchange = Arc::new(Exchange::open(&service, load.users).await?);
     let client = Client::open(&service.host, &exchange, Form::Settled, OFFERED).await?;
     let client = Arc::new(client);
-    let payer: Arc<dyn Payer> = Arc::clone(&client) as _;
+    let payer: Arc<dyn Payer> = Arc::<Client>::clone(&client);
     let (saturated, mut made) = saturation(load, &payer).await?;
     println!("saturated: {saturated} settled transfers a second, {SATURATING} at once");
 

@@ -28,8 +28,9 @@ use crate::{
 const FAILURES_MAX: u32 = 2;
 /// Repetitions after serialization failures or lost connections, before the batch is given up.
 const REDOS_MAX: u32 = 3;
-/// How long a batch that is not committed is repeated: whoever waits for it is told then.
-const REDO_FOR: Duration = Duration::from_secs(8);
+/// How long a batch that is not committed is repeated. A server that says nothing is not asked again:
+/// whoever waits is told so.
+const REDO_FOR: Duration = Duration::from_secs(5);
 /// Repetitions because what the batch stood on was not committed, which fails by itself often enough
 /// for each of the batches before it.
 const OVERTAKEN_MAX: u32 = 64;

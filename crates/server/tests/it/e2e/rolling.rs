@@ -103,10 +103,10 @@ impl Scene {
         books.settled().await;
         books.audit().await;
         assert_told(receiver, &books).await;
-        verified(self.database.url(), &SEALED, 0).await;
     }
 
     async fn end(self) {
+        verified(self.database.url(), &SEALED, 0).await;
         for replica in self.replicas {
             replica.stopped().await;
         }
@@ -140,6 +140,65 @@ async fn a_rolling_restart_fails_no_request() {
     }
     figures.save("rolling", plan.restarts);
     scene.end().await;
+}
+
+/// The next release's migrations are applied under load, and replicas of this one are restarted on
+/// what they leave: it may add what it likes, and nobody may be in the way for long.
+#[tokio::test]
+async fn what_the_next_release_adds_is_lived_with() {
+    let plan = Plan::from_env();
+    let mut scene = Scene::set(2, &[]).await;
+    scene.proxy.sends_to(0).await;
+    let exchange = scene.exchange().await;
+    let receiver = Receiver::start().await;
+    let client = scene.proxy.client();
+    let steady = Steady::start(&client, &exchange, &receiver, "expanded", plan.a_second);
+    steady.answered(BETWEEN).await;
+    expand(&Books::of(scene.database.url())).await;
+    steady.answered(BETWEEN).await;
+    for place in 0..2 {
+        scene.proxy.sends_to(1 - place).await;
+        scene.restart(place).await;
+        scene.proxy.sends_to(place).await;
+    }
+    steady.answered(BETWEEN).await;
+    let told = steady.ended().await;
+    let mut figures = Figures::default();
+    figures.count(&told);
+    assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+    scene.judge(&told, &receiver).await;
+    // Who proves the books must know everything that is in them: that is for the next release.
+    for replica in scene.replicas {
+        replica.stopped().await;
+    }
+}
+
+/// A column for every table and an index, as a migration adds them: none waits for a lock so long that
+/// others queue up behind it.
+async fn expand(books: &Books) {
+    let tables = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'r' AND n.nspname IN ('directory', 'book_main')";
+    for table in books.rows(tables).await.into_iter().flatten() {
+        let add = format!(
+            "DO $$ BEGIN LOOP BEGIN
+                 SET LOCAL lock_timeout = '200ms';
+                 ALTER TABLE {table} ADD COLUMN next_release text DEFAULT 'new';
+                 RETURN;
+             EXCEPTION WHEN lock_not_available THEN NULL; END; END LOOP; END $$"
+        );
+        books.rows(&add).await;
+    }
+    books
+        .rows("CREATE INDEX CONCURRENTLY next_release_idx ON book_main.transfers (next_release)")
+        .await;
+    books
+        .rows(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000');
+             COMMENT ON TABLE __diesel_schema_migrations IS
+             'up to 99991231000000 for programs that know 20261128000021'",
+        )
+        .await;
 }
 
 /// A book changes hands: what comes meanwhile is refused, and nothing of it has happened.

@@ -30,7 +30,8 @@ const NARROW: [(&str, &str); 5] = [
 ];
 /// How many come at once.
 const CROWD: usize = 300;
-const LISTS: usize = 24;
+/// How many go on and on.
+const BUSY: usize = 12;
 
 struct Scene {
     service: Service,
@@ -150,7 +151,7 @@ async fn lists_keep_neither_money_nor_callbacks_waiting() {
     let receiver = Receiver::start().await;
     let pressure = Pressure(Arc::default());
     let reader = scene.client().with(&scene.exchange.backoffice);
-    let lists = join_all((0..LISTS).map(async |_| {
+    let lists = join_all((0..BUSY).map(async |_| {
         let mut refused = 0;
         while pressure.lasts() {
             let path = "/back-api/api/v2/transfers?pageSize=100";
@@ -163,7 +164,7 @@ async fn lists_keep_neither_money_nor_callbacks_waiting() {
         refused
     }));
     let money = async {
-        for number in 0..20 {
+        for number in 0..10 {
             let path = format!("/{number}");
             let body = json!({
                 "userId": scene.trader(number).id, "assetId": "btc", "amount": "0.01",
@@ -186,7 +187,7 @@ async fn money_keeps_neither_lists_nor_callbacks_waiting() {
     let scene = Scene::set().await;
     let receiver = Receiver::start().await;
     let pressure = Pressure(Arc::default());
-    let payments = join_all((0..LISTS).map(async |payer| {
+    let payments = join_all((0..BUSY).map(async |payer| {
         let (mut served, mut number) = (0, 0);
         while pressure.lasts() {
             let answer = scene.pay(payer, &format!("busy-{payer}-{number}")).await;
@@ -201,7 +202,7 @@ async fn money_keeps_neither_lists_nor_callbacks_waiting() {
     }));
     let others = async {
         let reader = scene.client().with(&scene.exchange.backoffice);
-        for number in 0..20 {
+        for number in 0..5 {
             let path = format!("/{number}");
             let url = receiver.url(&path);
             made_somehow(&scene, &url).await;

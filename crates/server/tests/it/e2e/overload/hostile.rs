@@ -18,10 +18,9 @@ use crate::e2e::{
 };
 
 /// The service is in a hurry.
-const HURRY: [(&str, &str); 4] = [
+const HURRY: [(&str, &str); 3] = [
     ("BURSAR_HTTP_HEAD_TIMEOUT_MS", "1000"),
     ("BURSAR_HTTP_BODY_TIMEOUT_MS", "1000"),
-    ("BURSAR_HTTP_KEEP_ALIVE_MS", "1000"),
     ("BURSAR_HTTP_UNREAD_TIMEOUT_MS", "2000"),
 ];
 /// How many clients there are of each kind.
@@ -33,14 +32,11 @@ const BORNE: Duration = Duration::from_secs(50);
 
 const HEAD: &str =
     "POST /internal-transfer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
-const USED: &str = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
     /// Sends a head byte by byte.
     SlowHead,
-    /// The same, after a request that was answered.
-    SlowSecondHead,
     /// Sends a body byte by byte.
     SlowBody,
     /// Sends a body without an end.
@@ -51,9 +47,8 @@ enum Manner {
     Deaf,
 }
 
-const ALL: [Manner; 6] = [
+const ALL: [Manner; 5] = [
     Manner::SlowHead,
-    Manner::SlowSecondHead,
     Manner::SlowBody,
     Manner::EndlessBody,
     Manner::Silent,
@@ -64,14 +59,7 @@ impl Manner {
     /// Goes on until the service hangs up.
     async fn run(self, mut stream: TcpStream) -> std::io::Result<()> {
         match self {
-            Self::SlowHead => drip(stream, "x-padding: ").await,
-            Self::SlowSecondHead => {
-                stream.write_all(USED.as_bytes()).await?;
-                let mut answer = [0; 12];
-                stream.read_exact(&mut answer).await?;
-                assert_eq!(&answer, b"HTTP/1.1 200");
-                drip(stream, HEAD).await
-            }
+            Self::SlowHead => drip(stream, HEAD).await,
             Self::SlowBody => {
                 let head = format!("{HEAD}content-length: 60000\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;
