@@ -17,7 +17,7 @@ use crate::e2e::{
 };
 
 /// How many loads, of eight clients each, there are meanwhile.
-const LOADS: usize = 8;
+const LOADS: usize = 4;
 /// Shorter than a client waits; requests that a batch had taken wait for longest.
 const REFUSED_WITHIN: Duration = Duration::from_secs(28);
 /// A balancer must not be kept waiting by a replica that cannot serve.
@@ -94,7 +94,7 @@ async fn is_refused_in_time(settings: &[(&str, &str)]) {
 /// For as long as the silence lasts the service says that it cannot be used, and goes on saying so.
 async fn assert_unready(client: &Client, exchange: &Exchange) {
     let seconds = std::env::var("BURSAR_SILENCE_SECONDS");
-    let seconds = seconds.map_or(12, |text| text.parse().unwrap());
+    let seconds = seconds.map_or(8, |text| text.parse().unwrap());
     let began = Instant::now();
     let reader = client.with(&exchange.backoffice);
     while began.elapsed() < Duration::from_secs(seconds) {
