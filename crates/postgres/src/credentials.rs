@@ -62,7 +62,7 @@ impl PgCredentials {
 
     /// Waits for a turn to look something up.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        self.database.turn(&self.lookups).await
+        self.database.look_up_turn(&self.lookups).await
     }
 }
 

@@ -85,17 +85,15 @@ impl Database {
 
     /// A place among the lists.
     async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        self.turn(&self.lists).await
+        turn(&self.lists, self.wait).await
     }
 
-    /// A place among some, for which nobody waits longer than for a connection.
-    pub(crate) async fn turn<'s>(
+    /// A place among look-ups, for which nobody waits longer than for a look-up.
+    pub(crate) async fn look_up_turn<'s>(
         &self,
         places: &'s Semaphore,
     ) -> Result<SemaphorePermit<'s>, StoreError> {
-        let turn = tokio::time::timeout(self.wait, places.acquire()).await;
-        turn.map_err(|_elapsed| StoreError::Overloaded)?
-            .map_err(|closed| StoreError::Unavailable(closed.into()))
+        turn(places, self.read_deadline).await
     }
 
     /// Reads on a connection of its own. When a server or the way to it has gone silent, nothing
@@ -199,6 +197,13 @@ impl fmt::Debug for Database {
             .field("connections_max", &status.max_size)
             .finish_non_exhaustive()
     }
+}
+
+/// A place among some, unless it takes too long to get one.
+async fn turn(places: &Semaphore, wait: Duration) -> Result<SemaphorePermit<'_>, StoreError> {
+    let turn = tokio::time::timeout(wait, places.acquire()).await;
+    turn.map_err(|_elapsed| StoreError::Overloaded)?
+        .map_err(|closed| StoreError::Unavailable(closed.into()))
 }
 
 /// A connection from the pool, or the error for "there is none".

@@ -40,7 +40,7 @@ impl Plan {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
         Self {
             restarts: number("BURSAR_CHAOS_RESTARTS").unwrap_or(1),
-            a_second: number("BURSAR_ROLLING_RATE").unwrap_or(60),
+            a_second: number("BURSAR_ROLLING_RATE").unwrap_or(30),
         }
     }
 }
