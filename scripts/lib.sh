@@ -236,7 +236,7 @@ need_redis() {
     command -v redis-server >/dev/null && return
     say "No redis-server was found; installing one."
     if command -v apt-get >/dev/null; then
-        apt_install_redis
+        apt_install_stopped redis-server redis-server
     elif command -v dnf >/dev/null; then
         as_root dnf install -y redis
     elif command -v brew >/dev/null; then
@@ -247,12 +247,26 @@ here. Install it (see https://redis.io/docs/latest/operate/oss_and_stack/install
 script again."
 }
 
-# Debian's package starts a server on port 6379, now and at every boot, which nobody asked for.
-apt_install_redis() {
-    apt_install_stopped redis-server redis-server
+# --- HAProxy, for the tests ---------------------------------------------------------------------
+
+need_haproxy() {
+    # Debian puts it where only root looks.
+    PATH=$PATH:/usr/sbin
+    command -v haproxy >/dev/null && return
+    say "No haproxy was found; installing one."
+    if command -v apt-get >/dev/null; then
+        apt_install_stopped haproxy haproxy
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y haproxy
+    elif command -v brew >/dev/null; then
+        brew install haproxy
+    fi
+    command -v haproxy >/dev/null || die "haproxy is missing and could not be installed here. \
+Install it (see https://www.haproxy.org) and run this script again."
 }
 
-# Installs packages without what they start by themselves: "$1" are the services, the rest packages.
+# Installs packages without what they start by themselves, now and at every boot, which nobody asked
+# for: "$1" are the services, the rest packages.
 apt_install_stopped() {
     local policy=/usr/sbin/policy-rc.d services=$1 service
     local ours=no installed=yes

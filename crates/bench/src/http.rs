@@ -6,6 +6,7 @@ mod client;
 mod costs;
 mod echo;
 mod exchange;
+mod overload;
 mod payer;
 mod receiver;
 mod service;
@@ -14,7 +15,6 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 
-pub(crate) use self::echo::serve as echo;
 use self::{
     audit::Answered,
     costs::{Costs, Spent},
@@ -24,6 +24,7 @@ use self::{
     receiver::Receiver,
     service::Service,
 };
+pub(crate) use self::{echo::serve as echo, overload::run as overload};
 use crate::{
     Load,
     baseline::{self, RowByRow},

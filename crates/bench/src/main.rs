@@ -55,6 +55,15 @@ enum Cli {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// The service over HTTP when two and five times as much is asked of it as it can do.
+    Overload {
+        #[command(flatten)]
+        load: Load,
+
+        /// A folder for the figures as JSON.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// How payments and lists fare while the books grow.
     Growth {
         #[command(flatten)]
@@ -161,6 +170,7 @@ fn main() -> anyhow::Result<()> {
             out,
         } => runtime.block_on(growth::run(&load, transfers, out.as_ref())),
         Cli::Http { load, out } => runtime.block_on(http::run(&load, out.as_ref())),
+        Cli::Overload { load, out } => runtime.block_on(http::overload(&load, out.as_ref())),
         Cli::Echo { listen } => actix_web::rt::System::new().block_on(http::echo(&listen)),
         Cli::History { operations } => history::run(operations),
         Cli::Prices(load) => runtime.block_on(prices::run(&load)),

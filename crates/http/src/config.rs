@@ -21,6 +21,8 @@ pub struct HttpConfig {
     pub head_read_timeout: Duration,
     /// How long a connection without a request is kept.
     pub keep_alive: Duration,
+    /// How long a client may leave unread what it was sent.
+    pub unread_timeout: Duration,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpRange>,
     /// From where callbacks are sent, as receivers are told.
@@ -41,6 +43,7 @@ impl Default for HttpConfig {
             body_read_timeout: Duration::from_secs(5),
             head_read_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),
+            unread_timeout: Duration::from_secs(60),
             trusted_proxies: vec![],
             callback_addresses: vec![],
             event_streams_max: 32,

@@ -44,6 +44,7 @@ mod request_id;
 mod routes;
 mod server;
 mod state;
+mod unread;
 
 pub use config::HttpConfig;
 pub use event_streams::EventStreams;

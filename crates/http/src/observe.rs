@@ -5,13 +5,14 @@ use std::{
     future::{Future, Ready, ready},
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::atomic::Ordering,
     time::Instant,
 };
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{ConnectionType, StatusCode, header::CONTENT_TYPE},
     web,
 };
 use futures_util::FutureExt;
@@ -23,6 +24,7 @@ use crate::{
     rate_limit,
     request_id::{RequestId, X_REQUEST_ID},
     state::Shared,
+    unread,
 };
 
 /// Wraps the routes.
@@ -64,12 +66,14 @@ where
 
     forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         let id = RequestId::of(request.headers(), || self.shared.app().random_bytes());
         // For the handlers whose answers hold problems of their own.
         request.extensions_mut().insert(id.clone());
         let span = tracing::info_span!("request", request_id = id.as_str());
+        let shared = self.shared.clone();
+        let held = unread::hold(&mut request);
         let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();
         Box::pin(
             async move {
@@ -78,11 +82,16 @@ where
                     tracing::error!("a handler panicked");
                     return Err(Panicked(id).into());
                 };
-                let mut answer = render(answer?, &id);
+                let mut answer = unread::until_answered(render(answer?, &id), held);
                 answer
                     .response_mut()
                     .headers_mut()
                     .insert(X_REQUEST_ID, id.to_header());
+                if !shared.state.ready.load(Ordering::Relaxed) {
+                    // Whoever would ask here again is to ask elsewhere.
+                    let head = answer.response_mut().head_mut();
+                    head.set_connection_type(ConnectionType::Close);
+                }
                 rate_limit::show(&mut answer);
                 access_log::record(&answer, &id, started);
                 Ok(answer)

@@ -1,6 +1,9 @@
 //! The server itself.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_web::{App, HttpServer, dev::Server, web};
 
@@ -29,8 +32,21 @@ pub fn server(
     .disable_signals();
     for listener in listeners {
         listener.set_nonblocking(true)?;
+        end_unread(&listener, config.unread_timeout)?;
         server = server.listen(listener)?;
     }
     let addresses = server.addrs();
     Ok((server.run(), addresses))
+}
+
+/// Has the system close connections whose clients do not read what they are sent: nothing in the
+/// server would. Accepted connections inherit it.
+#[cfg(target_os = "linux")]
+fn end_unread(listener: &TcpListener, after: Duration) -> std::io::Result<()> {
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(after))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_unread(_listener: &TcpListener, _after: Duration) -> std::io::Result<()> {
+    Ok(())
 }

@@ -20,7 +20,8 @@ pub struct HttpState {
     /// Renders the metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether new requests are welcome. Set to `false` when a shutdown begins: `/health/ready`
-    /// then says so, and load balancers look elsewhere while requests under way finish.
+    /// then says so, and load balancers look elsewhere. Until they do requests are served as ever,
+    /// but each is the last one of its connection.
     pub ready: Arc<AtomicBool>,
     /// What the streams of the event feed wait for. They end when it is told so, which a shutdown
     /// does first: it would wait for them.

@@ -12,8 +12,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::{
-    error::unavailable,
-    pool::{Database, checkout},
+    pool::Database,
     schema::{address_book, users},
     tx::run_tx,
     value::At,
@@ -73,19 +72,23 @@ impl AddressBook for PgAddressBook {
         user: UserId,
         code: String,
     ) -> Result<Option<AddressBookEntry>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let row = find(&mut connection, user.as_uuid(), &code).await;
-        Ok(row.map_err(unavailable)?.map(AddressBookEntry::from))
+        let find = async |connection: &mut _| find(connection, user.as_uuid(), &code).await;
+        let row = self.database.run(find).await?;
+        Ok(row.map(AddressBookEntry::from))
     }
 
     /// Sorted here, so that the order does not depend on the server's locale.
     async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
-        let rows: Vec<EntryRow> = address_book::table
-            .filter(address_book::user_id.eq(user.as_uuid()))
-            .select(EntryRow::as_select())
-            .load(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<EntryRow> = self
+            .database
+            .run(async |connection| {
+                address_book::table
+                    .filter(address_book::user_id.eq(user.as_uuid()))
+                    .select(EntryRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         let mut entries: Vec<AddressBookEntry> =
             rows.into_iter().map(AddressBookEntry::from).collect();
         entries.sort_unstable_by(|one, other| {
@@ -105,10 +108,14 @@ impl AddressBook for PgAddressBook {
     }
 
     async fn remove(&self, user: UserId, code: String) -> Result<bool, StoreError> {
-        let removed = diesel::delete(address_book::table.find((user.as_uuid(), code)))
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let removed = self
+            .database
+            .run(async |connection| {
+                diesel::delete(address_book::table.find((user.as_uuid(), code)))
+                    .execute(connection)
+                    .await
+            })
+            .await?;
         Ok(removed > 0)
     }
 }

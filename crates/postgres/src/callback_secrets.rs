@@ -16,13 +16,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    audit_log::note_in_directory,
-    cache::ReadCache,
-    error::{inconsistent, unavailable},
-    pool::{Database, checkout},
-    schema::callback_secrets,
-    tx::run_tx,
-    value::At,
+    audit_log::note_in_directory, cache::ReadCache, error::inconsistent, pool::Database,
+    schema::callback_secrets, tx::run_tx, value::At,
 };
 
 /// How long another replica's rotation or revocation may go unnoticed here.
@@ -136,12 +131,11 @@ impl CallbackSecrets for PgCallbackSecrets {
         secret: StoredCallbackSecret,
     ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
         let (subscriber, at) = (secret.subscriber.clone(), secret.created_at);
-        let mut connection = checkout(self.database.pool()).await?;
-        let added = add_current(&mut connection, &SecretRow::from(secret)).await;
-        // Given back before the next one is asked for: whoever holds two can wait for ever.
-        drop(connection);
+        let row = SecretRow::from(secret);
+        let add = async |connection: &mut _| add_current(connection, &row).await;
+        let added = self.database.run(add).await;
         self.active.forget(&subscriber);
-        added.map_err(unavailable)?;
+        added?;
         self.load_active(&subscriber, at).await
     }
 
@@ -191,10 +185,10 @@ impl CallbackSecrets for PgCallbackSecrets {
         if let Some(after) = after {
             query = query.filter(callback_secrets::id.gt(after));
         }
-        let rows = query
-            .load(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let rows = self
+            .database
+            .run(async |connection| query.load(connection).await)
+            .await?;
         read(rows)
     }
 
@@ -220,18 +214,22 @@ impl PgCallbackSecrets {
         let open = callback_secrets::expires_at
             .is_null()
             .or(callback_secrets::expires_at.gt(At(at)));
-        let rows: Vec<SecretRow> = callback_secrets::table
-            .filter(callback_secrets::subscriber.eq(subscriber.to_string()))
-            .filter(callback_secrets::revoked_at.is_null())
-            .filter(open)
-            .select(SecretRow::as_select())
-            .order((
-                callback_secrets::expires_at.is_null().desc(),
-                callback_secrets::id.desc(),
-            ))
-            .load(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<SecretRow> = self
+            .database
+            .run(async |connection| {
+                callback_secrets::table
+                    .filter(callback_secrets::subscriber.eq(subscriber.to_string()))
+                    .filter(callback_secrets::revoked_at.is_null())
+                    .filter(open)
+                    .select(SecretRow::as_select())
+                    .order((
+                        callback_secrets::expires_at.is_null().desc(),
+                        callback_secrets::id.desc(),
+                    ))
+                    .load(connection)
+                    .await
+            })
+            .await?;
         read(rows)
     }
 }

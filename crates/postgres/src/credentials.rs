@@ -62,8 +62,7 @@ impl PgCredentials {
 
     /// Waits for a turn to look something up.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn = self.lookups.acquire().await;
-        turn.map_err(|closed| StoreError::Unavailable(closed.into()))
+        self.database.look_up_turn(&self.lookups).await
     }
 }
 
@@ -80,13 +79,13 @@ impl CredentialStore for PgCredentials {
 
     async fn add_token(&self, token: Token, audit: AuditDraft) -> Result<(), StoreError> {
         let hash = token.hash;
-        let added = tokens::add(self.database.pool(), token, audit).await;
+        let added = tokens::add(&self.database, token, audit).await;
         self.tokens.forget(&hash);
         added
     }
 
     async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
-        tokens::list(self.database.pool(), after, limit).await
+        tokens::list(&self.database, after, limit).await
     }
 
     async fn revoke_token(
@@ -95,7 +94,7 @@ impl CredentialStore for PgCredentials {
         at: Timestamp,
         audit: AuditDraft,
     ) -> Result<bool, StoreError> {
-        let hash = tokens::revoke(self.database.pool(), id, at, audit).await?;
+        let hash = tokens::revoke(&self.database, id, at, audit).await?;
         if let Some(hash) = hash {
             self.tokens.forget(&hash);
         }
@@ -120,7 +119,7 @@ impl CredentialStore for PgCredentials {
 
     async fn add_access_key(&self, key: AccessKey, audit: AuditDraft) -> Result<(), StoreError> {
         let access_key = key.access_key.clone();
-        let added = access_keys::add(self.database.pool(), key, audit).await;
+        let added = access_keys::add(&self.database, key, audit).await;
         self.access_keys.forget(&access_key);
         added
     }
@@ -130,7 +129,7 @@ impl CredentialStore for PgCredentials {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, StoreError> {
-        access_keys::list(self.database.pool(), after, limit).await
+        access_keys::list(&self.database, after, limit).await
     }
 
     async fn revoke_access_key(
@@ -139,8 +138,8 @@ impl CredentialStore for PgCredentials {
         at: Timestamp,
         audit: AuditDraft,
     ) -> Result<bool, StoreError> {
-        let pool = self.database.pool();
-        let revoked = access_keys::revoke(pool, access_key.clone(), at, audit).await;
+        let database = &self.database;
+        let revoked = access_keys::revoke(database, access_key.clone(), at, audit).await;
         self.access_keys.forget(&access_key);
         revoked
     }
@@ -154,7 +153,7 @@ impl SealedSecrets for PgCredentials {
         after: Option<SecretOwner>,
         limit: u32,
     ) -> Result<Vec<SealedRecord>, StoreError> {
-        sealed::list(self.database.pool(), not_under, after, limit).await
+        sealed::list(&self.database, not_under, after, limit).await
     }
 
     async fn replace_sealed(
@@ -165,7 +164,7 @@ impl SealedSecrets for PgCredentials {
         audit: AuditDraft,
     ) -> Result<bool, StoreError> {
         let owner = old.belongs_to.clone();
-        let replaced = sealed::replace(self.database.pool(), old, new, at, audit).await;
+        let replaced = sealed::replace(&self.database, old, new, at, audit).await;
         // A callback secret is read anew soon enough: both keys are configured meanwhile.
         if let SecretOwner::AccessKey(access_key) = owner {
             self.access_keys.forget(&access_key);
@@ -174,7 +173,7 @@ impl SealedSecrets for PgCredentials {
     }
 
     async fn count_sealed(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        sealed::count(self.database.pool()).await
+        sealed::count(&self.database).await
     }
 }
 

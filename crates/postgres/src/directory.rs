@@ -113,7 +113,7 @@ impl PgDirectory {
     async fn change_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError> {
         let shared = &self.shared;
         let id = user.id;
-        let written = write_user::run(shared.database.pool(), user, self.now(), audit).await;
+        let written = write_user::run(&shared.database, user, self.now(), audit).await;
         self.forget_user(id);
         written
     }
@@ -264,8 +264,8 @@ impl Directory for PgDirectory {
     }
 
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
-        let pool = self.shared.database.pool();
-        let load = || assets::find(pool, id);
+        let database = &self.shared.database;
+        let load = || assets::find(database, id);
         let found = self.shared.assets.get_or_load(id, load).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
@@ -286,7 +286,7 @@ impl Directory for PgDirectory {
             return Ok(found);
         }
         let ids = missing.keys().copied().collect();
-        for asset in assets::find_many(self.shared.database.pool(), ids).await? {
+        for asset in assets::find_many(&self.shared.database, ids).await? {
             if let Some(mark) = missing.get(&asset.id) {
                 cache.keep(asset.id, *mark, Arc::new(asset.clone()));
             }
@@ -296,23 +296,23 @@ impl Directory for PgDirectory {
     }
 
     async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {
-        let pool = self.shared.database.pool();
-        let load = async || assets::list(pool).await.map(Some);
+        let database = &self.shared.database;
+        let load = async || assets::list(database).await.map(Some);
         let listed = self.shared.asset_list.get_or_load((), load).await?;
         Ok(listed.map(Arc::unwrap_or_clone).unwrap_or_default())
     }
 
     async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
         let id = asset.id;
-        let put = assets::put(self.shared.database.pool(), asset, self.now(), audit).await;
+        let put = assets::put(&self.shared.database, asset, self.now(), audit).await;
         self.shared.assets.forget(&id);
         self.shared.asset_list.forget(&());
         put
     }
 
     async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError> {
-        let pool = self.shared.database.pool();
-        let load = async || rates::find(pool, asset).await.map(Some);
+        let database = &self.shared.database;
+        let load = async || rates::find(database, asset).await.map(Some);
         let found = self.shared.rates.get_or_load(asset, load).await?;
         Ok(found.and_then(Arc::unwrap_or_clone))
     }
@@ -329,7 +329,7 @@ impl Directory for PgDirectory {
             source,
             rated_at: self.now().0,
         };
-        let put = rates::put(self.shared.database.pool(), asset, &rate, audit).await;
+        let put = rates::put(&self.shared.database, asset, &rate, audit).await;
         self.shared.rates.forget(&asset);
         put.map(|()| rate)
     }

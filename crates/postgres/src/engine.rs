@@ -3,7 +3,8 @@
 //! A lone request waits for nobody; sixty-four share one lock statement, one set of array writes and
 //! one fsync. Batchers are tasks of their own: a caller that hangs up cuts nothing short.
 //!
-//! `intake` shares what waits among batchers. `batch` is what is committed together: single requests,
+//! `intake` shares what waits among batchers; what has waited for too long leaves by itself
+//! (`waiting`). `batch` is what is committed together: single requests,
 //! or one bulk. `attempt` is one try at one batch in one transaction and `round_trips` its talk with
 //! the server; `batcher` repeats and splits; `books` turns rows into what [`bursar_domain::ledger`] wants, `writes` turns its verdicts
 //! into columns, which `sealer` seals; `rules` are the fees, limits and stops that are in force.
@@ -23,16 +24,17 @@ mod round_trips;
 mod rules;
 mod sealer;
 mod transfer_columns;
+mod waiting;
 mod writer;
 mod writes;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use bursar_domain::{Bulk, Commit};
+use bursar_domain::{Bulk, Commit, Expected};
 use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
 use futures_util::future::select_all;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -40,7 +42,8 @@ use tokio::{
 use self::{
     batcher::{Batcher, Rows},
     intake::{Intake, Shares},
-    writer::Writer,
+    waiting::{Place, Waiting},
+    writer::{Hold, Writer},
 };
 pub(crate) use self::{
     books::{KeyRow, read_claim},
@@ -101,8 +104,10 @@ pub struct EngineConfig {
     pub batch_items_max: usize,
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
-    /// How long a request may wait until its batch begins; after that nothing happens to it.
-    pub turn_within: Duration,
+    /// How long a request waits for its batch; then the engine is overloaded too, and nothing of the
+    /// request happens. Bulks wait for longer, and so does what nobody asks for, such as
+    /// settlements.
+    pub queue_wait: Duration,
     /// How long a request may wait for its answer; after that it is told that nobody knows. Longer than
     /// it takes to give up an answer to COMMIT and to find out what is true.
     pub answer_within: Duration,
@@ -122,7 +127,7 @@ impl EngineConfig {
                 EngineKind::SingleWriter => 256,
             },
             queue_max: 4_096,
-            turn_within: Duration::from_secs(5),
+            queue_wait: Duration::from_secs(10),
             answer_within: Duration::from_secs(20),
             seals: SealKeys::default(),
         }
@@ -135,22 +140,12 @@ impl Default for EngineConfig {
     }
 }
 
-/// Where to say what came of a request.
-struct Reply<T> {
-    /// Told when its batch begins.
-    begun: oneshot::Sender<()>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
-}
+/// How many times as long as a single request a bulk waits, which is worth many and waits for others
+/// like itself, and what Bursar does by itself: were it turned away, what was accepted would pile up
+/// behind what is new.
+const PATIENCE: u32 = 5;
 
-impl<T> Reply<T> {
-    /// Begins the request, unless it has been given up: then nothing may happen to it.
-    fn begin(self) -> Option<Answer<T>> {
-        self.begun.send(()).ok().map(|()| self.answer)
-    }
-}
-
-/// Where to answer a request that has begun.
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One request: what to commit and where to say what came of it.
 enum Job {
@@ -173,8 +168,8 @@ struct BulkJob {
 /// The way in. The batchers end when the last clone is gone and the queue is empty.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    jobs: mpsc::Sender<Job>,
-    turn_within: Duration,
+    jobs: mpsc::Sender<Waiting<Job>>,
+    queue_wait: Duration,
     answer_within: Duration,
     /// Set in a replica that writes the book alone, or waits to.
     writer: Option<Writer>,
@@ -184,6 +179,8 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub struct EngineTasks {
     tasks: Vec<JoinHandle<()>>,
+    /// Set in a replica that writes the book alone, or waits to.
+    step_down: Option<Arc<Notify>>,
 }
 
 impl EngineTasks {
@@ -194,6 +191,14 @@ impl EngineTasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a batcher ended before its time");
             }
+        }
+    }
+
+    /// Has a single writer leave the book to another replica, for good: what would write it from now on
+    /// is told to go there, and nothing of that happens.
+    pub fn step_down(&self) {
+        if let Some(step_down) = &self.step_down {
+            step_down.notify_one();
         }
     }
 
@@ -244,16 +249,17 @@ impl Engine {
             tokio::spawn(batcher.run())
         };
         let batchers = (0..config.batchers).map(start);
+        let step_down = hold.as_ref().map(Hold::step_down);
         let tasks = batchers
             .chain(hold.map(|hold| tokio::spawn(hold.run())))
             .collect();
         let engine = Self {
             jobs,
-            turn_within: config.turn_within,
+            queue_wait: config.queue_wait,
             answer_within: config.answer_within,
             writer,
         };
-        (engine, EngineTasks { tasks })
+        (engine, EngineTasks { tasks, step_down })
     }
 
     /// Whether this replica may write the book.
@@ -272,7 +278,9 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        self.submit(|reply| Job::Items(ItemsJob { commits, reply }))
+        let is_own = commits.iter().all(is_asked_by_nobody);
+        let patience = if is_own { PATIENCE } else { 1 };
+        self.submit(patience, |reply| Job::Items(ItemsJob { commits, reply }))
             .await
     }
 
@@ -284,7 +292,7 @@ impl Engine {
         if commits.is_empty() {
             return Ok(vec![]);
         }
-        let outcomes = self.submit(|reply| Job::Rehearsal(ItemsJob { commits, reply }));
+        let outcomes = self.submit(1, |reply| Job::Rehearsal(ItemsJob { commits, reply }));
         match outcomes.await {
             // Whatever became of it, it was taken back.
             Err(StoreError::OutcomeUnknown(cause)) => Err(StoreError::Unavailable(cause)),
@@ -297,40 +305,48 @@ impl Engine {
         if bulk.changes.is_empty() {
             return Ok(BulkOutcome::Committed(vec![]));
         }
-        self.submit(|reply| Job::Bulk(BulkJob { bulk, reply }))
+        self.submit(PATIENCE, |reply| Job::Bulk(BulkJob { bulk, reply }))
             .await
     }
 
-    /// A caller is answered in time, whatever the database does.
-    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
-        let (begun, mut has_begun) = oneshot::channel();
-        let (sender, answer) = oneshot::channel();
-        let deadline = Instant::now() + self.answer_within;
-        let reply = Reply {
-            begun,
-            answer: sender,
-        };
+    /// Has a job done, unless no batch takes it in time: then nothing of it happens. A caller is answered
+    /// in time, whatever the database does.
+    async fn submit<T>(
+        &self,
+        patience: u32,
+        job: impl FnOnce(Reply<T>) -> Job,
+    ) -> Result<T, StoreError> {
+        let (reply, mut answer) = oneshot::channel();
+        let place = Place::default();
+        let wait = self.queue_wait.saturating_mul(patience);
+        let deadline = Instant::now() + wait + self.answer_within;
         self.jobs
-            .try_send(job(reply))
+            .try_send(Waiting::new(job(reply), place.clone()))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => {
                     StoreError::Unavailable("the engine has stopped".into())
                 }
             })?;
-        if timeout(self.turn_within, &mut has_begun).await.is_err() {
-            // Either the batcher can no longer begin it, or it has.
-            has_begun.close();
-            if has_begun.try_recv().is_err() {
-                return Err(StoreError::Overloaded);
-            }
-        }
+        let answered = match timeout(wait, &mut answer).await {
+            Err(_late) if place.leave() => return Err(StoreError::Overloaded),
+            // A batch has it.
+            Err(_late) => timeout_at(deadline, answer).await,
+            Ok(answered) => Ok(answered),
+        };
         // A batcher that dies takes its transaction with it, but whether before or after COMMIT
         // nobody can tell; nor what becomes of a batch that is under way still.
-        match timeout_at(deadline, answer).await {
+        match answered {
             Ok(Ok(answered)) => answered,
             Ok(Err(gone)) => Err(StoreError::OutcomeUnknown(gone.into())),
             Err(elapsed) => Err(StoreError::OutcomeUnknown(elapsed.into())),
         }
     }
+}
+
+/// Whether no client asked for it: Bursar itself ends what has begun.
+fn is_asked_by_nobody(commit: &Commit) -> bool {
+    commit.idempotency.is_none()
+        && commit.audit.is_none()
+        && matches!(commit.change.expected, Expected::At(_))
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    pool::Database,
     row::TransferRow,
     schema::{journal, journal_queue, sequencers, transfers},
     tx::run_tx,
@@ -64,20 +64,27 @@ impl EventFeed for PgEvents {
         within_ms: i64,
         limit: i64,
     ) -> Result<Vec<(Uuid, Transfer)>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let found: Vec<Expiring> = sql_query(LIST_EXPIRING)
-            .bind::<BigInt, _>(within_ms)
-            .bind::<BigInt, _>(limit)
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let found: Vec<Expiring> = self
+            .database
+            .run(async |connection| {
+                sql_query(LIST_EXPIRING)
+                    .bind::<BigInt, _>(within_ms)
+                    .bind::<BigInt, _>(limit)
+                    .load(connection)
+                    .await
+            })
+            .await?;
         let ids: Vec<i64> = found.iter().map(|row| row.id).collect();
-        let rows: Vec<TransferRow> = transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    .filter(transfers::id.eq_any(ids))
+                    .select(TransferRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         let mut expiring = Vec::with_capacity(found.len());
         for row in rows {
             if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == row.id) {

@@ -11,7 +11,7 @@ use diesel::{
     dsl::sql,
     migration::{Migration, MigrationSource},
     pg::Pg,
-    sql_types::{Bool, Text},
+    sql_types::{Bool, Nullable, Text},
 };
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl, async_connection_wrapper::AsyncConnectionWrapper,
@@ -37,6 +37,12 @@ pub enum MigrationState {
     Behind {
         /// The versions that are missing in the database.
         pending: Vec<String>,
+    },
+    /// A newer program has migrated the database, and this one may serve on it all the same: what was
+    /// added it can live with.
+    Newer {
+        /// The versions this program does not know.
+        unknown: Vec<String>,
     },
     /// A newer program has migrated the database: this one must not serve on it.
     Ahead {
@@ -98,6 +104,41 @@ pub async fn migration_state(url: &str) -> Result<MigrationState, MigrateError> 
     state_of(&applied, &embedded()?)
 }
 
+/// What is applied, and who may serve on it.
+#[derive(Default)]
+struct Applied {
+    versions: Vec<String>,
+    floor: Option<Floor>,
+}
+
+/// Which programs may serve on a schema that is newer than they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Floor {
+    /// The last version of which that is said.
+    up_to: String,
+    /// The version that a program must know.
+    knows: String,
+}
+
+impl Floor {
+    /// Reads what a migration says in the comment on the record.
+    fn parse(comment: &str) -> Option<Self> {
+        let rest = comment.strip_prefix("up to ")?;
+        let (up_to, knows) = rest.split_once(" for programs that know ")?;
+        let is_version = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        (is_version(up_to) && is_version(knows)).then(|| Self {
+            up_to: up_to.to_owned(),
+            knows: knows.to_owned(),
+        })
+    }
+
+    /// Whether a program that knows these may serve where those are applied too.
+    fn admits(&self, known: &BTreeSet<&String>, unknown: &[String]) -> bool {
+        // Versions are digits of one length, so they are ordered as text.
+        known.contains(&self.knows) && unknown.iter().all(|version| *version <= self.up_to)
+    }
+}
+
 /// As [`migrate`], over a connection made elsewhere (with TLS, for one).
 pub(crate) async fn migrate_connection(
     mut connection: AsyncPgConnection,
@@ -108,18 +149,25 @@ pub(crate) async fn migrate_connection(
         let applied = read_applied(&mut connection).await?;
         match state_of(&applied, &known)? {
             MigrationState::Current => return Ok(()),
+            MigrationState::Newer { unknown } => {
+                tracing::warn!(
+                    unknown = unknown.join(", "),
+                    "the database is newer than this program, which may serve on it still"
+                );
+                return Ok(());
+            }
             MigrationState::Ahead { unknown } => return Err(MigrateError::Ahead { unknown }),
             MigrationState::Behind { pending } => {
                 tracing::info!(pending = pending.len(), "migrating the database");
             }
         }
-        let before = applied.len();
+        let before = applied.versions.len();
         let (returned, outcome) = run_pending(connection).await?;
         connection = returned;
         let Err(error) = outcome else {
             return Ok(());
         };
-        if read_applied(&mut connection).await?.len() > before {
+        if read_applied(&mut connection).await?.versions.len() > before {
             failures = 0;
             continue;
         }
@@ -170,7 +218,7 @@ async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
 
 /// Reads the record without diesel's own `applied_migrations`, which creates the table first: the
 /// serving role may look but not create.
-async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Vec<String>, MigrateError> {
+async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Applied, MigrateError> {
     let recorded: bool = diesel::select(sql::<Bool>(
         "to_regclass('__diesel_schema_migrations') IS NOT NULL",
     ))
@@ -178,12 +226,22 @@ async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Vec<String>,
     .await
     .map_err(|error| MigrateError::Read(error.into()))?;
     if !recorded {
-        return Ok(Vec::new());
+        return Ok(Applied::default());
     }
-    sql::<Text>("SELECT version FROM __diesel_schema_migrations ORDER BY version")
+    let versions = sql::<Text>("SELECT version FROM __diesel_schema_migrations ORDER BY version")
         .load(connection)
         .await
-        .map_err(|error| MigrateError::Read(error.into()))
+        .map_err(|error| MigrateError::Read(error.into()))?;
+    let comment: Option<String> = diesel::select(sql::<Nullable<Text>>(
+        "obj_description('__diesel_schema_migrations'::regclass, 'pg_class')",
+    ))
+    .get_result(connection)
+    .await
+    .map_err(|error| MigrateError::Read(error.into()))?;
+    Ok(Applied {
+        versions,
+        floor: comment.as_deref().and_then(Floor::parse),
+    })
 }
 
 fn embedded() -> Result<Vec<String>, MigrateError> {
@@ -195,8 +253,8 @@ fn embedded() -> Result<Vec<String>, MigrateError> {
         .collect())
 }
 
-fn state_of(applied: &[String], known: &[String]) -> Result<MigrationState, MigrateError> {
-    let applied_set: BTreeSet<_> = applied.iter().collect();
+fn state_of(applied: &Applied, known: &[String]) -> Result<MigrationState, MigrateError> {
+    let applied_set: BTreeSet<_> = applied.versions.iter().collect();
     let known_set: BTreeSet<_> = known.iter().collect();
     if known_set.len() != known.len() {
         return Err(MigrateError::Malformed(
@@ -208,6 +266,13 @@ fn state_of(applied: &[String], known: &[String]) -> Result<MigrationState, Migr
     };
     let unknown = missing_in(&applied_set, &known_set);
     let pending = missing_in(&known_set, &applied_set);
+    let floor = applied.floor.as_ref();
+    if pending.is_empty()
+        && !unknown.is_empty()
+        && floor.is_some_and(|floor| floor.admits(&known_set, &unknown))
+    {
+        return Ok(MigrationState::Newer { unknown });
+    }
     Ok(match (unknown.is_empty(), pending.is_empty()) {
         (false, _) => MigrationState::Ahead { unknown },
         (true, false) => MigrationState::Behind { pending },
@@ -223,9 +288,61 @@ mod tests {
         names.iter().map(ToString::to_string).collect()
     }
 
+    fn applied(names: &[&str]) -> Applied {
+        Applied {
+            versions: versions(names),
+            floor: None,
+        }
+    }
+
+    #[test]
+    fn what_later_migrations_allow_is_allowed_and_nothing_else() {
+        let newer = |comment: &str, here: &[&str], known: &[&str]| {
+            let applied = Applied {
+                versions: versions(here),
+                floor: Floor::parse(comment),
+            };
+            let state = state_of(&applied, &versions(known)).unwrap();
+            matches!(state, MigrationState::Newer { .. })
+        };
+        let words = "up to 4 for programs that know 2";
+        assert!(newer(words, &["1", "2", "3", "4"], &["1", "2"]));
+        assert!(newer(words, &["1", "2", "3", "4"], &["1", "2", "3"]));
+        // It is too old, or the schema newer than what was spoken of.
+        assert!(!newer(words, &["1", "2", "3", "4"], &["1"]));
+        assert!(!newer(words, &["1", "2", "3", "5"], &["1", "2"]));
+        // Something is missing besides.
+        assert!(!newer(words, &["1", "3", "4"], &["1", "2"]));
+        assert!(!newer(words, &["1", "2"], &["1", "2"]));
+        for comment in ["", "up to 4", "up to 4 for programs that know x", "for all"] {
+            assert!(!newer(comment, &["1", "2", "3"], &["1", "2"]), "{comment}");
+        }
+    }
+
+    #[test]
+    fn the_last_migration_says_who_may_serve_on_it() {
+        let known = embedded().unwrap();
+        let last = known.last().unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+        let mut folders: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
+        folders.sort();
+        let up = folders.last().unwrap().join("up.sql");
+        let up = std::fs::read_to_string(up).unwrap();
+        let said = up
+            .split('\'')
+            .find_map(Floor::parse)
+            .expect("it says nothing");
+        assert_eq!(&said.up_to, last);
+        assert!(known.contains(&said.knows), "{said:?}");
+    }
+
     #[test]
     fn a_version_nobody_here_knows_outweighs_what_is_pending() {
-        let state = state_of(&versions(&["1", "9"]), &versions(&["1", "2"])).unwrap();
+        let state = state_of(&applied(&["1", "9"]), &versions(&["1", "2"])).unwrap();
         assert_eq!(
             state,
             MigrationState::Ahead {
@@ -236,19 +353,19 @@ mod tests {
 
     #[test]
     fn pending_versions_are_named_in_order() {
-        let state = state_of(&versions(&["1"]), &versions(&["1", "2", "3"])).unwrap();
+        let state = state_of(&applied(&["1"]), &versions(&["1", "2", "3"])).unwrap();
         assert_eq!(
             state,
             MigrationState::Behind {
                 pending: versions(&["2", "3"])
             }
         );
-        let state = state_of(&versions(&["1"]), &versions(&["1"])).unwrap();
+        let state = state_of(&applied(&["1"]), &versions(&["1"])).unwrap();
         assert_eq!(state, MigrationState::Current);
     }
 
     #[test]
     fn two_migrations_of_one_version_are_refused() {
-        assert!(state_of(&[], &versions(&["1", "1"])).is_err());
+        assert!(state_of(&Applied::default(), &versions(&["1", "1"])).is_err());
     }
 }

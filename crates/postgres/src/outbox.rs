@@ -58,7 +58,7 @@ use self::{
 use crate::{
     error::{inconsistent, unavailable},
     faults::{Planted, Point, is_planted, reach},
-    pool::{Database, checkout},
+    pool::Database,
     row::TransferRow,
     schema::{callbacks, transfers},
     tx::run_tx,
@@ -96,10 +96,10 @@ impl PgOutbox {
 #[async_trait]
 impl Outbox for PgOutbox {
     async fn enqueue_due(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
-        let enqueued = Enqueue::new(now, limit)
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let enqueued = self
+            .database
+            .run(async |connection| Enqueue::new(now, limit).execute(connection).await)
+            .await?;
         Ok(u32::try_from(enqueued).unwrap_or(u32::MAX))
     }
 
@@ -110,10 +110,14 @@ impl Outbox for PgOutbox {
         full: Vec<String>,
     ) -> Result<DueLanes, StoreError> {
         let left = self.left().clone();
-        let heads: Vec<Head> = queue::DueLanes::new(after, full, left, LANES_OF_ONE_MAX, LANES_MAX)
-            .load(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let heads: Vec<Head> = self
+            .database
+            .run(async |connection| {
+                queue::DueLanes::new(after, full, left, LANES_OF_ONE_MAX, LANES_MAX)
+                    .load(connection)
+                    .await
+            })
+            .await?;
         *self.left() = left_by(&heads);
         let may_be_more = u32::try_from(heads.len()).is_ok_and(|found| found >= LANES_MAX);
         let lane_of = |head: &Head| Lane {
@@ -169,10 +173,10 @@ impl Outbox for PgOutbox {
     async fn record_attempt(&self, attempt: AttemptRecord) -> Result<bool, StoreError> {
         let _turn = self.recording.acquire().await;
         reach(Point::CallbackTried).await.map_err(unavailable)?;
-        let recorded = RecordAttempt::from(attempt)
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let recorded = self
+            .database
+            .run(async |connection| RecordAttempt::from(attempt).execute(connection).await)
+            .await?;
         reach(Point::CallbackRecorded).await.map_err(unavailable)?;
         Ok(recorded > 0)
     }
@@ -182,10 +186,9 @@ impl Outbox for PgOutbox {
             return Ok(());
         }
         let (ids, leases) = claims.into_iter().map(|(id, lease)| (id, lease.0)).unzip();
-        Release { ids, leases }
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        self.database
+            .run(async |connection| Release { ids, leases }.execute(connection).await)
+            .await?;
         Ok(())
     }
 
@@ -195,18 +198,22 @@ impl Outbox for PgOutbox {
         created_before: Timestamp,
         now: Timestamp,
     ) -> Result<u32, StoreError> {
-        let given_up = GiveUp::new(lane, created_before, now)
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let given_up = self
+            .database
+            .run(async |connection| {
+                GiveUp::new(lane, created_before, now)
+                    .execute(connection)
+                    .await
+            })
+            .await?;
         Ok(u32::try_from(given_up).unwrap_or(u32::MAX))
     }
 
     async fn figures(&self, now: Timestamp) -> Result<QueueFigures, StoreError> {
-        let (due, oldest): (i64, Option<At>) = CountDue::new(now)
-            .get_result(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let (due, oldest): (i64, Option<At>) = self
+            .database
+            .run(async |connection| CountDue::new(now).get_result(connection).await)
+            .await?;
         Ok(QueueFigures {
             due: u32::try_from(due).unwrap_or(u32::MAX),
             oldest_due_at: oldest.map(|at| at.0),

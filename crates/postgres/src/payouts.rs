@@ -20,8 +20,8 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
-    error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    error::inconsistent,
+    pool::Database,
     row::TransferRow,
     schema::{payouts, transfers},
 };
@@ -77,24 +77,31 @@ struct Figures {
 impl PayoutSchedule for PgPayouts {
     async fn claim_due(&self, lease_ms: i64, limit: u32) -> Result<Vec<ClaimedPayout>, StoreError> {
         let lease = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-        let mut connection = checkout(self.database.pool()).await?;
-        let claimed: Vec<Claimed> = sql_query(CLAIM)
-            .bind::<SqlUuid, _>(lease)
-            .bind::<BigInt, _>(lease_ms)
-            .bind::<BigInt, _>(i64::from(limit))
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let claimed: Vec<Claimed> = self
+            .database
+            .run(async |connection| {
+                sql_query(CLAIM)
+                    .bind::<SqlUuid, _>(lease)
+                    .bind::<BigInt, _>(lease_ms)
+                    .bind::<BigInt, _>(i64::from(limit))
+                    .load(connection)
+                    .await
+            })
+            .await?;
         if claimed.is_empty() {
             return Ok(vec![]);
         }
         let ids: Vec<i64> = claimed.iter().map(|row| row.transfer_id).collect();
-        let mut rows: Vec<TransferRow> = transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let mut rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    .filter(transfers::id.eq_any(ids))
+                    .select(TransferRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         // One that nobody can read must not hold up the others: it stays leased and comes up again.
         let read = claimed.into_iter().filter_map(|claimed| {
             let place = rows.iter().position(|row| row.id == claimed.transfer_id);
@@ -111,31 +118,35 @@ impl PayoutSchedule for PgPayouts {
     }
 
     async fn postpone(&self, postponed: PostponedPayout) -> Result<bool, StoreError> {
-        let changed = sql_query(POSTPONE)
-            .bind::<BigInt, _>(postponed.id.get())
-            .bind::<SqlUuid, _>(postponed.lease.0)
-            .bind::<BigInt, _>(postponed.wait_ms)
-            .bind::<Text, _>(postponed.outcome)
-            .bind::<Bool, _>(postponed.was_tried)
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let changed = self
+            .database
+            .run(async |connection| {
+                sql_query(POSTPONE)
+                    .bind::<BigInt, _>(postponed.id.get())
+                    .bind::<SqlUuid, _>(postponed.lease.0)
+                    .bind::<BigInt, _>(postponed.wait_ms)
+                    .bind::<Text, _>(postponed.outcome)
+                    .bind::<Bool, _>(postponed.was_tried)
+                    .execute(connection)
+                    .await
+            })
+            .await?;
         Ok(changed > 0)
     }
 
     async fn end(&self, id: TransferId) -> Result<(), StoreError> {
-        diesel::delete(payouts::table.filter(payouts::transfer_id.eq(id.get())))
-            .execute(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let ended = diesel::delete(payouts::table.filter(payouts::transfer_id.eq(id.get())));
+        self.database
+            .run(async |connection| ended.execute(connection).await)
+            .await?;
         Ok(())
     }
 
     async fn figures(&self) -> Result<PayoutFigures, StoreError> {
-        let figures: Figures = sql_query(FIGURES)
-            .get_result(&mut checkout(self.database.pool()).await?)
-            .await
-            .map_err(unavailable)?;
+        let figures: Figures = self
+            .database
+            .run(async |connection| sql_query(FIGURES).get_result(connection).await)
+            .await?;
         Ok(PayoutFigures {
             under_way: u32::try_from(figures.under_way).unwrap_or(u32::MAX),
             oldest_ms: figures.oldest_ms.max(0),

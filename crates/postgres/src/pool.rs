@@ -5,15 +5,19 @@ mod config;
 use std::{fmt, sync::Arc, time::Duration};
 
 use bursar_ports::StoreError;
+use diesel::result::QueryResult;
 use diesel_async::{
     AsyncPgConnection,
     pooled_connection::deadpool::{Object, Pool},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 pub(crate) use self::config::LONG_STATEMENT_MAX;
 pub use self::config::PoolConfig;
-use crate::heard::Heard;
+use crate::{error::unavailable, heard::Heard};
 
 /// How much longer than one statement a look-up may take: it may be made of several.
 const READ_GRACE: Duration = Duration::from_secs(2);
@@ -30,7 +34,8 @@ pub struct Database {
     exports: Arc<Semaphore>,
     /// How long to wait for a list's turn.
     wait: Duration,
-    /// How long a look-up may take, whether or not the server says anything.
+    /// How long a look-up may take, with the wait for its connection, whether or not the server says
+    /// anything.
     read_deadline: Duration,
 }
 
@@ -80,9 +85,15 @@ impl Database {
 
     /// A place among the lists.
     async fn list_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn = tokio::time::timeout(self.wait, self.lists.acquire()).await;
-        turn.map_err(|_elapsed| StoreError::Overloaded)?
-            .map_err(|closed| StoreError::Unavailable(closed.into()))
+        turn(&self.lists, self.wait).await
+    }
+
+    /// A place among look-ups, for which nobody waits longer than for a look-up.
+    pub(crate) async fn look_up_turn<'s>(
+        &self,
+        places: &'s Semaphore,
+    ) -> Result<SemaphorePermit<'s>, StoreError> {
+        turn(places, self.read_deadline).await
     }
 
     /// Reads on a connection of its own. When a server or the way to it has gone silent, nothing
@@ -92,7 +103,7 @@ impl Database {
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.ask(&self.pool, ask).await
+        self.ask(&self.pool, self.read_deadline, ask).await
     }
 
     /// Looks rows up that are named by a key, with a plan that is made once; see [`Self::read`].
@@ -100,16 +111,39 @@ impl Database {
         &self,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.ask(&self.lookups, ask).await
+        self.ask(&self.lookups, self.read_deadline, ask).await
+    }
+
+    /// Reads or changes something with one statement; see [`Self::read`].
+    pub(crate) async fn run<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.run_within(self.read_deadline, statement).await
+    }
+
+    /// The same, with a deadline of its own.
+    pub(crate) async fn run_within<T>(
+        &self,
+        deadline: Duration,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let run = async |connection: &mut AsyncPgConnection| {
+            statement(connection).await.map_err(unavailable)
+        };
+        self.ask(&self.pool, deadline, run).await
     }
 
     async fn ask<T>(
         &self,
         pool: &Pool<AsyncPgConnection>,
+        deadline: Duration,
         ask: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = checkout(pool).await?;
-        match tokio::time::timeout(self.read_deadline, ask(&mut connection)).await {
+        let until = Instant::now() + deadline;
+        let connection = tokio::time::timeout_at(until, checkout(pool)).await;
+        let mut connection = connection.map_err(|late| StoreError::Unavailable(late.into()))??;
+        match tokio::time::timeout_at(until, ask(&mut connection)).await {
             Ok(answer) => answer,
             Err(elapsed) => {
                 drop(Object::take(connection));
@@ -163,6 +197,13 @@ impl fmt::Debug for Database {
             .field("connections_max", &status.max_size)
             .finish_non_exhaustive()
     }
+}
+
+/// A place among some, unless it takes too long to get one.
+async fn turn(places: &Semaphore, wait: Duration) -> Result<SemaphorePermit<'_>, StoreError> {
+    let turn = tokio::time::timeout(wait, places.acquire()).await;
+    turn.map_err(|_elapsed| StoreError::Overloaded)?
+        .map_err(|closed| StoreError::Unavailable(closed.into()))
 }
 
 /// A connection from the pool, or the error for "there is none".

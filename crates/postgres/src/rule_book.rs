@@ -20,7 +20,7 @@ use crate::{
     audit_log::note_in_book,
     engine::{FeeRow, KnownRules, LimitsRow, RULE_SET, read_stop_scope, scope_column},
     error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    pool::Database,
     schema::{fee_schedules, limits, rule_sets, stops},
     tx::run_tx,
     usage::{count_anew, load_uses},
@@ -56,8 +56,8 @@ impl PgRuleBook {
 #[async_trait]
 impl RuleBook for PgRuleBook {
     async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        Ok(self.known(&mut connection).await?.rules)
+        let known = async |connection: &mut _| self.known(connection).await;
+        Ok(self.database.read(known).await?.rules)
     }
 
     async fn put_fees(
@@ -101,18 +101,21 @@ impl RuleBook for PgRuleBook {
     }
 
     async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let rows: Vec<(String, String, String, String, At)> = stops::table
-            .select((
-                stops::name,
-                stops::asset,
-                stops::reason,
-                stops::stopped_by,
-                stops::stopped_at,
-            ))
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<(String, String, String, String, At)> = self
+            .database
+            .run(async |connection| {
+                stops::table
+                    .select((
+                        stops::name,
+                        stops::asset,
+                        stops::reason,
+                        stops::stopped_by,
+                        stops::stopped_at,
+                    ))
+                    .load(connection)
+                    .await
+            })
+            .await?;
         let mut found = Vec::with_capacity(rows.len());
         for (name, asset, reason, stopped_by, stopped_at) in rows {
             found.push(Stop {
@@ -180,14 +183,25 @@ impl RuleBook for PgRuleBook {
     }
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let known = self.known(&mut connection).await?;
+        self.database
+            .read(async |connection| self.usage_on(connection, &keys).await)
+            .await
+    }
+}
+
+impl PgRuleBook {
+    async fn usage_on(
+        &self,
+        connection: &mut AsyncPgConnection,
+        keys: &[UsageKey],
+    ) -> Result<Vec<Usage>, StoreError> {
+        let known = self.known(connection).await?;
         let users: Vec<UserId> = keys.iter().map(|key| key.user).collect();
-        let mut stored = load_uses(&mut connection, &users).await?;
+        let mut stored = load_uses(connection, &users).await?;
         stored.retain(|key, uses| known.epoch_of(key) == Some(uses.epoch));
         let uncounted = keys.iter().copied();
         let uncounted = uncounted.filter(|key| !stored.contains_key(key)).collect();
-        let counted = count_anew(&connection, &uncounted, self.clock.now());
+        let counted = count_anew(connection, &uncounted, self.clock.now());
         let counted = counted.await.map_err(unavailable)??;
         let usage = |key| {
             let stored = stored.get(key).map(|uses| &uses.usage);

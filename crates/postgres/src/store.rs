@@ -1,6 +1,6 @@
 //! Transfers and balances in PostgreSQL.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::{
@@ -16,12 +16,14 @@ use diesel_async::RunQueryDsl as _;
 
 use crate::{
     engine::{Engine, EngineConfig, EngineTasks, KeyRow, read_claim},
-    error::unavailable,
-    pool::{Database, PoolConfig, checkout},
+    pool::{Database, PoolConfig},
     row::TransferRow,
     schema::{idempotency_keys, transfers},
     value::At,
 };
+
+/// How long the database may take to say that it takes writes: whoever asks has other replicas to go to.
+const READY_MAX: Duration = Duration::from_secs(2);
 
 /// Transfers and balances in PostgreSQL, behind the batch engine.
 #[derive(Clone)]
@@ -54,26 +56,32 @@ impl PgStore {
 #[async_trait]
 impl TransferStore for PgStore {
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let row: Option<TransferRow> = transfers::table
-            .filter(transfers::id.eq(id.get()))
-            .select(TransferRow::as_select())
-            .first(&mut connection)
-            .await
-            .optional()
-            .map_err(unavailable)?;
+        let row: Option<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    .filter(transfers::id.eq(id.get()))
+                    .select(TransferRow::as_select())
+                    .first(connection)
+                    .await
+                    .optional()
+            })
+            .await?;
         row.map(Transfer::try_from).transpose()
     }
 
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         let ids: Vec<i64> = ids.into_iter().map(TransferId::get).collect();
-        let mut connection = checkout(self.database.pool()).await?;
-        let rows: Vec<TransferRow> = transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    .filter(transfers::id.eq_any(ids))
+                    .select(TransferRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         rows.into_iter().map(Transfer::try_from).collect()
     }
 
@@ -82,15 +90,18 @@ impl TransferStore for PgStore {
         scope: KeyScope,
         key: IdempotencyKey,
     ) -> Result<Option<StoredClaim>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let row: Option<KeyRow> = idempotency_keys::table
-            .filter(idempotency_keys::principal.eq(scope.principal))
-            .filter(idempotency_keys::operation.eq(scope.operation))
-            .filter(idempotency_keys::key.eq(key.as_str()))
-            .first(&mut connection)
-            .await
-            .optional()
-            .map_err(unavailable)?;
+        let row: Option<KeyRow> = self
+            .database
+            .run(async |connection| {
+                idempotency_keys::table
+                    .filter(idempotency_keys::principal.eq(scope.principal))
+                    .filter(idempotency_keys::operation.eq(scope.operation))
+                    .filter(idempotency_keys::key.eq(key.as_str()))
+                    .first(connection)
+                    .await
+                    .optional()
+            })
+            .await?;
         row.map(read_claim).transpose()
     }
 
@@ -115,23 +126,28 @@ impl TransferStore for PgStore {
             .clock
             .now()
             .plus_micros(older_than_ms.saturating_mul(-1_000));
-        let mut connection = checkout(self.database.pool()).await?;
-        let rows: Vec<TransferRow> = transfers::table
-            // A literal, so that the partial index serves it under every plan.
-            .filter(sql::<Bool>("state = 'Pending' AND stage IS NULL"))
-            .filter(transfers::created_at.lt(At(before)))
-            .order(transfers::created_at)
-            .limit(limit)
-            .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    // A literal, so that the partial index serves it under every plan.
+                    .filter(sql::<Bool>("state = 'Pending' AND stage IS NULL"))
+                    .filter(transfers::created_at.lt(At(before)))
+                    .order(transfers::created_at)
+                    .limit(limit)
+                    .select(TransferRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         Ok(readable(rows))
     }
 
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let rows: Vec<TransferRow> = transfers::table
+        let rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
             // Literals, so that the partial index serves it under every plan. The database's clock,
             // for all replicas must agree.
             .filter(sql::<Bool>(
@@ -140,31 +156,37 @@ impl TransferStore for PgStore {
             .order(transfers::expires_at)
             .limit(limit)
             .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+            .load(connection).await
+            })
+            .await?;
         Ok(readable(rows))
     }
 
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
-        let mut connection = checkout(self.database.pool()).await?;
-        let rows: Vec<TransferRow> = transfers::table
-            .filter(transfers::reverses.eq(of.get()))
-            .order(transfers::id)
-            .select(TransferRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let rows: Vec<TransferRow> = self
+            .database
+            .run(async |connection| {
+                transfers::table
+                    .filter(transfers::reverses.eq(of.get()))
+                    .order(transfers::id)
+                    .select(TransferRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
         rows.into_iter().map(Transfer::try_from).collect()
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.engine.ready()?;
-        let mut connection = checkout(self.database.pool()).await?;
-        let read_only: String = sql::<Text>("SHOW transaction_read_only")
-            .get_result(&mut connection)
-            .await
-            .map_err(unavailable)?;
+        let read_only: String = self
+            .database
+            .run_within(READY_MAX, async |connection| {
+                sql::<Text>("SHOW transaction_read_only")
+                    .get_result(connection)
+                    .await
+            })
+            .await?;
         if read_only == "off" {
             Ok(())
         } else {

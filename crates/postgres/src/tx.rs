@@ -30,7 +30,7 @@ pub(crate) use self::snapshot::Snapshot;
 /// How often a transaction is repeated after a serialization failure.
 const TRIES_MAX: u32 = 5;
 /// How long a transaction may take; longer than its statements may.
-const TRANSACTION_MAX: Duration = Duration::from_secs(10);
+const TRANSACTION_MAX: Duration = Duration::from_secs(6);
 /// What begins a transaction that sees the same rows from its first statement to its last.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 

@@ -94,7 +94,9 @@ pub struct Config {
     pub payout: Option<PayoutConfig>,
     /// Log lines.
     pub log: LogConfig,
-    /// How long requests under way may take to end after a signal to stop.
+    /// How long requests are still taken after a signal to stop.
+    pub shutdown_drain: Duration,
+    /// How long requests under way may take to end after that.
     pub shutdown_grace: Duration,
     /// What deserves a word in the log but is no error.
     pub warnings: Vec<String>,
@@ -121,6 +123,8 @@ pub struct DatabaseConfig {
     pub batch_items: Option<usize>,
     /// How many changes may wait for a batch.
     pub queue_items: usize,
+    /// How long one of them may wait.
+    pub queue_wait: Duration,
     /// Whether `bursar serve` applies pending migrations.
     pub migrate: bool,
 }
@@ -136,6 +140,8 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// How long an answer may be left unread.
+    pub unread_timeout: Duration,
     /// How many streams of events may be open at once.
     pub event_streams: usize,
     /// Who may say from where a request comes.
@@ -218,6 +224,7 @@ impl Config {
         let transfers = TransfersConfig::load(&mut read);
         let payout = payout::load(&mut read, profile);
         let log = LogConfig::load(&mut read);
+        let drain = read.value(&setting::SHUTDOWN_DRAIN, parse::millis(0, 600_000));
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
         let warnings = read.unknown_variables();
@@ -236,6 +243,7 @@ impl Config {
                 transfers: transfers?,
                 payout: payout?,
                 log: log?,
+                shutdown_drain: drain?,
                 shutdown_grace: grace?,
                 warnings,
             })
@@ -270,6 +278,7 @@ impl DatabaseConfig {
         let batchers = read.value(&setting::DATABASE_BATCHERS, parse::count(1, 8));
         let batch_items = read.optional(&setting::DATABASE_BATCH_ITEMS, parse::count(1, 1_024));
         let queue_items = read.value(&setting::DATABASE_QUEUE_ITEMS, parse::count(1, 1_000_000));
+        let queue_wait = read.value(&setting::DATABASE_QUEUE_WAIT, parse::millis(10, 60_000));
         let migrate = read.value(&setting::DATABASE_MIGRATE, parse::boolean);
         Some(Self {
             url: url?,
@@ -281,6 +290,7 @@ impl DatabaseConfig {
             batchers: batchers?,
             batch_items: batch_items?,
             queue_items: queue_items?,
+            queue_wait: queue_wait?,
             migrate: migrate?,
         })
     }
@@ -292,6 +302,7 @@ impl HttpConfig {
         let head_timeout = read.value(&setting::HTTP_HEAD_TIMEOUT, parse::millis(100, 60_000));
         let body_timeout = read.value(&setting::HTTP_BODY_TIMEOUT, parse::millis(100, 300_000));
         let keep_alive = read.value(&setting::HTTP_KEEP_ALIVE, parse::millis(0, 600_000));
+        let unread = read.value(&setting::HTTP_UNREAD_TIMEOUT, parse::millis(1_000, 600_000));
         let event_streams = read.value(&setting::HTTP_EVENT_STREAMS, parse::count(1, 1_000));
         let trusted_proxies = read.list(&setting::HTTP_TRUSTED_PROXIES, parse::ip_range);
         Some(Self {
@@ -299,6 +310,7 @@ impl HttpConfig {
             head_timeout: head_timeout?,
             body_timeout: body_timeout?,
             keep_alive: keep_alive?,
+            unread_timeout: unread?,
             event_streams: event_streams?,
             trusted_proxies: trusted_proxies?,
         })

@@ -24,7 +24,8 @@ use crate::{
     wiring::System,
 };
 
-/// Serves until one of the signals says stop; then answers what is under way and ends what was started.
+/// Serves until one of the signals says stop; then serves on until others are asked instead, answers
+/// what is under way and ends what was started.
 ///
 /// `ready` is called once requests are taken, with the address.
 pub(crate) async fn serve(
@@ -86,6 +87,11 @@ pub(crate) async fn serve(
     };
     signals.exit_on_next();
     welcome.store(false, Ordering::Relaxed);
+    if broken.is_none() && !config.shutdown_drain.is_zero() {
+        // Requests go on being served until balancers send them elsewhere, and the book where they go.
+        engine.step_down();
+        tokio::time::sleep(config.shutdown_drain).await;
+    }
     // The server waits for all answers, and theirs have no end.
     streams.end();
     handle.stop(true).await;
@@ -170,6 +176,7 @@ fn http_config(config: &Config) -> HttpConfig {
         head_read_timeout: config.http.head_timeout,
         body_read_timeout: config.http.body_timeout,
         keep_alive: config.http.keep_alive,
+        unread_timeout: config.http.unread_timeout,
         trusted_proxies: config.http.trusted_proxies.clone(),
         callback_addresses: config.callback.sending_addresses.clone(),
         event_streams_max: config.http.event_streams,

@@ -33,6 +33,9 @@ use crate::{
 /// one, and how long streams at this one wait for what was numbered elsewhere.
 const NUMBERING_POLL: Duration = Duration::from_millis(100);
 
+/// How long a command's changes wait for their batch: nobody waits for their answers.
+const COMMAND_WAIT: Duration = Duration::from_secs(60);
+
 /// Everything that runs, put together but not started.
 pub(crate) struct System {
     /// The use cases.
@@ -64,16 +67,21 @@ pub(crate) struct System {
 impl System {
     /// Connects to the database and wires everything to it.
     pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
-        Self::with_engine(config, config.database.engine).await
+        let database = &config.database;
+        Self::with_engine(config, database.engine, database.queue_wait).await
     }
 
     /// The same for a command beside the service, which never becomes the single writer: a replica
     /// that starts would find the book held.
     pub(crate) async fn for_command(config: &Config) -> anyhow::Result<Self> {
-        Self::with_engine(config, EngineKind::Shared).await
+        Self::with_engine(config, EngineKind::Shared, COMMAND_WAIT).await
     }
 
-    async fn with_engine(config: &Config, engine: EngineKind) -> anyhow::Result<Self> {
+    async fn with_engine(
+        config: &Config,
+        engine: EngineKind,
+        queue_wait: Duration,
+    ) -> anyhow::Result<Self> {
         let pool = pool(&config.database);
         let database = Database::connect(pool.clone())
             .await
@@ -83,7 +91,10 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
-        let engine = engine_config(&config.database, engine, seals);
+        let engine = EngineConfig {
+            queue_wait,
+            ..engine_config(&config.database, engine, seals)
+        };
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let payout_hint = Arc::new(Notify::new());
@@ -194,6 +205,13 @@ pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()
     }
     match bursar_postgres::migration_state(url).await? {
         MigrationState::Current => Ok(()),
+        MigrationState::Newer { unknown } => {
+            tracing::warn!(
+                unknown = unknown.join(", "),
+                "the database is newer than this program, which may serve on it still"
+            );
+            Ok(())
+        }
         MigrationState::Behind { pending } => {
             anyhow::bail!(
                 "the database lacks migrations {}: run bursar migrate",

@@ -59,8 +59,18 @@ impl Client {
         })
     }
 
-    /// One or several transfers of a user.
-    async fn transfer(&self, connection: &mut Connection, payment: Payment) -> anyhow::Result<()> {
+    /// Pays, unless the service is overloaded: then nothing happens, and it says so.
+    pub(super) async fn try_pay(&self, worker: u32, payment: Payment) -> anyhow::Result<bool> {
+        let mut connection = self.connections.of(worker).await?;
+        self.transfer(&mut connection, payment).await
+    }
+
+    /// One or several transfers of a user; false when they were refused because of too much to do.
+    async fn transfer(
+        &self,
+        connection: &mut Connection,
+        payment: Payment,
+    ) -> anyhow::Result<bool> {
         let (path, body) = match &self.form {
             Form::Bulk(items) => (
                 "/internal-transfer/bulk",
@@ -79,11 +89,15 @@ impl Client {
             headers.push(("Prefer", "wait"));
         }
         let answer = connection.ask("POST", path, &headers, &body).await?;
+        if answer.status == 503 {
+            return Ok(false);
+        }
         if self.form == Form::Accepted {
             let _accepted = answer.ok()?;
-            return Ok(());
+            return Ok(true);
         }
-        answer.ok_with("\"success\"", usize::try_from(self.payments_a_call())?)
+        answer.ok_with("\"success\"", usize::try_from(self.payments_a_call())?)?;
+        Ok(true)
     }
 
     /// What the back office does with a user's money.
@@ -121,7 +135,9 @@ impl Payer for Client {
         match self.form {
             Form::Deposit | Form::Withdrawal => self.operate(&mut connection, payment).await,
             Form::Settled | Form::Accepted | Form::Callback(_) | Form::Bulk(_) => {
-                self.transfer(&mut connection, payment).await
+                let made = self.transfer(&mut connection, payment).await?;
+                ensure!(made, "the service is overloaded");
+                Ok(())
             }
         }
     }

@@ -3,7 +3,7 @@
 use bursar_domain::{AuditDraft, Timestamp, UserId};
 use bursar_ports::{AccessKey, SealedSecret, StoreError};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::{permission_names, read_permissions};
 use crate::{
     audit_log::note_in_directory,
     error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    pool::Database,
     schema::access_keys,
     tx::run_tx,
     value::At,
@@ -108,12 +108,12 @@ pub(super) async fn find(
 }
 
 pub(super) async fn add(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     key: AccessKey,
     audit: AuditDraft,
 ) -> Result<(), StoreError> {
     let row = AccessKeyRow::from(key);
-    run_tx(pool, "add access key", move |connection| {
+    run_tx(database.pool(), "add access key", move |connection| {
         let (row, audit) = (row.clone(), audit.clone());
         async move {
             diesel::insert_into(access_keys::table)
@@ -129,7 +129,7 @@ pub(super) async fn add(
 }
 
 pub(super) async fn list(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     after: Option<String>,
     limit: u32,
 ) -> Result<Vec<AccessKey>, StoreError> {
@@ -141,21 +141,20 @@ pub(super) async fn list(
     if let Some(after) = after {
         query = query.filter(access_keys::access_key.gt(after));
     }
-    let rows: Vec<AccessKeyRow> = query
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<AccessKeyRow> = database
+        .run(async |connection| query.load(connection).await)
+        .await?;
     rows.into_iter().map(AccessKey::try_from).collect()
 }
 
 /// Whether there is such a key; it is revoked now.
 pub(super) async fn revoke(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     access_key: String,
     at: Timestamp,
     audit: AuditDraft,
 ) -> Result<bool, StoreError> {
-    run_tx(pool, "revoke access key", move |connection| {
+    run_tx(database.pool(), "revoke access key", move |connection| {
         let (access_key, audit) = (access_key.clone(), audit.clone());
         async move { revoke_once(connection, access_key, at, &audit).await }.boxed()
     })

@@ -10,15 +10,14 @@ use diesel::{
     dsl::{count_star, now},
     prelude::*,
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     audit_log::note_in_directory,
-    error::unavailable,
-    pool::checkout,
+    pool::Database,
     schema::{access_keys, callback_secrets},
     tx::run_tx,
 };
@@ -31,51 +30,54 @@ fn record(belongs_to: SecretOwner, key_id: String, bytes: Vec<u8>) -> SealedReco
 }
 
 pub(super) async fn list(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     not_under: String,
     after: Option<SecretOwner>,
     limit: u32,
 ) -> Page {
     let access_key = match after {
         Some(SecretOwner::CallbackSecret(id)) => {
-            return list_callback_secrets(pool, not_under, id, limit).await;
+            return list_callback_secrets(database, not_under, id, limit).await;
         }
         Some(SecretOwner::AccessKey(access_key)) => access_key,
         None => String::new(),
     };
-    let page = list_access_keys(pool, not_under.clone(), access_key, limit).await?;
+    let page = list_access_keys(database, not_under.clone(), access_key, limit).await?;
     if page.is_empty() {
-        return list_callback_secrets(pool, not_under, Uuid::nil(), limit).await;
+        return list_callback_secrets(database, not_under, Uuid::nil(), limit).await;
     }
     Ok(page)
 }
 
 async fn list_access_keys(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     not_under: String,
     after: String,
     limit: u32,
 ) -> Page {
-    let rows: Vec<(String, String, Vec<u8>)> = access_keys::table
-        .filter(access_keys::revoked_at.is_null())
-        .filter(access_keys::secret_key_id.ne(not_under))
-        .filter(access_keys::access_key.gt(after))
-        .select((
-            access_keys::access_key,
-            access_keys::secret_key_id,
-            access_keys::secret,
-        ))
-        .order(access_keys::access_key)
-        .limit(i64::from(limit))
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<(String, String, Vec<u8>)> = database
+        .run(async |connection| {
+            access_keys::table
+                .filter(access_keys::revoked_at.is_null())
+                .filter(access_keys::secret_key_id.ne(not_under))
+                .filter(access_keys::access_key.gt(after))
+                .select((
+                    access_keys::access_key,
+                    access_keys::secret_key_id,
+                    access_keys::secret,
+                ))
+                .order(access_keys::access_key)
+                .limit(i64::from(limit))
+                .load(connection)
+                .await
+        })
+        .await?;
     let of_row = |(key, id, bytes)| record(SecretOwner::AccessKey(key), id, bytes);
     Ok(rows.into_iter().map(of_row).collect())
 }
 
 async fn list_callback_secrets(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     not_under: String,
     after: Uuid,
     limit: u32,
@@ -83,34 +85,37 @@ async fn list_callback_secrets(
     let open = callback_secrets::expires_at
         .is_null()
         .or(callback_secrets::expires_at.gt(now));
-    let rows: Vec<(Uuid, String, Vec<u8>)> = callback_secrets::table
-        .filter(callback_secrets::revoked_at.is_null())
-        .filter(open)
-        .filter(callback_secrets::secret_key_id.ne(not_under))
-        .filter(callback_secrets::id.gt(after))
-        .select((
-            callback_secrets::id,
-            callback_secrets::secret_key_id,
-            callback_secrets::secret,
-        ))
-        .order(callback_secrets::id)
-        .limit(i64::from(limit))
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<(Uuid, String, Vec<u8>)> = database
+        .run(async |connection| {
+            callback_secrets::table
+                .filter(callback_secrets::revoked_at.is_null())
+                .filter(open)
+                .filter(callback_secrets::secret_key_id.ne(not_under))
+                .filter(callback_secrets::id.gt(after))
+                .select((
+                    callback_secrets::id,
+                    callback_secrets::secret_key_id,
+                    callback_secrets::secret,
+                ))
+                .order(callback_secrets::id)
+                .limit(i64::from(limit))
+                .load(connection)
+                .await
+        })
+        .await?;
     let of_row = |(id, key_id, bytes)| record(SecretOwner::CallbackSecret(id), key_id, bytes);
     Ok(rows.into_iter().map(of_row).collect())
 }
 
 /// Whether the secret was still the old one; it is the new one now.
 pub(super) async fn replace(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     old: SealedRecord,
     new: SealedSecret,
     at: Timestamp,
     audit: AuditDraft,
 ) -> Result<bool, StoreError> {
-    run_tx(pool, "replace secret", move |connection| {
+    run_tx(database.pool(), "replace secret", move |connection| {
         let (old, new, audit) = (old.clone(), new.clone(), audit.clone());
         async move {
             // What the secret is under is all that anybody may read of it.
@@ -167,17 +172,19 @@ async fn replace_once(
 }
 
 /// How many there are under each key, in order of the keys' names.
-pub(super) async fn count(
-    pool: &Pool<AsyncPgConnection>,
-) -> Result<Vec<(String, u64)>, StoreError> {
-    let mut connection = checkout(pool).await?;
+pub(super) async fn count(database: &Database) -> Result<Vec<(String, u64)>, StoreError> {
+    database
+        .run(async |connection| count_on(connection).await)
+        .await
+}
+
+async fn count_on(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(String, u64)>> {
     let keys: Vec<(String, i64)> = access_keys::table
         .filter(access_keys::revoked_at.is_null())
         .group_by(access_keys::secret_key_id)
         .select((access_keys::secret_key_id, count_star()))
-        .load(&mut connection)
-        .await
-        .map_err(unavailable)?;
+        .load(connection)
+        .await?;
     let open = callback_secrets::expires_at
         .is_null()
         .or(callback_secrets::expires_at.gt(now));
@@ -186,9 +193,8 @@ pub(super) async fn count(
         .filter(open)
         .group_by(callback_secrets::secret_key_id)
         .select((callback_secrets::secret_key_id, count_star()))
-        .load(&mut connection)
-        .await
-        .map_err(unavailable)?;
+        .load(connection)
+        .await?;
     let mut counted = BTreeMap::<String, u64>::new();
     for (key_id, count) in keys.into_iter().chain(secrets) {
         let sum = counted.entry(key_id).or_default();

@@ -3,7 +3,7 @@
 use bursar_domain::{AuditDraft, Timestamp, UserId};
 use bursar_ports::{StoreError, Token, TokenHash};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::{permission_names, read_permissions};
 use crate::{
     audit_log::note_in_directory,
     error::{inconsistent, unavailable},
-    pool::{Database, checkout},
+    pool::Database,
     schema::tokens,
     tx::run_tx,
     value::At,
@@ -100,12 +100,12 @@ pub(super) async fn find(
 }
 
 pub(super) async fn add(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     token: Token,
     audit: AuditDraft,
 ) -> Result<(), StoreError> {
     let row = TokenRow::from(token);
-    run_tx(pool, "add token", move |connection| {
+    run_tx(database.pool(), "add token", move |connection| {
         let (row, audit) = (row.clone(), audit.clone());
         async move {
             diesel::insert_into(tokens::table)
@@ -121,7 +121,7 @@ pub(super) async fn add(
 }
 
 pub(super) async fn list(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     after: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Token>, StoreError> {
@@ -133,21 +133,20 @@ pub(super) async fn list(
     if let Some(after) = after {
         query = query.filter(tokens::id.gt(after));
     }
-    let rows: Vec<TokenRow> = query
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<TokenRow> = database
+        .run(async |connection| query.load(connection).await)
+        .await?;
     rows.into_iter().map(Token::try_from).collect()
 }
 
 /// The hash of the token that is revoked now, if there is one with this id.
 pub(super) async fn revoke(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     id: Uuid,
     at: Timestamp,
     audit: AuditDraft,
 ) -> Result<Option<TokenHash>, StoreError> {
-    let hash = run_tx(pool, "revoke token", move |connection| {
+    let hash = run_tx(database.pool(), "revoke token", move |connection| {
         let audit = audit.clone();
         async move { revoke_once(connection, id, at, &audit).await }.boxed()
     })

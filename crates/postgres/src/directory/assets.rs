@@ -3,14 +3,14 @@
 use bursar_domain::{Asset, AssetId, AuditDraft};
 use bursar_ports::{PutAsset, StoreError};
 use diesel::{dsl::exists, prelude::*};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::{
     audit_log::note_in_book,
-    error::{inconsistent, unavailable},
-    pool::checkout,
+    error::inconsistent,
+    pool::Database,
     row::read_scale,
     schema::{accounts, asset_books, assets},
     tx::run_tx,
@@ -73,41 +73,47 @@ impl TryFrom<AssetRow> for Asset {
     }
 }
 
-pub(super) async fn find(
-    pool: &Pool<AsyncPgConnection>,
-    id: AssetId,
-) -> Result<Option<Asset>, StoreError> {
-    let row = assets::table
-        .find(id.as_str())
-        .select(AssetRow::as_select())
-        .get_result(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+pub(super) async fn find(database: &Database, id: AssetId) -> Result<Option<Asset>, StoreError> {
+    let row = database
+        .run(async |connection| {
+            assets::table
+                .find(id.as_str())
+                .select(AssetRow::as_select())
+                .get_result(connection)
+                .await
+                .optional()
+        })
+        .await?;
     row.map(Asset::try_from).transpose()
 }
 
 pub(super) async fn find_many(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     ids: Vec<AssetId>,
 ) -> Result<Vec<Asset>, StoreError> {
     let ids: Vec<&str> = ids.iter().map(AssetId::as_str).collect();
-    let rows: Vec<AssetRow> = assets::table
-        .filter(assets::id.eq_any(ids))
-        .select(AssetRow::as_select())
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+    let rows: Vec<AssetRow> = database
+        .run(async |connection| {
+            assets::table
+                .filter(assets::id.eq_any(ids))
+                .select(AssetRow::as_select())
+                .load(connection)
+                .await
+        })
+        .await?;
     rows.into_iter().map(Asset::try_from).collect()
 }
 
 /// Sorted here, so that the order does not depend on the server's locale.
-pub(super) async fn list(pool: &Pool<AsyncPgConnection>) -> Result<Vec<Asset>, StoreError> {
-    let rows: Vec<AssetRow> = assets::table
-        .select(AssetRow::as_select())
-        .load(&mut checkout(pool).await?)
-        .await
-        .map_err(unavailable)?;
+pub(super) async fn list(database: &Database) -> Result<Vec<Asset>, StoreError> {
+    let rows: Vec<AssetRow> = database
+        .run(async |connection| {
+            assets::table
+                .select(AssetRow::as_select())
+                .load(connection)
+                .await
+        })
+        .await?;
     let mut assets: Vec<Asset> = rows
         .into_iter()
         .map(Asset::try_from)
@@ -118,12 +124,12 @@ pub(super) async fn list(pool: &Pool<AsyncPgConnection>) -> Result<Vec<Asset>, S
 
 /// The book is claimed first: an asset must never come into being in two of them.
 pub(super) async fn put(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     asset: Asset,
     at: At,
     audit: AuditDraft,
 ) -> Result<PutAsset, StoreError> {
-    let book = claim_book(pool, asset.id).await?;
+    let book = claim_book(database, asset.id).await?;
     if book != BOOK {
         return Err(inconsistent(
             "asset_books",
@@ -131,15 +137,15 @@ pub(super) async fn put(
         ));
     }
     let row = AssetRow::from(asset);
-    run_tx(pool, "put asset", move |connection| {
+    run_tx(database.pool(), "put asset", move |connection| {
         let (row, audit) = (row.clone(), audit.clone());
         async move { write(connection, row, at, &audit).await }.boxed()
     })
     .await
 }
 
-async fn claim_book(pool: &Pool<AsyncPgConnection>, id: AssetId) -> Result<String, StoreError> {
-    run_tx(pool, "claim asset's book", move |connection| {
+async fn claim_book(database: &Database, id: AssetId) -> Result<String, StoreError> {
+    run_tx(database.pool(), "claim asset's book", move |connection| {
         async move {
             diesel::insert_into(asset_books::table)
                 .values((

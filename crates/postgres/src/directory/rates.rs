@@ -3,31 +3,33 @@
 use bursar_domain::{AssetId, AuditDraft, BigDecimal};
 use bursar_ports::{AssetRate, StoreError};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::{
-    audit_log::note_in_directory, error::unavailable, pool::checkout, schema::asset_rates,
-    tx::run_tx, value::At,
+    audit_log::note_in_directory, pool::Database, schema::asset_rates, tx::run_tx, value::At,
 };
 
 pub(super) async fn find(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     asset: AssetId,
 ) -> Result<Option<AssetRate>, StoreError> {
-    let row: Option<(BigDecimal, String, At)> = asset_rates::table
-        .find(asset.as_str())
-        .select((
-            asset_rates::rate,
-            asset_rates::source,
-            asset_rates::updated_at,
-        ))
-        .get_result(&mut checkout(pool).await?)
-        .await
-        .optional()
-        .map_err(unavailable)?;
+    let row: Option<(BigDecimal, String, At)> = database
+        .run(async |connection| {
+            asset_rates::table
+                .find(asset.as_str())
+                .select((
+                    asset_rates::rate,
+                    asset_rates::source,
+                    asset_rates::updated_at,
+                ))
+                .get_result(connection)
+                .await
+                .optional()
+        })
+        .await?;
     Ok(row.map(|(rate, source, rated_at)| AssetRate {
         rate,
         source,
@@ -36,12 +38,12 @@ pub(super) async fn find(
 }
 
 pub(super) async fn put(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     asset: AssetId,
     rate: &AssetRate,
     audit: AuditDraft,
 ) -> Result<(), StoreError> {
-    run_tx(pool, "put rate", |connection| {
+    run_tx(database.pool(), "put rate", |connection| {
         let (rate, audit) = (rate.clone(), audit.clone());
         async move { write(connection, asset, &rate, &audit).await }.boxed()
     })

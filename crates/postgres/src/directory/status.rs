@@ -3,24 +3,23 @@
 use bursar_domain::{UserId, UserStatus};
 use bursar_ports::StoreError;
 use diesel::{prelude::*, upsert::excluded};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 
 use crate::{
     engine::RULE_SET,
-    error::unavailable,
-    pool::checkout,
+    pool::Database,
     schema::{accounts, owners, writers},
     tx::run_tx,
 };
 
 /// Stops a user, whatever its status was, and tells the revision of that.
 pub(super) async fn stop(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     user: UserId,
     status: UserStatus,
 ) -> Result<i64, StoreError> {
-    run_tx(pool, "stop user", move |connection| {
+    run_tx(database.pool(), "stop user", move |connection| {
         async move {
             let revision = diesel::insert_into(owners::table)
                 .values((
@@ -46,27 +45,21 @@ pub(super) async fn stop(
 }
 
 /// The book's revision of a user's status; none when the book does not know the user.
-pub(super) async fn revision(
-    pool: &Pool<AsyncPgConnection>,
-    user: UserId,
-) -> Result<Option<i64>, StoreError> {
-    owners::table
-        .find(user.as_uuid())
-        .select(owners::revision)
-        .get_result(&mut checkout(pool).await?)
+pub(super) async fn revision(database: &Database, user: UserId) -> Result<Option<i64>, StoreError> {
+    let revision = owners::table.find(user.as_uuid()).select(owners::revision);
+    database
+        .run(async |connection| revision.get_result(connection).await.optional())
         .await
-        .optional()
-        .map_err(unavailable)
 }
 
 /// Releases a user, unless its status has changed since `seen`: then that change came later and
 /// stands.
 pub(super) async fn release(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     user: UserId,
     seen: i64,
 ) -> Result<(), StoreError> {
-    run_tx(pool, "release user", move |connection| {
+    run_tx(database.pool(), "release user", move |connection| {
         async move {
             let unchanged = owners::table
                 .find(user.as_uuid())

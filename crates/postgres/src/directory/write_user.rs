@@ -6,16 +6,13 @@ use diesel::{
     prelude::*,
     result::{DatabaseErrorKind, Error as DieselError},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::deadpool::Pool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::status;
-use crate::{
-    audit_log::note_in_directory, error::unavailable, pool::checkout, schema::users, tx::run_tx,
-    value::At,
-};
+use crate::{audit_log::note_in_directory, pool::Database, schema::users, tx::run_tx, value::At};
 
 /// How often a name is looked up again that somebody else took between look-up and write.
 const LOOKS_MAX: u32 = 3;
@@ -63,7 +60,7 @@ impl OldUser {
 }
 
 pub(super) async fn run(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     user: User,
     at: At,
     audit: AuditDraft,
@@ -80,22 +77,24 @@ pub(super) async fn run(
         updated_at: at,
         status_revision: 0,
     };
-    let clash = find_clash(&mut *checkout(pool).await?, &row).await;
-    if let Some(outcome) = clash.map_err(unavailable)? {
+    let clash = database
+        .run(async |connection| find_clash(connection, &row).await)
+        .await?;
+    if let Some(outcome) = clash {
         return Ok(outcome);
     }
     match status {
         UserStatus::Frozen | UserStatus::Terminated => {
-            row.status_revision = status::stop(pool, id, status).await?;
-            write(pool, row, audit).await
+            row.status_revision = status::stop(database, id, status).await?;
+            write(database, row, audit).await
         }
         UserStatus::Active => {
-            let seen = status::revision(pool, id).await?;
+            let seen = status::revision(database, id).await?;
             row.status_revision = seen.unwrap_or(0).saturating_add(1);
-            let written = write(pool, row, audit).await?;
+            let written = write(database, row, audit).await?;
             // A book that did not know the user had nothing to release.
             if let (PutUser::Written, Some(seen)) = (&written, seen) {
-                status::release(pool, id, seen).await?;
+                status::release(database, id, seen).await?;
             }
             Ok(written)
         }
@@ -104,14 +103,14 @@ pub(super) async fn run(
 
 /// Writes the directory's row.
 async fn write(
-    pool: &Pool<AsyncPgConnection>,
+    database: &Database,
     row: NewUser,
     audit: AuditDraft,
 ) -> Result<PutUser, StoreError> {
     let mut looks = 1;
     loop {
         let (row, audit) = (row.clone(), audit.clone());
-        let written = run_tx(pool, "write user", move |connection| {
+        let written = run_tx(database.pool(), "write user", move |connection| {
             let (row, audit) = (row.clone(), audit.clone());
             async move { write_once(connection, row, &audit).await }.boxed()
         })

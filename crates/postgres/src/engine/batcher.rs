@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bursar_domain::{Bulk, Commit};
-use bursar_ports::{BulkOutcome, Clock, CommitOutcome, StoreError};
+use bursar_domain::Commit;
+use bursar_ports::{Clock, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 use super::{
-    Answer, BulkJob, ItemsJob, Job,
+    BulkJob, ItemsJob, Job,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
     batch::Batch,
     connected::{Connected, connect},
@@ -31,6 +31,9 @@ use crate::{
 const FAILURES_MAX: u32 = 2;
 /// Repetitions after serialization failures or lost connections, before the batch is given up.
 const REDOS_MAX: u32 = 3;
+/// How long a batch that is not committed is repeated. A server that says nothing is not asked again:
+/// whoever waits is told so.
+const REDO_FOR: Duration = Duration::from_secs(5);
 /// Repetitions because what the batch stood on was not committed, which fails by itself often enough
 /// for each of the batches before it.
 const OVERTAKEN_MAX: u32 = 64;
@@ -79,19 +82,6 @@ pub(super) struct Rows {
     pub(super) accounts: AccountIds,
     pub(super) root_uses: RootUseRows,
     pub(super) seals: SealKeys,
-}
-
-/// Items that have begun: from here on they are answered by what becomes of them.
-struct Begun {
-    commits: Vec<Commit>,
-    answer: Answer<Vec<CommitOutcome>>,
-}
-
-impl ItemsJob {
-    fn begin(self) -> Option<Begun> {
-        let Self { commits, reply } = self;
-        reply.begin().map(|answer| Begun { commits, answer })
-    }
 }
 
 /// One task with one connection.
@@ -143,7 +133,7 @@ impl Batcher {
             let mut alone = Vec::new();
             for job in jobs {
                 match job {
-                    Job::Items(items) if items.commits.len() == 1 => singles.extend(items.begin()),
+                    Job::Items(items) if items.commits.len() == 1 => singles.push(items),
                     // A vector of items is a batch by itself, and so is a bulk.
                     Job::Items(_) | Job::Rehearsal(_) | Job::Bulk(_) => alone.push(job),
                 }
@@ -153,38 +143,26 @@ impl Batcher {
             }
             for job in alone {
                 match job {
-                    Job::Items(items) => {
-                        if let Some(items) = items.begin() {
-                            self.process(vec![items]).await;
-                        }
-                    }
-                    Job::Rehearsal(items) => {
-                        if let Some(items) = items.begin() {
-                            self.rehearse(items).await;
-                        }
-                    }
-                    Job::Bulk(BulkJob { bulk, reply }) => {
-                        if let Some(answer) = reply.begin() {
-                            self.process_bulk(&bulk, answer).await;
-                        }
-                    }
+                    Job::Items(items) => self.process(vec![items]).await,
+                    Job::Rehearsal(items) => self.rehearse(items).await,
+                    Job::Bulk(bulk) => self.process_bulk(bulk).await,
                 }
             }
         }
     }
 
     /// Tries items as if they were committed, and answers what would come of them.
-    async fn rehearse(&mut self, Begun { commits, answer }: Begun) {
+    async fn rehearse(&mut self, ItemsJob { commits, reply }: ItemsJob) {
         let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
         // A caller that has hung up needs no answer.
-        let _gone = answer.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
+        let _gone = reply.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
     }
 
     /// Commits a bulk and answers it. It is never split: all of it is one transaction.
-    async fn process_bulk(&mut self, bulk: &Bulk, answer: Answer<BulkOutcome>) {
-        let outcome = self.measured(bulk, bulk.changes.len()).await;
+    async fn process_bulk(&mut self, BulkJob { bulk, reply }: BulkJob) {
+        let outcome = self.measured(&bulk, bulk.changes.len()).await;
         // A caller that has hung up needs no answer.
-        let _gone = answer.send(outcome.map_err(|trouble| trouble.to_reported_error()));
+        let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
         self.commit_late().await;
     }
 
@@ -199,12 +177,12 @@ impl Batcher {
         }
     }
 
-    /// Commits requests and answers them. A batch that keeps failing is split in halves, in order,
-    /// until the one request that cannot be committed fails alone.
-    async fn process(&mut self, jobs: Vec<Begun>) {
+    /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
+    /// the one request that cannot be committed fails alone.
+    async fn process(&mut self, jobs: Vec<ItemsJob>) {
         let (replies, commits): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .map(|job| ((job.answer, job.commits.len()), job.commits))
+            .map(|job| ((job.reply, job.commits.len()), job.commits))
             .unzip();
         let batch: Vec<Commit> = commits.into_iter().flatten().collect();
         let result = self.measured(batch.as_slice(), batch.len()).await;
@@ -225,11 +203,11 @@ impl Batcher {
                     "a batch keeps failing: split"
                 );
                 metrics::counter!("bursar_batch_splits_total").increment(1);
-                let mut first: Vec<Begun> = replies
+                let mut first: Vec<ItemsJob> = replies
                     .into_iter()
-                    .map(|(answer, items)| Begun {
+                    .map(|(reply, items)| ItemsJob {
                         commits: batch.by_ref().take(items).collect(),
-                        answer,
+                        reply,
                     })
                     .collect();
                 let second = first.split_off(first.len().div_ceil(2));
@@ -267,6 +245,7 @@ impl Batcher {
         let mut redos = 0;
         let mut overtaken = 0;
         let mut unknown: Option<(String, Instant)> = None;
+        let began = Instant::now();
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
             if ending == Ending::Commit && (unknown.is_some() || failures > 0) {
@@ -297,7 +276,7 @@ impl Batcher {
                     if is_serialization_failure(&error) || is_disconnect(&error) =>
                 {
                     redos += 1;
-                    if redos > REDOS_MAX {
+                    if redos > REDOS_MAX || began.elapsed() > REDO_FOR {
                         return Err(Trouble::Unavailable(error.to_string()));
                     }
                 }

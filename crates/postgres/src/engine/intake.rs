@@ -13,12 +13,14 @@ use tokio::{
     time::timeout,
 };
 
+use super::waiting::Waiting;
+
 /// Longer than a batch takes. What is under way may be stuck, and then the few must go on.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The requests that wait, and how many are under way.
 pub(super) struct Intake<J> {
-    queue: Mutex<mpsc::Receiver<J>>,
+    queue: Mutex<mpsc::Receiver<Waiting<J>>>,
     under_way: watch::Sender<usize>,
     shares: Shares,
 }
@@ -37,7 +39,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl<J> Intake<J> {
-    pub(super) fn new(queue: mpsc::Receiver<J>, shares: Shares) -> Self {
+    pub(super) fn new(queue: mpsc::Receiver<Waiting<J>>, shares: Shares) -> Self {
         Self {
             queue: Mutex::new(queue),
             under_way: watch::Sender::new(0),
@@ -48,7 +50,7 @@ impl<J> Intake<J> {
     /// Takes the next batch; none when the queue is closed and empty.
     pub(super) async fn take(&self) -> Option<(Vec<J>, UnderWay<'_>)> {
         let mut queue = self.queue.lock().await;
-        let mut jobs = vec![queue.recv().await?];
+        let mut jobs = vec![next(&mut queue).await?];
         // Out of patience is as good as enough.
         let _late = timeout(PATIENCE, self.enough(&mut queue, &mut jobs)).await;
         self.fill(&mut queue, &mut jobs).await;
@@ -60,7 +62,7 @@ impl<J> Intake<J> {
     }
 
     /// Waits until there are enough to set out.
-    async fn enough(&self, queue: &mut mpsc::Receiver<J>, jobs: &mut Vec<J>) {
+    async fn enough(&self, queue: &mut mpsc::Receiver<Waiting<J>>, jobs: &mut Vec<J>) {
         let mut under_way = self.under_way.subscribe();
         loop {
             let elsewhere = *under_way.borrow_and_update();
@@ -69,7 +71,7 @@ impl<J> Intake<J> {
                 return;
             }
             select! {
-                job = queue.recv() => match job {
+                job = next(queue) => match job {
                     Some(job) => jobs.push(job),
                     None => return,
                 },
@@ -81,7 +83,7 @@ impl<J> Intake<J> {
 
     /// Takes up to a fair share. Whoever was just answered is about to ask again, so other tasks
     /// go first for as long as that brings more.
-    async fn fill(&self, queue: &mut mpsc::Receiver<J>, jobs: &mut Vec<J>) {
+    async fn fill(&self, queue: &mut mpsc::Receiver<Waiting<J>>, jobs: &mut Vec<J>) {
         loop {
             let there_are = jobs
                 .len()
@@ -89,9 +91,9 @@ impl<J> Intake<J> {
                 .saturating_add(*self.under_way.borrow());
             let share = self.shares.of(there_are);
             while jobs.len() < share
-                && let Ok(job) = queue.try_recv()
+                && let Ok(waiting) = queue.try_recv()
             {
-                jobs.push(job);
+                jobs.extend(waiting.take());
             }
             if jobs.len() >= share {
                 return;
@@ -100,6 +102,15 @@ impl<J> Intake<J> {
             if queue.is_empty() {
                 return;
             }
+        }
+    }
+}
+
+/// What waits next; none when the queue is closed and empty.
+async fn next<J>(queue: &mut mpsc::Receiver<Waiting<J>>) -> Option<J> {
+    loop {
+        if let Some(job) = queue.recv().await?.take() {
+            return Some(job);
         }
     }
 }
@@ -139,16 +150,21 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
+    use crate::engine::waiting::Place;
 
     const SHARES: Shares = Shares {
         batchers: 2,
         items_max: 32,
     };
 
-    fn intake(waiting: u32) -> (mpsc::Sender<u32>, Intake<u32>) {
+    fn waiting(number: u32) -> Waiting<u32> {
+        Waiting::new(number, Place::default())
+    }
+
+    fn intake(waiting_now: u32) -> (mpsc::Sender<Waiting<u32>>, Intake<u32>) {
         let (send, queue) = mpsc::channel(1_000);
-        for number in 0..waiting {
-            send.try_send(number).unwrap();
+        for number in 0..waiting_now {
+            send.try_send(waiting(number)).unwrap();
         }
         (send, Intake::new(queue, SHARES))
     }
@@ -199,16 +215,16 @@ mod tests {
         drop(taken(&intake).await);
         // Six beside twenty are too few; with one more they may go.
         for number in 40..46 {
-            send.try_send(number).unwrap();
+            send.try_send(waiting(number)).unwrap();
         }
         let mut few = pin!(taken(&intake));
         assert!(poll!(&mut few).is_pending());
         // Nobody lets others go first for longer than until they have run.
         assert!(poll!(&mut few).is_pending());
-        send.try_send(46).unwrap();
+        send.try_send(waiting(46)).unwrap();
         assert_eq!(ready(few).0, (40..47).collect::<Vec<u32>>());
         // And so may one when nothing is under way any more.
-        send.try_send(47).unwrap();
+        send.try_send(waiting(47)).unwrap();
         let mut one = pin!(taken(&intake));
         assert!(poll!(&mut one).is_pending());
         assert!(poll!(&mut one).is_pending());
@@ -221,7 +237,7 @@ mod tests {
         let (send, intake) = intake(40);
         let (_first, _stuck) = taken(&intake).await;
         drop(taken(&intake).await);
-        send.try_send(40).unwrap();
+        send.try_send(waiting(40)).unwrap();
         assert_eq!(taken(&intake).await.0, [40]);
     }
 
@@ -231,8 +247,20 @@ mod tests {
         let mut batch = pin!(taken(&intake));
         // It has let others go first, and takes what they brought.
         assert!(poll!(&mut batch).is_pending());
-        send.try_send(5).unwrap();
+        send.try_send(waiting(5)).unwrap();
         assert_eq!(batch.await.0.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_was_left_is_passed_over() {
+        let (send, intake) = intake(0);
+        let places: Vec<Place> = (0..4).map(|_| Place::default()).collect();
+        for (number, place) in (0..).zip(&places) {
+            send.try_send(Waiting::new(number, place.clone())).unwrap();
+        }
+        assert!(places[0].leave() && places[2].leave());
+        assert_eq!(taken(&intake).await.0, [1, 3]);
+        assert!(!places[1].leave() && !places[3].leave());
     }
 
     #[tokio::test]

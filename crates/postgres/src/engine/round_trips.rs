@@ -18,7 +18,7 @@ pub(super) use self::{
 
 /// How long either round trip may take. Longer than the statement timeout, so that it ends only
 /// what the server does not answer any more.
-const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(6);
 
 /// A statement that is only sent when there is something in it.
 async fn when<T: Default>(

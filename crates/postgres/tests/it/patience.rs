@@ -40,7 +40,7 @@ async fn a_request_waits_neither_for_its_turn_nor_for_its_answer_for_ever(kind: 
     };
     let config = EngineConfig {
         batchers: 1,
-        turn_within: Duration::from_millis(500),
+        queue_wait: Duration::from_millis(500),
         answer_within: Duration::from_secs(2),
         ..EngineConfig::of(kind)
     };

@@ -90,7 +90,9 @@ async fn require_current(url: &str) -> anyhow::Result<()> {
     match migration_state(url).await? {
         MigrationState::Current => Ok(()),
         MigrationState::Behind { .. } => anyhow::bail!("the schema is old: run bursar migrate"),
-        MigrationState::Ahead { .. } => anyhow::bail!("the database is newer than this program"),
+        MigrationState::Newer { .. } | MigrationState::Ahead { .. } => {
+            anyhow::bail!("the database is newer than this program")
+        }
     }
 }
 

@@ -200,11 +200,21 @@ pub(super) const DATABASE_BATCH_ITEMS: Setting = Setting {
 
 pub(super) const DATABASE_QUEUE_ITEMS: Setting = Setting {
     key: "database.queue_items",
-    default: Default::Value("4096"),
+    default: Default::Value("1024"),
     form: "changes, 1 to 1,000,000",
-    example: "4096",
+    example: "1024",
     help: "How many changes may wait for a batch; beyond that requests are answered with 503 \
            before they have any effect.",
+    ..PLAIN
+};
+
+pub(super) const DATABASE_QUEUE_WAIT: Setting = Setting {
+    key: "database.queue_wait_ms",
+    default: Default::Value("1000"),
+    form: "milliseconds, 10 to 60,000",
+    example: "1000",
+    help: "How long a change may wait for its batch; after that its request is answered with 503, \
+           and has no effect. Bulks wait five times as long.",
     ..PLAIN
 };
 
@@ -251,6 +261,16 @@ pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
     form: "milliseconds, 0 to 600,000",
     example: "15000",
     help: "How long an idle connection is kept; 0 closes it after each answer.",
+    ..PLAIN
+};
+
+pub(super) const HTTP_UNREAD_TIMEOUT: Setting = Setting {
+    key: "http.unread_timeout_ms",
+    default: Default::Value("60000"),
+    form: "milliseconds, 1,000 to 600,000",
+    example: "60000",
+    help: "How long a client may leave unread what it was sent, before its connection is closed. \
+           Linux keeps to it; elsewhere nothing does.",
     ..PLAIN
 };
 
@@ -401,13 +421,28 @@ pub(super) const LOG_LEVEL: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const SHUTDOWN_DRAIN: Setting = Setting {
+    key: "shutdown.drain_ms",
+    default: Default::ByProfile {
+        production: "5000",
+        development: "0",
+    },
+    form: "milliseconds, 0 to 600,000",
+    example: "5000",
+    help: "How long requests are still taken after SIGTERM or SIGINT, while `/health/ready` already \
+           says no: longer than a balancer takes to notice. A single writer leaves the book to \
+           another replica at once, and sends money there meanwhile; with 0 it first does what it \
+           has taken.",
+    ..PLAIN
+};
+
 pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     key: "shutdown.grace_seconds",
     default: Default::Value("30"),
     form: "seconds, 0 to 600",
     example: "30",
-    help: "How long requests under way may take to end after SIGTERM or SIGINT. A second signal \
-           ends Bursar at once.",
+    help: "How long requests under way may take to end once none are taken any more. A second \
+           signal ends Bursar at once.",
     ..PLAIN
 };
 
@@ -427,11 +462,13 @@ pub(super) const ALL: &[&Setting] = &[
     &DATABASE_BATCHERS,
     &DATABASE_BATCH_ITEMS,
     &DATABASE_QUEUE_ITEMS,
+    &DATABASE_QUEUE_WAIT,
     &DATABASE_MIGRATE,
     &HTTP_WORKERS,
     &HTTP_HEAD_TIMEOUT,
     &HTTP_BODY_TIMEOUT,
     &HTTP_KEEP_ALIVE,
+    &HTTP_UNREAD_TIMEOUT,
     &HTTP_EVENT_STREAMS,
     &HTTP_TRUSTED_PROXIES,
     &jwt::ISSUER,
@@ -466,5 +503,6 @@ pub(super) const ALL: &[&Setting] = &[
     &payout::TIMEOUT,
     &LOG_FORMAT,
     &LOG_LEVEL,
+    &SHUTDOWN_DRAIN,
     &SHUTDOWN_GRACE,
 ];

@@ -66,6 +66,7 @@ fn what_is_required_is_enough() {
     assert_eq!(config.callback.urls, CallbackUrlPolicy::default());
     assert_eq!(config.callback.own_addresses, []);
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.shutdown_drain, Duration::from_secs(5));
     assert_eq!(config.shutdown_grace, Duration::from_secs(30));
     assert_eq!(config.warnings, Vec::<String>::new());
 }

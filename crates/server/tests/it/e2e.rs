@@ -4,7 +4,8 @@
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
 //!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `gateway`
-//!   pays withdrawals out, `load` keeps it busy, `history` judges what its clients saw.
+//!   pays withdrawals out, `load` and `steady` keep it busy, `history` judges what its clients saw.
+//! * `relay` and `hole` stand before the database, `haproxy` before replicas.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
 //! end. Only loopback addresses are used.
@@ -20,7 +21,9 @@ mod demo_process;
 mod documented_verify;
 mod exchange;
 mod gateway;
+mod haproxy;
 mod history;
+mod hole;
 mod issuer;
 mod load;
 mod nodes;
@@ -28,6 +31,7 @@ mod process;
 mod receiver;
 mod service;
 mod sound;
+mod steady;
 mod trial;
 mod verifiers;
 
@@ -60,6 +64,7 @@ mod lanes;
 mod limits;
 mod logs;
 mod model;
+mod overload;
 mod payouts;
 mod permissions;
 mod recipient_logs;
@@ -69,6 +74,7 @@ mod refusals;
 mod replicas;
 mod reseal;
 mod reversals;
+mod rolling;
 mod second_operator;
 mod shutdown;
 mod signatures;

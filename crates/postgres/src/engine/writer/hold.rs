@@ -4,7 +4,7 @@
 //! goes with the connection, so that another replica takes over within a second when this one is
 //! gone; the name stays, and with it the epoch, so that nothing of this one is committed then.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use diesel::{
     dsl::sql,
@@ -13,7 +13,7 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
@@ -46,12 +46,23 @@ pub(super) enum Standing {
 pub(in crate::engine) struct Hold {
     pool: PoolConfig,
     standing: watch::Sender<Standing>,
+    step_down: Arc<Notify>,
 }
 
 impl Hold {
     pub(super) fn new(pool: PoolConfig) -> (Self, watch::Receiver<Standing>) {
         let (standing, receiver) = watch::channel(Standing::Seeking);
-        (Self { pool, standing }, receiver)
+        let hold = Self {
+            pool,
+            standing,
+            step_down: Arc::default(),
+        };
+        (hold, receiver)
+    }
+
+    /// What has the book left to another replica, for good.
+    pub(in crate::engine) fn step_down(&self) -> Arc<Notify> {
+        Arc::clone(&self.step_down)
     }
 
     /// Holds the book, or waits for it, until nobody wants to write any more.
@@ -59,6 +70,12 @@ impl Hold {
         tokio::select! {
             () = self.standing.closed() => {}
             () = self.keep_holding() => {}
+            // The lock has gone with the connection.
+            () = self.step_down.notified() => {
+                self.standing.send_replace(Standing::Elsewhere);
+                tracing::info!("the book is left to another replica");
+                self.standing.closed().await;
+            }
         }
     }
 

@@ -182,6 +182,41 @@ async fn a_newer_database_is_served_by_nobody_older() {
     refused(&ended, 1, &["99991231000000"]);
 }
 
+/// Somebody has begun to roll the next release out: this one may still be started.
+#[tokio::test]
+async fn a_newer_database_is_served_by_those_that_its_migrations_admit() {
+    let database = TestDatabase::create().await;
+    let books = Books::of(database.url());
+    let says = async |knows: &str| {
+        let words = format!(
+            "COMMENT ON TABLE __diesel_schema_migrations IS
+             'up to 99991231000000 for programs that know {knows}'"
+        );
+        books.rows(&words).await;
+    };
+    books
+        .rows("INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')")
+        .await;
+    says("20261128000020").await;
+    for migrate in ["true", "false"] {
+        let settings = [("BURSAR_DATABASE_MIGRATE", migrate)];
+        let service = Service::start_with(database.url(), &settings).await;
+        assert_eq!(service.client().get("/health/ready").await.status, 200);
+        let ended = service.stopped().await;
+        assert!(
+            ended.stderr.contains("newer than this program"),
+            "{}",
+            ended.stderr
+        );
+    }
+    let ended = run(&["migrate"], &environment(database.url())).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // What the release after that removes is missed by this one.
+    says("99991230000000").await;
+    let ended = run(&["serve"], &environment(database.url())).await;
+    refused(&ended, 1, &["99991231000000"]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_reached_is_told_without_its_password() {
     let url = "postgres://bursar:canary-password@127.0.0.1:1/bursar";

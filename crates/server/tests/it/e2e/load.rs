@@ -122,7 +122,7 @@ impl Told {
 }
 
 /// Everything that a client makes its requests of.
-struct Maker {
+pub(super) struct Maker {
     backoffice: String,
     traders: Vec<Trader>,
     callbacks: String,
@@ -130,8 +130,18 @@ struct Maker {
 }
 
 impl Maker {
+    /// `round` tells its keys from those of others.
+    pub(super) fn new(exchange: &Exchange, receiver: &Receiver, round: &str) -> Self {
+        Self {
+            backoffice: exchange.backoffice.clone(),
+            traders: exchange.traders.clone(),
+            callbacks: receiver.url(""),
+            round: round.to_owned(),
+        }
+    }
+
     /// The next request of a client: sends, deposits and holds money, and ends what it holds.
-    fn call(&self, client: usize, number: usize, held: &mut Option<String>) -> Call {
+    pub(super) fn call(&self, client: usize, number: usize, held: &mut Option<String>) -> Call {
         let key = format!("{}-{client}-{number}", self.round);
         let user = &self.traders[client % self.traders.len()];
         // Never the user itself.
@@ -233,12 +243,7 @@ impl Load {
         is_stubborn: bool,
         rest: Duration,
     ) -> Self {
-        let maker = Arc::new(Maker {
-            backoffice: exchange.backoffice.clone(),
-            traders: exchange.traders.clone(),
-            callbacks: receiver.url(""),
-            round: round.to_owned(),
-        });
+        let maker = Arc::new(Maker::new(exchange, receiver, round));
         let mut load = Self {
             clients: JoinSet::new(),
             answered: Arc::default(),

@@ -47,6 +47,8 @@ pub(super) fn environment(database_url: &str) -> Vec<(&'static str, &str)> {
         ("BURSAR_MASTER_KEY", MASTER_KEY),
         ("BURSAR_CODE_KEY", CODE_KEY),
         ("BURSAR_DATABASE_URL", database_url),
+        // Patience for a busy machine; impatience has tests of its own.
+        ("BURSAR_DATABASE_QUEUE_WAIT_MS", "30000"),
         // A test does in seconds what a user does in days; limits have tests of their own.
         ("BURSAR_LIMITS_INTERNAL_PER_MINUTE", "1000000"),
     ]

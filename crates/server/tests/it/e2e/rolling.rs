@@ -1,0 +1,300 @@
+//! Replicas that are restarted one after the other behind a balancer, at steady load: no request fails.
+//!
+//! `BURSAR_CHAOS_RESTARTS` says how often all of them are, `BURSAR_ROLLING_RATE` how many requests come
+//! in a second.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use bursar_postgres::testing::TestDatabase;
+use serde_json::json;
+
+use super::{
+    books::Books,
+    exchange::Exchange,
+    haproxy::{HaProxy, free_address},
+    load::{Told, assert_kept, assert_told},
+    receiver::Receiver,
+    service::{SINGLE_WRITER, Service},
+    steady::Steady,
+    verify::{SEALED, verified},
+};
+
+/// Longer than the balancer takes to notice, also on a busy machine.
+const DRAIN: (&str, &str) = ("BURSAR_SHUTDOWN_DRAIN_MS", "2000");
+/// How many requests are answered before the next replica is restarted.
+const BETWEEN: usize = 50;
+const TRADERS: usize = 8;
+
+struct Plan {
+    restarts: u32,
+    a_second: u32,
+}
+
+impl Plan {
+    fn from_env() -> Self {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+        Self {
+            restarts: number("BURSAR_CHAOS_RESTARTS").unwrap_or(1),
+            a_second: number("BURSAR_ROLLING_RATE").unwrap_or(30),
+        }
+    }
+}
+
+/// Replicas at addresses that stay, behind a balancer.
+struct Scene {
+    settings: Vec<(&'static str, &'static str)>,
+    addresses: Vec<String>,
+    replicas: Vec<Service>,
+    proxy: HaProxy,
+    database: TestDatabase,
+}
+
+impl Scene {
+    async fn set(replicas: usize, settings: &[(&'static str, &'static str)]) -> Self {
+        let database = TestDatabase::create().await;
+        let addresses: Vec<String> = (0..replicas).map(|_| free_address()).collect();
+        let mut scene = Self {
+            settings: [settings, &[DRAIN]].concat(),
+            proxy: HaProxy::before(&addresses).await,
+            addresses,
+            replicas: vec![],
+            database,
+        };
+        for place in 0..replicas {
+            let replica = scene.start(place).await;
+            scene.replicas.push(replica);
+        }
+        scene
+    }
+
+    async fn start(&self, place: usize) -> Service {
+        let listen = ("BURSAR_LISTEN", self.addresses[place].as_str());
+        let settings = [self.settings.as_slice(), &[listen]].concat();
+        Service::start_with(self.database.url(), &settings).await
+    }
+
+    /// Stops a replica in order and starts it again.
+    async fn restart(&mut self, place: usize) {
+        self.replicas.remove(place).stopped().await;
+        let replica = self.start(place).await;
+        self.replicas.insert(place, replica);
+    }
+
+    async fn exchange(&self) -> Exchange {
+        let client = self.proxy.client();
+        let exchange = Exchange::open(self.database.url(), &client, TRADERS).await;
+        for trader in &exchange.traders {
+            exchange.fund(&client, trader, "btc", "1000").await;
+        }
+        exchange
+    }
+
+    /// Everything that was told is true, and was told to receivers.
+    async fn judge(&self, told: &[Told], receiver: &Receiver) {
+        let books = Books::of(self.database.url());
+        books.settled().await;
+        books.audit().await;
+        assert_kept(told, &self.proxy.client(), &books).await;
+        books.settled().await;
+        books.audit().await;
+        assert_told(receiver, &books).await;
+    }
+
+    async fn end(self) {
+        verified(self.database.url(), &SEALED, 0).await;
+        for replica in self.replicas {
+            replica.stopped().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rolling_restart_fails_no_request() {
+    let plan = Plan::from_env();
+    let mut scene = Scene::set(3, &[]).await;
+    for place in 0..3 {
+        scene.proxy.sends_to(place).await;
+    }
+    let exchange = scene.exchange().await;
+    let receiver = Receiver::start().await;
+    let client = scene.proxy.client();
+    let mut figures = Figures::default();
+    for round in 0..plan.restarts {
+        let name = format!("rolling{round}");
+        let steady = Steady::start(&client, &exchange, &receiver, &name, plan.a_second);
+        for place in 0..3 {
+            steady.answered(BETWEEN).await;
+            scene.restart(place).await;
+            scene.proxy.sends_to(place).await;
+        }
+        steady.answered(BETWEEN).await;
+        let told = steady.ended().await;
+        figures.count(&told);
+        assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+        scene.judge(&told, &receiver).await;
+    }
+    figures.save("rolling", plan.restarts);
+    scene.end().await;
+}
+
+/// The next release's migrations are applied under load, and replicas of this one are restarted on
+/// what they leave: it may add what it likes, and nobody may be in the way for long.
+#[tokio::test]
+async fn what_the_next_release_adds_is_lived_with() {
+    let plan = Plan::from_env();
+    let mut scene = Scene::set(2, &[]).await;
+    scene.proxy.sends_to(0).await;
+    let exchange = scene.exchange().await;
+    let receiver = Receiver::start().await;
+    let client = scene.proxy.client();
+    let steady = Steady::start(&client, &exchange, &receiver, "expanded", plan.a_second);
+    steady.answered(BETWEEN).await;
+    expand(&Books::of(scene.database.url())).await;
+    steady.answered(BETWEEN).await;
+    for place in 0..2 {
+        scene.proxy.sends_to(1 - place).await;
+        scene.restart(place).await;
+        scene.proxy.sends_to(place).await;
+    }
+    steady.answered(BETWEEN).await;
+    let told = steady.ended().await;
+    let mut figures = Figures::default();
+    figures.count(&told);
+    assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+    scene.judge(&told, &receiver).await;
+    // Who proves the books must know everything that is in them: that is for the next release.
+    for replica in scene.replicas {
+        replica.stopped().await;
+    }
+}
+
+/// A column for every table and an index, as a migration adds them: none waits for a lock so long that
+/// others queue up behind it.
+async fn expand(books: &Books) {
+    let tables = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'r' AND n.nspname IN ('directory', 'book_main')";
+    for table in books.rows(tables).await.into_iter().flatten() {
+        let add = format!(
+            "DO $$ BEGIN LOOP BEGIN
+                 SET LOCAL lock_timeout = '200ms';
+                 ALTER TABLE {table} ADD COLUMN next_release text DEFAULT 'new';
+                 RETURN;
+             EXCEPTION WHEN lock_not_available THEN NULL; END; END LOOP; END $$"
+        );
+        books.rows(&add).await;
+    }
+    books
+        .rows("CREATE INDEX CONCURRENTLY next_release_idx ON book_main.transfers (next_release)")
+        .await;
+    books
+        .rows(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000');
+             COMMENT ON TABLE __diesel_schema_migrations IS
+             'up to 99991231000000 for programs that know 20261128000021'",
+        )
+        .await;
+}
+
+/// A book changes hands: what comes meanwhile is refused, and nothing of it has happened.
+#[tokio::test]
+async fn a_single_writer_that_is_restarted_hands_its_book_over() {
+    let plan = Plan::from_env();
+    let mut scene = Scene::set(2, SINGLE_WRITER).await;
+    scene.proxy.sends_to(0).await;
+    assert!(!scene.proxy.is_up(1).await, "both hold the book");
+    let exchange = scene.exchange().await;
+    let receiver = Receiver::start().await;
+    let client = scene.proxy.client();
+    let steady = Steady::start(&client, &exchange, &receiver, "handover", plan.a_second);
+    steady.answered(BETWEEN).await;
+    let began = Instant::now();
+    scene.restart(0).await;
+    scene.proxy.sends_to(1).await;
+    steady.answered(BETWEEN).await;
+    let told = steady.ended().await;
+    let mut figures = Figures::default();
+    figures.count(&told);
+    let refused: Vec<&Told> = told.iter().filter(|told| !told.is_certain()).collect();
+    for told in &refused {
+        let answer = told.answer.as_ref();
+        let answer = answer.unwrap_or_else(|| panic!("{:?}", told.error));
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert_eq!(answer.json()["outcome"], "not_executed", "{}", answer.text);
+    }
+    let at = |told: &&Told| told.sent.saturating_duration_since(began);
+    let (first, last) = (refused.iter().map(at).min(), refused.iter().map(at).max());
+    println!(
+        "hand-over: {} refused, sent from {first:?} to {last:?} after SIGTERM; {}",
+        refused.len(),
+        figures.told()
+    );
+    scene.judge(&told, &receiver).await;
+    scene.end().await;
+}
+
+/// What clients met.
+#[derive(Default)]
+struct Figures {
+    requests: usize,
+    /// Requests that failed, by what came of them.
+    failed: BTreeMap<String, usize>,
+    took: Vec<Duration>,
+}
+
+impl Figures {
+    fn count(&mut self, told: &[Told]) {
+        self.requests += told.len();
+        for told in told {
+            self.took.push(told.told - told.sent);
+            if told.is_certain() {
+                continue;
+            }
+            let how = match (&told.answer, &told.error) {
+                (Some(answer), _) => format!("{} {}", answer.status, answer.text),
+                (None, error) => format!("{error:?}"),
+            };
+            *self.failed.entry(how).or_default() += 1;
+        }
+        self.took.sort_unstable();
+    }
+
+    fn percentile(&self, percent: usize) -> Duration {
+        let place = (self.took.len() * percent / 100).min(self.took.len() - 1);
+        self.took[place]
+    }
+
+    fn told(&self) -> String {
+        format!(
+            "{} requests, {} failed; half within {:?}, 99 % within {:?}, all within {:?}",
+            self.requests,
+            self.failed.values().sum::<usize>(),
+            self.percentile(50),
+            self.percentile(99),
+            self.percentile(100),
+        )
+    }
+
+    /// For whoever reads it by machine, in the folder `BURSAR_CHAOS_OUT`.
+    fn save(&self, name: &str, restarts: u32) {
+        println!("{name}, {restarts} restarts of 3 replicas: {}", self.told());
+        let Ok(folder) = std::env::var("BURSAR_CHAOS_OUT") else {
+            return;
+        };
+        let report = json!({
+            "restarts": restarts, "replicas": 3, "requests": self.requests,
+            "failed": self.failed.values().sum::<usize>(),
+            "milliseconds": {
+                "p50": self.percentile(50).as_millis(), "p99": self.percentile(99).as_millis(),
+                "max": self.percentile(100).as_millis(),
+            },
+        });
+        let file = PathBuf::from(folder).join(format!("{name}.json"));
+        fs::write(file, report.to_string()).unwrap();
+    }
+}

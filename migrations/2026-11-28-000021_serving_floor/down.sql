@@ -1,0 +1,1 @@
+COMMENT ON TABLE __diesel_schema_migrations IS NULL;
