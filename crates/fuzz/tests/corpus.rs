@@ -60,9 +60,14 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = folder().join(target);
     let entries = fs::read_dir(&folder);
     let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
     paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+    paths
+        .iter()
+        .map(|path| fs::read(path).expect("it can be read"))
+        .collect()
 }
 
 /// The bytes as a Rust literal, to be put into a test or a file.
@@ -93,36 +98,39 @@ fn feed(target: &Target, input: &[u8]) {
     );
 }
 
-fn feed_all(light: bool) {
+/// How many inputs there were in all.
+fn feed_all(light: bool) -> u64 {
     let inputs = number("BURSAR_FUZZ_INPUTS").unwrap_or(INPUTS);
     let seed = number("BURSAR_FUZZ_SEED").unwrap_or(1);
     let only = env::var("BURSAR_FUZZ_TARGET").ok();
     let wanted = |target: &Target| {
         (target.weight == 1) == light && only.as_ref().is_none_or(|only| *only == target.name)
     };
+    let mut fed = 0;
     for target in targets().into_iter().filter(wanted) {
         let corpus = corpus(&target.name);
         assert!(!corpus.is_empty(), "{} has no corpus", target.name);
         for input in &corpus {
             feed(&target, input);
         }
-        let weight = u64::try_from(target.weight).unwrap();
+        let weight = u64::try_from(target.weight).expect("it is small");
         let mut mutator = Mutator::new(seed);
         for _ in 0..inputs / weight {
             feed(&target, &mutator.input(&corpus));
         }
-        println!("{}: {} inputs", target.name, inputs / weight);
+        fed += inputs / weight;
     }
+    fed
 }
 
 #[test]
 fn no_value_is_read_otherwise_than_its_rule_says() {
-    feed_all(true);
+    println!("{} values", feed_all(true));
 }
 
 #[test]
 fn no_request_is_answered_otherwise_than_documented() {
-    feed_all(false);
+    println!("{} requests", feed_all(false));
 }
 
 #[test]
