@@ -38,7 +38,7 @@ fn the_in_memory_store_agrees_with_the_model() {
 fn run_share(plan: &Plan, share: u64, shares: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .unwrap();
+        .expect("there is a thread for it");
     plan.run(share, shares, |steps: &[Step]| {
         runtime.block_on(async {
             let harness = MemoryHarness::new();
