@@ -19,6 +19,7 @@ mod connected;
 mod intake;
 mod journal_columns;
 mod landed;
+mod planted;
 mod results;
 mod round_trips;
 mod rules;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
+use bursar_postgres::EngineTasks;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -87,33 +88,41 @@ pub(crate) async fn serve(
     };
     signals.exit_on_next();
     welcome.store(false, Ordering::Relaxed);
-    if broken.is_none() && !config.shutdown_drain.is_zero() {
-        // Requests go on being served until balancers send them elsewhere, and the book where they go.
-        engine.step_down();
-        tokio::time::sleep(config.shutdown_drain).await;
+    if broken.is_none() {
+        drain(config.shutdown_drain, &engine).await;
     }
     // The server waits for all answers, and theirs have no end.
     streams.end();
     handle.stop(true).await;
-    let ending = async {
+    within(config.shutdown_grace, async {
         // Settlements that were started after answers come before the loop that would take them up.
         tasks.finish().await;
         stop.cancel();
         while background.join_next().await.is_some() {}
         engine.join().await;
-    };
-    if tokio::time::timeout(config.shutdown_grace, ending)
-        .await
-        .is_err()
-    {
-        tracing::warn!("not everything ended in time; the next start takes it up");
-    }
+    })
+    .await;
     match broken {
         None => {
             tracing::info!("stopped");
             Ok(())
         }
         Some(what) => anyhow::bail!(what),
+    }
+}
+
+/// Serves on until balancers send requests elsewhere, and leaves the book to where they go.
+async fn drain(length: Duration, engine: &EngineTasks) {
+    if !length.is_zero() {
+        engine.step_down();
+        tokio::time::sleep(length).await;
+    }
+}
+
+/// Waits for an end, but not for ever.
+async fn within(grace: Duration, ending: impl Future<Output = ()>) {
+    if tokio::time::timeout(grace, ending).await.is_err() {
+        tracing::warn!("not everything ended in time; the next start takes it up");
     }
 }
 

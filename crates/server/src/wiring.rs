@@ -91,10 +91,7 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
-        let engine = EngineConfig {
-            queue_wait,
-            ..engine_config(&config.database, engine, seals)
-        };
+        let engine = engine_config(&config.database, engine, queue_wait, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let payout_hint = Arc::new(Notify::new());
@@ -236,12 +233,18 @@ fn pool(config: &DatabaseConfig) -> PoolConfig {
     pool
 }
 
-fn engine_config(config: &DatabaseConfig, kind: EngineKind, seals: SealKeys) -> EngineConfig {
+fn engine_config(
+    config: &DatabaseConfig,
+    kind: EngineKind,
+    queue_wait: Duration,
+    seals: SealKeys,
+) -> EngineConfig {
     let standard = EngineConfig::of(kind);
     EngineConfig {
         batchers: config.batchers,
         batch_items_max: config.batch_items.unwrap_or(standard.batch_items_max),
         queue_max: config.queue_items,
+        queue_wait,
         seals,
         ..standard
     }

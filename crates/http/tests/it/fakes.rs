@@ -1,6 +1,8 @@
 //! Ports that answer what a test put into them.
 
+#[path = "fakes/books.rs"]
 mod books;
+#[path = "fakes/directory.rs"]
 mod directory;
 
 use std::sync::{Mutex, MutexGuard};

@@ -21,6 +21,7 @@ use super::{
     batch::Batch,
     books::Before,
     landed::landed,
+    planted,
     round_trips::{
         Last, Trouble, Written, flatten, lock_and_read, within, write, write_ahead, write_last,
     },
@@ -30,7 +31,7 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
-    faults::{Planted, Point, is_chosen, is_planted, reach, tarry},
+    faults::{Point, reach},
     seal::SealKeys,
     statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
@@ -188,9 +189,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             return Ok(Tried::Missing(missing));
         }
         let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
-        if is_planted(Planted::ReleasesTwice) {
-            release_twice(&mut books);
-        }
+        planted::release_twice(&mut books);
         let changed = Changed {
             before: &before,
             books: &books,
@@ -210,9 +209,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         } else {
             self.write_and_end(connection, &writes).await?;
         }
-        if is_planted(Planted::TellsAfterwards) {
-            tell_afterwards(connection, &writes).await?;
-        }
+        planted::tell_afterwards(connection, &writes).await?;
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
     }
 
@@ -265,35 +262,17 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         number: Option<(i64, i64)>,
     ) -> Result<(), Failure> {
         let last = self.last(number);
-        if is_planted(Planted::TwoTransactions) {
-            return self.write_twice(connection, writes, last).await;
-        }
-        let written = within(unconstrained(write(connection, self.types, writes, last)));
-        self.judge(written.await)
-    }
-
-    /// A planted fault: lines in one transaction, balances in another.
-    async fn write_twice(
-        &self,
-        connection: &AsyncPgConnection,
-        writes: &Writes<'_>,
-        last: Last,
-    ) -> Result<(), Failure> {
-        let halves = async {
-            write_ahead(connection, self.types, writes, false).await?;
-            CommitTx.execute(&mut &*connection).await?;
-            tarry().await;
-            Begin.execute(&mut &*connection).await
+        let written = match planted::write_twice(connection, self.types, writes, last).await? {
+            Some(written) => Ok(written),
+            None => within(unconstrained(write(connection, self.types, writes, last))).await,
         };
-        halves.await.map_err(Failure::NotCommitted)?;
-        let last = write_last(connection, self.types, writes, last).await;
-        self.judge(Ok(last))
+        self.judge(written)
     }
 
     fn last(&self, number: Option<(i64, i64)>) -> Last {
         Last {
             number,
-            commit: self.ending == Ending::Commit && !commits_apart(),
+            commit: self.ending == Ending::Commit && !planted::commits_apart(),
             all: false,
         }
     }
@@ -314,7 +293,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     /// Ends what is written, unless COMMIT was sent along.
     async fn end(&self, connection: &AsyncPgConnection) -> Result<(), Failure> {
         match self.ending {
-            Ending::Commit if !commits_apart() || is_planted(Planted::AnswersEarly) => Ok(()),
+            Ending::Commit if !planted::commits_apart() || planted::answers_early() => Ok(()),
             Ending::Commit | Ending::Resolve => {
                 strike(Point::Written).await?;
                 let committed = within(async { CommitTx.execute(&mut &*connection).await }).await;
@@ -381,33 +360,9 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     }
 }
 
-/// Whether COMMIT is not sent along with what is written, because of something that a test wants to
-/// happen before it.
-fn commits_apart() -> bool {
-    is_chosen(Point::Written) || is_planted(Planted::AnswersEarly)
-}
-
 /// Something that a test wants to happen before a COMMIT.
 pub(super) async fn strike(point: Point) -> Result<(), Failure> {
     reach(point).await.map_err(Failure::NotCommitted)
-}
-
-/// A planted fault: what is held is less than the lines say.
-fn release_twice(books: &mut Books) {
-    for balance in books.accounts.values_mut() {
-        balance.held = balance.held.saturating_sub(1).max(0);
-    }
-}
-
-/// A planted fault: callbacks are written once the transfer is committed.
-async fn tell_afterwards(
-    connection: &AsyncPgConnection,
-    writes: &Writes<'_>,
-) -> Result<(), Failure> {
-    tarry().await;
-    let told = writes.callbacks.statement();
-    let told = told.execute(&mut &*connection).await;
-    told.map(|_| ()).map_err(Failure::OutcomeUnknown)
 }
 
 /// Nothing to write: what was claimed is given back with the transaction.

@@ -33,6 +33,16 @@ const EDGES: &[(&str, &[&str])] = &[
     ("conformance", &[]),
     // It sees what it is given and nothing else.
     ("audit", &[]),
+    // It is nothing but tests.
+    (
+        "simulation",
+        &["domain", "ports", "app", "audit", "testkit"],
+    ),
+    // It feeds what reads what strangers send.
+    (
+        "fuzz",
+        &["domain", "ports", "app", "http", "callback", "testkit"],
+    ),
     (
         "bench",
         &["domain", "ports", "audit", "postgres", "testkit"],

@@ -1,6 +1,6 @@
 //! The in-memory store agrees with the reference model.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZero, thread};
 
 use async_trait::async_trait;
 use bursar_domain::{Rules, Usage, UsageKey};
@@ -24,17 +24,28 @@ impl ModelHarness for MemoryHarness {
 
 #[test]
 fn the_in_memory_store_agrees_with_the_model() {
+    let plan = Plan::from_env(20_000, Profile::Store);
+    let shares = thread::available_parallelism().map_or(1, NonZero::get);
+    let shares = u64::try_from(shares).unwrap();
+    thread::scope(|threads| {
+        for share in 0..shares {
+            let plan = &plan;
+            threads.spawn(move || run_share(plan, share, shares));
+        }
+    });
+}
+
+fn run_share(plan: &Plan, share: u64, shares: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .unwrap();
-    let one = |steps: &[Step]| {
+        .expect("there is a thread for it");
+    plan.run(share, shares, |steps: &[Step]| {
         runtime.block_on(async {
             let harness = MemoryHarness::new();
             let mut runner = StoreRunner::new(&harness).await;
             play(&mut runner, steps).await
         })
-    };
-    Plan::from_env(2_000, Profile::Store).run(0, 1, one);
+    });
 }
 
 /// What an outcome is about, in one word.

@@ -23,9 +23,10 @@ impl HaProxy {
         let (front, stats) = (free_address(), free_address());
         let mut config = include_str!("haproxy.cfg").replace("FRONT", &front);
         config = config.replace("STATS", &stats);
-        for (number, server) in servers.iter().enumerate() {
-            config += &format!("    server replica{number} {server}\n");
-        }
+        let servers = servers.iter().enumerate();
+        config.extend(
+            servers.map(|(number, server)| format!("    server replica{number} {server}\n")),
+        );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("haproxy.cfg");
         std::fs::write(&file, config).unwrap();

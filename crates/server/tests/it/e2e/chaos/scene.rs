@@ -149,9 +149,10 @@ impl Scene {
         }
         if let Some(replica) = fault.replica() {
             let mut replica = self.replicas.remove(replica);
-            let has_died = match fault {
-                Fault::AtPoint(_, point) => dies_at(&mut replica, point).await,
-                _ => false,
+            let has_died = if let Fault::AtPoint(_, point) = fault {
+                dies_at(&mut replica, point).await
+            } else {
+                false
             };
             if has_died {
                 self.tally.died_at_points += 1;

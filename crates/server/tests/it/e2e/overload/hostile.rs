@@ -155,17 +155,17 @@ async fn who_asks_ahead_is_answered_in_order() {
     let mut stream = TcpStream::connect(service.client().address())
         .await
         .unwrap();
-    let mut asked = String::new();
-    for number in 0..ASKED {
+    let ask = |number| {
         let last = if number + 1 == ASKED {
             "connection: close\r\n"
         } else {
             ""
         };
-        asked += &format!(
+        format!(
             "GET /health/live HTTP/1.1\r\nhost: x\r\nx-request-id: ahead-{number:04}\r\n{last}\r\n"
-        );
-    }
+        )
+    };
+    let asked: String = (0..ASKED).map(ask).collect();
     stream.write_all(asked.as_bytes()).await.unwrap();
     let mut answers = String::new();
     stream.read_to_string(&mut answers).await.unwrap();

@@ -1,0 +1,155 @@
+//! R7: what was answered and seen could have happened one after the other.
+
+use std::collections::BTreeMap;
+
+use bursar_audit::history::{Operation, Outcome, Place, check};
+use bursar_domain::{AccountKey, Entry, Status, Transfer, TransferId};
+
+use super::books::accounts;
+use crate::{
+    bank::Bank,
+    client::Record,
+    request::{Told, What},
+};
+
+/// The lines of each transfer, as they were written: what made it, and what ended it.
+#[derive(Default)]
+struct Lines {
+    made: Vec<Place>,
+    ended: Vec<Place>,
+}
+
+pub(super) fn judge(bank: &Bank, records: &[Record]) {
+    let numbers: BTreeMap<AccountKey, u64> = accounts().into_iter().zip(0..).collect();
+    let mut lines: BTreeMap<TransferId, Lines> = BTreeMap::new();
+    for account in accounts() {
+        for entry in bank.books.entries(account) {
+            let place = Place {
+                account: numbers[&account],
+                line: u64::try_from(entry.seq).unwrap(),
+            };
+            let of = lines.entry(entry.transfer).or_default();
+            if is_hold(&entry) {
+                of.made.push(place);
+            } else {
+                of.ended.push(place);
+            }
+        }
+    }
+    let mut operations = vec![];
+    for record in records {
+        operations.extend(of_request(bank, record, &mut lines, &numbers));
+    }
+    let seen = operations.iter().filter(|one| !one.saw.is_empty()).count();
+    if seen > 0 {
+        bank.world.see("statements read and judged");
+    }
+    operations.extend(ends(records, &mut lines));
+    for anomaly in check(&operations) {
+        let those = anomaly.operations.iter();
+        let those: Vec<&Operation> = those.map(|number| &operations[*number]).collect();
+        bank.world.complain(format!("R7: {anomaly}: {those:?}"));
+    }
+}
+
+const fn is_hold(entry: &Entry) -> bool {
+    entry.held_delta > 0
+}
+
+/// What a request is in a history, with the lines of what it made.
+fn of_request(
+    bank: &Bank,
+    record: &Record,
+    lines: &mut BTreeMap<TransferId, Lines>,
+    numbers: &BTreeMap<AccountKey, u64>,
+) -> Option<Operation> {
+    let request = &record.request;
+    let sent = record.attempts.first()?.sent;
+    let certain = record.certain();
+    let mut operation = Operation {
+        sent,
+        answered: certain.map(|attempt| attempt.answered),
+        outcome: Outcome::Unknown,
+        moves: false,
+        wrote: vec![],
+        saw: vec![],
+    };
+    match (&request.what, certain.map(|attempt| &attempt.told)) {
+        (What::Read(user), Some(Told::Saw(saw))) => {
+            operation.outcome = Outcome::Done;
+            let mine = numbers
+                .iter()
+                .filter(|(account, _)| account.owner.user() == Some(*user));
+            operation.saw = mine
+                .map(|(account, number)| {
+                    let line = saw.iter().find(|(asset, _)| *asset == account.asset);
+                    Place {
+                        account: *number,
+                        line: line.map_or(0, |(_, seq)| u64::try_from(*seq).unwrap()),
+                    }
+                })
+                .collect();
+            return Some(operation);
+        }
+        (What::Confirm(..) | What::Cancel(..) | What::Read(_), _) => return None,
+        (_, Some(Told::Refused(_))) => operation.outcome = Outcome::Refused,
+        (_, Some(Told::Made(made))) if made.iter().flatten().all(is_settled) => {
+            operation.outcome = Outcome::Done;
+            operation.moves = made.iter().flatten().any(moves);
+        }
+        // What was answered as pending is settled later, by whomever.
+        (_, _) => operation.answered = None,
+    }
+    for transfer in bank.transfers() {
+        let note = transfer.parts().note.clone().unwrap_or_default();
+        let tag = request.tag();
+        if note == tag || note.starts_with(&format!("{tag}.")) {
+            let is_withdrawal = matches!(request.what, What::Withdraw(_));
+            if let Some(of) = lines.get_mut(&transfer.id()) {
+                operation.wrote.append(&mut of.made);
+                if !is_withdrawal {
+                    operation.wrote.append(&mut of.ended);
+                }
+            }
+        }
+    }
+    Some(operation)
+}
+
+fn is_settled(transfer: &Transfer) -> bool {
+    transfer.status() != Status::Pending
+}
+
+fn moves(transfer: &Transfer) -> bool {
+    matches!(
+        transfer.status(),
+        Status::AwaitingConfirmation | Status::Completed | Status::Success
+    )
+}
+
+/// The ends of withdrawals. Of several who asked for the same one, any may have written it, between
+/// when the first of them asked and when the first of them was told; or nobody, when it expired.
+fn ends(records: &[Record], lines: &mut BTreeMap<TransferId, Lines>) -> Vec<Operation> {
+    let mut operations = vec![];
+    for (id, of) in lines {
+        if of.ended.is_empty() {
+            continue;
+        }
+        let asked = records.iter().filter(|record| {
+            let what = &record.request.what;
+            matches!(what, What::Confirm(_, one) | What::Cancel(_, one) if one == id)
+        });
+        let told = asked.flat_map(|record| &record.attempts).filter(|attempt| {
+            matches!(&attempt.told, Told::Made(made) if made.iter().flatten().any(|one| one.status().is_final()))
+        });
+        operations.push(Operation {
+            sent: 0,
+            answered: told.map(|attempt| attempt.answered).min(),
+            outcome: Outcome::Unknown,
+            moves: true,
+            wrote: std::mem::take(&mut of.ended),
+            saw: vec![],
+        });
+    }
+    operations
+}
