@@ -51,6 +51,7 @@ mod schema;
 mod silence;
 #[cfg(test)]
 mod single_writer;
+#[cfg(test)]
 mod sqlstates;
 #[cfg(test)]
 mod store;

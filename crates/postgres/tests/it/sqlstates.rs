@@ -204,10 +204,10 @@ async fn a_connection_that_is_refused_means_that_nothing_happened(kind: EngineKi
         stage.proxy.arm(WireFault::LoseCommit, 1);
         stage.assert_paid(&mut paid, &format!("{state} lost")).await;
         stage
-            .run(&format!(
+            .run(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            ))
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
             .await;
         stage
             .proxy
