@@ -298,13 +298,16 @@ impl DatabaseConfig {
 
 impl HttpConfig {
     fn load(read: &mut Reader<'_>) -> Option<Self> {
-        let workers = read.optional(&setting::HTTP_WORKERS, parse::count(1, 1_024));
-        let head_timeout = read.value(&setting::HTTP_HEAD_TIMEOUT, parse::millis(100, 60_000));
-        let body_timeout = read.value(&setting::HTTP_BODY_TIMEOUT, parse::millis(100, 300_000));
-        let keep_alive = read.value(&setting::HTTP_KEEP_ALIVE, parse::millis(0, 600_000));
-        let unread = read.value(&setting::HTTP_UNREAD_TIMEOUT, parse::millis(1_000, 600_000));
-        let event_streams = read.value(&setting::HTTP_EVENT_STREAMS, parse::count(1, 1_000));
-        let trusted_proxies = read.list(&setting::HTTP_TRUSTED_PROXIES, parse::ip_range);
+        let workers = read.optional(&setting::http::WORKERS, parse::count(1, 1_024));
+        let head_timeout = read.value(&setting::http::HEAD_TIMEOUT, parse::millis(100, 60_000));
+        let body_timeout = read.value(&setting::http::BODY_TIMEOUT, parse::millis(100, 300_000));
+        let keep_alive = read.value(&setting::http::KEEP_ALIVE, parse::millis(0, 600_000));
+        let unread = read.value(
+            &setting::http::UNREAD_TIMEOUT,
+            parse::millis(1_000, 600_000),
+        );
+        let event_streams = read.value(&setting::http::EVENT_STREAMS, parse::count(1, 1_000));
+        let trusted_proxies = read.list(&setting::http::TRUSTED_PROXIES, parse::ip_range);
         Some(Self {
             workers: workers?.and_then(NonZeroUsize::new),
             head_timeout: head_timeout?,

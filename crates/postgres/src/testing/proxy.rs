@@ -13,6 +13,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -54,6 +55,7 @@ struct Shared {
     /// Whether every connection falls silent on which the server says something.
     silent: AtomicBool,
     connections: AtomicUsize,
+    hang_up: Notify,
 }
 
 /// A fault, and how often it still happens.
@@ -124,6 +126,11 @@ impl WireProxy {
     /// Ends the connection to which the byte of the server's answers belongs that comes after so many.
     pub fn cut_after(&self, bytes: u64) {
         self.shared.bytes_left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Ends the connections that there are.
+    pub fn hang_up(&self) {
+        self.shared.hang_up.notify_waiters();
     }
 
     /// What the server says on the connections that are there now gets lost from here on. Nothing is

@@ -83,7 +83,12 @@ impl Stage {
 
     /// The payment is made, and `paid` counts it.
     async fn assert_paid(&self, paid: &mut i64, cell: &str) {
-        let outcome = self.pay(cell).await;
+        let mut outcome = self.pay(cell).await;
+        // What strikes a single writer's hold on the book costs it the book for a moment.
+        while matches!(outcome, Err(StoreError::Standby)) {
+            tokio::task::yield_now().await;
+            outcome = self.pay(cell).await;
+        }
         assert!(
             matches!(outcome, Ok(CommitOutcome::Committed(_))),
             "{cell}: {outcome:?}"
@@ -96,7 +101,10 @@ impl Stage {
     async fn assert_not_executed(&self, paid: i64, cell: &str) {
         let outcome = self.pay(cell).await;
         assert!(
-            matches!(outcome, Err(StoreError::Unavailable(_))),
+            matches!(
+                outcome,
+                Err(StoreError::Unavailable(_) | StoreError::Standby)
+            ),
             "{cell}: {outcome:?}"
         );
         self.assert_only(paid, cell).await;
@@ -200,21 +208,11 @@ async fn a_connection_that_is_refused_means_that_nothing_happened(kind: EngineKi
     let stage = Stage::set(kind).await;
     let mut paid = 1;
     for state in AT_CONNECT {
-        // The engine's connection is lost first, and found again.
-        stage.proxy.arm(WireFault::LoseCommit, 1);
-        stage.assert_paid(&mut paid, &format!("{state} lost")).await;
-        stage
-            .run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            )
-            .await;
-        stage
-            .proxy
-            .arm(WireFault::RefuseConnection(state), usize::MAX);
-        stage
-            .assert_not_executed(paid, &format!("{state} refused"))
-            .await;
+        let fault = WireFault::RefuseConnection(state);
+        stage.proxy.arm(fault, usize::MAX);
+        stage.proxy.hang_up();
+        let refused = format!("{state} refused");
+        stage.assert_not_executed(paid, &refused).await;
         stage.proxy.disarm();
         stage
             .assert_paid(&mut paid, &format!("{state} again"))

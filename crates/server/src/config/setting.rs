@@ -1,5 +1,6 @@
 //! Every setting: its key, its default and what it means.
 
+pub(super) mod http;
 pub(super) mod jwt;
 pub(super) mod limits;
 pub(super) mod payout;
@@ -228,74 +229,6 @@ pub(super) const DATABASE_MIGRATE: Setting = Setting {
     ..PLAIN
 };
 
-pub(super) const HTTP_WORKERS: Setting = Setting {
-    key: "http.workers",
-    default: Default::Missing("one per processor"),
-    form: "threads, 1 to 1,024",
-    example: "4",
-    help: "Threads that serve requests.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_HEAD_TIMEOUT: Setting = Setting {
-    key: "http.head_timeout_ms",
-    default: Default::Value("5000"),
-    form: "milliseconds, 100 to 60,000",
-    example: "5000",
-    help: "How long the head of a request may take to arrive.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_BODY_TIMEOUT: Setting = Setting {
-    key: "http.body_timeout_ms",
-    default: Default::Value("5000"),
-    form: "milliseconds, 100 to 300,000",
-    example: "5000",
-    help: "How long the body of a request may take to arrive.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_KEEP_ALIVE: Setting = Setting {
-    key: "http.keep_alive_ms",
-    default: Default::Value("15000"),
-    form: "milliseconds, 0 to 600,000",
-    example: "15000",
-    help: "How long an idle connection is kept; 0 closes it after each answer.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_UNREAD_TIMEOUT: Setting = Setting {
-    key: "http.unread_timeout_ms",
-    default: Default::Value("60000"),
-    form: "milliseconds, 1,000 to 600,000",
-    example: "60000",
-    help: "How long a client may leave unread what it was sent, before its connection is closed. \
-           Linux keeps to it; elsewhere nothing does.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_EVENT_STREAMS: Setting = Setting {
-    key: "http.event_streams",
-    default: Default::Value("32"),
-    form: "streams, 1 to 1,000",
-    example: "32",
-    help: "How many streams of the event feed may be open at once; one more is answered with 503. \
-           Each reads every event from the database.",
-    ..PLAIN
-};
-
-pub(super) const HTTP_TRUSTED_PROXIES: Setting = Setting {
-    key: "http.trusted_proxies",
-    default: Default::Missing("no proxy is trusted, and the client is whoever connects"),
-    form: "IP addresses and CIDR ranges",
-    example: "10.0.0.0/8",
-    list: true,
-    help: "The proxies whose `X-Forwarded-For` is believed. The client is then the last address in \
-           it that is none of these; access keys' address lists, limits and the log go by it. Every \
-           one of them must append the address that it was called from. `Forwarded` is not read.",
-    ..PLAIN
-};
-
 pub(super) const CALLBACK_HTTP_HOSTS: Setting = Setting {
     key: "callback.http_hosts",
     default: Default::ByProfile {
@@ -464,13 +397,13 @@ pub(super) const ALL: &[&Setting] = &[
     &DATABASE_QUEUE_ITEMS,
     &DATABASE_QUEUE_WAIT,
     &DATABASE_MIGRATE,
-    &HTTP_WORKERS,
-    &HTTP_HEAD_TIMEOUT,
-    &HTTP_BODY_TIMEOUT,
-    &HTTP_KEEP_ALIVE,
-    &HTTP_UNREAD_TIMEOUT,
-    &HTTP_EVENT_STREAMS,
-    &HTTP_TRUSTED_PROXIES,
+    &http::WORKERS,
+    &http::HEAD_TIMEOUT,
+    &http::BODY_TIMEOUT,
+    &http::KEEP_ALIVE,
+    &http::UNREAD_TIMEOUT,
+    &http::EVENT_STREAMS,
+    &http::TRUSTED_PROXIES,
     &jwt::ISSUER,
     &jwt::AUDIENCE,
     &jwt::ALGORITHMS,

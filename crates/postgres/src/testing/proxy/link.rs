@@ -56,6 +56,7 @@ pub(super) async fn pass(
     tokio::select! {
         ended = link.forward(BufReader::new(from_client), BufWriter::new(to_server)) => ended,
         ended = link.answer(BufReader::new(from_server)) => ended,
+        () = shared.hang_up.notified() => Ok(()),
     }
 }
 
