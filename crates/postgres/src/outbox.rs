@@ -57,7 +57,7 @@ use self::{
 };
 use crate::{
     error::{inconsistent, unavailable},
-    faults::{Planted, Point, is_planted, reach},
+    faults::{Planted, Point, is_planted, reach, tarry},
     pool::Database,
     row::TransferRow,
     schema::{callbacks, transfers},
@@ -151,6 +151,9 @@ impl Outbox for PgOutbox {
         });
         let (claimed, transfers) = work.await?;
         reach(Point::CallbacksClaimed).await.map_err(unavailable)?;
+        if is_planted(Planted::TellsBeforehand) {
+            tarry().await;
+        }
         let transfers: HashMap<i64, TransferRow> =
             transfers.into_iter().map(|row| (row.id, row)).collect();
         let read = claimed.into_iter().map(|candidate| {

@@ -170,6 +170,8 @@ impl Scene {
     /// Strikes one request.
     async fn strike(&mut self, operation: (&'static str, bool), point: Point, act: &str) {
         let call = self.call(operation).await;
+        // What was answered before it was settled is settled by a batch of its own.
+        self.books.settled().await;
         self.arm(point, &format!("1*return({act})")).await;
         let client = self.client();
         let told = call.clone().send(&client).await;
