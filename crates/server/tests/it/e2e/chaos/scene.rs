@@ -118,7 +118,12 @@ impl Scene {
             .arm_by_chance(WireFault::LoseAnswer, ANSWERS_PER_LOSS);
         let answers = random.random_range(plan.answers.0..=plan.answers.1);
         answered(&loads, answers).await;
-        let fault = Fault::draw(random);
+        // A database that is set up to lose something has to be killed for it.
+        let fault = if self.database.is_empty() {
+            Fault::draw(random)
+        } else {
+            Fault::Database
+        };
         let struck = Instant::now();
         self.strike(fault).await;
         if self.mend(fault).await {
