@@ -28,8 +28,9 @@ const SABOTAGES: [Sabotage; 10] = [
         &[("FAILPOINTS", "answers_early=return")],
     ),
     Sabotage {
-        // What is not on the disk yet is lost with the process that was to write it.
-        database: &[("wal_writer_delay", "10s")],
+        // What is not on the disk yet is lost with the process that was to write it, unless somebody
+        // else waits for the disk.
+        database: &[("wal_writer_delay", "10s"), ("synchronous_commit", "off")],
         ..sabotage(
             Planted::CommitsAsynchronously,
             &[("FAILPOINTS", "commits_asynchronously=return")],
