@@ -77,13 +77,7 @@ impl EventFeed for PgEvents {
         let ids: Vec<i64> = found.iter().map(|row| row.id).collect();
         let rows: Vec<TransferRow> = self
             .database
-            .run(async |connection| {
-                transfers::table
-                    .filter(transfers::id.eq_any(ids))
-                    .select(TransferRow::as_select())
-                    .load(connection)
-                    .await
-            })
+            .run(async |connection| TransferRow::load_many(connection, ids).await)
             .await?;
         let mut expiring = Vec::with_capacity(found.len());
         for row in rows {
@@ -276,10 +270,7 @@ async fn read_transfers(
     let mut ids: Vec<i64> = told.map(|told| told.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let rows: Vec<TransferRow> = transfers::table
-        .filter(transfers::id.eq_any(ids))
-        .select(TransferRow::as_select())
-        .load(connection)
+    let rows = TransferRow::load_many(connection, ids)
         .await
         .map_err(unavailable)?;
     let read = |row: TransferRow| Ok((row.id, Transfer::try_from(row)?));

@@ -60,7 +60,7 @@ use crate::{
     faults::{Planted, Point, is_planted, reach, tarry},
     pool::Database,
     row::TransferRow,
-    schema::{callbacks, transfers},
+    schema::callbacks,
     tx::run_tx,
     value::At,
 };
@@ -279,11 +279,7 @@ async fn claim(
         tell_beforehand(connection, &chosen.claimed).await?;
     }
     let ids: Vec<i64> = chosen.claimed.iter().map(|c| c.transfer_id).collect();
-    let rows = transfers::table
-        .filter(transfers::id.eq_any(ids))
-        .select(TransferRow::as_select())
-        .load(connection)
-        .await?;
+    let rows = TransferRow::load_many(connection, ids).await?;
     Ok((chosen.claimed, rows))
 }
 

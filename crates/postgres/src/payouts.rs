@@ -19,12 +19,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::{
-    error::inconsistent,
-    pool::Database,
-    row::TransferRow,
-    schema::{payouts, transfers},
-};
+use crate::{error::inconsistent, pool::Database, row::TransferRow, schema::payouts};
 
 const CLAIM: &str = "UPDATE book_main.payouts \
      SET lease = $1, next_attempt_at = statement_timestamp() + $2 * interval '1 millisecond' \
@@ -94,13 +89,7 @@ impl PayoutSchedule for PgPayouts {
         let ids: Vec<i64> = claimed.iter().map(|row| row.transfer_id).collect();
         let mut rows: Vec<TransferRow> = self
             .database
-            .run(async |connection| {
-                transfers::table
-                    .filter(transfers::id.eq_any(ids))
-                    .select(TransferRow::as_select())
-                    .load(connection)
-                    .await
-            })
+            .run(async |connection| TransferRow::load_many(connection, ids).await)
             .await?;
         // One that nobody can read must not hold up the others: it stays leased and comes up again.
         let read = claimed.into_iter().filter_map(|claimed| {

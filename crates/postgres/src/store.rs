@@ -74,13 +74,7 @@ impl TransferStore for PgStore {
         let ids: Vec<i64> = ids.into_iter().map(TransferId::get).collect();
         let rows: Vec<TransferRow> = self
             .database
-            .run(async |connection| {
-                transfers::table
-                    .filter(transfers::id.eq_any(ids))
-                    .select(TransferRow::as_select())
-                    .load(connection)
-                    .await
-            })
+            .run(async |connection| TransferRow::load_many(connection, ids).await)
             .await?;
         rows.into_iter().map(Transfer::try_from).collect()
     }

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use bursar_domain::{Transfer, TransferId};
-use diesel::{ExpressionMethods as _, QueryDsl as _, SelectableHelper as _};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 
 use super::{attempt::Failure, round_trips::within};
-use crate::{error::inconsistent, row::TransferRow, schema::transfers};
+use crate::{error::inconsistent, row::TransferRow};
 
 /// The transfers of an earlier try of this batch, which must be the very same, in order.
 pub(super) async fn landed(
@@ -18,15 +17,8 @@ pub(super) async fn landed(
         return Ok(vec![]);
     }
     let ids: Vec<i64> = wanted.iter().map(|transfer| transfer.id().get()).collect();
-    let rows: Vec<TransferRow> = within(
-        transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(TransferRow::as_select())
-            .load(&mut &*connection),
-    )
-    .await
-    .flatten()
-    .map_err(Failure::NotCommitted)?;
+    let rows = within(TransferRow::load_many(connection, ids)).await;
+    let rows = rows.flatten().map_err(Failure::NotCommitted)?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in rows {
         let transfer = Transfer::try_from(row)?;

@@ -7,7 +7,11 @@ use bursar_domain::{
     TransferParts, UserId, Version, WithdrawalState,
 };
 use bursar_ports::StoreError;
-use diesel::prelude::{Queryable, Selectable};
+use diesel::prelude::{
+    ExpressionMethods as _, QueryDsl as _, QueryResult, Queryable, Selectable,
+    SelectableHelper as _,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
 use crate::{
@@ -55,6 +59,20 @@ pub(crate) struct TransferRow {
     pub(crate) reversed: Units,
     pub(crate) root_source: Option<String>,
     pub(crate) root_rated_at: Option<At>,
+}
+
+impl TransferRow {
+    /// The rows of those of these transfers that there are, in no order.
+    pub(crate) async fn load_many(
+        connection: &AsyncPgConnection,
+        ids: Vec<i64>,
+    ) -> QueryResult<Vec<Self>> {
+        transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(Self::as_select())
+            .load(&mut &*connection)
+            .await
+    }
 }
 
 impl TryFrom<TransferRow> for Transfer {
