@@ -8,15 +8,12 @@ mod fault;
 mod planted;
 mod scene;
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use self::scene::{Scene, Settings};
-use super::{service::SINGLE_WRITER, trial::report};
+use super::{service::SINGLE_WRITER, trial::forget};
 
 /// How much is done.
 struct Plan {
@@ -49,9 +46,7 @@ async fn kills(name: &str, settings: Settings) {
     let mut random = StdRng::seed_from_u64(plan.seed);
     let began = Instant::now();
     println!("chaos, {name}: BURSAR_CHAOS_SEED={}", plan.seed);
-    if let Some(earlier) = report(name).filter(|file| file.exists()) {
-        fs::remove_file(earlier).unwrap();
-    }
+    forget(name);
     let mut scene = Scene::set(settings, &[]).await;
     for number in 0..plan.cycles {
         if began.elapsed() > plan.length {

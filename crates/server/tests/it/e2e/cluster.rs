@@ -18,7 +18,7 @@ use super::{
     load::{Load, assert_told},
     receiver::Receiver,
     service::{Service, ready},
-    trial::{Judged, Loads, answered_within, judged, percentile},
+    trial::{Judged, Loads, answered_within, judged, spread},
     verify::{SEALED, verified},
 };
 
@@ -82,14 +82,9 @@ impl Tried {
         self.judged.iter().map(|judged| judged.back).collect()
     }
 
-    /// The median, the 95th percentile and the maximum of the time to serve again, in milliseconds.
-    fn times(&self) -> [u128; 3] {
-        [50, 95, 100].map(|percent| percentile(&self.back(), percent).as_millis())
-    }
-
     fn line(&self) -> String {
         let mut line = format!("{:<12} {:>3} trials", self.fault, self.judged.len());
-        let [median, p95, max] = self.times();
+        let [median, p95, max] = spread(&self.back());
         let (requests, uncertain) = (self.sum(|j| j.requests), self.sum(|j| j.uncertain));
         write!(
             line,
@@ -102,7 +97,7 @@ impl Tried {
     }
 
     fn json(&self) -> Value {
-        let [median, p95, max] = self.times();
+        let [median, p95, max] = spread(&self.back());
         let all: Vec<u128> = self.back().iter().map(Duration::as_millis).collect();
         json!({
             "fault": self.fault, "trials": self.judged.len(),
@@ -124,9 +119,7 @@ async fn faults_of_a_cluster_lose_nothing() {
     }
     let client = ready(&replicas[0]).await;
     let exchange = Exchange::open(&plan.url, &client, TRADERS).await;
-    for trader in &exchange.traders {
-        exchange.fund(&client, trader, "btc", "1000").await;
-    }
+    exchange.fund_all(&client, "1000").await;
     let receiver = Receiver::start().await;
     let mut tried: Vec<Tried> = vec![];
     for fault in &plan.faults {

@@ -33,9 +33,7 @@ async fn survives_kill_9(settings: &[(&str, &str)]) {
     let receiver = Receiver::start().await;
     let mut service = Service::start_with(database.url(), settings).await;
     let exchange = Exchange::open(database.url(), &service.client(), TRADERS).await;
-    for trader in &exchange.traders {
-        exchange.fund(&service.client(), trader, "btc", "1").await;
-    }
+    exchange.fund_all(&service.client(), "1").await;
     let mut unanswered = 0;
     for round in 0..ROUNDS {
         let before = Before::of(&books).await;
@@ -91,9 +89,7 @@ async fn a_standby_takes_over_when_the_single_writer_is_killed() {
     let receiver = Receiver::start().await;
     let holder = Service::start_with(database.url(), SINGLE_WRITER).await;
     let exchange = Exchange::open(database.url(), &holder.client(), TRADERS).await;
-    for trader in &exchange.traders {
-        exchange.fund(&holder.client(), trader, "btc", "1").await;
-    }
+    exchange.fund_all(&holder.client(), "1").await;
     let standby = Service::start_with(database.url(), SINGLE_WRITER).await;
     let ready = async |service: &Service| service.client().get("/health/ready").await;
     assert_eq!(ready(&holder).await.status, 200);

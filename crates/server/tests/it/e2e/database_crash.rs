@@ -62,9 +62,7 @@ async fn outlives_its_database(settings: &[(&str, &str)]) {
     let service = Service::start_with(&through, settings).await;
     let client = service.client();
     let exchange = Exchange::open(&through, &client, 4).await;
-    for trader in &exchange.traders {
-        exchange.fund(&client, trader, "btc", "1").await;
-    }
+    exchange.fund_all(&client, "1").await;
     let receiver = Receiver::start().await;
 
     let load = Load::start(&client, &exchange, &receiver, "outage");

@@ -97,6 +97,13 @@ impl Exchange {
         assert_eq!(answer.text_of("status"), "Completed");
     }
 
+    /// Gives every user so much btc.
+    pub(super) async fn fund_all(&self, client: &Client, amount: &str) {
+        for trader in &self.traders {
+            self.fund(client, trader, "btc", amount).await;
+        }
+    }
+
     /// What `/balance` says of one asset: available and frozen.
     pub(super) async fn balance(
         client: &Client,

@@ -4,7 +4,7 @@
 //! `scripts/chaos` says how many promotions there are; `scripts/ha` does the same with Patroni.
 
 use std::{
-    fmt, fs,
+    fmt,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use super::{
     nodes::Nodes,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service, ready},
-    trial::{Judged, Loads, answered, judged, percentile, report},
+    trial::{Judged, Loads, answered, forget, judged, save, spread},
     verify::{SEALED, verified},
 };
 
@@ -47,7 +47,7 @@ struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [median, p95, max] = self.times();
+        let [median, p95, max] = spread(&self.back);
         write!(
             f,
             "{} promotions, {} requests and {} looks judged, {} under way when the primary died ({} \
@@ -75,17 +75,9 @@ impl Tally {
         self.back.push(judged.back);
     }
 
-    /// The median, the 95th percentile and the maximum, in milliseconds.
-    fn times(&self) -> [u128; 3] {
-        [50, 95, 100].map(|percent| percentile(&self.back, percent).as_millis())
-    }
-
     fn save(&self, name: &str) {
         println!("failover, {name}: {self}");
-        let Some(file) = report(name) else {
-            return;
-        };
-        let [median, p95, max] = self.times();
+        let [median, p95, max] = spread(&self.back);
         let report = json!({
             "what": name, "trials": self.trials, "requests": self.requests, "looks": self.looks,
             "under_way": self.under_way, "landed": self.landed, "transfers": self.transfers,
@@ -93,7 +85,7 @@ impl Tally {
             "trials_gone_wrong_below": format!("3/{}", self.trials),
             "back_ms": {"median": median, "p95": p95, "max": max},
         });
-        fs::write(file, report.to_string()).unwrap();
+        save(name, &report);
     }
 }
 
@@ -126,9 +118,7 @@ impl Scene {
         let service = Service::start_with(url, settings).await;
         let client = ready(&service).await;
         let exchange = Exchange::open(url, &client, TRADERS).await;
-        for trader in &exchange.traders {
-            exchange.fund(&client, trader, "btc", "1000").await;
-        }
+        exchange.fund_all(&client, "1000").await;
         Self {
             nodes,
             relay,
@@ -193,9 +183,7 @@ impl Scene {
 }
 
 async fn promotions(name: &str, settings: &[(&str, &str)], count: usize) {
-    if let Some(earlier) = report(name).filter(|file| file.exists()) {
-        fs::remove_file(earlier).unwrap();
-    }
+    forget(name);
     let mut scene = Scene::set(settings).await;
     let mut number = 0;
     // A run in which nothing was under way when a primary died has tried nothing.

@@ -78,9 +78,7 @@ impl Scene {
         let service = Service::start_with(&url, settings).await;
         let client = ready(&service).await;
         let exchange = Exchange::open(&url, &client, 3).await;
-        for trader in &exchange.traders {
-            exchange.fund(&client, trader, "btc", "1000").await;
-        }
+        exchange.fund_all(&client, "1000").await;
         Self {
             books: Books::of(&url),
             url,

@@ -36,9 +36,7 @@ async fn killed_dispatchers_lose_nothing_invent_nothing_and_double_little() {
     let receiver = Receiver::start_slow(TAKES).await;
     let mut service = Service::start(database.url()).await;
     let exchange = Exchange::open(database.url(), &service.client(), TRADERS).await;
-    for trader in &exchange.traders {
-        exchange.fund(&service.client(), trader, "btc", "1").await;
-    }
+    exchange.fund_all(&service.client(), "1").await;
     let mut under_way = 0;
     for round in 0..kills() * LUCK {
         // Whether anything is under way at the moment of a kill is chance: some more, until it was.

@@ -54,9 +54,7 @@ impl Scene {
         let service = Service::start(database.url()).await;
         let client = service.client();
         let exchange = Exchange::open(database.url(), &client, 2).await;
-        for trader in &exchange.traders {
-            exchange.fund(&client, trader, "btc", "1").await;
-        }
+        exchange.fund_all(&client, "1").await;
         let body = json!({"userId": exchange.traders[1].id, "assetId": "btc", "amount": 1});
         let backoffice = client.with(&exchange.backoffice);
         let held = backoffice.post(WITHDRAW, body.to_string()).await.ok();

@@ -5,8 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -21,6 +19,7 @@ use super::{
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
     steady::Steady,
+    trial::{percentile, save},
     verify::{SEALED, verified},
 };
 
@@ -88,9 +87,7 @@ impl Scene {
     async fn exchange(&self) -> Exchange {
         let client = self.proxy.client();
         let exchange = Exchange::open(self.database.url(), &client, TRADERS).await;
-        for trader in &exchange.traders {
-            exchange.fund(&client, trader, "btc", "1000").await;
-        }
+        exchange.fund_all(&client, "1000").await;
         exchange
     }
 
@@ -261,12 +258,10 @@ impl Figures {
             };
             *self.failed.entry(how).or_default() += 1;
         }
-        self.took.sort_unstable();
     }
 
     fn percentile(&self, percent: usize) -> Duration {
-        let place = (self.took.len() * percent / 100).min(self.took.len() - 1);
-        self.took[place]
+        percentile(&self.took, percent)
     }
 
     fn told(&self) -> String {
@@ -280,12 +275,8 @@ impl Figures {
         )
     }
 
-    /// For whoever reads it by machine, in the folder `BURSAR_CHAOS_OUT`.
     fn save(&self, name: &str, restarts: u32) {
         println!("{name}, {restarts} restarts of 3 replicas: {}", self.told());
-        let Ok(folder) = std::env::var("BURSAR_CHAOS_OUT") else {
-            return;
-        };
         let report = json!({
             "restarts": restarts, "replicas": 3, "requests": self.requests,
             "failed": self.failed.values().sum::<usize>(),
@@ -294,7 +285,6 @@ impl Figures {
                 "max": self.percentile(100).as_millis(),
             },
         });
-        let file = PathBuf::from(folder).join(format!("{name}.json"));
-        fs::write(file, report.to_string()).unwrap();
+        save(name, &report);
     }
 }

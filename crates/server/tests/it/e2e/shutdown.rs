@@ -27,9 +27,7 @@ async fn sigterm_under_load_loses_no_request_that_was_taken() {
     let receiver = Receiver::start().await;
     let service = Service::start_with(database.url(), &[GRACE]).await;
     let exchange = Exchange::open(database.url(), &service.client(), 4).await;
-    for trader in &exchange.traders {
-        exchange.fund(&service.client(), trader, "btc", "1").await;
-    }
+    exchange.fund_all(&service.client(), "1").await;
     let load = Load::start(&service.client(), &exchange, &receiver, "graceful");
     load.answered(rand::random_range(30..100)).await;
     let begun = Instant::now();

@@ -3,9 +3,12 @@
 
 use std::{
     collections::HashSet,
+    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
+
+use serde_json::Value;
 
 use super::{
     PATIENCE,
@@ -125,10 +128,29 @@ fn back(certain: &[(Instant, Instant)], struck: Instant) -> Duration {
     pauses.map_or(Duration::ZERO, |pair| pair[1] - struck)
 }
 
+/// Leaves the report of a run to whoever reads it by machine, if anybody does.
+pub(super) fn save(name: &str, report: &Value) {
+    if let Some(file) = report_of(name) {
+        fs::write(file, report.to_string()).unwrap();
+    }
+}
+
+/// Takes the report of an earlier run away: what is there afterwards is this run's.
+pub(super) fn forget(name: &str) {
+    if let Some(earlier) = report_of(name).filter(|file| file.exists()) {
+        fs::remove_file(earlier).unwrap();
+    }
+}
+
 /// Where the report of a run goes, in the folder `BURSAR_CHAOS_OUT`.
-pub(super) fn report(name: &str) -> Option<PathBuf> {
+fn report_of(name: &str) -> Option<PathBuf> {
     let folder = std::env::var("BURSAR_CHAOS_OUT").ok()?;
     Some(PathBuf::from(folder).join(format!("{name}.json")))
+}
+
+/// The median, the 95th percentile and the maximum, in milliseconds.
+pub(super) fn spread(times: &[Duration]) -> [u128; 3] {
+    [50, 95, 100].map(|percent| percentile(times, percent).as_millis())
 }
 
 /// The smallest of them that this share, in percent, does not exceed: the nearest rank.

@@ -1,18 +1,15 @@
 //! What is killed, and what was tried and seen.
 
-use std::{fmt, fs};
+use std::fmt;
 
 use bursar_postgres::faults::Point;
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::json;
 
 use super::{
-    super::trial::{Judged, report},
+    super::trial::{Judged, save},
     scene::REPLICAS,
 };
-
-/// Where a replica may die of its own.
-const POINTS: [Point; 10] = Point::ALL;
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ impl Fault {
         let replica = random.random_range(0..REPLICAS);
         match random.random_range(0..20) {
             0..6 => Self::Replica(replica),
-            6..12 => Self::AtPoint(replica, *POINTS.choose(random).unwrap()),
+            6..12 => Self::AtPoint(replica, *Point::ALL.choose(random).unwrap()),
             12..17 => Self::Database,
             17..19 => Self::Both(replica),
             _ => Self::Receiver,
@@ -110,9 +107,6 @@ impl Tally {
     /// For whoever reads it by machine.
     pub(super) fn save(&self, name: &str, seed: u64) {
         println!("chaos, {name}, seed {seed}: {self}");
-        let Some(file) = report(name) else {
-            return;
-        };
         let report = json!({
             "engine": name, "seed": seed, "cycles": self.cycles,
             "replicas_killed": self.replicas_killed, "died_at_points": self.died_at_points,
@@ -121,6 +115,6 @@ impl Tally {
             "under_way": self.under_way, "landed": self.landed, "transfers": self.transfers,
             "cycles_gone_wrong_below": format!("3/{}", self.cycles),
         });
-        fs::write(file, report.to_string()).unwrap();
+        save(name, &report);
     }
 }

@@ -14,103 +14,71 @@ use super::{
 /// How many cycles a fault may go unnoticed.
 const CYCLES: u64 = 25;
 
-/// A fault, and how it is planted.
-struct Sabotage {
-    fault: Planted,
-    settings: Settings,
-    /// What makes it show.
-    database: Settings,
-}
-
-const SABOTAGES: [Sabotage; 10] = [
-    sabotage(
-        Planted::AnswersEarly,
-        &[("FAILPOINTS", "answers_early=return")],
-    ),
-    Sabotage {
-        // What is not on the disk yet is lost with the process that was to write it, unless somebody
-        // else waits for the disk.
-        database: &[("wal_writer_delay", "10s"), ("synchronous_commit", "off")],
-        ..sabotage(
-            Planted::CommitsAsynchronously,
-            &[("FAILPOINTS", "commits_asynchronously=return")],
-        )
-    },
-    sabotage(
-        Planted::ForgetsKeys,
-        &[("FAILPOINTS", "forgets_keys=return")],
-    ),
-    sabotage(
-        Planted::TwoTransactions,
-        &[("FAILPOINTS", "two_transactions=return")],
-    ),
-    sabotage(Planted::LosesLines, &[("FAILPOINTS", "loses_lines=return")]),
-    sabotage(
-        Planted::ReleasesTwice,
-        &[("FAILPOINTS", "releases_twice=return")],
-    ),
-    sabotage(
-        Planted::TellsBeforehand,
-        &[("FAILPOINTS", "tells_beforehand=return")],
-    ),
-    sabotage(
-        Planted::TellsAfterwards,
-        &[("FAILPOINTS", "tells_afterwards=return")],
-    ),
-    sabotage(Planted::ReadsStale, &[("FAILPOINTS", "reads_stale=return")]),
-    sabotage(Planted::Guesses, &[("FAILPOINTS", "guesses=return")]),
-];
-
-const fn sabotage(fault: Planted, settings: Settings) -> Sabotage {
-    Sabotage {
-        fault,
-        settings,
-        database: &[],
+/// What makes a fault show. What is not on the disk yet is lost with the process that was to write it,
+/// unless somebody else waits for the disk.
+const fn database_of(fault: Planted) -> Settings {
+    match fault {
+        Planted::CommitsAsynchronously => {
+            &[("wal_writer_delay", "10s"), ("synchronous_commit", "off")]
+        }
+        Planted::AnswersEarly
+        | Planted::ForgetsKeys
+        | Planted::TwoTransactions
+        | Planted::LosesLines
+        | Planted::ReleasesTwice
+        | Planted::TellsBeforehand
+        | Planted::TellsAfterwards
+        | Planted::ReadsStale
+        | Planted::Guesses => &[],
     }
 }
 
-impl Sabotage {
-    /// Plants it; gives how many cycles it went unnoticed, and what was said then.
-    async fn found(&self) -> (u64, String) {
-        let plan = Plan {
-            seed: rand::random(),
-            cycles: CYCLES,
-            answers: (100, 400),
-            length: Duration::from_secs(600),
-        };
-        let mut cycles = 0;
-        let tried = async {
-            let mut random = StdRng::seed_from_u64(plan.seed);
-            let mut scene = Scene::set(self.settings, self.database).await;
-            while cycles < plan.cycles {
-                scene.cycle(cycles, &plan, &mut random).await;
-                scene.told().await;
-                cycles += 1;
-            }
-        };
-        let found = AssertUnwindSafe(tried).catch_unwind().await;
-        let Err(found) = found else {
-            panic!("{CYCLES} kills later nobody has found out {:?}", self.fault);
-        };
-        let said = found.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| found.downcast_ref::<&str>().map(|said| (*said).to_owned()));
-        (cycles, said.unwrap_or_default())
-    }
+/// Plants a fault; gives how many cycles it went unnoticed, and what was said then.
+async fn found(fault: Planted) -> (u64, String) {
+    let plan = Plan {
+        seed: rand::random(),
+        cycles: CYCLES,
+        answers: (100, 400),
+        length: Duration::from_secs(600),
+    };
+    let mut cycles = 0;
+    let tried = async {
+        let mut random = StdRng::seed_from_u64(plan.seed);
+        let planted = format!("{}=return", fault.name());
+        let settings = &[("FAILPOINTS", planted.as_str())];
+        let mut scene = Scene::set(settings, database_of(fault)).await;
+        while cycles < plan.cycles {
+            scene.cycle(cycles, &plan, &mut random).await;
+            scene.told().await;
+            cycles += 1;
+        }
+    };
+    let found = AssertUnwindSafe(tried).catch_unwind().await;
+    let Err(found) = found else {
+        panic!("{CYCLES} kills later nobody has found out {fault:?}");
+    };
+    let said = found.downcast_ref::<String>().cloned();
+    let said = said.or_else(|| found.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+    (cycles, said.unwrap_or_default())
 }
 
 #[tokio::test]
 async fn a_planted_fault_is_found_out() {
     let wanted = std::env::var("BURSAR_CHAOS_PLANTED").unwrap_or_else(|_| "1".to_owned());
-    let chosen: Vec<&Sabotage> = match wanted.parse() {
-        Ok(count) => SABOTAGES.sample(&mut rand::rng(), count).collect(),
-        Err(_) => SABOTAGES
-            .iter()
-            .filter(|sabotage| sabotage.fault.name() == wanted)
+    let chosen: Vec<Planted> = match wanted.parse() {
+        Ok(count) => Planted::ALL
+            .sample(&mut rand::rng(), count)
+            .copied()
+            .collect(),
+        Err(_) => Planted::ALL
+            .into_iter()
+            .filter(|fault| fault.name() == wanted)
             .collect(),
     };
-    for sabotage in chosen {
-        let (cycles, said) = sabotage.found().await;
-        let fault = sabotage.fault.name();
+    assert!(!chosen.is_empty(), "{wanted}: nothing is planted");
+    for planted in chosen {
+        let (cycles, said) = found(planted).await;
+        let fault = planted.name();
         println!(
             "chaos, planted: {fault} found out in cycle {}: {said}",
             cycles + 1
@@ -123,15 +91,5 @@ async fn a_planted_fault_is_found_out() {
         ];
         let known = words.iter().any(|words| said.contains(words));
         assert!(known, "{fault} was found out by accident: {said}");
-    }
-}
-
-#[test]
-fn every_fault_is_planted() {
-    let planted: Vec<Planted> = SABOTAGES.iter().map(|sabotage| sabotage.fault).collect();
-    assert_eq!(planted, Planted::ALL);
-    for sabotage in SABOTAGES {
-        let actions = format!("{}=return", sabotage.fault.name());
-        assert_eq!(sabotage.settings, [("FAILPOINTS", actions.as_str())]);
     }
 }

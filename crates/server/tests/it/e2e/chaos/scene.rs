@@ -44,8 +44,8 @@ const COMES_TO_POINT: Duration = Duration::from_millis(1_500);
 pub(super) type Settings = &'static [(&'static str, &'static str)];
 
 /// Replicas, their database and an exchange on it.
-pub(super) struct Scene {
-    settings: Settings,
+pub(super) struct Scene<'s> {
+    settings: &'s [(&'s str, &'s str)],
     database: Settings,
     folder: ScratchFolder,
     server: Option<LocalServer>,
@@ -56,8 +56,8 @@ pub(super) struct Scene {
     pub(super) tally: Tally,
 }
 
-impl Scene {
-    pub(super) async fn set(settings: Settings, database: Settings) -> Self {
+impl<'s> Scene<'s> {
+    pub(super) async fn set(settings: &'s [(&'s str, &'s str)], database: Settings) -> Self {
         let folder = ScratchFolder::create().await.unwrap();
         let server = start_postgres_with(&folder, database).await;
         server.create_database_if_missing(DATABASE).await.unwrap();
@@ -69,9 +69,7 @@ impl Scene {
         }
         let client = Self::first_ready(&replicas).await;
         let exchange = Exchange::open(&through, &client, TRADERS).await;
-        for trader in &exchange.traders {
-            exchange.fund(&client, trader, "btc", "1000").await;
-        }
+        exchange.fund_all(&client, "1000").await;
         // What the load stands on is on the disk even where commits are not.
         Books::of(&server.url(DATABASE)).rows("CHECKPOINT").await;
         Self {
@@ -154,12 +152,9 @@ impl Scene {
         }
         if let Some(replica) = fault.replica() {
             let mut replica = self.replicas.remove(replica);
-            let has_died = if let Fault::AtPoint(_, point) = fault {
-                dies_at(&mut replica, point).await
-            } else {
-                false
-            };
-            if has_died {
+            if let Fault::AtPoint(_, point) = fault
+                && dies_at(&mut replica, point).await
+            {
                 self.tally.died_at_points += 1;
                 replica.ended().await;
             } else {

@@ -43,9 +43,7 @@ async fn is_refused_in_time(settings: &[(&str, &str)]) {
     let service = Service::start_with(&hole.url(database.url()), &settings).await;
     let client = service.client();
     let exchange = Exchange::open(database.url(), &client, 6).await;
-    for trader in &exchange.traders {
-        exchange.fund(&client, trader, "btc", "1").await;
-    }
+    exchange.fund_all(&client, "1").await;
 
     let load = |round: &str| Load::start_stubborn(&client, &exchange, &receiver, round);
     let before = load("before");

@@ -46,9 +46,7 @@ impl Scene {
         let database = TestDatabase::create().await;
         let service = Service::start_with(database.url(), &NARROW).await;
         let exchange = Exchange::open(database.url(), &service.client(), 4).await;
-        for trader in &exchange.traders {
-            exchange.fund(&service.client(), trader, "btc", "10").await;
-        }
+        exchange.fund_all(&service.client(), "10").await;
         Self {
             service,
             exchange,
