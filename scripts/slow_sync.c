@@ -1,15 +1,19 @@
-/* A disk that takes a millisecond longer for each sync: preloaded into PostgreSQL by scripts/bench. */
+/* A disk that takes longer for each sync: preloaded into PostgreSQL by scripts/bench. SLOW_SYNC_MS says how
+ * many milliseconds, one unless it is set. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 static int later(const char *name, int fd)
 {
-    const struct timespec millisecond = {0, 1000000};
+    const char *said = getenv("SLOW_SYNC_MS");
+    const long ms = said ? strtol(said, NULL, 10) : 1;
+    const struct timespec longer = {ms / 1000, ms % 1000 * 1000000};
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
 
-    nanosleep(&millisecond, NULL);
+    nanosleep(&longer, NULL);
     return real(fd);
 }
 

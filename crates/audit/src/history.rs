@@ -19,11 +19,14 @@ mod tests;
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::anomaly::{Anomaly, Kind};
 use self::graph::Graph;
 
 /// A line of an account, by the account's and its own number. Number 0 is before the first line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Place {
     /// The account's number.
     pub account: u64,
@@ -32,7 +35,8 @@ pub struct Place {
 }
 
 /// What a client was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// That it happened.
     Done,

@@ -41,11 +41,15 @@ pub enum Rule {
     NothingIsStuck,
     /// Everything happened one after the other, in an order that agrees with the clock.
     OneOrder,
+    /// What is rare happened often enough to have been tried.
+    RareIsTried,
+    /// What is recorded as used of limits is what transfers moved.
+    UsesAreMoves,
 }
 
 impl Rule {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SumsToZero,
         Self::BalanceIsItsEntries,
         Self::NumberedWithoutGap,
@@ -64,6 +68,8 @@ impl Rule {
         Self::SealsHold,
         Self::NothingIsStuck,
         Self::OneOrder,
+        Self::RareIsTried,
+        Self::UsesAreMoves,
     ];
 
     /// What is wrong where it does not hold.
@@ -87,11 +93,13 @@ impl Rule {
             Self::SealsHold => "a seal is broken",
             Self::NothingIsStuck => "something waits that nobody is at",
             Self::OneOrder => "it cannot have happened one after the other",
+            Self::RareIsTried => "what is rare was hardly tried",
+            Self::UsesAreMoves => "what is used of a limit is not what was moved",
         }
     }
 
     /// Its number, as in A7.
-    fn number(self) -> usize {
+    pub fn number(self) -> usize {
         let place = Self::ALL.iter().position(|rule| *rule == self);
         place.map_or(0, |place| place.saturating_add(1))
     }

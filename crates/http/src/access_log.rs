@@ -1,5 +1,6 @@
 //! One line and two figures for every request: at level `debug` when it went well, `info` when it
-//! was refused, `warn` when Bursar is at fault. Never in them: bodies, credentials, query values.
+//! was refused, `warn` when Bursar is at fault, though not more of those than a [`LineBudget`] has.
+//! Never in them: bodies, credentials, query values.
 
 use std::time::Instant;
 
@@ -10,11 +11,14 @@ use actix_web::{
 };
 
 use crate::{
-    call::Subject, client_address::client_address, request_id::RequestId, routes::Pattern,
+    call::Subject, client_address::client_address, line_budget::LineBudget, request_id::RequestId,
+    routes::Pattern,
 };
 
 /// What the route of an unknown path is called.
 const NO_ROUTE: &str = "none";
+
+static FAULTS: LineBudget = LineBudget::new();
 
 /// Records one answer.
 pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant) {
@@ -38,7 +42,7 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
     metrics::histogram!("bursar_http_request_seconds", "route" => route, "method" => method)
         .record(seconds);
     macro_rules! line {
-        ($level:expr) => {
+        ($level:expr $(, $left_out:ident)?) => {
             tracing::event!(
                 target: "bursar_http::access",
                 $level,
@@ -49,13 +53,16 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
                 request_id = id.as_str(),
                 subject,
                 client,
+                $($left_out,)?
                 "answered"
             )
         };
     }
     // What went well is counted above; a line for each would be most of the log.
     if status.is_server_error() {
-        line!(tracing::Level::WARN);
+        if let Some(left_out) = FAULTS.take() {
+            line!(tracing::Level::WARN, left_out);
+        }
     } else if status.is_client_error() {
         line!(tracing::Level::INFO);
     } else {

@@ -32,6 +32,7 @@ mod health;
 mod import;
 mod internal;
 mod json;
+mod line_budget;
 mod observe;
 mod openapi;
 mod options;

@@ -3,6 +3,7 @@
 mod accounts;
 mod address_book;
 mod audit_log;
+mod audited;
 mod cache;
 mod callback_host;
 mod callback_log;
@@ -45,6 +46,7 @@ mod verify;
 
 pub use crate::address_book::PgAddressBook;
 pub use crate::audit_log::PgAuditLog;
+pub use crate::audited::audited;
 pub use crate::callback_log::PgCallbackLog;
 pub use crate::callback_secrets::PgCallbackSecrets;
 pub use crate::changes::PgChanges;

@@ -190,6 +190,11 @@ pub(crate) struct VerifyArgs {
     /// after something sealed must be.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) sealed_since: Option<Timestamp>,
+
+    /// What clients asked and saw and what receivers heard, one JSON object in each line: hold the
+    /// ledger against it too. Nothing may be under way.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Where heads are exported to.

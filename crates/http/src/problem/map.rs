@@ -7,11 +7,15 @@ use bursar_domain::{ItemRefusal, Reason};
 use bursar_ports::{Permission, StoreError};
 
 use super::{Extension, Problem};
+use crate::line_budget::LineBudget;
 
 /// What a 401 asks for.
 const CHALLENGE: &str = "Bearer";
 /// What a 401 asks for after a token that is no good (RFC 6750).
 const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// A store that is away is away for everybody.
+static UNAVAILABLE: LineBudget = LineBudget::new();
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -184,7 +188,9 @@ fn store(error: &StoreError, transfer: Option<Original>) -> Problem {
             Problem::new(status, "service.standby", detail).extended(Extension::NotExecuted)
         }
         StoreError::Unavailable(_) => {
-            tracing::error!(cause = chain(error), "the store is unavailable");
+            if let Some(left_out) = UNAVAILABLE.take() {
+                tracing::error!(cause = chain(error), left_out, "the store is unavailable");
+            }
             Problem::unavailable()
         }
         StoreError::OutcomeUnknown(_) => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bursar_audit::Rule;
 use uuid::Uuid;
 
 use super::EntryFacts;
@@ -164,6 +165,33 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The rule that it breaks.
+    pub const fn rule(&self) -> Rule {
+        match self {
+            Self::Sum { .. } => Rule::SumsToZero,
+            Self::LastEntry | Self::NoNumber { .. } | Self::Owner => Rule::BalanceIsItsEntries,
+            Self::Gap { .. } | Self::NoAccount => Rule::NumberedWithoutGap,
+            Self::Arithmetic => Rule::FollowsFromTheLast,
+            Self::BelowZero => Rule::NothingNegative,
+            Self::Unclaimed
+            | Self::Unreadable(_)
+            | Self::NoLine { .. }
+            | Self::Lines
+            | Self::Claimed { .. } => Rule::MovesWhatItSays,
+            Self::Holds { .. } | Self::HeldByNobody { .. } => Rule::HeldIsOpen,
+            Self::Seal
+            | Self::UnknownKey
+            | Self::Unsealed
+            | Self::Exported
+            | Self::Gone
+            | Self::Cut { .. }
+            | Self::Head => Rule::SealsHold,
+            Self::Used { .. } => Rule::UsesAreMoves,
+        }
+    }
+}
+
 fn figure(figure: Option<i128>) -> String {
     figure.map_or_else(|| "no number".to_owned(), |figure| figure.to_string())
 }
@@ -190,6 +218,7 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.fault)
+        let Self { place, fault } = self;
+        write!(f, "violated A{}: {place}: {fault}", fault.rule().number())
     }
 }

@@ -208,7 +208,7 @@ async fn what_is_recorded_as_used_of_limits_is_what_was_moved() {
         let [told] = told.as_slice() else {
             panic!("{wrong:?}: {told:?}");
         };
-        let place = format!("use of the limit of withdrawal of btc by user {BOB}: ");
+        let place = format!("violated A20: use of the limit of withdrawal of btc by user {BOB}: ");
         assert!(
             told.starts_with(&place) && told.contains(how),
             "{wrong:?}: {told}"

@@ -1,5 +1,7 @@
 //! `bursar verify`.
 
+mod record;
+
 use std::{
     fs::{self, DirBuilder},
     io,
@@ -10,6 +12,7 @@ use std::{
 
 use anyhow::Context;
 use bursar_app::Keyring;
+use bursar_audit::record::Line;
 use bursar_postgres::{
     Event, HeadsFile, Judged, MigrationState, SealKeys, Verification,
     local::{self, LocalServer, LocalServerConfig},
@@ -50,24 +53,32 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
         sealed_since: args.sealed_since,
         heads,
     };
-    let judged = if let Some(dump) = args.dump {
-        of_dump(&dump, args.pg_bin, &verification).await?
+    let record = args.record.as_deref().map(record::read).transpose()?;
+    let proved = if let Some(dump) = args.dump {
+        of_dump(&dump, args.pg_bin, &verification, record).await?
     } else {
         let url = config.database.url.expose_secret();
         require_current(url).await?;
-        prove(url, &verification).await?
+        prove(url, &verification, record).await?
     };
-    report(judged)?;
+    let violations = proved.violations;
+    report(&proved)?;
     anyhow::ensure!(
-        judged.violations == 0,
-        "the books are not what they must be: {} violations",
-        judged.violations
+        violations == 0,
+        "the books are not what they must be: {violations} violations"
     );
     Ok(())
 }
 
+/// What was proved.
+struct Proved {
+    books: Judged,
+    record: Option<bursar_audit::Judged>,
+    violations: u64,
+}
+
 /// Says what was proved.
-fn report(judged: Judged) -> anyhow::Result<()> {
+fn report(proved: &Proved) -> anyhow::Result<()> {
     let Judged {
         transfers,
         accounts,
@@ -75,14 +86,16 @@ fn report(judged: Judged) -> anyhow::Result<()> {
         uses,
         unsealed_transfers,
         unsealed_entries,
-        violations,
-    } = judged;
+        violations: _,
+    } = proved.books;
+    let record = proved.record.map(record::report).unwrap_or_default();
     say(&format!(
         "transfers: {transfers}, {unsealed_transfers} without a seal\n\
          accounts: {accounts}\n\
          entries: {entries}, {unsealed_entries} without a seal\n\
          uses of limits: {uses}\n\
-         violations: {violations}\n"
+         {record}violations: {}\n",
+        proved.violations
     ))
 }
 
@@ -97,7 +110,11 @@ async fn require_current(url: &str) -> anyhow::Result<()> {
 }
 
 /// Proves the books of a database, naming what is wrong as it is found.
-async fn prove(url: &str, verification: &Verification) -> anyhow::Result<Judged> {
+async fn prove(
+    url: &str,
+    verification: &Verification,
+    record: Option<Vec<Line>>,
+) -> anyhow::Result<Proved> {
     let (mut named, mut last) = (0, Instant::now());
     let mut tell = |event: Event| match event {
         Event::Violation(violation) => {
@@ -122,13 +139,23 @@ async fn prove(url: &str, verification: &Verification) -> anyhow::Result<Judged>
         }
         Event::Progress(_) => {}
     };
-    let judged = bursar_postgres::verify(url, verification, &mut tell)
+    let books = bursar_postgres::verify(url, verification, &mut tell)
         .await
         .context("the books cannot be read")?;
     if named > NAMED_MAX {
         note(&format!("{} more are not named", named - NAMED_MAX));
     }
-    Ok(judged)
+    let mut proved = Proved {
+        books,
+        record: None,
+        violations: books.violations,
+    };
+    if let Some(record) = record {
+        let (judged, violations) = record::judge(url, &record).await?;
+        proved.record = Some(judged);
+        proved.violations = proved.violations.saturating_add(violations);
+    }
+    Ok(proved)
 }
 
 /// Proves the books of a dump, in a server of its own.
@@ -136,7 +163,8 @@ async fn of_dump(
     dump: &Path,
     bin_dir: Option<PathBuf>,
     verification: &Verification,
-) -> anyhow::Result<Judged> {
+    record: Option<Vec<Line>>,
+) -> anyhow::Result<Proved> {
     let dump = dump
         .canonicalize()
         .with_context(|| format!("{} cannot be read", dump.display()))?;
@@ -146,17 +174,17 @@ async fn of_dump(
         .mode(0o711)
         .create(&directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let judged = restored(&dump, &directory, bin_dir, verification).await;
+    let proved = restored(&dump, &directory, bin_dir, verification, record).await;
     // Whatever came of it, a copy of the books is not left lying about.
     let removed = local::fresh(&directory).await;
     let emptied = match fs::remove_dir_all(&directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     };
-    let judged = judged?;
+    let proved = proved?;
     removed.context("the restored copy cannot be removed")?;
     emptied.with_context(|| format!("{} cannot be removed", directory.display()))?;
-    Ok(judged)
+    Ok(proved)
 }
 
 async fn restored(
@@ -164,7 +192,8 @@ async fn restored(
     directory: &Path,
     bin_dir: Option<PathBuf>,
     verification: &Verification,
-) -> anyhow::Result<Judged> {
+    record: Option<Vec<Line>>,
+) -> anyhow::Result<Proved> {
     let server = LocalServer::start(LocalServerConfig {
         directory: directory.to_owned(),
         bin_dir,
@@ -181,11 +210,11 @@ async fn restored(
         migrate(&url)
             .await
             .context("the restored copy cannot be migrated")?;
-        prove(&url, verification).await
+        prove(&url, verification, record).await
     };
     let proved = proved.await;
     let stopped = server.stop().await;
-    let judged = proved?;
+    let proved = proved?;
     stopped.context("the PostgreSQL that was restored into did not stop")?;
-    Ok(judged)
+    Ok(proved)
 }

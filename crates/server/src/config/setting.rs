@@ -211,9 +211,9 @@ pub(super) const DATABASE_QUEUE_ITEMS: Setting = Setting {
 
 pub(super) const DATABASE_QUEUE_WAIT: Setting = Setting {
     key: "database.queue_wait_ms",
-    default: Default::Value("1000"),
+    default: Default::Value("250"),
     form: "milliseconds, 10 to 60,000",
-    example: "1000",
+    example: "250",
     help: "How long a change may wait for its batch; after that its request is answered with 503, \
            and has no effect. Bulks wait five times as long.",
     ..PLAIN

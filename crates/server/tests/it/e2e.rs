@@ -82,6 +82,7 @@ mod stops;
 mod tour;
 mod user_limits;
 mod verify;
+mod verify_record;
 
 use std::time::{Duration, Instant};
 

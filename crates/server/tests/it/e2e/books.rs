@@ -84,6 +84,10 @@ impl Books {
         }
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The rows that a query finds; NULL is an empty text.
     pub(super) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();

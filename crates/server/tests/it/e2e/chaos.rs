@@ -10,10 +10,11 @@ mod scene;
 
 use std::time::{Duration, Instant};
 
+use bursar_audit::Rule;
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use self::scene::{Scene, Settings};
-use super::{service::SINGLE_WRITER, trial::forget};
+use super::{service::SINGLE_WRITER, sound::require, trial::forget};
 
 /// How much is done.
 struct Plan {
@@ -56,9 +57,10 @@ async fn kills(name: &str, settings: Settings) {
         println!("chaos, {name}: {} of {} cycles", number + 1, plan.cycles);
     }
     let mut number = plan.cycles;
-    // A run in which nothing was under way when something died has tried nothing.
-    while scene.tally.under_way == 0 {
-        assert!(number < plan.cycles + 10, "{}", scene.tally);
+    // A run in which what is rare did not happen has tried nothing.
+    while !scene.tally.has_tried() {
+        let goes_on = number < plan.cycles + 10;
+        require(goes_on, Rule::RareIsTried, || scene.tally.to_string());
         scene.cycle(number, &plan, &mut random).await;
         number += 1;
     }

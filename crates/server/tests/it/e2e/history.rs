@@ -3,8 +3,10 @@
 
 use std::{
     collections::HashMap,
+    fs,
+    path::Path,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,23 +14,33 @@ use std::{
 
 use bursar_audit::{
     Rule,
-    history::{Operation, Outcome, Place, check},
+    history::{Outcome, Place},
+    judge,
+    record::{Asked, Began, Heard, Line, Saw},
 };
+use bursar_postgres::audited;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{books::Books, client::Client, exchange::Exchange, load::Told, sound::require};
+use super::{
+    books::Books, client::Client, exchange::Exchange, load::Told, receiver::Receiver,
+    sound::require,
+};
+
+/// The one clock of all clients. Whatever is recorded is recorded after its beginning.
+static CLOCK: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How many readers there are, each with one request under way.
 const READERS: usize = 3;
 /// How long one of them waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many lines somebody saw that a user's account of btc has.
+/// How many lines somebody saw that each of a user's accounts has, at once.
 pub(super) struct Look {
     sent: Instant,
     answered: Instant,
     user: String,
-    lines: u64,
+    lines: Vec<(String, u64)>,
 }
 
 /// Readers of accounts at work. Each goes on until it is told to stop, answered or not.
@@ -73,7 +85,7 @@ impl Watch {
 
 impl Look {
     async fn at(client: &Client, user: &str) -> Option<Self> {
-        let path = format!("/admin/v1/users/{user}/statement?asset=btc&limit=1");
+        let path = format!("/admin/v1/users/{user}/statement?limit=1");
         let sent = Instant::now();
         let answer = client.try_get(&path).await.ok()?;
         let answered = Instant::now();
@@ -84,166 +96,133 @@ impl Look {
             });
             return None;
         }
+        let body = answer.json();
+        let balances = body["balances"].as_array().unwrap().iter();
+        let lines = balances.map(|balance| {
+            let asset = balance["asset"].as_str().unwrap();
+            (asset.to_owned(), balance["lines"].as_u64().unwrap())
+        });
         Some(Self {
             sent,
             answered,
             user: user.to_owned(),
-            lines: answer.json()["balances"][0]["lines"].as_u64().unwrap(),
+            lines: lines.collect(),
+        })
+    }
+
+    fn saw(&self, accounts: &Accounts) -> Line {
+        let places = self.lines.iter().map(|(asset, line)| Place {
+            account: accounts[&(self.user.clone(), asset.clone())],
+            line: *line,
+        });
+        Line::Saw(Saw {
+            sent: nanos(self.sent),
+            answered: nanos(self.answered),
+            lines: places.collect(),
         })
     }
 }
 
-/// How many lines each account had before anything of a history happened.
-pub(super) struct Before(HashMap<u64, u64>);
+/// What every account had before anything of a history happened.
+pub(super) struct Before(Began);
 
 impl Before {
     /// Nothing may be under way.
     pub(super) async fn of(books: &Books) -> Self {
+        LazyLock::force(&CLOCK);
         let rows = books.rows("SELECT id, seq FROM book_main.accounts").await;
-        let read = |row: Vec<String>| (row[0].parse().unwrap(), row[1].parse().unwrap());
-        Self(rows.into_iter().map(read).collect())
+        let read = |row: Vec<String>| Place {
+            account: row[0].parse().unwrap(),
+            line: row[1].parse().unwrap(),
+        };
+        let lines = rows.into_iter().map(read).collect();
+        Self(Began { lines })
     }
 
-    fn lines(&self, account: u64) -> u64 {
-        self.0.get(&account).copied().unwrap_or_default()
+    /// As a record begins.
+    pub(super) fn line(&self) -> Line {
+        Line::Began(self.0.clone())
     }
 }
 
-/// Which of a transfer's steps it is: the transfer's key for the first one, its id for what ends it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum StepOf {
-    Made(String),
-    Ended(String),
-}
-
-/// The lines that each transaction wrote.
-type Steps = HashMap<StepOf, Vec<Place>>;
-
-/// Nobody saw or was told what could not be. `before` is from when nothing of this was under way.
+/// Nobody saw or was told what could not be. `before` is from when nothing of this was under way. What
+/// was held against the ledger can be held against it again, together with what comes later.
 pub(super) async fn assert_serializable<'t>(
     told: impl IntoIterator<Item = &'t Told>,
     looks: &[Look],
     before: &Before,
     books: &Books,
-) {
+) -> Vec<Line> {
     assert!(!looks.is_empty(), "nobody looked");
-    let told: Vec<&Told> = told.into_iter().collect();
-    let began = told.iter().map(|told| told.sent);
-    let began = began.chain(looks.iter().map(|look| look.sent)).min();
-    let began = began.unwrap();
-    let nanos = |at: Instant| u64::try_from((at - began).as_nanos()).unwrap();
-    let mut steps = steps(books, before).await;
-    let mut history: Vec<Operation> = told
-        .iter()
-        .map(|told| {
-            let (outcome, moves) = outcome(told);
-            Operation {
-                sent: nanos(told.sent),
-                answered: (outcome != Outcome::Unknown).then(|| nanos(told.told)),
-                outcome,
-                moves,
-                wrote: steps.remove(&step_of(told)).unwrap_or_default(),
-                saw: vec![],
-            }
-        })
-        .collect();
-    let unasked = steps.keys().next();
-    require(unasked.is_none(), Rule::RefusedIsNot, || {
-        format!("lines that nobody asked for: {unasked:?}")
-    });
-    let done = history.iter().filter(|op| !op.wrote.is_empty());
-    assert!(done.count() > 0, "nothing was done");
+    let mut record: Vec<Line> = told.into_iter().map(asked).collect();
     let accounts = accounts(books).await;
-    for look in looks {
-        let account = accounts[&look.user];
-        let line = look.lines.checked_sub(before.lines(account));
-        require(line.is_some(), Rule::OneOrder, || {
-            format!("{} lost lines", look.user)
-        });
-        let line = line.unwrap_or_default();
-        history.push(Operation {
-            sent: nanos(look.sent),
-            answered: Some(nanos(look.answered)),
-            outcome: Outcome::Done,
-            moves: false,
-            wrote: vec![],
-            saw: vec![Place { account, line }],
-        });
-    }
-    let found: Vec<String> = check(&history).iter().map(ToString::to_string).collect();
-    require(found.is_empty(), Rule::OneOrder, || format!("{found:#?}"));
+    record.extend(looks.iter().map(|look| look.saw(&accounts)));
+    let mut whole = vec![before.line()];
+    whole.extend(record.iter().cloned());
+    let ledger = audited(books.url(), &before.0).await.unwrap();
+    assert!(!ledger.steps.is_empty(), "nothing was done");
+    let (judged, found) = judge(&whole, ledger);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{judged:?}\n{}", found.join("\n"));
+    record
 }
 
-/// What a client knows, and whether that is that money moved.
-fn outcome(told: &Told) -> (Outcome, bool) {
-    let Some(answer) = told.answer.as_ref().filter(|_| told.is_certain()) else {
-        return (Outcome::Unknown, false);
+/// What a client knows.
+fn asked(told: &Told) -> Line {
+    let answer = told.answer.as_ref().filter(|_| told.is_certain());
+    let done = answer.filter(|answer| answer.status == 200);
+    let (outcome, status) = match (answer, done) {
+        (None, _) => (Outcome::Unknown, None),
+        (Some(_), None) => (Outcome::Refused, None),
+        (Some(_), Some(done)) => (Outcome::Done, Some(done.text_of("status").to_lowercase())),
     };
-    if answer.status == 422 {
-        return (Outcome::Refused, false);
-    }
-    match answer.text_of("status").as_str() {
-        // It is settled later, at a time that nobody is told.
-        "Pending" | "pending" => (Outcome::Unknown, false),
-        "Rejected" | "rejected" | "Failed" => (Outcome::Done, false),
-        _ => (Outcome::Done, true),
-    }
+    // It is settled later, at a time that nobody is told.
+    let is_pending = status.as_deref() == Some("pending");
+    let stays = ["pending", "rejected", "failed"];
+    Line::Asked(Asked {
+        sent: nanos(told.sent),
+        answered: answer.filter(|_| !is_pending).map(|_| nanos(told.told)),
+        key: told.call.key().to_owned(),
+        ends: told.call.ends().map(|transfer| transfer.parse().unwrap()),
+        outcome,
+        moves: status.is_some_and(|status| !stays.contains(&&*status)),
+        transfer: done.and_then(|done| done.name().parse().ok()),
+    })
 }
 
-/// What a request does.
-fn step_of(told: &Told) -> StepOf {
-    match told.call.ends() {
-        Some(transfer) => StepOf::Ended(transfer),
-        None => StepOf::Made(told.call.key().to_owned()),
-    }
+/// What a receiver heard.
+pub(super) fn heard(receiver: &Receiver) -> Vec<Line> {
+    let all = receiver.all().into_iter();
+    all.map(|one| {
+        let body: Value = serde_json::from_str(&one.body).unwrap();
+        let status = [&body["Status"], &body["status"]];
+        let status = status.into_iter().find_map(Value::as_str);
+        Line::Heard(Heard {
+            id: one.headers["webhook-id"].clone(),
+            status: status.unwrap().to_owned(),
+        })
+    })
+    .collect()
 }
 
-/// Everything that was written since, numbered from there.
-async fn steps(books: &Books, before: &Before) -> Steps {
-    let begins = before.0.iter().map(|(id, seq)| format!(", ({id}, {seq})"));
-    let rows = books
-        .rows(&format!(
-            "WITH since AS (
-                 SELECT DISTINCT e.transfer_id FROM book_main.entries e
-                 LEFT JOIN (VALUES (0::bigint, 0::bigint){}) AS b (id, seq) ON b.id = e.account_id
-                 WHERE e.seq > coalesce(b.seq, 0))
-             SELECT t.id, coalesce(t.note, ''), e.account_id, e.seq,
-                 dense_rank() OVER (PARTITION BY t.id ORDER BY e.created_at) > 1
-             FROM since s JOIN book_main.entries e USING (transfer_id)
-                 JOIN book_main.transfers t ON t.id = s.transfer_id",
-            begins.collect::<String>()
-        ))
-        .await;
-    let mut steps = Steps::new();
-    for row in rows {
-        let [transfer, key, account, line, is_end] = &row[..] else {
-            panic!("{row:?}");
-        };
-        let account = account.parse().unwrap();
-        let line = line.parse::<u64>().unwrap();
-        let Some(line) = line
-            .checked_sub(before.lines(account))
-            .filter(|line| *line > 0)
-        else {
-            continue;
-        };
-        let step = if is_end == "t" {
-            StepOf::Ended(transfer.clone())
-        } else {
-            StepOf::Made(key.clone())
-        };
-        steps.entry(step).or_default().push(Place { account, line });
-    }
-    steps
+/// A record as `bursar verify` reads it.
+pub(super) fn write_record(record: &[Line], file: &Path) {
+    let lines = record
+        .iter()
+        .map(|line| serde_json::to_string(line).unwrap());
+    let lines: Vec<String> = lines.collect();
+    fs::write(file, lines.join("\n")).unwrap();
 }
 
-/// Each user's account of btc.
-async fn accounts(books: &Books) -> HashMap<String, u64> {
-    let rows = books
-        .rows(
-            "SELECT owner, id FROM book_main.accounts WHERE owner_kind = 'user' AND asset = 'btc'",
-        )
-        .await;
-    let read = |row: Vec<String>| (row[0].clone(), row[1].parse().unwrap());
-    rows.into_iter().map(read).collect()
+fn nanos(at: Instant) -> u64 {
+    u64::try_from((at - *CLOCK).as_nanos()).unwrap()
+}
+
+/// Accounts by whose they are and of what.
+type Accounts = HashMap<(String, String), u64>;
+
+async fn accounts(books: &Books) -> Accounts {
+    let users = "SELECT owner, asset, id FROM book_main.accounts WHERE owner_kind = 'user'";
+    let read = |row: Vec<String>| ((row[0].clone(), row[1].clone()), row[2].parse().unwrap());
+    books.rows(users).await.into_iter().map(read).collect()
 }

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bursar_audit::record::Line;
 use serde_json::Value;
 
 use super::{
@@ -40,6 +41,8 @@ pub(super) struct Judged {
     pub(super) certain: Vec<(Instant, Instant)>,
     /// The longest that anybody was kept waiting before being told that nobody knows.
     pub(super) waited: Duration,
+    /// All of it, as it was held against the ledger.
+    pub(super) record: Vec<Line>,
 }
 
 /// Waits until there are so many answers more, wherever they came from.
@@ -81,7 +84,7 @@ pub(super) async fn judged(
     books.audit().await;
     let mut judged = counted(&histories, struck, books).await;
     judged.looks = looks.len();
-    assert_serializable(histories.iter().flatten(), &looks, before, books).await;
+    judged.record = assert_serializable(histories.iter().flatten(), &looks, before, books).await;
     for history in histories.iter().filter(|history| !history.is_empty()) {
         assert_kept(history, client, books).await;
     }
@@ -115,6 +118,7 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
             .map(|told| told.told - told.sent)
             .max()
             .unwrap_or_default(),
+        record: vec![],
     }
 }
 

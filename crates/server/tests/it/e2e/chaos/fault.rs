@@ -104,6 +104,17 @@ impl Tally {
         self.landed += judged.landed;
     }
 
+    /// Whether enough of what is rare happened: that something was under way when something died, that
+    /// it had happened or had not, and that an answer to COMMIT got lost.
+    pub(super) fn has_tried(&self) -> bool {
+        let cycles = usize::try_from(self.cycles).unwrap();
+        let some = cycles.div_ceil(10);
+        self.under_way >= cycles
+            && self.landed >= some
+            && self.under_way - self.landed >= some
+            && self.answers_lost >= some
+    }
+
     /// For whoever reads it by machine.
     pub(super) fn save(&self, name: &str, seed: u64) {
         println!("chaos, {name}, seed {seed}: {self}");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bursar_audit::record::Line;
 use bursar_postgres::{
     faults::Point,
     local::LocalServer,
@@ -20,7 +21,7 @@ use super::{
         database_crash::{DATABASE, start_postgres_with},
         eventually,
         exchange::Exchange,
-        history::{Before, Watch},
+        history::{Before, Watch, heard, write_record},
         load::{Load, assert_told},
         receiver::Receiver,
         service::Service,
@@ -53,6 +54,8 @@ pub(super) struct Scene<'s> {
     replicas: Vec<Service>,
     exchange: Exchange,
     receiver: Receiver,
+    /// What clients were told and saw in all cycles.
+    record: Vec<Line>,
     pub(super) tally: Tally,
 }
 
@@ -81,6 +84,7 @@ impl<'s> Scene<'s> {
             replicas,
             exchange,
             receiver: Receiver::start().await,
+            record: vec![],
             tally: Tally::default(),
         }
     }
@@ -136,6 +140,10 @@ impl<'s> Scene<'s> {
         let judged = judged(loads, struck, &before, &client, &books).await;
         self.tally.add(&judged);
         self.tally.cycles += 1;
+        if self.record.is_empty() {
+            self.record.push(before.line());
+        }
+        self.record.extend(judged.record);
     }
 
     fn load(&self, replica: &Service, round: &str) -> (Load, Watch) {
@@ -191,13 +199,19 @@ impl<'s> Scene<'s> {
         assert_told(&self.receiver, &books).await;
     }
 
-    /// Every callback has told what its transfer came to, and the books can be proven.
+    /// Every callback has told what its transfer came to, and the books can be proven, also beside all
+    /// that clients and receivers know.
     pub(super) async fn end(mut self) -> Tally {
         self.told().await;
         let books = Books::of(&self.direct());
         let transfers = "SELECT count(*) FROM book_main.transfers";
         self.tally.transfers = books.number(transfers).await;
-        verified(&self.direct(), &SEALED, 0).await;
+        self.record.extend(heard(&self.receiver));
+        let record = tempfile::NamedTempFile::new().unwrap();
+        write_record(&self.record, record.path());
+        let with_record = ["--record", record.path().to_str().unwrap()];
+        let proved = verified(&self.direct(), &[&SEALED[..], &with_record].concat(), 0).await;
+        println!("chaos: all cycles together:\n{}", proved.stdout);
         let admin = Self::first_ready(&self.replicas).await;
         assert_sound(&admin.with(&self.exchange.admin), &books).await;
         for replica in self.replicas {

@@ -1,0 +1,296 @@
+//! A record held against the ledger.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::{
+    Rule, Violation,
+    history::{Operation, Outcome, Place, check},
+    record::{Asked, Began, Heard, Line, Saw},
+};
+
+/// How many rows show what is wrong; there may be as many as in the books.
+const SHOWN_MAX: usize = 10;
+
+/// What the ledger has, as far as a record can be held against it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// What each key is bound to.
+    pub keys: HashMap<String, Bound>,
+    /// What the steps of transfers wrote.
+    pub steps: HashMap<Step, Vec<Place>>,
+    /// Every callback, by its `webhook-id`.
+    pub callbacks: HashMap<String, Callback>,
+    /// Transfers in a final state with a URL that has no callback of that.
+    pub untold: Vec<i64>,
+}
+
+/// What a key is bound to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// The transfers that were made with it; none of the end of a transfer.
+    pub made: Vec<i64>,
+    /// Whether it is a refusal.
+    pub is_refusal: bool,
+}
+
+/// A step of a transfer that wrote lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Step {
+    /// The transfer.
+    pub transfer: i64,
+    /// Whether it is the one that ended a withdrawal, after the one that held its money.
+    pub is_end: bool,
+}
+
+/// A callback in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The status that it tells.
+    pub status: String,
+    /// Whether it is said to have arrived.
+    pub is_delivered: bool,
+}
+
+/// How much was judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Requests, repeats not counted.
+    pub requests: usize,
+    /// Requests of which the record does not know what became.
+    pub unknown: usize,
+    /// Of those, the ones that had moved money.
+    pub unknown_moved: usize,
+    /// Answers with accounts.
+    pub looks: usize,
+    /// Callbacks that arrived, repeats counted.
+    pub heard: usize,
+}
+
+/// Holds a record against the ledger: what was answered is there, what was refused is not, a key has
+/// one effect, receivers heard of what is there and of nothing else, and everything can have happened
+/// one after the other. Nothing may be under way.
+pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
+    let mut found = vec![];
+    let began = began(record);
+    number_from(&began, &mut ledger);
+    let (asked, contradictions) = requests(record);
+    shown(&mut found, Rule::KeyIsOnce, contradictions);
+    let mut history: Vec<Operation> = vec![];
+    for asked in &asked {
+        history.push(operation(asked, &mut ledger, &mut found));
+    }
+    let unknown = history.iter().filter(|op| op.outcome == Outcome::Unknown);
+    let mut judged = Judged {
+        requests: asked.len(),
+        unknown: unknown.clone().count(),
+        unknown_moved: unknown.filter(|op| !op.wrote.is_empty()).count(),
+        ..Judged::default()
+    };
+    let unasked: BTreeSet<i64> = ledger.steps.keys().map(|step| step.transfer).collect();
+    let unasked = unasked
+        .iter()
+        .map(|id| format!("nobody asked for what moved transfer {id}"));
+    shown(&mut found, Rule::RefusedIsNot, unasked.collect());
+    for line in record {
+        if let Line::Saw(saw) = line {
+            judged.looks = judged.looks.saturating_add(1);
+            history.extend(look(saw, &began, &mut found));
+        }
+    }
+    let heard = || record.iter().filter_map(heard_of);
+    judged.heard = heard().count();
+    told(heard(), &ledger, &mut found);
+    // What nobody asked for has no place in an order.
+    if ledger.steps.is_empty() {
+        let wrong = check(&history).into_iter();
+        let told = wrong.map(|anomaly| describe(&anomaly.to_string(), &anomaly.operations, &asked));
+        shown(&mut found, Rule::OneOrder, told.collect());
+    }
+    (judged, found)
+}
+
+fn began(record: &[Line]) -> HashMap<u64, u64> {
+    let lines = record.iter().filter_map(|line| match line {
+        Line::Began(Began { lines }) => Some(lines),
+        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
+    });
+    lines
+        .flatten()
+        .map(|place| (place.account, place.line))
+        .collect()
+}
+
+const fn heard_of(line: &Line) -> Option<&Heard> {
+    match line {
+        Line::Heard(heard) => Some(heard),
+        Line::Began(_) | Line::Asked(_) | Line::Saw(_) => None,
+    }
+}
+
+/// Forgets what was there before, and numbers the rest from there.
+fn number_from(began: &HashMap<u64, u64>, ledger: &mut Ledger) {
+    for wrote in ledger.steps.values_mut() {
+        wrote.retain_mut(|place| {
+            let before = began.get(&place.account).copied().unwrap_or_default();
+            place.line = place.line.saturating_sub(before);
+            place.line > 0
+        });
+    }
+    ledger.steps.retain(|_, wrote| !wrote.is_empty());
+}
+
+/// Requests with their repeats as one, which was under way from the first one's beginning to the first
+/// certain answer; and the keys that were answered in two ways.
+fn requests(record: &[Line]) -> (Vec<Asked>, Vec<String>) {
+    let mut requests: BTreeMap<&str, Asked> = BTreeMap::new();
+    let mut contradictions = vec![];
+    for line in record {
+        let Line::Asked(asked) = line else {
+            continue;
+        };
+        let Some(first) = requests.get_mut(&*asked.key) else {
+            requests.insert(&asked.key, asked.clone());
+            continue;
+        };
+        first.sent = first.sent.min(asked.sent);
+        match (first.outcome, asked.outcome) {
+            (_, Outcome::Unknown) => {}
+            (Outcome::Unknown, Outcome::Done | Outcome::Refused) => {
+                let sent = first.sent;
+                *first = asked.clone();
+                first.sent = sent;
+            }
+            (Outcome::Done, Outcome::Done) | (Outcome::Refused, Outcome::Refused) => {
+                first.answered = first.answered.min(asked.answered);
+                first.moves |= asked.moves;
+                if first.transfer != asked.transfer || first.ends != asked.ends {
+                    contradictions.push(format!("key {} names two transfers", asked.key));
+                }
+            }
+            (Outcome::Done, Outcome::Refused) | (Outcome::Refused, Outcome::Done) => {
+                contradictions.push(format!("key {} was done and refused", asked.key));
+            }
+        }
+    }
+    (requests.into_values().collect(), contradictions)
+}
+
+/// What the ledger has of a request, which it then has no more.
+fn operation(asked: &Asked, ledger: &mut Ledger, found: &mut Vec<Violation>) -> Operation {
+    let bound = ledger.keys.get(&asked.key);
+    if let Some(wrong) = answered_otherwise(asked, bound) {
+        shown(found, Rule::AnsweredIsThere, vec![wrong]);
+    }
+    let bound = bound.filter(|bound| !bound.is_refusal);
+    let step = |(transfer, is_end)| Step { transfer, is_end };
+    let steps: Vec<Step> = match (bound, asked.ends) {
+        (None, _) => vec![],
+        (Some(_), Some(ended)) => vec![step((ended, true))],
+        (Some(bound), None) => bound.made.iter().map(|made| step((*made, false))).collect(),
+    };
+    let steps = steps.iter();
+    let wrote = steps.filter_map(|step| ledger.steps.remove(step));
+    Operation {
+        sent: asked.sent,
+        answered: asked.answered,
+        outcome: asked.outcome,
+        moves: asked.moves,
+        wrote: wrote.flatten().collect(),
+        saw: vec![],
+    }
+}
+
+/// In what the ledger has another answer than the one that was given.
+fn answered_otherwise(asked: &Asked, bound: Option<&Bound>) -> Option<String> {
+    let key = &asked.key;
+    match (asked.outcome, bound) {
+        (Outcome::Done, None) => Some(format!("key {key} was answered and is not there")),
+        (Outcome::Done, Some(bound)) if bound.is_refusal => {
+            Some(format!("key {key} was done, and is refused"))
+        }
+        (Outcome::Done, Some(Bound { made, .. })) => {
+            let named = asked.transfer.filter(|_| asked.ends.is_none())?;
+            let is_it = made.contains(&named);
+            (!is_it).then(|| format!("key {key} made {made:?}, and {named} was answered"))
+        }
+        (Outcome::Refused | Outcome::Unknown, _) => None,
+    }
+}
+
+/// What somebody saw, numbered from the beginning of the record.
+fn look(saw: &Saw, began: &HashMap<u64, u64>, found: &mut Vec<Violation>) -> Option<Operation> {
+    let mut lines = vec![];
+    for place in &saw.lines {
+        let before = began.get(&place.account).copied().unwrap_or_default();
+        let Some(line) = place.line.checked_sub(before) else {
+            let lost = format!(
+                "account {} had {before} lines, and later {}",
+                place.account, place.line
+            );
+            shown(found, Rule::OneOrder, vec![lost]);
+            return None;
+        };
+        lines.push(Place { line, ..*place });
+    }
+    Some(Operation {
+        sent: saw.sent,
+        answered: Some(saw.answered),
+        outcome: Outcome::Done,
+        moves: false,
+        wrote: vec![],
+        saw: lines,
+    })
+}
+
+/// Receivers heard what the ledger says that they did, and nothing else. Without anything heard nobody
+/// listened, and there is only the ledger to go by.
+fn told<'h>(heard: impl Iterator<Item = &'h Heard>, ledger: &Ledger, found: &mut Vec<Violation>) {
+    let untold = ledger.untold.iter();
+    let mut wrong: Vec<String> = untold
+        .map(|id| format!("transfer {id} is final, and has no callback of that"))
+        .collect();
+    let mut arrived = HashSet::new();
+    for heard in heard {
+        arrived.insert(&*heard.id);
+        match ledger.callbacks.get(&heard.id) {
+            None => wrong.push(format!("callback {} arrived and is not there", heard.id)),
+            Some(callback) if !callback.status.eq_ignore_ascii_case(&heard.status) => {
+                let Heard { id, status } = heard;
+                let told = &callback.status;
+                wrong.push(format!("callback {id} told {status}, and is of {told}"));
+            }
+            Some(_) => {}
+        }
+    }
+    if !arrived.is_empty() {
+        let delivered = ledger.callbacks.iter().filter(|(_, one)| one.is_delivered);
+        let missing = delivered.filter(|(id, _)| !arrived.contains(&***id));
+        wrong.extend(missing.map(|(id, _)| format!("callback {id} arrived nowhere")));
+    }
+    shown(found, Rule::ReceiversAreTold, wrong);
+}
+
+/// An anomaly with the keys of its requests.
+fn describe(anomaly: &str, operations: &[usize], asked: &[Asked]) -> String {
+    let keys = operations.iter().filter_map(|number| asked.get(*number));
+    let keys: Vec<&str> = keys.map(|asked| &*asked.key).collect();
+    if keys.is_empty() {
+        anomaly.to_owned()
+    } else {
+        format!("{anomaly} (keys {})", keys.join(", "))
+    }
+}
+
+/// Adds what is wrong, as far as anybody wants to read it.
+fn shown(found: &mut Vec<Violation>, rule: Rule, wrong: Vec<String>) {
+    let more = wrong.len().saturating_sub(SHOWN_MAX);
+    let rows = wrong.into_iter().take(SHOWN_MAX);
+    found.extend(rows.map(|shown_by| Violation { rule, shown_by }));
+    if more > 0 {
+        let shown_by = format!("and {more} more");
+        found.push(Violation { rule, shown_by });
+    }
+}
+
+#[cfg(test)]
+mod tests;

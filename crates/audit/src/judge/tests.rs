@@ -1,0 +1,249 @@
+//! A record that fits its ledger is believed, and each way in which it does not is named.
+
+use super::*;
+
+/// A payment of transfer 7 from account 1 to account 2, asked for with key a, told and heard of; and
+/// somebody who looked before it and somebody who did after it.
+fn record() -> Vec<Line> {
+    let lines = r#"
+        {"what": "began", "lines": [{"account": 1, "line": 4}]}
+        {"what": "asked", "sent": 10, "key": "a", "outcome": "unknown"}
+        {"what": "asked", "sent": 20, "answered": 30, "key": "a", "outcome": "done", "moves": true,
+         "transfer": 7}
+        {"what": "asked", "sent": 12, "answered": 13, "key": "b", "outcome": "refused"}
+        {"what": "saw", "sent": 1, "answered": 9, "lines": [{"account": 1, "line": 4}]}
+        {"what": "saw", "sent": 31, "answered": 32, "lines":
+            [{"account": 1, "line": 5}, {"account": 2, "line": 1}]}
+        {"what": "heard", "id": "c", "status": "success"}"#;
+    let lines = serde_json::Deserializer::from_str(lines).into_iter();
+    lines.map(Result::unwrap).collect()
+}
+
+fn place(account: u64, line: u64) -> Place {
+    Place { account, line }
+}
+
+fn ledger() -> Ledger {
+    let step = Step {
+        transfer: 7,
+        is_end: false,
+    };
+    let before = Step {
+        transfer: 6,
+        is_end: false,
+    };
+    let bound = |made: &[i64], is_refusal| Bound {
+        made: made.to_vec(),
+        is_refusal,
+    };
+    let callback = Callback {
+        status: "Success".to_owned(),
+        is_delivered: true,
+    };
+    Ledger {
+        keys: HashMap::from([
+            ("a".to_owned(), bound(&[7], false)),
+            ("b".to_owned(), bound(&[], true)),
+        ]),
+        steps: HashMap::from([
+            (step, vec![place(1, 5), place(2, 1)]),
+            (before, vec![place(1, 4)]),
+        ]),
+        callbacks: HashMap::from([("c".to_owned(), callback)]),
+        untold: vec![],
+    }
+}
+
+/// The rules that do not hold after something was changed, with what shows it.
+fn found(change: impl FnOnce(&mut Vec<Line>, &mut Ledger)) -> Vec<(Rule, String)> {
+    let (mut record, mut ledger) = (record(), ledger());
+    change(&mut record, &mut ledger);
+    let (_, violations) = judge(&record, ledger);
+    violations
+        .into_iter()
+        .map(|violation| (violation.rule, violation.shown_by))
+        .collect()
+}
+
+#[track_caller]
+fn assert_found(rule: Rule, shown_by: &str, change: impl FnOnce(&mut Vec<Line>, &mut Ledger)) {
+    assert_eq!(found(change), [(rule, shown_by.to_owned())]);
+}
+
+#[test]
+fn a_record_that_fits_its_ledger_is_believed() {
+    let (judged, violations) = judge(&record(), ledger());
+    assert_eq!(violations, []);
+    let expected = Judged {
+        requests: 2,
+        looks: 2,
+        heard: 1,
+        ..Judged::default()
+    };
+    assert_eq!(judged, expected);
+}
+
+#[test]
+fn lines_are_written_as_they_are_read() {
+    for line in record() {
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+    }
+    let unknown = r#"{"what": "heard", "id": "c", "status": "success", "more": 1}"#;
+    let error = serde_json::from_str::<Line>(unknown).unwrap_err();
+    assert!(error.to_string().contains("more"), "{error}");
+}
+
+#[test]
+fn what_is_not_known_is_looked_up() {
+    let (mut record, ledger) = (record(), ledger());
+    record.remove(2);
+    let (judged, violations) = judge(&record, ledger);
+    assert_eq!(violations, []);
+    assert_eq!((judged.unknown, judged.unknown_moved), (1, 1));
+}
+
+#[test]
+fn an_answer_that_is_lost_is_named() {
+    let shown = "key b was answered and is not there";
+    assert_found(Rule::AnsweredIsThere, shown, |record, ledger| {
+        ledger.keys.remove("b");
+        record[3] = Line::Asked(Asked {
+            sent: 12,
+            answered: None,
+            key: "b".to_owned(),
+            ends: None,
+            outcome: Outcome::Done,
+            moves: false,
+            transfer: None,
+        });
+    });
+    let shown = "key a made [7], and 8 was answered";
+    assert_found(Rule::AnsweredIsThere, shown, |record, _| {
+        let Line::Asked(asked) = &mut record[2] else {
+            panic!("{record:?}");
+        };
+        asked.transfer = Some(8);
+    });
+}
+
+#[test]
+fn what_was_refused_and_is_there_is_named() {
+    let shown = "nobody asked for what moved transfer 8";
+    assert_found(Rule::RefusedIsNot, shown, |_, ledger| {
+        let step = Step {
+            transfer: 8,
+            is_end: false,
+        };
+        ledger.steps.insert(step, vec![place(1, 6)]);
+    });
+    let refused = found(|_, ledger| {
+        let a = ledger.keys.get_mut("a").unwrap();
+        a.made = vec![];
+        let b = ledger.keys.get_mut("b").unwrap();
+        (b.made, b.is_refusal) = (vec![7], false);
+    });
+    let rules: Vec<Rule> = refused.iter().map(|(rule, _)| *rule).collect();
+    assert!(rules.contains(&Rule::OneOrder), "{refused:?}");
+}
+
+#[test]
+fn a_key_with_two_answers_is_named() {
+    let shown = "key a was done and refused";
+    assert_found(Rule::KeyIsOnce, shown, |record, _| {
+        let mut again = record[3].clone();
+        if let Line::Asked(asked) = &mut again {
+            "a".clone_into(&mut asked.key);
+        }
+        record.push(again);
+    });
+}
+
+#[test]
+fn receivers_that_hear_something_else_are_named() {
+    let shown = "callback d arrived and is not there";
+    assert_found(Rule::ReceiversAreTold, shown, |record, _| {
+        record.push(Line::Heard(Heard {
+            id: "d".to_owned(),
+            status: "success".to_owned(),
+        }));
+    });
+    let shown = "callback c told success, and is of Rejected";
+    assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
+        let callback = ledger.callbacks.get_mut("c").unwrap();
+        "Rejected".clone_into(&mut callback.status);
+    });
+    let shown = "callback e arrived nowhere";
+    assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
+        let callback = ledger.callbacks["c"].clone();
+        ledger.callbacks.insert("e".to_owned(), callback);
+    });
+    let shown = "transfer 7 is final, and has no callback of that";
+    assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
+        ledger.untold.push(7);
+    });
+}
+
+#[test]
+fn looks_that_cannot_be_are_named() {
+    let shown = "account 1 had 4 lines, and later 3";
+    assert_found(Rule::OneOrder, shown, |record, _| {
+        let lines = vec![place(1, 3)];
+        record.push(Line::Saw(Saw {
+            sent: 40,
+            answered: 41,
+            lines,
+        }));
+    });
+    let stale = found(|record, _| {
+        let lines = vec![place(1, 4)];
+        record.push(Line::Saw(Saw {
+            sent: 40,
+            answered: 41,
+            lines,
+        }));
+    });
+    let [(Rule::OneOrder, shown)] = &stale[..] else {
+        panic!("{stale:?}");
+    };
+    assert!(shown.contains("(keys a)"), "{shown}");
+}
+
+#[test]
+fn the_end_of_a_transfer_is_its_own_request_s() {
+    let ends = |key: &str, outcome, moves| {
+        Line::Asked(Asked {
+            sent: 50,
+            answered: (outcome != Outcome::Unknown).then_some(60),
+            key: key.to_owned(),
+            ends: Some(7),
+            outcome,
+            moves,
+            transfer: Some(7),
+        })
+    };
+    let end = Step {
+        transfer: 7,
+        is_end: true,
+    };
+    let wrong = found(|record, ledger| {
+        record.push(ends("refused", Outcome::Refused, false));
+        record.push(ends("lost", Outcome::Unknown, false));
+        record.push(ends("done", Outcome::Done, true));
+        let bound = |is_refusal| Bound {
+            made: vec![],
+            is_refusal,
+        };
+        ledger.keys.insert("refused".to_owned(), bound(true));
+        ledger.keys.insert("done".to_owned(), bound(false));
+        ledger.steps.insert(end, vec![place(1, 6)]);
+    });
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn of_many_rows_some_are_shown() {
+    let wrong = found(|_, ledger| ledger.untold.extend(0..25));
+    assert_eq!(wrong.len(), SHOWN_MAX + 1);
+    assert_eq!(wrong[SHOWN_MAX].1, "and 15 more");
+}
