@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, BookIntegrity, CallbackLog, CallbackSecrets, Clock,
-    CredentialStore, Directory, EventFeed, Exports, IdSource, Notifier, RateLimiter, ReplayGuard,
+    CredentialStore, Directory, EventFeed, Exports, IdSource, Notifier, Operators, PasswordHasher, RateLimiter, ReplayGuard,
     RuleBook, Tasks, TokenVerifier, TransferQuery, TransferStore,
 };
 
 use crate::{
-    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, SessionSettings,
     credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
@@ -59,6 +59,10 @@ pub struct Ports {
     pub rule_book: Arc<dyn RuleBook>,
     /// Who pays withdrawals out; none when whoever confirms sees to it.
     pub payouts: Option<Payouts>,
+    /// Who may sign in to the console, and who has.
+    pub operators: Arc<dyn Operators>,
+    /// What hashes their passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
 }
 
 /// What an operator of Bursar decides once.
@@ -72,6 +76,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What becomes of transfers that wait, and who pays no fees.
     pub transfers: TransferSettings,
+    /// How long sessions of the console last.
+    pub sessions: SessionSettings,
 }
 
 /// What becomes of transfers that wait, and who pays no fees.

@@ -83,12 +83,12 @@ mod tests {
         sync::Arc,
     };
 
-    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
+    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings, TransferSettings};
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
         MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-        MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+        MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
         MockTransferStore,
     };
     use serde_json::Value;
@@ -126,6 +126,8 @@ mod tests {
             replay_guard: Arc::new(MockReplayGuard::new()),
             rule_book: Arc::new(MockRuleBook::new()),
             payouts: None,
+            operators: Arc::new(MockOperators::new()),
+            passwords: Arc::new(MockPasswordHasher::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
@@ -133,6 +135,7 @@ mod tests {
             callback_urls: CallbackUrlPolicy::default(),
             limits: Limits::default(),
             transfers: TransferSettings::default(),
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, Arc::new(keyring), settings);
         HttpState::new(app, Arc::new(String::new))

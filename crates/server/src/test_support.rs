@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
+use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings, TransferSettings};
 use bursar_ports::{
     MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
     MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-    MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
+    MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
     MockTransferStore,
 };
 use bursar_testkit::build;
@@ -34,6 +34,8 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         replay_guard: Arc::new(MockReplayGuard::new()),
         rule_book: Arc::new(MockRuleBook::new()),
         payouts: None,
+        operators: Arc::new(MockOperators::new()),
+        passwords: Arc::new(MockPasswordHasher::new()),
     };
     replace(&mut ports);
     let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
@@ -42,6 +44,7 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         callback_urls: CallbackUrlPolicy::default(),
         limits: Limits::default(),
         transfers: TransferSettings::default(),
+            sessions: SessionSettings::default(),
     };
     App::new(ports, Arc::new(keyring), settings)
 }

@@ -7,13 +7,15 @@ use std::{
 
 use bursar_app::{
     App, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring, Limits,
-    Ports, Settings, Ticket, TransferSettings,
+    Ports, SessionSettings, Settings, Ticket, TransferSettings,
 };
 use bursar_ports::{
     CallbackSecrets, IdSource, MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog,
     MockCredentialStore, MockEventFeed, MockExports, MockRuleBook, StoreError, Task,
 };
-use bursar_testkit::{FixedLimiter, InMemoryCallbackSecrets, SequentialIds, build};
+use bursar_testkit::{
+    FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, PlainPasswords, SequentialIds, build,
+};
 
 use crate::{
     bank::Bank,
@@ -54,6 +56,7 @@ struct Unused {
     credentials: Arc<MockCredentialStore>,
     integrity: Arc<MockBookIntegrity>,
     rule_book: Arc<MockRuleBook>,
+    operators: Arc<InMemoryOperators>,
 }
 
 impl Unused {
@@ -67,6 +70,7 @@ impl Unused {
             credentials: Arc::new(MockCredentialStore::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
             rule_book: Arc::new(MockRuleBook::new()),
+            operators: Arc::default(),
         }
     }
 }
@@ -139,6 +143,7 @@ impl Cluster {
                 withdrawal_lifetime_ms: Some(LIFETIME_MS),
                 ..TransferSettings::default()
             },
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, keyring(), settings);
         self.apps.lock().unwrap()[replica] = Some(app.clone());
@@ -190,6 +195,8 @@ impl Cluster {
             replay_guard: limiter,
             rule_book: unused.rule_book.clone(),
             payouts: None,
+            operators: unused.operators.clone(),
+            passwords: Arc::new(PlainPasswords),
         }
     }
 }

@@ -8,6 +8,8 @@
 //!   one, so tests of use cases see real refusals, replays and balances.
 //! * [`InMemoryCallbackSecrets`] with [`callback_secrets_contract!`]: callback secrets, and what
 //!   every store of them must do.
+//! * [`InMemoryOperators`] with [`operators_contract!`]: operators and their sessions, the same way;
+//!   [`PlainPasswords`] hashes what they sign in with.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
@@ -23,6 +25,7 @@ mod ids;
 mod limiter;
 mod memory;
 pub mod model;
+pub mod operators;
 mod redis;
 
 pub use callback_secrets::InMemoryCallbackSecrets;
@@ -30,4 +33,5 @@ pub use clock::FixedClock;
 pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};
+pub use operators::{InMemoryOperators, PlainPasswords};
 pub use redis::RedisServer;

@@ -1,5 +1,6 @@
 //! The in-memory store passes the contract of every transfer store.
 
 mod callback_secrets;
+mod operators;
 mod memory_store;
 mod model;
