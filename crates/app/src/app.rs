@@ -164,7 +164,8 @@ impl App {
         Ok(self.ports.store.ready().await?)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
         self.ports.clock.now()
     }
 

@@ -36,7 +36,7 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer,
+    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast, FoundTransfer,
     FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom,
     NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest,
     ReviewRequest, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
