@@ -10,6 +10,8 @@ mod events;
 mod export;
 mod forecast;
 mod names;
+mod overview;
+mod queue;
 mod reversals;
 mod reviews;
 mod rules;
@@ -26,6 +28,8 @@ pub use export::{
     AuditExport, AuditTotal, EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal,
 };
 pub use forecast::Forecast;
+pub use overview::{Overview, Period};
+pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, Taken};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};

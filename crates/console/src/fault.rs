@@ -89,6 +89,7 @@ fn status(error: &Error) -> StatusCode {
         Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::Conflict(_)
+        | Error::TakenByOther(_)
         | Error::KeyReused { .. }
         | Error::ScaleInUse
         | Error::UsernameTaken
@@ -119,6 +120,7 @@ fn title(error: &Error) -> &'static str {
         Error::Invalid(_) => "Some of this cannot be",
         Error::Conflict(Conflict::DigestMismatch) => "This is not what you saw any more",
         Error::Conflict(_) => "It is too late for that",
+        Error::TakenByOther(_) => "Somebody else is at it",
         Error::KeyReused { .. }
         | Error::ScaleInUse
         | Error::UsernameTaken
@@ -157,6 +159,9 @@ fn told(error: &Error) -> Markup {
         Error::Invalid(fields) => wrong_fields(fields),
         Error::Conflict(conflict) => html! {
             p { (conflict.message()) " Nothing was done by you. Look at it as it is now." }
+        },
+        Error::TakenByOther(taken) => html! {
+            p { bdi { (taken.by.as_str()) } " has taken it for some minutes. Nothing was done. Take another one, or wait until it is free again." }
         },
         Error::KeyReused { .. } => html! { p { "The same request was made before with other contents. Nothing was done." } },
         Error::ScaleInUse => html! { p { "The asset has accounts already, so its decimals stay as they are. Nothing was changed." } },
