@@ -37,11 +37,12 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer,
+    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast, FoundTransfer,
     FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom,
-    NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest,
-    ReviewRequest, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
-    UserStatement, approval_digest,
+    NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview, OwnerKind, Period,
+    QueuePage, QueueRow, QueueSearch, ReversalRequest, ReviewRequest, RootValue, Taken,
+    ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal, UserStatement,
+    approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};
@@ -55,7 +56,7 @@ pub use deliver_callbacks::{Attempt, CallbackPass, Delivery, Look};
 pub use dispatch::{Dispatch, DispatchLimits, Reception, Ticket};
 pub use error::{Conflict, Error, FieldError, Missing, Original};
 pub use import::{ImportKind, ImportRow, Imported};
-pub use integrity::IntegrityWatch;
+pub use integrity::{BooksSeen, BooksState, IntegrityWatch};
 pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBalance, WrongItem};
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};

@@ -10,16 +10,17 @@ use bursar_domain::{
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
     MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory,
-    MockEventFeed, MockExports, MockNotifier, MockOperators, MockPasswordHasher, MockRuleBook, MockTasks, MockTokenVerifier,
-    MockTransferQuery, MockTransferStore, Operators, PasswordHasher, Permission, RateLimiter, ReplayGuard, StoreError, Task,
-    TokenVerifier,
+    MockEventFeed, MockExports, MockFigures, MockNotifier, MockOperators, MockPasswordHasher,
+    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
+    MockWorkQueue, Operators, PasswordHasher, Permission, RateLimiter, ReplayGuard, StoreError,
+    Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts, Ports,
-    Principal, SessionSettings, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts,
+    Ports, Principal, SessionSettings, Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -45,9 +46,12 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) work_queue: MockWorkQueue,
+    pub(crate) figures: MockFigures,
     pub(crate) audit_log: MockAuditLog,
     pub(crate) events: MockEventFeed,
     pub(crate) integrity: MockBookIntegrity,
+    pub(crate) books_seen: BooksSeen,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -79,9 +83,12 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            work_queue: MockWorkQueue::new(),
+            figures: MockFigures::new(),
             audit_log: MockAuditLog::new(),
             events: MockEventFeed::new(),
             integrity: MockBookIntegrity::new(),
+            books_seen: BooksSeen::default(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -111,9 +118,12 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            work_queue: Arc::new(self.work_queue),
+            figures: Arc::new(self.figures),
             audit_log: Arc::new(self.audit_log),
             events: Arc::new(self.events),
             integrity: Arc::new(self.integrity),
+            books_seen: self.books_seen,
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,

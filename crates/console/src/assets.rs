@@ -13,9 +13,11 @@ use sha2::{Digest, Sha256};
 
 const CSS: &str = include_str!("assets/console.css");
 const JS: &str = include_str!("assets/console.js");
+const ICON: &str = include_str!("assets/icon.svg");
 
 static CSS_URL: LazyLock<String> = LazyLock::new(|| url("console.css", CSS));
 static JS_URL: LazyLock<String> = LazyLock::new(|| url("console.js", JS));
+static ICON_URL: LazyLock<String> = LazyLock::new(|| url("icon.svg", ICON));
 
 /// Where the style sheet is.
 pub(crate) fn css_url() -> &'static str {
@@ -27,10 +29,16 @@ pub(crate) fn js_url() -> &'static str {
     &JS_URL
 }
 
+/// Where the picture is that stands on the browser's tab.
+pub(crate) fn icon_url() -> &'static str {
+    &ICON_URL
+}
+
 pub(crate) fn routes(service: &mut ServiceConfig) {
     service
         .route("/assets/console.css", web::get().to(css))
-        .route("/assets/console.js", web::get().to(js));
+        .route("/assets/console.js", web::get().to(js))
+        .route("/assets/icon.svg", web::get().to(icon));
 }
 
 async fn css() -> HttpResponse {
@@ -39,6 +47,10 @@ async fn css() -> HttpResponse {
 
 async fn js() -> HttpResponse {
     asset("text/javascript; charset=utf-8", JS)
+}
+
+async fn icon() -> HttpResponse {
+    asset("image/svg+xml", ICON)
 }
 
 fn asset(kind: &'static str, text: &'static str) -> HttpResponse {

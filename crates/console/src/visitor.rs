@@ -54,8 +54,15 @@ pub struct SignInFirst {
 }
 
 impl SignInFirst {
+    /// Refuses, without a way back.
+    pub(crate) const fn nowhere() -> Self {
+        Self { location: None }
+    }
+
     fn then(request: &HttpRequest) -> Self {
-        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let accept = request.headers().get(header::ACCEPT);
+        let streams = accept.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+        let reads = [Method::GET, Method::HEAD].contains(request.method()) && !streams;
         let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
         let location = reads.then(|| format!("/console/sign-in?next={}", escaped(wanted)));
         Self { location }

@@ -83,13 +83,17 @@ mod tests {
         sync::Arc,
     };
 
-    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings, TransferSettings};
+    use bursar_app::{
+        App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
+        TransferSettings,
+    };
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
-        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-        MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
-        MockTransferStore,
+        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockFigures,
+        MockIdSource, MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter,
+        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore,
+        MockWorkQueue,
     };
     use serde_json::Value;
 
@@ -111,9 +115,12 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            work_queue: Arc::new(MockWorkQueue::new()),
+            figures: Arc::new(MockFigures::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
+            books_seen: BooksSeen::default(),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

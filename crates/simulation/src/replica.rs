@@ -6,12 +6,13 @@ use std::{
 };
 
 use bursar_app::{
-    App, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring, Limits,
-    Ports, SessionSettings, Settings, Ticket, TransferSettings,
+    App, BooksSeen, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring,
+    Limits, Ports, SessionSettings, Settings, Ticket, TransferSettings,
 };
 use bursar_ports::{
     CallbackSecrets, IdSource, MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog,
-    MockCredentialStore, MockEventFeed, MockExports, MockRuleBook, StoreError, Task,
+    MockCredentialStore, MockEventFeed, MockExports, MockFigures, MockRuleBook, MockWorkQueue,
+    StoreError, Task,
 };
 use bursar_testkit::{
     FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, PlainPasswords, SequentialIds, build,
@@ -51,6 +52,8 @@ struct Unused {
     exports: Arc<MockExports>,
     address_book: Arc<MockAddressBook>,
     callback_log: Arc<MockCallbackLog>,
+    work_queue: Arc<MockWorkQueue>,
+    figures: Arc<MockFigures>,
     audit_log: Arc<MockAuditLog>,
     events: Arc<MockEventFeed>,
     credentials: Arc<MockCredentialStore>,
@@ -65,6 +68,8 @@ impl Unused {
             exports: Arc::new(MockExports::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            work_queue: Arc::new(MockWorkQueue::new()),
+            figures: Arc::new(MockFigures::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
             credentials: Arc::new(MockCredentialStore::new()),
@@ -178,10 +183,13 @@ impl Cluster {
                 replica,
             }),
             callback_log: unused.callback_log.clone(),
+            work_queue: unused.work_queue.clone(),
+            figures: unused.figures.clone(),
             audit_log: unused.audit_log.clone(),
             events: unused.events.clone(),
             credentials: unused.credentials.clone(),
             integrity: unused.integrity.clone(),
+            books_seen: BooksSeen::default(),
             callback_secrets: secrets,
             token_verifier: None,
             clock: self.world.clock.clone(),

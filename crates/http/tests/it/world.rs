@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{App as Web, test};
 use bursar_app::{
-    App, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings,
+    TransferSettings,
 };
 use bursar_domain::{
     AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
@@ -12,11 +13,12 @@ use bursar_domain::{
 };
 use bursar_http::{HttpConfig, HttpState, configure};
 use bursar_ports::{
-    AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
+    AccessKey, AssetRate, CommitOutcome, MockFigures, MockWorkQueue, Permission, Token, TokenHash,
+    TransferStore,
 };
 use bursar_testkit::{
-    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryStore, PlainPasswords,
-    SequentialIds, build,
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryStore,
+    PlainPasswords, SequentialIds, build,
 };
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
@@ -122,9 +124,12 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            work_queue: Arc::new(MockWorkQueue::new()),
+            figures: Arc::new(MockFigures::new()),
             audit_log: audit_log.clone(),
             events: events.clone(),
             integrity: integrity.clone(),
+            books_seen: BooksSeen::default(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),

@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["domain", "ports"]),
     ("postgres", &["domain", "ports"]),
     ("http", &["domain", "ports", "app"]),
+    ("console", &["domain", "ports", "app"]),
     ("webhook", &["domain", "ports"]),
     ("callback", &["domain", "ports", "webhook"]),
     ("payout", &["domain", "ports", "webhook"]),
