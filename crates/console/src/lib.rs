@@ -7,11 +7,20 @@
 //! Read [`Visitor`] first: who is looking, and what they may do.
 
 mod assets;
+mod cookies;
 mod forms;
+mod headers;
 mod layout;
+mod session;
+mod sign_in;
 mod visitor;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    body::BoxBody,
+    dev::ServiceRequest,
+    middleware::{Next, from_fn},
+    web::{self, ServiceConfig},
+};
 use bursar_app::App;
 use bursar_domain::DecimalAmount;
 
@@ -32,6 +41,8 @@ pub struct ConsoleSettings {
     /// Beyond this much of the root asset, what is confirmed or approved is asked for once more, on a
     /// page of its own; of what has no value in the root asset too. None = never.
     pub second_look_above: Option<DecimalAmount>,
+    /// Whether browsers reach the console over TLS alone: its cookies then travel over nothing else.
+    pub secure_cookies: bool,
 }
 
 impl Console {
@@ -53,8 +64,14 @@ impl Console {
 
 /// Mounts every page below `/console`.
 pub fn configure(service: &mut ServiceConfig, console: Console) {
+    let guarded = console.clone();
+    let guard = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+        session::guard(guarded.clone(), request, next)
+    });
     let scope = web::scope("/console")
         .app_data(web::Data::new(console))
-        .configure(assets::routes);
+        .configure(assets::routes)
+        .configure(sign_in::routes)
+        .wrap(guard);
     service.service(scope);
 }

@@ -14,17 +14,24 @@ use crate::{
     problem::Problem, state::Shared,
 };
 
+/// Below what is served beside the APIs, which looks at its callers itself.
+pub(crate) const BESIDE: &str = "/console";
+
 /// The pattern that a path matched, for the log and the figures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pattern(pub(crate) &'static str);
 
 /// Mounts every route on an application of one's own, such as a test's.
 pub fn configure(service: &mut ServiceConfig, config: &HttpConfig, state: HttpState) {
-    mount(service, web::Data::new(Shared::new(config, state)));
+    mount(service, web::Data::new(Shared::new(config, state)), |_| {});
 }
 
-/// Mounts every route.
-pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
+/// Mounts every route, and what is served beside them.
+pub(crate) fn mount(
+    service: &mut ServiceConfig,
+    shared: web::Data<Shared>,
+    beside: impl FnOnce(&mut ServiceConfig),
+) {
     let scope = web::scope("")
         .app_data(shared.clone())
         .configure(internal::mount)
@@ -38,6 +45,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(payout_results::mount)
         .configure(health::mount)
         .configure(openapi::mount)
+        .configure(beside)
         .default_service(web::to(unknown))
         .wrap(Observe(shared));
     service.service(scope);

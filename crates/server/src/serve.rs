@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
+use bursar_console::{Console, ConsoleSettings};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
 use bursar_postgres::EngineTasks;
@@ -68,11 +70,18 @@ pub(crate) async fn serve(
         background.spawn(redis.run(stop.clone()));
     }
 
+    let console = console(config, &app);
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
     number_events(&mut background, numbering, streams.clone(), stop.clone());
-    let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
-        .context("the server cannot be started")?;
+    let beside = move |service: &mut ServiceConfig| {
+        if let Some(console) = console.clone() {
+            bursar_console::configure(service, console);
+        }
+    };
+    let (server, addresses) =
+        bursar_http::server(&http_config(config), state, vec![listener], beside)
+            .context("the server cannot be started")?;
     let handle = server.handle();
     let mut server = tokio::spawn(server);
     let address = addresses.first().copied().unwrap_or(config.listen);
@@ -176,6 +185,16 @@ fn number_events(
     stop: CancellationToken,
 ) {
     background.spawn(numbering.run(move |last| streams.reach(last), stop));
+}
+
+/// The console, where it is served.
+fn console(config: &Config, app: &App) -> Option<Console> {
+    let settings = ConsoleSettings {
+        secure_cookies: config.console.secure_cookies,
+        ..ConsoleSettings::default()
+    };
+    let console = Console::new(app.clone(), settings);
+    config.console.enabled.then_some(console)
 }
 
 fn http_config(config: &Config) -> HttpConfig {
