@@ -9,7 +9,9 @@ use actix_web::{
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{ACCEPT, HOST, HeaderMap, HeaderName, ORIGIN, RETRY_AFTER},
+        header::{
+            ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+        },
     },
     middleware::Next,
 };
@@ -45,9 +47,20 @@ pub(crate) async fn guard(
         let page = error.as_response_error().error_response();
         answer = answer.into_response(page);
     }
+    if is_no_page(&answer) {
+        answer = answer.into_response(no_page());
+    }
     let is_kept = is_asset && answer.status().is_success();
     headers::protect(answer.headers_mut(), is_kept, is_secure);
     Ok(answer)
+}
+
+/// Whether nobody answers to the address, or not to the method.
+fn is_no_page(answer: &ServiceResponse<BoxBody>) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+    unknown.contains(&answer.status()) && !is_page
 }
 
 async fn serve(
@@ -162,6 +175,14 @@ async fn collect(mut payload: Payload) -> Option<Bytes> {
     Some(body.freeze())
 }
 
+fn no_page() -> HttpResponse {
+    refusal(
+        StatusCode::NOT_FOUND,
+        "There is no such page",
+        "The address is none of the console’s.",
+    )
+}
+
 fn from_elsewhere() -> HttpResponse {
     refusal(
         StatusCode::FORBIDDEN,
@@ -177,8 +198,8 @@ pub(crate) fn unavailable() -> HttpResponse {
         "The console cannot answer right now",
         "It does not get through to its database. Wait a moment, and open the page again.",
     );
-    let soon = actix_web::http::header::HeaderValue::from_static("5");
-    page.headers_mut().insert(RETRY_AFTER, soon);
+    page.headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
     page
 }
 
@@ -193,8 +214,6 @@ fn refusal(status: StatusCode, title: &str, what_to_do: &str) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn is_foreign(pairs: &[(HeaderName, &str)]) -> bool {

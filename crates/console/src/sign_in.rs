@@ -116,7 +116,7 @@ async fn sign_in(console: Data<Console>, request: HttpRequest, body: web::Bytes)
             builder.insert_header((RETRY_AFTER, retry_after_s.to_string()));
             answer(&console, &request, builder, &form)
         }
-        Err(error @ (SignInError::Trouble(_) | SignInError::Internal(_))) => {
+        Err(SignInError::Trouble(error)) => {
             tracing::error!(%error, "nobody can sign in");
             session::unavailable()
         }

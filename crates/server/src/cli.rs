@@ -411,7 +411,7 @@ pub fn run() -> ExitCode {
         match cli.command {
             Command::Serve(args) => commands::serve(args).await,
             Command::Migrate(args) => commands::migrate(args).await,
-            Command::Demo(args) if args.code => commands::code(args).await,
+            Command::Demo(args) if args.code => commands::code(&args),
             Command::Demo(args) => commands::demo(args).await,
             Command::Token(TokenCommand::Create(args)) => commands::create_token(args).await,
             Command::AccessKey(AccessKeyCommand::Create(args)) => {

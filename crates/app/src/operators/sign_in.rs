@@ -15,7 +15,7 @@ use super::{
     operator_target,
 };
 use crate::{
-    App, Error, Origin,
+    App, Origin,
     callback_secret::time_ordered_id,
     credential_tries::network_of,
     keyring::{hash_token, random_text},
@@ -74,9 +74,6 @@ pub enum SignInError {
     /// It could not be found out.
     #[error(transparent)]
     Trouble(#[from] StoreError),
-    /// Something that cannot happen did.
-    #[error(transparent)]
-    Internal(#[from] Error),
 }
 
 impl App {

@@ -99,11 +99,14 @@ fn row(visitor: &Visitor, session: &OperatorSession) -> Markup {
 
 #[derive(Deserialize)]
 struct Which {
-    id: Uuid,
+    id: String,
 }
 
 async fn end(console: Data<Console>, posted: Posted<Which>) -> HttpResponse {
-    let (visitor, id) = (posted.visitor, posted.form.id);
+    let visitor = posted.visitor;
+    let Ok(id) = Uuid::parse_str(&posted.form.id) else {
+        return back();
+    };
     let ended = match grant(&visitor) {
         Ok(grant) => console.app().end_own_session(&grant, id).await,
         Err(error) => Err(error),
@@ -111,9 +114,13 @@ async fn end(console: Data<Console>, posted: Posted<Which>) -> HttpResponse {
     match ended {
         Ok(_) if id.to_string() == visitor.session => leave(&console),
         // One that is not there any more is as good as ended.
-        Ok(_) => HttpResponse::SeeOther()
-            .insert_header((LOCATION, HERE))
-            .finish(),
+        Ok(_) => back(),
         Err(error) => failed(&error),
     }
+}
+
+fn back() -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, HERE))
+        .finish()
 }

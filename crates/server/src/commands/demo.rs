@@ -161,7 +161,7 @@ fn sign_in(address: SocketAddr, secrets: &Secrets) -> String {
 }
 
 /// Prints the codes that the demo's operators sign in with right now.
-pub(crate) async fn code(args: DemoArgs) -> anyhow::Result<()> {
+pub(crate) fn code(args: &DemoArgs) -> anyhow::Result<()> {
     let directory = &args.directory;
     let secrets = Secrets::load(directory)?;
     let codes = secrets.map(|secrets| operators::codes(&secrets, SystemClock.now()));
