@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bursar_domain::Timestamp;
 use bursar_ports::{
@@ -31,7 +31,7 @@ impl Scene {
         mocks.passwords = Arc::new(PlainPasswords);
         let clock = mocks.clock.clone();
         let app = mocks.app();
-        let made = app.create_operator(&admin(), anna()).await.unwrap();
+        let made = app.create_operator(&ADMIN, anna()).await.unwrap();
         Self {
             app,
             store,
@@ -75,9 +75,14 @@ impl Scene {
         self.sign_in().await
     }
 
+    async fn find(&self, opened: &OpenedSession, address: &str) -> Option<SignedIn> {
+        let caller = caller(address);
+        let found = self.app.session(&opened.token, &caller, true).await;
+        found.unwrap()
+    }
+
     async fn is_open(&self, opened: &OpenedSession) -> bool {
-        let found = self.app.session(&opened.token, &caller("192.0.2.1"), true);
-        found.await.unwrap().is_some()
+        self.find(opened, "192.0.2.1").await.is_some()
     }
 
     /// The actions of the audit log so far.
@@ -89,9 +94,7 @@ impl Scene {
 
 type Told = Result<OpenedSession, SignInError>;
 
-fn admin() -> Grant {
-    operator(Permission::Admin)
-}
+static ADMIN: LazyLock<Grant> = LazyLock::new(|| operator(Permission::Admin));
 
 fn anna() -> NewOperator {
     NewOperator {
@@ -126,8 +129,7 @@ async fn name_password_and_code_open_a_session() {
     assert_eq!(session.user_agent, "a browser");
     assert!(!format!("{session:?}").contains(&opened.token));
 
-    let found = scene.app.session(&opened.token, &caller("192.0.2.9"), true);
-    let found = found.await.unwrap().unwrap();
+    let found = scene.find(&opened, "192.0.2.9").await.unwrap();
     assert_eq!(found.principal.subject, "anna");
     assert_eq!(found.principal.user, None);
     assert_eq!(found.principal.permissions, anna().permissions);
@@ -187,7 +189,7 @@ async fn whatever_is_wrong_the_answer_is_one() {
     ] {
         assert_refused(&scene.try_with(name, password, code).await);
         // Only the names that are somebody's count.
-        let enabled = scene.app.enable_operator(&admin(), "anna".to_owned());
+        let enabled = scene.app.enable_operator(&ADMIN, "anna".to_owned());
         enabled.await.unwrap();
     }
     assert_eq!(scene.store.sessions(), []);
@@ -284,7 +286,7 @@ async fn an_administrator_ends_a_wait() {
         assert_refused(&scene.try_with("anna", "wrong", "000000").await);
     }
     let name = "anna".to_owned();
-    scene.app.enable_operator(&admin(), name).await.unwrap();
+    scene.app.enable_operator(&ADMIN, name).await.unwrap();
     scene.sign_in().await;
 }
 
@@ -313,7 +315,8 @@ async fn an_address_has_so_many_tries_a_minute() {
         matches!(told, Err(SignInError::TooManyTries { retry_after_s: 60 })),
         "{told:?}"
     );
-    let elsewhere = scene.try_from("198.51.100.7", "anna", PASSWORD, &scene.code());
+    let code = scene.code();
+    let elsewhere = scene.try_from("198.51.100.7", "anna", PASSWORD, &code);
     assert!(elsewhere.await.is_ok());
     scene.clock.advance_ms(60_000);
     scene.sign_in().await;
@@ -337,8 +340,9 @@ async fn a_page_that_asks_by_itself_keeps_no_session_alive() {
     let opened = scene.sign_in().await;
     for open in [true, true, false] {
         scene.clock.advance_ms(14 * 60_000);
-        let found = scene.app.session(&opened.token, &caller("::1"), false);
-        assert_eq!(found.await.unwrap().is_some(), open);
+        let caller = caller("::1");
+        let found = scene.app.session(&opened.token, &caller, false).await;
+        assert_eq!(found.unwrap().is_some(), open);
     }
 }
 
@@ -394,8 +398,7 @@ async fn an_operator_sees_and_ends_their_own_sessions_alone() {
     let ids = |listed: Vec<OperatorSession>| -> Vec<_> {
         listed.into_iter().map(|session| session.id).collect()
     };
-    let found = scene.app.session(&one.token, &caller("192.0.2.1"), true);
-    let grant = found.await.unwrap().unwrap().principal;
+    let grant = scene.find(&one, "192.0.2.1").await.unwrap().principal;
     let grant = grant.grant(Permission::BackofficeRead).unwrap();
     let own = scene.app.own_sessions(&grant).await.unwrap();
     assert_eq!(ids(own), [other.session.id, one.session.id]);
@@ -421,11 +424,11 @@ async fn whoever_is_disabled_is_out_at_once() {
     let scene = Scene::new().await;
     let opened = scene.sign_in().await;
     let name = || "anna".to_owned();
-    scene.app.disable_operator(&admin(), name()).await.unwrap();
+    scene.app.disable_operator(&ADMIN, name()).await.unwrap();
     assert!(!scene.is_open(&opened).await);
     scene.clock.advance_ms(60_000);
     assert_refused(&scene.try_with("anna", PASSWORD, &scene.code()).await);
-    scene.app.enable_operator(&admin(), name()).await.unwrap();
+    scene.app.enable_operator(&ADMIN, name()).await.unwrap();
     // What was ended stays so.
     assert!(!scene.is_open(&opened).await);
     scene.sign_in().await;
@@ -437,7 +440,7 @@ async fn another_password_or_secret_counts_at_once_and_ends_the_sessions() {
     let opened = scene.sign_in().await;
     let name = || "anna".to_owned();
     let other = Password("another password".to_owned());
-    let set = scene.app.set_operator_password(&admin(), name(), other);
+    let set = scene.app.set_operator_password(&ADMIN, name(), other);
     set.await.unwrap();
     assert!(!scene.is_open(&opened).await);
     scene.clock.advance_ms(60_000);
@@ -446,11 +449,7 @@ async fn another_password_or_secret_counts_at_once_and_ends_the_sessions() {
         .try_with("anna", "another password", &scene.code())
         .await;
     let opened = told.unwrap();
-    let totp = scene
-        .app
-        .reset_operator_totp(&admin(), name())
-        .await
-        .unwrap();
+    let totp = scene.app.reset_operator_totp(&ADMIN, name()).await.unwrap();
     assert!(!scene.is_open(&opened).await);
     scene.clock.advance_ms(60_000);
     assert_refused(
@@ -472,10 +471,10 @@ async fn other_permissions_hold_for_open_sessions() {
     let now = vec![Permission::BackofficeApprove];
     let set = scene
         .app
-        .set_operator_permissions(&admin(), "anna".to_owned(), now.clone());
+        .set_operator_permissions(&ADMIN, "anna".to_owned(), now.clone());
     set.await.unwrap();
-    let found = scene.app.session(&opened.token, &caller("::1"), true);
-    assert_eq!(found.await.unwrap().unwrap().principal.permissions, now);
+    let found = scene.find(&opened, "::1").await.unwrap();
+    assert_eq!(found.principal.permissions, now);
 }
 
 #[tokio::test]
@@ -499,7 +498,7 @@ async fn what_an_operator_cannot_be_is_told_field_by_field() {
             .map(|(field, code)| (own(field), own(code)))
             .collect()
     };
-    let told = scene.app.create_operator(&admin(), wrong).await;
+    let told = scene.app.create_operator(&ADMIN, wrong).await;
     assert_eq!(
         codes(told),
         pairs(&[
@@ -508,9 +507,9 @@ async fn what_an_operator_cannot_be_is_told_field_by_field() {
             ("password", "operator.password_invalid"),
         ])
     );
-    let told = scene.app.create_operator(&admin(), anna()).await;
+    let told = scene.app.create_operator(&ADMIN, anna()).await;
     assert_eq!(codes(told), pairs(&[("name", "operator.name_taken")]));
-    let unknown = scene.app.disable_operator(&admin(), "nobody".to_owned());
+    let unknown = scene.app.disable_operator(&ADMIN, "nobody".to_owned());
     let unknown = unknown.await.unwrap_err();
     assert!(matches!(unknown, Error::Invalid(_)), "{unknown:?}");
 }
