@@ -33,17 +33,21 @@ pub(crate) const fn stage_word(stage: Stage) -> &'static str {
     }
 }
 
-/// Where a transfer stands, as a word with a mark of its own: never by colour alone.
+/// Where a transfer stands, as a word; the style sheet puts a mark before it, so that it is never told by
+/// colour alone.
 pub(crate) fn state_badge(transfer: &Transfer) -> Markup {
     let status = transfer.status();
     let word = transfer.stage().map_or(status_word(status), stage_word);
-    let (tone, mark) = match status {
-        Status::Pending | Status::AwaitingConfirmation => ("wait", "◷"),
-        Status::Completed | Status::Success => ("good", "✓"),
-        Status::Failed | Status::Rejected => ("bad", "✕"),
-        Status::Canceled => ("off", "–"),
-    };
-    html! { span class={ "badge " (tone) } { span aria-hidden="true" { (mark) } " " (word) } }
+    html! { span class={ "badge " (tone(status)) } { (word) } }
+}
+
+const fn tone(status: Status) -> &'static str {
+    match status {
+        Status::Pending | Status::AwaitingConfirmation => "wait",
+        Status::Completed | Status::Success => "good",
+        Status::Failed | Status::Rejected => "bad",
+        Status::Canceled => "off",
+    }
 }
 
 /// Why it came to nothing.
