@@ -8,6 +8,8 @@
 //!   one, so tests of use cases see real refusals, replays and balances.
 //! * [`InMemoryCallbackSecrets`] with [`callback_secrets_contract!`]: callback secrets, and what
 //!   every store of them must do.
+//! * [`InMemoryQueue`] with [`work_queue_contract!`]: what waits for operators and who is at it, and
+//!   what every such queue must do.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
@@ -24,6 +26,7 @@ mod limiter;
 mod memory;
 pub mod model;
 mod redis;
+pub mod work_queue;
 
 pub use callback_secrets::InMemoryCallbackSecrets;
 pub use clock::FixedClock;
@@ -31,3 +34,4 @@ pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};
 pub use redis::RedisServer;
+pub use work_queue::InMemoryQueue;

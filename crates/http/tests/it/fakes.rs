@@ -4,6 +4,8 @@
 mod books;
 #[path = "fakes/directory.rs"]
 mod directory;
+#[path = "fakes/figures.rs"]
+mod figures;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -21,6 +23,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     books::{EmptySchedule, FakeGateway, FakeIntegrity, GENUINE},
     directory::{FakeAddressBook, FakeDirectory, FakeRuleBook},
+    figures::FakeFigures,
 };
 
 /// What a lock guards, also after a test that failed while it held it.

@@ -3,3 +3,4 @@
 mod callback_secrets;
 mod memory_store;
 mod model;
+mod work_queue;
