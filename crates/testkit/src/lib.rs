@@ -10,6 +10,7 @@
 //!   every store of them must do.
 //! * [`InMemoryQueue`] with [`work_queue_contract!`]: what waits for operators and who is at it, and
 //!   what every such queue must do.
+//! * [`fakes`]: every other port, which answers what a test put into it.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
@@ -21,6 +22,7 @@ pub mod build;
 pub mod callback_secrets;
 mod clock;
 pub mod contract;
+pub mod fakes;
 mod ids;
 mod limiter;
 mod memory;

@@ -15,9 +15,7 @@ mod client;
 mod credentials;
 mod documented;
 mod events;
-mod export_pages;
 mod exports;
-mod fakes;
 mod guide;
 mod idempotency;
 mod internal;
@@ -38,3 +36,5 @@ mod stops;
 mod story;
 mod transport;
 mod world;
+
+use bursar_testkit::fakes;

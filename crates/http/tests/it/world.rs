@@ -24,10 +24,9 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
-    export_pages::FakeExports,
     fakes::{
         EmptySchedule, FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials,
-        FakeDirectory, FakeEvents, FakeFigures, FakeGateway, FakeIntegrity, FakeQuery,
+        FakeDirectory, FakeEvents, FakeExports, FakeFigures, FakeGateway, FakeIntegrity, FakeQuery,
         FakeRuleBook, HeldTasks, Taken, locked,
     },
 };

@@ -12,13 +12,13 @@ use super::locked;
 
 /// Figures that are what a test says.
 #[derive(Default)]
-pub(crate) struct FakeFigures {
-    pub(crate) waiting: Mutex<WaitingWork>,
-    pub(crate) volumes: Mutex<Volumes>,
-    pub(crate) lag: Mutex<CallbackLag>,
-    pub(crate) hosts: Mutex<Vec<HostHealth>>,
+pub struct FakeFigures {
+    pub waiting: Mutex<WaitingWork>,
+    pub volumes: Mutex<Volumes>,
+    pub lag: Mutex<CallbackLag>,
+    pub hosts: Mutex<Vec<HostHealth>>,
     /// What volumes were asked for last.
-    pub(crate) asked: Mutex<Option<VolumeScan>>,
+    pub asked: Mutex<Option<VolumeScan>>,
 }
 
 #[async_trait]
