@@ -90,9 +90,16 @@ impl CredentialStore for FakeCredentials {
         Ok(())
     }
 
-    async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
+    async fn list_tokens(
+        &self,
+        user: Option<UserId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
         let tokens = locked(&self.tokens).clone();
-        let rest = |token: &Token| after.is_none_or(|after| token.id > after);
+        let rest = |token: &Token| {
+            after.is_none_or(|after| token.id > after) && (user.is_none() || token.user == user)
+        };
         Ok(page(tokens.into_iter().filter(rest), limit))
     }
 
@@ -126,11 +133,15 @@ impl CredentialStore for FakeCredentials {
 
     async fn list_access_keys(
         &self,
+        user: Option<UserId>,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, StoreError> {
         let keys = locked(&self.keys).clone();
-        let rest = |key: &AccessKey| after.as_ref().is_none_or(|after| key.access_key > *after);
+        let rest = |key: &AccessKey| {
+            after.as_ref().is_none_or(|after| key.access_key > *after)
+                && user.is_none_or(|user| key.user == user)
+        };
         Ok(page(keys.into_iter().filter(rest), limit))
     }
 

@@ -121,3 +121,6 @@ impl App {
         Ok(self.ports.figures.callback_hosts().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

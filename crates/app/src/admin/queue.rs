@@ -216,3 +216,6 @@ fn root_value(transfer: &Transfer) -> Option<RootValue> {
         amount: root.value_of(parts.amount, parts.scale)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ mod openapi;
 mod openapi_scenes;
 mod outages;
 mod payout_results;
+mod queue;
 mod reversals;
 mod reviews;
 mod rules;
