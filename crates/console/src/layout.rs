@@ -173,7 +173,7 @@ fn foot(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
                     }
                 }
             }
-            p { a href="/console/help" data-key="?" { "Keyboard and help" } }
+            p { a href="/console/help" { "Keyboard and help" } }
         }
     }
 }

@@ -56,7 +56,7 @@ async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
     };
     let title = format!("{} {id}", words::kind_word(transfer.kind()));
     let body = html! {
-        div data-about=(id) class="story" {
+        div data-about=(id) data-is=(words::last_step(transfer)) class="story" {
             h1 { (title) " " (words::state_badge(transfer)) " " (act::taken_badge(desk, taken.as_ref())) }
             (head(desk, &story, &people))
             @if !act::possible(transfer).is_empty() {

@@ -1,5 +1,6 @@
 //! `/console/transfers`: transfers of every kind, found by whatever an operator has at hand.
 
+mod filters;
 mod meaning;
 mod sheet;
 mod table;
@@ -83,7 +84,7 @@ fn page(
 ) -> Markup {
     html! {
         h1 { "Transfers" }
-        (view::form(asked, assets, wrong))
+        (filters::form(asked, assets, wrong))
         (results)
         @if !desk.may_read() { p { "Your account may not look at transfers." } }
     }

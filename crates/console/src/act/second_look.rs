@@ -123,7 +123,7 @@ fn form(
             input type="hidden" name="digest" value=(digest(transfer));
             input type="hidden" name="back" value=(back);
             input type="hidden" name="sure" value="yes";
-            button class=(act.class()) {
+            button class=(act.class()) data-key=(act.key()) {
                 b { "Yes, " (act.label().to_lowercase()) } " "
                 span { (sentence(act, transfer, &people.name(transfer.owner()), forecast)) }
             }

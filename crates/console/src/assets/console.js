@@ -134,7 +134,8 @@ window.addEventListener("pageshow", (event) => {
   if (!news || after === undefined || !window.EventSource) return;
   const path = location.pathname;
   const query = new URLSearchParams(location.search);
-  const about = document.querySelector("[data-about]")?.dataset.about;
+  const story = document.querySelector("[data-about]");
+  const about = story?.dataset.about;
   const approvals = query.get("work") === "approvals";
   let fresh = 0;
 
@@ -160,13 +161,15 @@ window.addEventListener("pageshow", (event) => {
   const heard = (event) => {
     const [what, id] = event.data.split(" ");
     if (about) {
-      if (about === id) {
+      if (about === id && what !== story.dataset.is) {
         for (const button of document.querySelectorAll(".acts button")) button.disabled = true;
         show("This transfer has changed");
       }
       return;
     }
-    const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
+    const row = document.querySelector(`#rows [data-id="${CSS.escape(id)}"]`);
+    // The page shows it already: it was made before the feed told of it.
+    if (row && (what === row.dataset.is || what.endsWith(".created"))) return;
     if (row && path === "/console/queue") {
       row.classList.add("stale");
       for (const button of row.querySelectorAll("button")) button.disabled = true;

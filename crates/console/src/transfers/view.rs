@@ -2,37 +2,33 @@
 
 use bursar_app::{FieldError, TransferSearch};
 use bursar_domain::{
-    Asset, AssetId, DecimalAmount, Kind, Status, Timestamp, TransferId, UserId,
+    AssetId, DecimalAmount, Kind, Status, Timestamp, TransferId, UserId,
 };
 use bursar_ports::ListPlace;
-use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::meaning::Meaning;
-use crate::{
-    links::{Link, said},
-    words,
-};
+use crate::links::{Link, said};
 
 /// How many rows a page may have; the first unless it is said.
-const ROWS: [u32; 3] = [50, 100, 200];
+pub(super) const ROWS: [u32; 3] = [50, 100, 200];
 /// The last microsecond of a day.
 const DAY_END: i64 = 86_400_000_000 - 1;
 
 /// The query of the address.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Asked {
-    q: Option<String>,
-    kind: Option<String>,
-    status: Option<String>,
-    asset: Option<String>,
-    min: Option<String>,
-    max: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    user: Option<String>,
-    rows: Option<String>,
+    pub(super) q: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) asset: Option<String>,
+    pub(super) min: Option<String>,
+    pub(super) max: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) rows: Option<String>,
     after: Option<String>,
 }
 
@@ -246,86 +242,4 @@ pub(crate) fn read_place(text: &str) -> Option<ListPlace> {
         created_at: Timestamp::from_micros(at.parse().ok()?),
         id: TransferId::try_new(id.parse().ok()?).ok()?,
     })
-}
-
-/// The search box and the filters.
-pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Markup {
-    let field = |name: &str, label: &str, kind: &str, value: &Option<String>| {
-        let fault = wrong.iter().find(|wrong| wrong.name == name);
-        html! {
-            div {
-                label for={ "f-" (name) } { (label) }
-                input id={ "f-" (name) } name=(name) type=(kind) value=[value.as_deref()] autocomplete="off"
-                    inputmode=[(kind == "text").then_some("decimal")]
-                    aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| format!("w-{name}"))];
-                (fault_line(fault))
-            }
-        }
-    };
-    let q = wrong.iter().find(|wrong| wrong.name == "q");
-    html! {
-        form class="filters" method="get" action="/console/transfers" {
-            div class="wide" {
-                label for="f-q" { "Anything you have at hand" }
-                input id="f-q" name="q" type="search" value=[asked.q.as_deref()] maxlength="320" autocomplete="off"
-                    aria-describedby={ "h-q" @if q.is_some() { " w-q" } } aria-invalid=[q.map(|_| "true")];
-                p class="hint" id="h-q" { "An id, a code, a user’s id, name or email, the sender’s own id, or an amount such as 0.25 btc." }
-                (fault_line(q))
-            }
-            div {
-                label for="f-kind" { "Kind" }
-                select id="f-kind" name="kind" {
-                    option value="" { "All" }
-                    @for kind in Kind::ALL {
-                        option value=(kind.as_str()) selected[asked.kind.as_deref() == Some(kind.as_str())] { (words::kind_word(kind)) }
-                    }
-                }
-            }
-            div {
-                label for="f-status" { "Status" }
-                select id="f-status" name="status" {
-                    option value="" { "All" }
-                    @for status in Status::ALL {
-                        option value=(status.as_str()) selected[asked.status.as_deref() == Some(status.as_str())] { (words::status_word(status)) }
-                    }
-                }
-            }
-            (asset_field(asked, assets, wrong))
-            (field("min", "Amount from", "text", &asked.min))
-            (field("max", "Amount to", "text", &asked.max))
-            (field("from", "From day (UTC)", "date", &asked.from))
-            (field("to", "To day (UTC)", "date", &asked.to))
-            @if said(asked.user.as_ref()).is_some() { (field("user", "User id", "search", &asked.user)) }
-            div {
-                label for="f-rows" { "Rows" }
-                select id="f-rows" name="rows" {
-                    @for rows in ROWS { option selected[asked.rows == Some(rows.to_string())] { (rows) } }
-                }
-            }
-            div class="send" { button class="primary" { "Search" } " " a href="/console/transfers" { "Clear" } }
-        }
-    }
-}
-
-fn asset_field(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Markup {
-    let fault = wrong.iter().find(|wrong| wrong.name == "asset");
-    let chosen = asked.asset.as_deref().map(str::to_ascii_lowercase);
-    html! {
-        div {
-            label for="f-asset" { "Asset" }
-            select id="f-asset" name="asset" aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| "w-asset")] {
-                option value="" { "All" }
-                @for asset in assets {
-                    option value=(asset.id) selected[chosen.as_deref() == Some(asset.id.as_str())] { (words::unit(asset.id)) }
-                }
-            }
-            (fault_line(fault))
-        }
-    }
-}
-
-fn fault_line(fault: Option<&WrongField>) -> Markup {
-    html! {
-        @if let Some(fault) = fault { p class="fault" id={ "w-" (fault.name) } { "This " (fault.detail) "." } }
-    }
 }

@@ -15,6 +15,9 @@ use crate::{
     forms,
 };
 
+/// How many of each are shown.
+const ROWS: u32 = 100;
+
 #[derive(Deserialize)]
 pub(crate) struct Revoked {
     back: Option<String>,
@@ -54,11 +57,15 @@ fn back(form: &Revoked) -> String {
 
 pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> {
     let grant = desk.grant(Permission::Admin)?;
-    let found = desk.app().user_credentials(&grant, user).await?;
+    let app = desk.app();
+    let keys = app.list_access_keys(&grant, Some(user), None, ROWS).await?;
+    let tokens = app.list_tokens(&grant, Some(user), None, ROWS).await?;
+    let full = |count: usize| u32::try_from(count).is_ok_and(|count| count == ROWS);
+    let more = full(keys.len()) || full(tokens.len());
     Ok(html! {
         section aria-labelledby="keys" {
             h2 id="keys" { "Keys and tokens" }
-            @if found.keys.is_empty() && found.tokens.is_empty() {
+            @if keys.is_empty() && tokens.is_empty() {
                 div class="empty" { p { strong { "None were issued." } } p { "Access keys and tokens that act for this user would be here, to be revoked." } }
             } @else {
                 div class="scroll" tabindex="0" role="region" aria-label="Keys and tokens" {
@@ -73,11 +80,12 @@ pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> 
                             }
                         }
                         tbody {
-                            @for key in &found.keys { (key_row(desk, key)) }
-                            @for token in &found.tokens { (token_row(desk, token)) }
+                            @for key in &keys { (key_row(desk, key)) }
+                            @for token in &tokens { (token_row(desk, token)) }
                         }
                     }
                 }
+                @if more { p class="muted" { "The first " (ROWS) " of each are shown; the admin API lists all." } }
             }
         }
     })
