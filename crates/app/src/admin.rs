@@ -15,6 +15,7 @@ mod queue;
 mod reversals;
 mod reviews;
 mod rules;
+mod standing;
 mod statement;
 mod story;
 mod transfers;

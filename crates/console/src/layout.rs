@@ -70,10 +70,11 @@ pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: Markup) -> Markup {
         Theme::System => None,
         Theme::Light | Theme::Dark => Some(frame.prefs.theme.as_str()),
     };
+    let zone = (frame.prefs.zone == Zone::Browser).then_some("browser");
     let live = frame.may_read.then_some(frame.events_after);
     html! {
         (DOCTYPE)
-        html lang="en" data-theme=[theme] {
+        html lang="en" data-theme=[theme] data-zone=[zone] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -172,7 +173,7 @@ fn foot(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
                     }
                 }
             }
-            p { a href="/console/help" data-key="?" { "Keyboard and help" } }
+            p { a href="/console/help" { "Keyboard and help" } }
         }
     }
 }

@@ -66,9 +66,9 @@ pub struct Volumes {
 /// How long callbacks take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallbackLag {
-    /// How many are pending; counted up to 10,000.
+    /// How many wait or are being tried; counted up to 10,000.
     pub pending: u32,
-    /// When the oldest of them became due first, if it is among those that are due now.
+    /// Since when the one has been due that has been due for longest.
     pub oldest_due: Option<Timestamp>,
     /// How many of the latest callbacks were delivered, which the next two rest on.
     pub sample: u32,
@@ -123,7 +123,7 @@ pub trait Figures: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn callback_hosts(&self, now: Timestamp) -> Result<Vec<HostHealth>, StoreError>;
+    async fn callback_hosts(&self) -> Result<Vec<HostHealth>, StoreError>;
 }
 
 /// Counts what the event feed tells of into the figures, once.

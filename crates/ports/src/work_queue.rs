@@ -138,7 +138,8 @@ pub struct QueueScan {
 /// A part of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSlice {
-    /// The rows; fewer than asked for, even none, when few of those looked at are of the asset.
+    /// The rows; fewer than asked for, even none, when few of those looked at are of the asset. One
+    /// that was acted on while they were read may be among them.
     pub transfers: Vec<Transfer>,
     /// Where the next part begins; `None` when there is nothing more.
     pub next: Option<QueuePlace>,

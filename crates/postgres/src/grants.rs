@@ -145,6 +145,11 @@ const RULES: &[Rule] = &[
         delete: true,
         ..append("book_main.stops")
     },
+    Rule {
+        delete: true,
+        ..change_except("book_main.takings", &["transfer_id"])
+    },
+    change_except("book_main.hourly_volumes", &["hour", "asset", "kind"]),
     change_except(
         "book_main.journal",
         &[

@@ -378,6 +378,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    book_main.takings (transfer_id) {
+        transfer_id -> BigInt,
+        version -> Integer,
+        taken_by -> Text,
+        taken_at -> Timestamptz,
+        ends_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    book_main.hourly_volumes (hour, asset, kind) {
+        hour -> Timestamptz,
+        asset -> Text,
+        kind -> Text,
+        count -> BigInt,
+        amount -> Numeric,
+    }
+}
+
 diesel::joinable!(operator_sessions -> operators (operator));
 
 diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions);

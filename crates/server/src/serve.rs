@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     background::{
-        CallbackLoop, NumberingLoop, Pace, expire_due, hear_changes, pay_out, settle_pending,
-        tell_expiring, watch_books, watch_queue,
+        COUNTING_POLL, CallbackLoop, NumberingLoop, Pace, count_volumes, expire_due, hear_changes,
+        pay_out, settle_pending, tell_expiring, watch_books, watch_queue,
     },
     config::Config,
     shutdown::Signals,
@@ -46,6 +46,7 @@ pub(crate) async fn serve(
         app,
         callbacks,
         numbering,
+        summary,
         changes,
         payout_hint,
         jwks,
@@ -59,6 +60,7 @@ pub(crate) async fn serve(
     let mut background = JoinSet::new();
     deliver(&mut background, callbacks, stop.clone());
     background.spawn(hear_changes(changes, stop.clone()));
+    background.spawn(count_volumes(summary, COUNTING_POLL, stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());

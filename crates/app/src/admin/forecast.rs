@@ -1,5 +1,7 @@
 //! What confirming or approving a transfer would come to right now.
 
+use std::sync::Arc;
+
 use bursar_domain::{PayoutRoute, Rules, Transfer};
 
 use super::READERS;
@@ -8,7 +10,7 @@ use crate::{App, Error, Grant};
 /// What confirming or approving would come to, as long as nobody changes the rules.
 #[derive(Clone, Debug)]
 pub struct Forecast {
-    rules: std::sync::Arc<Rules>,
+    rules: Arc<Rules>,
     route: PayoutRoute,
 }
 
@@ -17,6 +19,11 @@ impl Forecast {
     #[must_use]
     pub fn asks_second(&self, transfer: &Transfer) -> bool {
         self.rules.asks_second(transfer)
+    }
+
+    /// The rules themselves.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// What pays a withdrawal out that nothing stands in the way of any more.

@@ -118,6 +118,9 @@ impl App {
     /// See [`Error`].
     pub async fn callback_hosts(&self, grant: &Grant) -> Result<Vec<HostHealth>, Error> {
         grant.require_any(&READERS)?;
-        Ok(self.ports.figures.callback_hosts(self.now()).await?)
+        Ok(self.ports.figures.callback_hosts().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,8 +79,9 @@ impl App {
     /// See [`Error`].
     pub async fn queue(&self, grant: &Grant, wanted: QueueSearch) -> Result<QueuePage, Error> {
         grant.require_any(&READERS)?;
+        let which = wanted.which;
         let scan = QueueScan {
-            which: wanted.which,
+            which,
             order: wanted.sort,
             asset: wanted.asset,
             after: wanted.after,
@@ -93,7 +94,10 @@ impl App {
         } else {
             self.ports.work_queue.list_takings(ids, self.now()).await?
         };
-        let rows = found.transfers.into_iter().map(|transfer| QueueRow {
+        // What was acted on while the page was read waits no longer.
+        let open = found.transfers.into_iter();
+        let open = open.filter(|transfer| work_of(transfer) == Some(which));
+        let rows = open.map(|transfer| QueueRow {
             taken: taking_of(&transfer, &takings),
             value: root_value(&transfer),
             transfer,
@@ -212,3 +216,6 @@ fn root_value(transfer: &Transfer) -> Option<RootValue> {
         amount: root.value_of(parts.amount, parts.scale)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,17 +27,17 @@ pub(crate) struct Clock {
 impl Clock {
     /// A time to the minute, for tables.
     pub(crate) fn time(&self, at: Timestamp) -> Markup {
-        self.told(at, MINUTES, "m")
+        self.told(at, MINUTES, None)
     }
 
     /// A time to the second.
     pub(crate) fn exact(&self, at: Timestamp) -> Markup {
-        self.told(at, SECONDS, "s")
+        self.told(at, SECONDS, Some("s"))
     }
 
     /// The time of the day alone, for what is hours away at most.
     pub(crate) fn hour(&self, at: Timestamp) -> Markup {
-        self.told(at, CLOCK, "h")
+        self.told(at, CLOCK, Some("h"))
     }
 
     /// The day that a time lies in.
@@ -61,16 +61,16 @@ impl Clock {
     }
 
     /// The zone of the page's times stands in its head, so only what differs from UTC says it again.
-    fn told(&self, at: Timestamp, form: &[BorrowedFormatItem<'_>], precision: &str) -> Markup {
+    fn told(&self, at: Timestamp, form: &[BorrowedFormatItem<'_>], shape: Option<&str>) -> Markup {
         let text = self.local(at).format(form).unwrap_or_default();
         let utc = at.to_datetime().format(SECONDS).unwrap_or_default();
         let title = match self.zone {
             Zone::Browser | Zone::Offset(0) => None,
             Zone::Offset(_) => Some(format!("{utc} UTC")),
         };
-        // What script makes local says which form to keep.
+        // Script that makes it local keeps its form: minutes, unless it says otherwise.
         let shape = match self.zone {
-            Zone::Browser => Some(precision),
+            Zone::Browser => shape,
             Zone::Offset(_) => None,
         };
         html! { time datetime=(at.to_seconds_text()) title=[title] data-t=[shape] { (text) } }

@@ -1,6 +1,6 @@
 //! What kinds, statuses and reasons are called.
 
-use bursar_domain::{Kind, Stage, Status, Transfer};
+use bursar_domain::{Kind, Stage, Status, Transfer, feed};
 use maud::{Markup, html};
 
 /// What a kind is called.
@@ -33,21 +33,33 @@ pub(crate) const fn stage_word(stage: Stage) -> &'static str {
     }
 }
 
-/// Where a transfer stands, as a word with a mark of its own: never by colour alone.
+/// Where a transfer stands, as a word; the style sheet puts a mark before it, so that it is never told by
+/// colour alone.
 pub(crate) fn state_badge(transfer: &Transfer) -> Markup {
     let status = transfer.status();
     let word = transfer.stage().map_or(status_word(status), stage_word);
-    let (tone, mark) = match status {
-        Status::Pending | Status::AwaitingConfirmation => ("wait", "◷"),
-        Status::Completed | Status::Success => ("good", "✓"),
-        Status::Failed | Status::Rejected => ("bad", "✕"),
-        Status::Canceled => ("off", "–"),
-    };
-    html! { span class={ "badge " (tone) } { span aria-hidden="true" { (mark) } " " (word) } }
+    html! { span class={ "badge " (tone(status)) } { (word) } }
+}
+
+const fn tone(status: Status) -> &'static str {
+    match status {
+        Status::Pending | Status::AwaitingConfirmation => "wait",
+        Status::Completed | Status::Success => "good",
+        Status::Failed | Status::Rejected => "bad",
+        Status::Canceled => "off",
+    }
 }
 
 /// Why it came to nothing.
 pub(crate) fn reason_line(transfer: &Transfer) -> Option<Markup> {
     let reason = transfer.reason()?;
     Some(html! { (reason.message()) " " code { (reason.code()) } })
+}
+
+/// What the event feed calls the step that brought a transfer to where it is: script knows by it what a
+/// page shows already.
+pub(crate) fn last_step(transfer: &Transfer) -> String {
+    let parts = transfer.parts();
+    let reversed = !parts.reversed.is_zero();
+    feed::event_type(transfer.kind(), transfer.status(), parts.version, reversed)
 }

@@ -41,7 +41,7 @@ impl People {
     pub(crate) fn link(&self, id: UserId) -> Markup {
         let status = self.0.get(&id).map(|user| user.status);
         html! {
-            a href={ "/console/users/" (id) } { bdi { (self.name(id)) } }
+            a href={ "/console/users/" (id) } { (self.name(id)) }
             @match status {
                 Some(UserStatus::Frozen) => { " " span class="badge bad" { "Frozen" } }
                 Some(UserStatus::Terminated) => { " " span class="badge bad" { "Terminated" } }

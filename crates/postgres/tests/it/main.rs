@@ -22,6 +22,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod growth;
 #[cfg(test)]
 mod ledger;
@@ -60,3 +62,5 @@ mod store;
 mod support;
 #[cfg(test)]
 mod test_database;
+#[cfg(test)]
+mod work_queue;

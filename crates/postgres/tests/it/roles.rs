@@ -40,10 +40,13 @@ const MAY: [(&str, &str); 29] = [
     ("book_main.journal", "some UPDATE"),
     ("book_main.journal_queue", "DELETE"),
     ("book_main.sequencers", "UPDATE"),
+    ("book_main.takings", "some UPDATE"),
+    ("book_main.takings", "DELETE"),
+    ("book_main.hourly_volumes", "some UPDATE"),
 ];
 
 /// What must never change, whatever else about the row does.
-const NAMED: [&str; 31] = [
+const NAMED: [&str; 35] = [
     "accounts SET id",
     "accounts SET owner",
     "accounts SET owner_kind",
@@ -75,6 +78,10 @@ const NAMED: [&str; 31] = [
     "journal SET versions",
     "journal SET states",
     "journal SET payload",
+    "takings SET transfer_id",
+    "hourly_volumes SET hour",
+    "hourly_volumes SET asset",
+    "hourly_volumes SET kind",
 ];
 
 /// The address of a database for the application's role, which gets its rights there.

@@ -234,7 +234,7 @@ async fn keep_access_key(
     let (public, secret) = (format!("{name}_ACCESS_KEY"), format!("{name}_SECRET_KEY"));
     if let Some(kept) = secrets.get(&public) {
         let kept = app
-            .list_access_keys(admin, None, u32::MAX)
+            .list_access_keys(admin, Some(user), None, u32::MAX)
             .await?
             .into_iter()
             .find(|key| key.access_key == kept && key.revoked_at.is_none());

@@ -4,3 +4,4 @@ mod callback_secrets;
 mod operators;
 mod memory_store;
 mod model;
+mod work_queue;
