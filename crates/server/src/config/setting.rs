@@ -439,6 +439,7 @@ pub(super) const ALL: &[&Setting] = &[
     &console::IDLE,
     &console::SESSION,
     &console::SECURE_COOKIES,
+    &console::SECOND_LOOK_ABOVE,
     &LOG_FORMAT,
     &LOG_LEVEL,
     &SHUTDOWN_DRAIN,

@@ -43,3 +43,13 @@ pub(in crate::config) const SECURE_COOKIES: Setting = Setting {
            where nothing but this machine's own network lies between browser and console.",
     ..PLAIN
 };
+
+pub(in crate::config) const SECOND_LOOK_ABOVE: Setting = Setting {
+    key: "console.second_look_above",
+    default: Default::Missing("nothing is asked for once more"),
+    form: "an amount of the root asset",
+    example: "10000",
+    help: "Beyond this much of the root asset, the console asks once more before it confirms or \
+           approves, on a page of its own; and for what has no value in the root asset too.",
+    ..PLAIN
+};
