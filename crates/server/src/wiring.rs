@@ -6,26 +6,28 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{
-    App, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass, Settings,
-    TransferSettings,
+    App, BooksSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass,
+    SessionSettings, Settings, TransferSettings,
 };
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_payout::{GatewayConfig, HttpGateway};
-use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
+use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, Summary, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
     PgCallbackLog, PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports,
-    PgIds, PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
+    PgFigures, PgIds, PgIntegrity, PgOperators, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore,
+    PgWorkQueue, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
-    config::{Config, DatabaseConfig, PayoutConfig},
+    config::{Config, ConsoleConfig, DatabaseConfig, PayoutConfig},
+    passwords::Argon2Passwords,
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct System {
     pub(crate) callbacks: CallbackLoop,
     /// Numbers events.
     pub(crate) numbering: NumberingLoop,
+    /// Counts what succeeded.
+    pub(crate) summary: Arc<dyn Summary>,
     /// Hears of what other replicas write.
     pub(crate) changes: PgChanges,
     /// Says that a payout has begun.
@@ -97,6 +101,7 @@ impl System {
         let payout_hint = Arc::new(Notify::new());
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
         let events = Arc::new(PgEvents::new(database.clone()));
+        let figures = Arc::new(PgFigures::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let directory = Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock)));
@@ -110,10 +115,13 @@ impl System {
             directory,
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
+            work_queue: Arc::new(PgWorkQueue::new(database.clone())),
+            figures: figures.clone(),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
             events: events.clone(),
             notifier: Arc::new(notifier(config)?),
             integrity: integrity.clone(),
+            books_seen: BooksSeen::default(),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
@@ -125,6 +133,8 @@ impl System {
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
             payouts: payouts(config.payout.as_ref(), &database)?,
+            operators: Arc::new(PgOperators::new(database.clone())),
+            passwords: Arc::new(Argon2Passwords::default()),
         };
         let integrity = watch(integrity, &ports);
         let reseal = ResealPass {
@@ -138,6 +148,7 @@ impl System {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks: callbacks(config, pass, hint),
             numbering: numbering(events, committed),
+            summary: figures,
             changes,
             payout_hint,
             reseal,
@@ -285,7 +296,8 @@ fn watch(books: Arc<dyn BookIntegrity>, ports: &Ports) -> IntegrityWatch {
         events: Arc::clone(&ports.events),
         clock: Arc::clone(&ports.clock),
     };
-    IntegrityWatch::new(books, Arc::new(alarm))
+    let watch = IntegrityWatch::new(books, Arc::new(alarm));
+    watch.telling(ports.books_seen.clone(), Arc::clone(&ports.clock))
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;
@@ -309,6 +321,15 @@ fn settings(config: &Config) -> Settings {
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
         transfers: transfer_settings(config),
+        sessions: session_settings(&config.console),
+    }
+}
+
+fn session_settings(config: &ConsoleConfig) -> SessionSettings {
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    SessionSettings {
+        idle_us: micros(config.idle),
+        absolute_us: micros(config.session),
     }
 }
 

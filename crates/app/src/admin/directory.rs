@@ -2,6 +2,7 @@
 
 use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, User, UserId};
 use bursar_ports::{AccountBalance, AssetRate, Permission, PutAsset, PutUser, UserPage};
+use uuid::Uuid;
 
 use super::{READERS, statement::with_assets};
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
@@ -68,7 +69,8 @@ impl App {
         user.ok_or(Error::NotFound(Missing::User))
     }
 
-    /// Users in order of ids.
+    /// Users in order of ids: all of them, the one whose id `search` is, or those whose username or
+    /// email contains it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -80,6 +82,15 @@ impl App {
         limit: u32,
     ) -> Result<UserPage, Error> {
         grant.require_any(&READERS)?;
+        // No username is an id, so this hides nobody but the odd email.
+        if let Some(Ok(id)) = search.as_deref().map(Uuid::parse_str) {
+            let found = self.ports.directory.find_user(UserId::new(id)).await?;
+            let behind = found.filter(|user| after.is_none_or(|after| user.id > after));
+            return Ok(UserPage {
+                users: behind.into_iter().collect(),
+                more: false,
+            });
+        }
         Ok(self
             .ports
             .directory

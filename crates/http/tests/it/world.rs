@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{App as Web, test};
 use bursar_app::{
-    App, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings,
+    TransferSettings,
 };
 use bursar_domain::{
     AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
@@ -15,7 +16,8 @@ use bursar_ports::{
     AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
 };
 use bursar_testkit::{
-    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
+    InMemoryStore, PlainPasswords, SequentialIds, build,
 };
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
@@ -23,11 +25,10 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
-    export_pages::FakeExports,
     fakes::{
         EmptySchedule, FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials,
-        FakeDirectory, FakeEvents, FakeGateway, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks,
-        Taken, locked,
+        FakeDirectory, FakeEvents, FakeExports, FakeFigures, FakeGateway, FakeIntegrity, FakeQuery,
+        FakeRuleBook, HeldTasks, Taken, locked,
     },
 };
 
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
     pub(crate) events: Arc<FakeEvents>,
     pub(crate) integrity: Arc<FakeIntegrity>,
+    pub(crate) books_seen: BooksSeen,
+    pub(crate) figures: Arc<FakeFigures>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -112,6 +115,8 @@ impl World {
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
         let events = Arc::new(FakeEvents::default());
         let integrity = Arc::new(FakeIntegrity::default());
+        let books_seen = BooksSeen::default();
+        let figures = Arc::new(FakeFigures::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -121,9 +126,12 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            work_queue: Arc::new(InMemoryQueue::of(store.clone())),
+            figures: figures.clone(),
             audit_log: audit_log.clone(),
             events: events.clone(),
             integrity: integrity.clone(),
+            books_seen: books_seen.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -139,12 +147,15 @@ impl World {
                 gateway: Arc::new(FakeGateway),
                 schedule: Arc::new(EmptySchedule),
             }),
+            operators: Arc::new(InMemoryOperators::default()),
+            passwords: Arc::new(PlainPasswords),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits,
             transfers: TransferSettings::default(),
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, keyring.clone(), settings);
         let world = Self {
@@ -160,6 +171,8 @@ impl World {
             callback_secrets,
             events,
             integrity,
+            books_seen,
+            figures,
             tasks,
             clock,
             keyring,

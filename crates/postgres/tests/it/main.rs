@@ -22,6 +22,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod growth;
 #[cfg(test)]
 mod ledger;
@@ -36,6 +38,7 @@ mod model;
 #[cfg(test)]
 mod new_accounts;
 #[cfg(test)]
+mod operators;
 mod outbox;
 #[cfg(test)]
 mod patience;
@@ -59,3 +62,5 @@ mod store;
 mod support;
 #[cfg(test)]
 mod test_database;
+#[cfg(test)]
+mod work_queue;

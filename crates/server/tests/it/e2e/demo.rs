@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Every name that `demo.env` is documented to have, without the prefix.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 14] = [
     "URL",
     "DATABASE_URL",
     "MASTER_KEY",
@@ -31,6 +31,10 @@ const NAMES: [&str; 10] = [
     "BACKOFFICE_TOKEN",
     "READONLY_TOKEN",
     "CALLBACK_SECRET",
+    "CONSOLE_URL",
+    "CONSOLE_PASSWORD",
+    "DEMO_TOTP_SECRET",
+    "SECOND_TOTP_SECRET",
 ];
 const OF_EACH_USER: [&str; 6] = [
     "ID",

@@ -15,24 +15,24 @@ use bursar_ports::{
     StoreError, TransferScan,
 };
 
-use crate::fakes::locked;
+use super::locked;
 
 /// Pages that come one after the other; `None` is where the store cannot go on.
-pub(crate) type Pages<T> = VecDeque<Option<Vec<T>>>;
+pub type Pages<T> = VecDeque<Option<Vec<T>>>;
 
 #[derive(Default)]
-pub(crate) struct FakeExports {
-    pub(crate) transfers: Mutex<Pages<Transfer>>,
-    pub(crate) entries: Mutex<Pages<LedgerRecord>>,
-    pub(crate) audit: Mutex<Pages<AuditRecord>>,
-    pub(crate) busy: AtomicBool,
-    pub(crate) asked_transfers: Mutex<Option<TransferScan>>,
-    pub(crate) asked_entries: Mutex<Option<EntryFilter>>,
-    pub(crate) asked_audit: Mutex<Option<AuditFilter>>,
+pub struct FakeExports {
+    pub transfers: Mutex<Pages<Transfer>>,
+    pub entries: Mutex<Pages<LedgerRecord>>,
+    pub audit: Mutex<Pages<AuditRecord>>,
+    pub busy: AtomicBool,
+    pub asked_transfers: Mutex<Option<TransferScan>>,
+    pub asked_entries: Mutex<Option<EntryFilter>>,
+    pub asked_audit: Mutex<Option<AuditFilter>>,
     /// How many pages were asked for.
-    pub(crate) read: Arc<AtomicUsize>,
+    pub read: Arc<AtomicUsize>,
     /// How many exports are under way.
-    pub(crate) open: Arc<AtomicUsize>,
+    pub open: Arc<AtomicUsize>,
 }
 
 struct FakePages<T> {

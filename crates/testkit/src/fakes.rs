@@ -1,9 +1,13 @@
-//! Ports that answer what a test put into them.
+//! Ports that answer what a test put into them, and remember what they were asked.
+#![expect(
+    missing_docs,
+    reason = "a fake's fields are what a test puts in and what it was asked"
+)]
 
-#[path = "fakes/books.rs"]
 mod books;
-#[path = "fakes/directory.rs"]
 mod directory;
+mod exports;
+mod figures;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -18,21 +22,23 @@ use bursar_ports::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::{
+pub use self::{
     books::{EmptySchedule, FakeGateway, FakeIntegrity, GENUINE},
     directory::{FakeAddressBook, FakeDirectory, FakeRuleBook},
+    exports::{FakeExports, Pages},
+    figures::FakeFigures,
 };
 
 /// What a lock guards, also after a test that failed while it held it.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of the lock panics")
 }
 
 /// Events in memory, from the first one that is kept.
 #[derive(Default)]
-pub(crate) struct FakeEvents {
-    pub(crate) events: Mutex<Vec<Event>>,
-    pub(crate) oldest: Mutex<i64>,
+pub struct FakeEvents {
+    pub events: Mutex<Vec<Event>>,
+    pub oldest: Mutex<i64>,
 }
 
 #[async_trait]
@@ -58,10 +64,10 @@ impl EventFeed for FakeEvents {
 
 /// Tokens and access keys in memory.
 #[derive(Default)]
-pub(crate) struct FakeCredentials {
-    pub(crate) tokens: Mutex<Vec<Token>>,
-    pub(crate) keys: Mutex<Vec<AccessKey>>,
-    pub(crate) audited: Mutex<Vec<AuditDraft>>,
+pub struct FakeCredentials {
+    pub tokens: Mutex<Vec<Token>>,
+    pub keys: Mutex<Vec<AccessKey>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
 }
 
 fn page<T>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
@@ -84,9 +90,16 @@ impl CredentialStore for FakeCredentials {
         Ok(())
     }
 
-    async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
+    async fn list_tokens(
+        &self,
+        user: Option<UserId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
         let tokens = locked(&self.tokens).clone();
-        let rest = |token: &Token| after.is_none_or(|after| token.id > after);
+        let rest = |token: &Token| {
+            after.is_none_or(|after| token.id > after) && (user.is_none() || token.user == user)
+        };
         Ok(page(tokens.into_iter().filter(rest), limit))
     }
 
@@ -120,11 +133,15 @@ impl CredentialStore for FakeCredentials {
 
     async fn list_access_keys(
         &self,
+        user: Option<UserId>,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, StoreError> {
         let keys = locked(&self.keys).clone();
-        let rest = |key: &AccessKey| after.as_ref().is_none_or(|after| key.access_key > *after);
+        let rest = |key: &AccessKey| {
+            after.as_ref().is_none_or(|after| key.access_key > *after)
+                && user.is_none_or(|user| key.user == user)
+        };
         Ok(page(keys.into_iter().filter(rest), limit))
     }
 
@@ -145,20 +162,20 @@ impl CredentialStore for FakeCredentials {
 
 /// Lists that a test wrote down; remembers what was asked for.
 #[derive(Default)]
-pub(crate) struct FakeQuery {
-    pub(crate) transfers: Mutex<Vec<Transfer>>,
-    pub(crate) total: Mutex<Option<(u64, bool)>>,
-    pub(crate) user_balances: Mutex<Vec<AccountBalance>>,
-    pub(crate) system_balances: Mutex<Vec<AccountBalance>>,
-    pub(crate) entries: Mutex<Vec<LedgerLine>>,
-    pub(crate) statement: Mutex<Statement>,
-    pub(crate) asked_statement: Mutex<Option<StatementFilter>>,
-    pub(crate) asked_balances_at: Mutex<Option<(LedgerOwner, Timestamp)>>,
-    pub(crate) asked_history: Mutex<Option<AccountHistory>>,
-    pub(crate) asked_transfers: Mutex<Option<TransferFilter>>,
-    pub(crate) asked_internal: Mutex<Option<InternalFilter>>,
-    pub(crate) asked_scan: Mutex<Option<TransferScan>>,
-    pub(crate) next: Mutex<Option<ListPlace>>,
+pub struct FakeQuery {
+    pub transfers: Mutex<Vec<Transfer>>,
+    pub total: Mutex<Option<(u64, bool)>>,
+    pub user_balances: Mutex<Vec<AccountBalance>>,
+    pub system_balances: Mutex<Vec<AccountBalance>>,
+    pub entries: Mutex<Vec<LedgerLine>>,
+    pub statement: Mutex<Statement>,
+    pub asked_statement: Mutex<Option<StatementFilter>>,
+    pub asked_balances_at: Mutex<Option<(LedgerOwner, Timestamp)>>,
+    pub asked_history: Mutex<Option<AccountHistory>>,
+    pub asked_transfers: Mutex<Option<TransferFilter>>,
+    pub asked_internal: Mutex<Option<InternalFilter>>,
+    pub asked_scan: Mutex<Option<TransferScan>>,
+    pub next: Mutex<Option<ListPlace>>,
 }
 
 #[async_trait]
@@ -227,7 +244,7 @@ impl TransferQuery for FakeQuery {
 }
 
 /// Receivers who take everything at once.
-pub(crate) struct Taken;
+pub struct Taken;
 
 #[async_trait]
 impl Notifier for Taken {
@@ -238,11 +255,11 @@ impl Notifier for Taken {
 
 /// Callbacks that a test wrote down, newest first; remembers what was asked for.
 #[derive(Default)]
-pub(crate) struct FakeCallbackLog {
-    pub(crate) callbacks: Mutex<Vec<CallbackRecord>>,
-    pub(crate) asked: Mutex<Option<CallbackFilter>>,
-    pub(crate) replayed: Mutex<Option<(Replayable, Timestamp)>>,
-    pub(crate) audited: Mutex<Vec<AuditDraft>>,
+pub struct FakeCallbackLog {
+    pub callbacks: Mutex<Vec<CallbackRecord>>,
+    pub asked: Mutex<Option<CallbackFilter>>,
+    pub replayed: Mutex<Option<(Replayable, Timestamp)>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
 }
 
 #[async_trait]
@@ -293,9 +310,9 @@ impl CallbackLog for FakeCallbackLog {
 
 /// An audit log that a test wrote down, newest first; remembers what was asked for.
 #[derive(Default)]
-pub(crate) struct FakeAuditLog {
-    pub(crate) records: Mutex<Vec<AuditRecord>>,
-    pub(crate) asked: Mutex<Option<AuditFilter>>,
+pub struct FakeAuditLog {
+    pub records: Mutex<Vec<AuditRecord>>,
+    pub asked: Mutex<Option<AuditFilter>>,
 }
 
 #[async_trait]
@@ -309,11 +326,11 @@ impl AuditLog for FakeAuditLog {
 
 /// Tasks that run when a test says so.
 #[derive(Default)]
-pub(crate) struct HeldTasks(Mutex<Vec<Task>>);
+pub struct HeldTasks(Mutex<Vec<Task>>);
 
 impl HeldTasks {
     /// Runs everything that was started.
-    pub(crate) async fn run(&self) {
+    pub async fn run(&self) {
         let tasks = std::mem::take(&mut *locked(&self.0));
         for task in tasks {
             task.await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops, Usage,
@@ -12,17 +13,16 @@ use bursar_ports::{
     AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, PutAsset, PutUser, RuleBook,
     Stop, StopScope, StoreError, UserPage,
 };
-use bursar_testkit::{FixedClock, InMemoryStore};
 
 use super::locked;
 
 /// Users, assets and rates in memory.
 #[derive(Default)]
-pub(crate) struct FakeDirectory {
-    pub(crate) users: Mutex<BTreeMap<UserId, User>>,
-    pub(crate) assets: Mutex<BTreeMap<AssetId, Asset>>,
-    pub(crate) rates: Mutex<BTreeMap<AssetId, AssetRate>>,
-    pub(crate) audited: Mutex<Vec<AuditDraft>>,
+pub struct FakeDirectory {
+    pub users: Mutex<BTreeMap<UserId, User>>,
+    pub assets: Mutex<BTreeMap<AssetId, Asset>>,
+    pub rates: Mutex<BTreeMap<AssetId, AssetRate>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
 }
 
 #[async_trait]
@@ -139,15 +139,15 @@ impl Directory for FakeDirectory {
 }
 
 /// Rules in memory, in force in a store in memory.
-pub(crate) struct FakeRuleBook {
+pub struct FakeRuleBook {
     store: Arc<InMemoryStore>,
     rules: Mutex<Rules>,
     stops: Mutex<BTreeMap<StopScope, Stop>>,
-    pub(crate) audited: Mutex<Vec<AuditDraft>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
 }
 
 impl FakeRuleBook {
-    pub(crate) fn of(store: Arc<InMemoryStore>) -> Self {
+    pub fn of(store: Arc<InMemoryStore>) -> Self {
         Self {
             audited: Mutex::default(),
             store,
@@ -235,8 +235,8 @@ impl RuleBook for FakeRuleBook {
 
 /// Address books in memory, the newest entries first.
 #[derive(Default)]
-pub(crate) struct FakeAddressBook {
-    pub(crate) entries: Mutex<Vec<AddressBookEntry>>,
+pub struct FakeAddressBook {
+    pub entries: Mutex<Vec<AddressBookEntry>>,
 }
 
 #[async_trait]

@@ -14,8 +14,8 @@ use super::locked;
 
 /// Books that come to what a test says.
 #[derive(Default)]
-pub(crate) struct FakeIntegrity {
-    pub(crate) books: Mutex<Vec<AssetIntegrity>>,
+pub struct FakeIntegrity {
+    pub books: Mutex<Vec<AssetIntegrity>>,
 }
 
 #[async_trait]
@@ -35,10 +35,10 @@ impl BookIntegrity for FakeIntegrity {
 }
 
 /// A payout gateway that everybody knows how to sign for: with [`GENUINE`].
-pub(crate) struct FakeGateway;
+pub struct FakeGateway;
 
 /// What only the gateway would sign with.
-pub(crate) const GENUINE: &str = "v1,genuine";
+pub const GENUINE: &str = "v1,genuine";
 
 #[async_trait]
 impl PayoutGateway for FakeGateway {
@@ -56,7 +56,7 @@ impl PayoutGateway for FakeGateway {
 }
 
 /// A schedule of payouts with nothing in it.
-pub(crate) struct EmptySchedule;
+pub struct EmptySchedule;
 
 #[async_trait]
 impl PayoutSchedule for EmptySchedule {
