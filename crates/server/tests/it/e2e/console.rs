@@ -1,6 +1,9 @@
 //! The console's sign-in and sessions, as a browser and as an attacker meets them.
 
+mod at_work;
 mod browser;
+mod chromium;
+mod pages;
 
 use bursar_postgres::testing::TestDatabase;
 use serde_json::json;
