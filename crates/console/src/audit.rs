@@ -137,8 +137,12 @@ fn card(desk: &Desk, record: &AuditRecord) -> Markup {
 /// What it was done to; what has a page leads there.
 fn target(target: &str) -> Markup {
     let page = target.split_once(':').and_then(|(kind, id)| match kind {
-        "transfer" if id.bytes().all(|byte| byte.is_ascii_digit()) => Some(format!("/console/transfers/{id}")),
-        "user" => Uuid::try_parse(id).ok().map(|id| format!("/console/users/{id}")),
+        "transfer" if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("/console/transfers/{id}"))
+        }
+        "user" => Uuid::try_parse(id)
+            .ok()
+            .map(|id| format!("/console/users/{id}")),
         _ => None,
     });
     html! {

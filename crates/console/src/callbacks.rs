@@ -52,7 +52,8 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     };
     let hosts = desk.app().callback_hosts(&grant).await?;
     let records = desk.app().list_callbacks(&grant, filter).await?;
-    let here = Link::to("/console/callbacks").with("state", state.map_or("all", CallbackState::as_str));
+    let here =
+        Link::to("/console/callbacks").with("state", state.map_or("all", CallbackState::as_str));
     let full = u32::try_from(records.len()).is_ok_and(|rows| rows == ROWS);
     let next = records.last().filter(|_| full).map(|last| {
         let place = format!("{}_{}", last.created_at.as_micros(), last.id);
@@ -205,7 +206,10 @@ pub(crate) async fn replay(desk: Desk, id: web::Path<String>, posted: Posted<One
         let id = Uuid::try_parse(&id).map_err(|_| Fault::NoPage)?;
         let transfer: TransferId = desk.app().replay_callback(&grant, id).await?.transfer;
         let back = posted.form.back.as_deref().and_then(own_path);
-        Reply::done(Done::Replayed(transfer), back.unwrap_or("/console/callbacks"))
+        Reply::done(
+            Done::Replayed(transfer),
+            back.unwrap_or("/console/callbacks"),
+        )
     };
     desk.answer(reply.await)
 }
@@ -225,7 +229,9 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
             bursar_app::Error::Invalid(vec![wrong])
         })?;
         let app = desk.app();
-        let replayed = app.replay_callbacks(&grant, Replayable::Dead, since).await?;
+        let replayed = app
+            .replay_callbacks(&grant, Replayable::Dead, since)
+            .await?;
         let count = i64::try_from(replayed).unwrap_or(i64::MAX);
         Reply::done(Done::ReplayedMany(count), "/console/callbacks")
     };

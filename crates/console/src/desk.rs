@@ -47,7 +47,11 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A page with this title.
-    pub(crate) fn page(place: Place, title: impl Into<String>, body: Markup) -> Result<Self, Fault> {
+    pub(crate) fn page(
+        place: Place,
+        title: impl Into<String>,
+        body: Markup,
+    ) -> Result<Self, Fault> {
         Ok(Self::Page(place, title.into(), body))
     }
 
@@ -183,7 +187,9 @@ const READ: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];
 pub(crate) fn own_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/console")?;
     let own = rest.is_empty() || rest.starts_with(['/', '?']);
-    let clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let clean = path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     (own && clean).then_some(path)
 }
 

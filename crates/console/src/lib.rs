@@ -113,7 +113,10 @@ fn pages(service: &mut ServiceConfig) {
         .route("/users/{id}", web::get().to(users::show))
         .route("/users/{id}/status", web::post().to(users::change_status))
         .route("/tokens/{id}/revoke", web::post().to(users::revoke_token))
-        .route("/access-keys/{key}/revoke", web::post().to(users::revoke_key))
+        .route(
+            "/access-keys/{key}/revoke",
+            web::post().to(users::revoke_key),
+        )
         .route("/callbacks", web::get().to(callbacks::show))
         .route("/callbacks/replay", web::post().to(callbacks::replay_all))
         .route("/callbacks/{id}/replay", web::post().to(callbacks::replay))

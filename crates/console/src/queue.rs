@@ -65,7 +65,9 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let view = View::read(asked)?;
     let after = said(asked.after.as_ref()).map(place::read);
-    let after = after.map(|place| place.ok_or(Fault::BadAddress)).transpose()?;
+    let after = after
+        .map(|place| place.ok_or(Fault::BadAddress))
+        .transpose()?;
     let is_first = after.is_none();
     let search = QueueSearch {
         which: view.work,
@@ -79,7 +81,10 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let assets = app.list_assets(&grant).await?;
     let forecast = app.forecast(&grant).await?;
     let people = People::of(desk, page.rows.iter().map(|row| &row.transfer)).await?;
-    let next = page.next.as_ref().map(|next| view.link().with("after", place::text(next)));
+    let next = page
+        .next
+        .as_ref()
+        .map(|next| view.link().with("after", place::text(next)));
     let title = title(view.work);
     let body = html! {
         h1 { (title) }
@@ -140,8 +145,12 @@ fn sorting(view: &View, assets: &[Asset]) -> Markup {
 
 fn empty(page: &QueuePage, view: &View, is_first: bool) -> Markup {
     let what = match view.work {
-        OpenWork::Withdrawals => "Withdrawals that nobody has confirmed or canceled yet would be here, the oldest first. New ones announce themselves.",
-        OpenWork::Approvals => "Deposits and confirmed withdrawals above a limit, which a second operator must approve, would be here.",
+        OpenWork::Withdrawals => {
+            "Withdrawals that nobody has confirmed or canceled yet would be here, the oldest first. New ones announce themselves."
+        }
+        OpenWork::Approvals => {
+            "Deposits and confirmed withdrawals above a limit, which a second operator must approve, would be here."
+        }
     };
     html! {
         div class="empty" {

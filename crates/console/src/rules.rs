@@ -43,7 +43,14 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
         rates.push(assets::rate(desk, &grant, asset).await?);
     }
     let find = |id| assets.iter().find(|asset| asset.id == id);
-    let kinds = |id| Kind::ALL.map(|kind| (kind, rules.fees.get(&(kind, id)).copied().unwrap_or_default()));
+    let kinds = |id| {
+        Kind::ALL.map(|kind| {
+            (
+                kind,
+                rules.fees.get(&(kind, id)).copied().unwrap_or_default(),
+            )
+        })
+    };
     let body = html! {
         h1 { "Rules" }
         (stops::section(desk, &stops, &assets))

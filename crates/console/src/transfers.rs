@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use self::{
     meaning::Meaning,
-    view::{Asked, View, WrongField},
+    view::{Asked, View, WrongField, place_text},
 };
 use crate::{
     desk::{Desk, Reply},
@@ -24,7 +24,6 @@ use crate::{
 
 pub(crate) use sheet::csv;
 pub(crate) use table::table;
-pub(crate) use view::{place_text, read_place};
 
 pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
     desk.answer(list(&desk, asked.into_inner()).await)
@@ -98,7 +97,10 @@ fn results(
     people: &People,
     is_first: bool,
 ) -> Markup {
-    let next = found.next.as_ref().map(|next| view.link("/console/transfers").with("after", place_text(next)));
+    let next = found.next.as_ref().map(|next| {
+        view.link("/console/transfers")
+            .with("after", place_text(next))
+    });
     html! {
         (understood(view, meaning))
         @if found.transfers.is_empty() { (empty(view, found.next.is_some(), is_first)) }
@@ -140,4 +142,3 @@ fn empty(view: &View, more: bool, is_first: bool) -> Markup {
         }
     }
 }
-

@@ -49,7 +49,11 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let search = q.map(str::to_owned);
     let page = desk.app().list_users(&grant, search, after, ROWS).await?;
     let last = page.users.last().filter(|_| page.more).map(|user| user.id);
-    let next = last.map(|last| Link::to("/console/users").with_some("q", q).with("after", last));
+    let next = last.map(|last| {
+        Link::to("/console/users")
+            .with_some("q", q)
+            .with("after", last)
+    });
     let body = html! {
         h1 { "Users" }
         form class="filters" method="get" action="/console/users" {
@@ -135,7 +139,9 @@ async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
 }
 
 fn read_id(text: &str) -> Result<UserId, Fault> {
-    Uuid::try_parse(text).map(UserId::new).map_err(|_| Fault::NoPage)
+    Uuid::try_parse(text)
+        .map(UserId::new)
+        .map_err(|_| Fault::NoPage)
 }
 
 fn status_badge(status: UserStatus) -> Markup {

@@ -32,11 +32,7 @@ pub(crate) async fn act(
     desk.answer(carry_out(&desk, &id, &act, &posted.form).await)
 }
 
-pub(crate) async fn take(
-    desk: Desk,
-    id: web::Path<String>,
-    posted: Posted<Word>,
-) -> HttpResponse {
+pub(crate) async fn take(desk: Desk, id: web::Path<String>, posted: Posted<Word>) -> HttpResponse {
     let reply = async {
         let id = read_id(&id)?;
         let grant = desk.visitor.principal.grant_any(&super::TAKERS)?;

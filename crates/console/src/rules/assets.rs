@@ -65,7 +65,10 @@ fn row(desk: &Desk, asset: &Asset, rate: Option<&AssetRate>) -> Markup {
         ("withdrawals", asset.can_withdraw),
         ("internal transfers", asset.can_transfer),
     ];
-    let takes: Vec<&str> = takes.into_iter().filter_map(|(name, takes)| takes.then_some(name)).collect();
+    let takes: Vec<&str> = takes
+        .into_iter()
+        .filter_map(|(name, takes)| takes.then_some(name))
+        .collect();
     html! {
         tr {
             th scope="row" { (words::unit(asset.id)) }

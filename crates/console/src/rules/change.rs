@@ -46,7 +46,8 @@ async fn form(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let sheet = Sheet::of(desk, &grant, rule).await?;
     let asked = said.len() > 1;
     let wrong = if asked { check(&sheet, said) } else { vec![] };
-    let title = format!("Change {}", rule.title());
+    let verb = if sheet.is_new { "Add" } else { "Change" };
+    let title = format!("{verb} {}", rule.title());
     let body = html! {
         h1 { (title) }
         @if asked && wrong.is_empty() { (preview(desk, &sheet, said)) }
@@ -94,7 +95,8 @@ fn input(field: &Field, said: &Said, wrong: &[FieldError]) -> Markup {
 
 /// What would change, and the row of the audit log that it makes.
 fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
-    let changed = |field: &&Field| said.get(field.name).map(|text| text.trim()) != Some(field.now.as_str());
+    let changed =
+        |field: &&Field| said.get(field.name).map(|text| text.trim()) != Some(field.now.as_str());
     let changes: Vec<&Field> = sheet.fields.iter().filter(changed).collect();
     if changes.is_empty() {
         return html! { p class="notice" { "It says that already: nothing would change." } };
@@ -197,7 +199,10 @@ async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<()
 /// The fields that cannot be, each with what is wrong.
 fn check(sheet: &Sheet, said: &Said) -> Vec<FieldError> {
     let faulty = |field: &Field| {
-        let text = said.get(field.name).map(|text| text.trim()).unwrap_or_default();
+        let text = said
+            .get(field.name)
+            .map(|text| text.trim())
+            .unwrap_or_default();
         let detail = match (sheet.rule, field.name) {
             (Rule::Asset(_), "name") if text.is_empty() || text.chars().count() > 100 => {
                 "has 1 to 100 characters".to_owned()
@@ -219,7 +224,11 @@ fn check(sheet: &Sheet, said: &Said) -> Vec<FieldError> {
                 Ok(_) => return None,
             },
         };
-        Some(FieldError::new(field.name, format!("{}.invalid", field.name), detail))
+        Some(FieldError::new(
+            field.name,
+            format!("{}.invalid", field.name),
+            detail,
+        ))
     };
     sheet.fields.iter().filter_map(faulty).collect()
 }
@@ -241,7 +250,9 @@ fn scale(text: &str) -> Option<Scale> {
 
 /// Digits alone: an exponent would make a number of any size out of a few characters.
 fn rate(text: &str) -> Option<BigDecimal> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let short = !text.is_empty() && text.len() <= RATE_MAX;
     let rate = (plain && short).then(|| BigDecimal::from_str(text).ok())?;
     rate.filter(|rate| *rate > 0)

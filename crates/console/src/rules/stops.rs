@@ -102,7 +102,9 @@ fn card(desk: &Desk, stop: &Stop) -> Markup {
 fn named(scope: StopScope) -> String {
     match scope {
         StopScope::ReadOnly => "Everything".to_owned(),
-        StopScope::Outgoing(asset) => format!("What leaves users’ accounts in {}", words::unit(asset)),
+        StopScope::Outgoing(asset) => {
+            format!("What leaves users’ accounts in {}", words::unit(asset))
+        }
     }
 }
 
@@ -110,7 +112,10 @@ fn lifting(scope: StopScope) -> String {
     match scope {
         StopScope::ReadOnly => "Everything moves again from the moment you press it.".to_owned(),
         StopScope::Outgoing(asset) => {
-            format!("{} leaves users’ accounts again from the moment you press it.", words::unit(asset))
+            format!(
+                "{} leaves users’ accounts again from the moment you press it.",
+                words::unit(asset)
+            )
         }
     }
 }

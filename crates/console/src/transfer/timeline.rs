@@ -158,7 +158,9 @@ fn ended(transfer: &Transfer) -> Option<Step> {
 
 fn reversed(original: &Transfer, reversal: &Transfer) -> Step {
     let parts = reversal.parts();
-    let covers = parts.reversal.map_or(parts.amount, |reversal| reversal.covers);
+    let covers = parts
+        .reversal
+        .map_or(parts.amount, |reversal| reversal.covers);
     Step {
         at: Some(parts.created_at),
         what: html! {

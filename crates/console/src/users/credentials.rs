@@ -44,7 +44,9 @@ pub(crate) async fn revoke_key(
 ) -> HttpResponse {
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;
-        desk.app().revoke_access_key(&grant, key.into_inner()).await?;
+        desk.app()
+            .revoke_access_key(&grant, key.into_inner())
+            .await?;
         Reply::done(Done::RevokedKey, back(&posted.form))
     };
     desk.answer(reply.await)
