@@ -70,7 +70,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
             @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Older ones" } } }
         }
     };
-    Reply::page(Place::Callbacks, "Callbacks", body)
+    Ok(Reply::page(Place::Callbacks, "Callbacks", body))
 }
 
 fn tabs(state: Option<CallbackState>) -> Markup {
@@ -206,10 +206,10 @@ pub(crate) async fn replay(desk: Desk, id: web::Path<String>, posted: Posted<One
         let id = Uuid::try_parse(&id).map_err(|_| Fault::NoPage)?;
         let transfer: TransferId = desk.app().replay_callback(&grant, id).await?.transfer;
         let back = posted.form.back.as_deref().and_then(own_path);
-        Reply::done(
+        Ok::<_, Fault>(Reply::done(
             Done::Replayed(transfer),
             back.unwrap_or("/console/callbacks"),
-        )
+        ))
     };
     desk.answer(reply.await)
 }
@@ -233,7 +233,7 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
             .replay_callbacks(&grant, Replayable::Dead, since)
             .await?;
         let count = i64::try_from(replayed).unwrap_or(i64::MAX);
-        Reply::done(Done::ReplayedMany(count), "/console/callbacks")
+        Ok::<_, Fault>(Reply::done(Done::ReplayedMany(count), "/console/callbacks"))
     };
     desk.answer(reply.await)
 }

@@ -94,7 +94,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         @else { (rows::list(desk, &page, &people, &forecast)) }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Show the next " (ROWS) } } }
     };
-    Reply::page(Place::Queue, title, body)
+    Ok(Reply::page(Place::Queue, title, body))
 }
 
 const fn title(work: OpenWork) -> &'static str {

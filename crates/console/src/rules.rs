@@ -94,7 +94,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
             }
         }
     };
-    Reply::page(Place::Rules, "Rules", body)
+    Ok(Reply::page(Place::Rules, "Rules", body))
 }
 
 fn limits_row(

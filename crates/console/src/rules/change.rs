@@ -54,7 +54,7 @@ async fn form(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
         (fields(&sheet, said, &wrong, asked))
         p { a href="/console/rules" { "Back to the rules, and change nothing" } }
     };
-    Reply::page(Place::Rules, title, body)
+    Ok(Reply::page(Place::Rules, title, body))
 }
 
 fn fields(sheet: &Sheet, said: &Said, wrong: &[FieldError], asked: bool) -> Markup {
@@ -149,7 +149,7 @@ async fn change(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
         return Err(Error::Invalid(wrong).into());
     }
     write(desk, &grant, rule, said).await?;
-    Reply::done(Done::ChangedRule, "/console/rules")
+    Ok(Reply::done(Done::ChangedRule, "/console/rules"))
 }
 
 async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<(), Fault> {
