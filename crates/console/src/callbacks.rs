@@ -22,8 +22,8 @@ use crate::{
     words,
 };
 
-/// How many callbacks a page has.
-const ROWS: u32 = 50;
+/// How many callbacks a page has, each with all of its attempts.
+const ROWS: u32 = 25;
 const A_DAY: i64 = 86_400_000_000;
 
 #[derive(Deserialize)]

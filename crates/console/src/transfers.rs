@@ -83,6 +83,7 @@ fn page(
 ) -> Markup {
     html! {
         h1 { "Transfers" }
+        (filters::faults(wrong))
         (filters::form(asked, assets, wrong))
         (results)
         @if !desk.may_read() { p { "Your account may not look at transfers." } }

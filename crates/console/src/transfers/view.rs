@@ -130,7 +130,7 @@ impl View {
                 read_place(text).ok_or_else(|| "is no place in this list".to_owned())
             }),
         };
-        let ranged = view.min.is_some() || view.max.is_some();
+        let ranged = said(it.min.as_ref()).is_some() || said(it.max.as_ref()).is_some();
         if ranged && view.asset.is_none() && !matches!(view.meaning, Meaning::Amount(..)) {
             reader.wrong.push(WrongField {
                 name: "asset".to_owned(),

@@ -10,10 +10,7 @@ use actix_web::{
 };
 use bursar_console::{Visitor, configure};
 
-use crate::{
-    markup::{Document, Tag},
-    world::World,
-};
+use crate::{markup::Document, world::World};
 
 /// An answer.
 pub(crate) struct Page {
@@ -159,10 +156,7 @@ async fn signed_in<B: MessageBody>(
 }
 
 fn escape(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
-/// The value of an attribute.
-pub(crate) fn attribute<'a>(tag: &'a Tag, name: &str) -> &'a str {
-    tag.attribute(name).unwrap_or_default()
+    text.bytes().fold(String::new(), |escaped, byte| {
+        format!("{escaped}%{byte:02X}")
+    })
 }

@@ -35,7 +35,9 @@ const SEEN: &[(&str, &[&str])] = &[
 ];
 
 fn colours() -> BTreeMap<&'static str, [u32; 2]> {
-    let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches('#'), 16).unwrap();
+    let hex = |text: &str| {
+        u32::from_str_radix(text.trim().trim_start_matches('#'), 16).expect("a colour")
+    };
     let pairs = CSS.lines().filter_map(|line| {
         let (name, rest) = line
             .trim()

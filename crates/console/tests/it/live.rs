@@ -55,10 +55,10 @@ async fn what_happens_is_told_in_one_line_from_where_the_page_was() {
     let read = async {
         while !text.contains(&told) {
             let piece = poll_fn(|context| body.as_mut().poll_next(context)).await;
-            let piece = piece
-                .expect("the stream goes on")
-                .ok()
-                .expect("it can be read");
+            let piece = piece.expect("the stream goes on");
+            let Ok(piece) = piece else {
+                panic!("the stream can be read");
+            };
             text.push_str(std::str::from_utf8(&piece).unwrap());
         }
     };

@@ -53,7 +53,8 @@ impl Document {
             rest = after;
             if let Some(name) = inside.strip_prefix('/') {
                 let last = open.pop().expect("a tag is open");
-                assert_eq!(document.tags[last].name, name, "tags are closed in order");
+                let opened = document.tags.get(last).map(|tag| tag.name.as_str());
+                assert_eq!(opened, Some(name), "tags are closed in order");
                 document.pieces.push(Piece::Close);
                 continue;
             }
@@ -121,7 +122,8 @@ impl Document {
             number
         } else {
             let within = tag.path.iter().rev().copied();
-            let mut forms = within.filter(|one| self.tags[*one].name == "form");
+            let is_form = |one: &usize| self.tags.get(*one).is_some_and(|tag| tag.name == "form");
+            let mut forms = within.filter(is_form);
             forms.next().expect("a button stands in a form")
         };
         let inputs = self

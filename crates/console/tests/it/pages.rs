@@ -63,7 +63,7 @@ async fn crowded() -> World {
     }
     let many: Vec<_> = transfers.iter().cycle().take(200).cloned().collect();
     world.listed(many);
-    let shown = transfers[3].clone();
+    let shown = transfers.get(3).expect("there are sixty").clone();
     let line = |held: i128, after| Entry {
         account: AccountKey::user(ALICE, build::asset_id("btc")),
         seq: 2,

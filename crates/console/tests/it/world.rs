@@ -54,7 +54,6 @@ pub(crate) struct World {
     pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) rule_book: Arc<FakeRuleBook>,
     pub(crate) clock: Arc<FixedClock>,
-    pub(crate) ids: Arc<SequentialIds>,
 }
 
 impl World {
@@ -93,7 +92,6 @@ impl World {
         let figures = Arc::new(FakeFigures::default());
         let integrity = Arc::new(FakeIntegrity::default());
         let rule_book = Arc::new(FakeRuleBook::of(store.clone()));
-        let ids = Arc::new(SequentialIds::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: store.clone(),
@@ -113,7 +111,7 @@ impl World {
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,
             clock: clock.clone(),
-            ids: ids.clone(),
+            ids: Arc::new(SequentialIds::default()),
             tasks: Arc::new(HeldTasks::default()),
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
@@ -148,7 +146,6 @@ impl World {
             integrity,
             rule_book,
             clock,
-            ids,
         }
     }
 
