@@ -24,6 +24,17 @@ use crate::{
 
 /// How many callbacks a page has, each with all of its attempts.
 const ROWS: u32 = 25;
+/// What the list is of, the most urgent first; none = of all.
+const TABS: [Option<CallbackState>; 6] = [
+    Some(CallbackState::Dead),
+    Some(CallbackState::Pending),
+    Some(CallbackState::Delivering),
+    Some(CallbackState::Succeeded),
+    Some(CallbackState::Cancelled),
+    None,
+];
+/// How many callbacks of one transfer its page shows: hardly any has as many.
+const OF_TRANSFER: usize = 20;
 const A_DAY: i64 = 86_400_000_000;
 
 #[derive(Deserialize)]
@@ -74,11 +85,10 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
 }
 
 fn tabs(state: Option<CallbackState>) -> Markup {
-    let all = CallbackState::ALL.into_iter().rev().map(Some);
     html! {
         nav class="tabs" aria-label="States" {
             ul {
-                @for one in all.chain([None]) {
+                @for one in TABS {
                     @let name = one.map_or("all", CallbackState::as_str);
                     @let current = (one == state).then_some("page");
                     li { a href={ "/console/callbacks?state=" (name) } aria-current=[current] { (one.map_or("All", state_word)) } }
@@ -105,7 +115,11 @@ pub(crate) fn of_transfer(desk: &Desk, records: &[CallbackRecord]) -> Markup {
     html! {
         @if records.is_empty() {
             div class="empty" { p { strong { "Nobody was told." } } p { "Callbacks to the URLs given with the transfer would be here, with every attempt." } }
-        } @else { (cards(desk, records)) }
+        } @else {
+            @let left_out = records.len().saturating_sub(OF_TRANSFER);
+            @if left_out > 0 { p class="muted" { "The latest " (OF_TRANSFER) " are shown; " (left_out) " came before them." } }
+            (cards(desk, records.get(left_out..).unwrap_or_default()))
+        }
     }
 }
 
@@ -239,13 +253,20 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
 }
 
 fn state_badge(state: CallbackState) -> Markup {
+    let word = match state {
+        CallbackState::Dead => "Dead letter",
+        CallbackState::Pending
+        | CallbackState::Delivering
+        | CallbackState::Succeeded
+        | CallbackState::Cancelled => state_word(state),
+    };
     let tone = match state {
         CallbackState::Pending | CallbackState::Delivering => "wait",
         CallbackState::Succeeded => "good",
         CallbackState::Dead => "bad",
         CallbackState::Cancelled => "off",
     };
-    html! { span class={ "badge " (tone) } { (state_word(state)) } }
+    html! { span class={ "badge " (tone) } { (word) } }
 }
 
 const fn state_word(state: CallbackState) -> &'static str {

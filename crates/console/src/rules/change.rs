@@ -105,14 +105,16 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
     html! {
         section aria-labelledby="would" {
             h2 id="would" { "This would change" }
-            table class="list" {
-                thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
-                tbody {
-                    @for field in changes {
-                        tr {
-                            th scope="row" { (field.label) }
-                            td { (told(&field.now)) }
-                            td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+            div class="scroll" tabindex="0" role="region" aria-label="What would change" {
+                table class="list" {
+                    thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
+                    tbody {
+                        @for field in changes {
+                            tr {
+                                th scope="row" { (field.label) }
+                                td { (told(&field.now)) }
+                                td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+                            }
                         }
                     }
                 }
