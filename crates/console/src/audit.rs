@@ -62,7 +62,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Older ones" } } }
     };
-    Reply::page(Place::Audit, "Audit log", body)
+    Ok(Reply::page(Place::Audit, "Audit log", body))
 }
 
 fn link(asked: &Asked) -> Link {

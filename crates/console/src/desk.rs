@@ -47,17 +47,13 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A page with this title.
-    pub(crate) fn page(
-        place: Place,
-        title: impl Into<String>,
-        body: Markup,
-    ) -> Result<Self, Fault> {
-        Ok(Self::Page(place, title.into(), body))
+    pub(crate) fn page(place: Place, title: impl Into<String>, body: Markup) -> Self {
+        Self::Page(place, title.into(), body)
     }
 
     /// What was done, told on this page.
-    pub(crate) fn done(done: Done, to: impl Into<String>) -> Result<Self, Fault> {
-        Ok(Self::Done(done, to.into()))
+    pub(crate) fn done(done: Done, to: impl Into<String>) -> Self {
+        Self::Done(done, to.into())
     }
 }
 
@@ -124,7 +120,7 @@ impl Desk {
     pub(crate) fn answer(&self, reply: Result<Reply, Fault>) -> HttpResponse {
         match reply {
             Ok(Reply::Page(place, title, body)) => {
-                self.send(HttpResponse::Ok(), place, &title, body)
+                self.send(HttpResponse::Ok(), place, &title, &body)
             }
             Ok(Reply::Done(done, to)) => {
                 let mut answer = HttpResponse::SeeOther();
@@ -139,7 +135,7 @@ impl Desk {
             Ok(Reply::Other(response)) => response,
             Err(fault) => {
                 let answer = HttpResponse::build(fault.status());
-                self.send(answer, Place::Elsewhere, fault.title(), fault.body())
+                self.send(answer, Place::Elsewhere, fault.title(), &fault.body())
             }
         }
     }
@@ -150,7 +146,7 @@ impl Desk {
         status: StatusCode,
         place: Place,
         title: &str,
-        body: Markup,
+        body: &Markup,
     ) -> Reply {
         Reply::Other(self.send(HttpResponse::build(status), place, title, body))
     }
@@ -160,7 +156,7 @@ impl Desk {
         mut answer: HttpResponseBuilder,
         place: Place,
         title: &str,
-        body: Markup,
+        body: &Markup,
     ) -> HttpResponse {
         if self.flash.is_some()
             && let Some(cookie) = Done::forget()

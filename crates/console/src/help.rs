@@ -54,6 +54,6 @@ pub(crate) async fn show(desk: Desk) -> HttpResponse {
             p { "Digits are grouped for the eye alone: what you copy is the exact number. Times are in the zone named at the foot of the page; rest the pointer on one to see it in UTC." }
         }
     };
-    let reply = Reply::page(Place::Elsewhere, "Keyboard and help", body);
+    let reply = Ok(Reply::page(Place::Elsewhere, "Keyboard and help", body));
     desk.answer(reply)
 }

@@ -18,8 +18,8 @@ use crate::{
     words::{self, People},
 };
 
-/// How many rows a page has.
-const ROWS: u32 = 50;
+/// How many rows a page has: each carries what can be done about it.
+const ROWS: u32 = 40;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -94,7 +94,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         @else { (rows::list(desk, &page, &people, &forecast)) }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Show the next " (ROWS) } } }
     };
-    Reply::page(Place::Queue, title, body)
+    Ok(Reply::page(Place::Queue, title, body))
 }
 
 const fn title(work: OpenWork) -> &'static str {
@@ -123,10 +123,10 @@ fn sorting(view: &View, assets: &[Asset]) -> Markup {
         form class="filters" method="get" action="/console/queue" {
             input type="hidden" name="work" value=(view.work.as_str());
             div {
-                label for="sort" { "First comes" }
+                label for="sort" { "Order" }
                 select id="sort" name="sort" {
-                    option value="age" selected[view.sort == QueueOrder::Age] { "what has waited longest" }
-                    option value="value" selected[view.sort == QueueOrder::Value] { "what is worth most" }
+                    option value="age" selected[view.sort == QueueOrder::Age] { "Longest waiting" }
+                    option value="value" selected[view.sort == QueueOrder::Value] { "Worth most" }
                 }
             }
             div {

@@ -73,7 +73,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         } @else { (table(&page.users)) }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Next users" } } }
     };
-    Reply::page(Place::Users, "Users", body)
+    Ok(Reply::page(Place::Users, "Users", body))
 }
 
 fn table(users: &[User]) -> Markup {
@@ -135,7 +135,7 @@ async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
         @if desk.may(Permission::Admin) { (credentials::section(desk, id).await?) }
         p { a href={ "/console/audit?target=user:" (id) } { "Changes of this user in the audit log" } }
     };
-    Reply::page(Place::Users, user.username.clone(), body)
+    Ok(Reply::page(Place::Users, user.username.clone(), body))
 }
 
 fn read_id(text: &str) -> Result<UserId, Fault> {

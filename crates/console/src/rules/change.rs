@@ -46,14 +46,15 @@ async fn form(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let sheet = Sheet::of(desk, &grant, rule).await?;
     let asked = said.len() > 1;
     let wrong = if asked { check(&sheet, said) } else { vec![] };
-    let title = format!("Change {}", rule.title());
+    let verb = if sheet.is_new { "Add" } else { "Change" };
+    let title = format!("{verb} {}", rule.title());
     let body = html! {
         h1 { (title) }
         @if asked && wrong.is_empty() { (preview(desk, &sheet, said)) }
         (fields(&sheet, said, &wrong, asked))
         p { a href="/console/rules" { "Back to the rules, and change nothing" } }
     };
-    Reply::page(Place::Rules, title, body)
+    Ok(Reply::page(Place::Rules, title, body))
 }
 
 fn fields(sheet: &Sheet, said: &Said, wrong: &[FieldError], asked: bool) -> Markup {
@@ -104,14 +105,16 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
     html! {
         section aria-labelledby="would" {
             h2 id="would" { "This would change" }
-            table class="list" {
-                thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
-                tbody {
-                    @for field in changes {
-                        tr {
-                            th scope="row" { (field.label) }
-                            td { (told(&field.now)) }
-                            td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+            div class="scroll" tabindex="0" role="region" aria-label="What would change" {
+                table class="list" {
+                    thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
+                    tbody {
+                        @for field in changes {
+                            tr {
+                                th scope="row" { (field.label) }
+                                td { (told(&field.now)) }
+                                td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+                            }
                         }
                     }
                 }
@@ -148,7 +151,7 @@ async fn change(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
         return Err(Error::Invalid(wrong).into());
     }
     write(desk, &grant, rule, said).await?;
-    Reply::done(Done::ChangedRule, "/console/rules")
+    Ok(Reply::done(Done::ChangedRule, "/console/rules"))
 }
 
 async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<(), Fault> {

@@ -83,7 +83,10 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         .await?
         .transfer
         .id();
-    Reply::done(Done::Reversed(made), format!("/console/transfers/{id}"))
+    Ok(Reply::done(
+        Done::Reversed(made),
+        format!("/console/transfers/{id}"),
+    ))
 }
 
 /// Whether anything of it is left to be taken back.

@@ -45,8 +45,8 @@ pub(super) fn list(desk: &Desk, story: &TransferStory, audit: &[AuditRecord]) ->
 fn steps(story: &TransferStory, audit: &[AuditRecord]) -> Vec<Step> {
     let transfer = &story.transfer;
     let mut steps = vec![created(transfer, audit)];
-    steps.extend(holds(story));
     steps.extend(operators(transfer, audit));
+    steps.extend(holds(story));
     steps.extend(ended(transfer));
     for reversal in &story.reversals {
         steps.push(reversed(transfer, reversal));

@@ -130,7 +130,7 @@ impl View {
                 read_place(text).ok_or_else(|| "is no place in this list".to_owned())
             }),
         };
-        let ranged = view.min.is_some() || view.max.is_some();
+        let ranged = said(it.min.as_ref()).is_some() || said(it.max.as_ref()).is_some();
         if ranged && view.asset.is_none() && !matches!(view.meaning, Meaning::Amount(..)) {
             reader.wrong.push(WrongField {
                 name: "asset".to_owned(),
@@ -237,12 +237,12 @@ fn rows(text: &str) -> Result<u32, String> {
 }
 
 /// Where a page ends, as the address of the next one says it.
-pub(crate) fn place_text(place: &ListPlace) -> String {
+pub(super) fn place_text(place: &ListPlace) -> String {
     format!("{}_{}", place.created_at.as_micros(), place.id)
 }
 
 /// None for a text that no page has written.
-pub(crate) fn read_place(text: &str) -> Option<ListPlace> {
+fn read_place(text: &str) -> Option<ListPlace> {
     let (at, id) = text.split_once('_')?;
     Some(ListPlace {
         created_at: Timestamp::from_micros(at.parse().ok()?),

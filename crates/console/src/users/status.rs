@@ -64,7 +64,7 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         UserStatus::Active => Done::Unfrozen,
         UserStatus::Frozen | UserStatus::Terminated => Done::Frozen,
     };
-    Reply::done(done, format!("/console/users/{id}"))
+    Ok(Reply::done(done, format!("/console/users/{id}")))
 }
 
 pub(super) fn section(desk: &Desk, user: &User) -> Markup {

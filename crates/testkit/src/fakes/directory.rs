@@ -156,6 +156,11 @@ impl FakeRuleBook {
         }
     }
 
+    /// Changes the rules without anybody's word.
+    pub fn put(&self, change: impl FnOnce(&mut Rules)) {
+        self.change(change);
+    }
+
     fn change(&self, change: impl FnOnce(&mut Rules)) {
         let mut rules = locked(&self.rules);
         change(&mut rules);
