@@ -111,8 +111,10 @@ async fn an_operator_signs_in_and_out() {
     let form = browser.get("/console/sign-in?next=/console/sessions").await;
     form.leads_to("/console/sessions");
     let old = browser.clone();
-    let out = browser.post("/console/sign-out", &[("csrf", &page.hidden("csrf"))]);
-    out.await.leads_to("/console/sign-in");
+    let csrf = page.hidden("csrf");
+    let out = [("csrf", csrf.as_str())];
+    let page = browser.post("/console/sign-out", &out).await;
+    page.leads_to("/console/sign-in");
     assert!(!browser.is_in().await && !browser.cookies.contains_key(SESSION));
     // Whoever kept the cookie has nothing.
     assert!(!old.clone().is_in().await);
@@ -210,10 +212,10 @@ async fn sessions_end_when_left_alone_and_when_they_are_old() {
     assert!(!browser.is_in().await);
     scene.set(table, &ago(1)).await;
     assert!(browser.is_in().await);
-    let lifetime = Books::of(scene.database.url()).number(
-        "SELECT extract(epoch FROM expires_at - created_at)::bigint FROM directory.operator_sessions",
-    );
-    assert_eq!(lifetime.await, 3_600);
+    let books = Books::of(scene.database.url());
+    let lifetime = "SELECT extract(epoch FROM expires_at - created_at)::bigint \
+                    FROM directory.operator_sessions";
+    assert_eq!(books.number(lifetime).await, 3_600);
     scene.set(table, "expires_at = now()").await;
     assert!(!browser.is_in().await);
     scene.service.stopped().await;
@@ -277,8 +279,9 @@ async fn a_made_up_cookie_is_nobody() {
     let exchange = Exchange::open(scene.database.url(), &scene.service.client(), 0).await;
     let mut holder = scene.browser();
     let bearer = format!("Bearer {}", exchange.admin);
-    let page = holder.get_with("/console/sessions", &[("authorization", &bearer)]);
-    page.await.is(303);
+    let bearer = [("authorization", bearer.as_str())];
+    let page = holder.get_with("/console/sessions", &bearer).await;
+    page.is(303);
     scene.service.stopped().await;
 }
 
@@ -303,8 +306,8 @@ async fn forms_that_are_not_from_the_session_do_nothing() {
         ("origin", "https://evil.example"),
         ("origin", "null"),
     ] {
-        let fields = [("csrf", csrf.as_str())];
-        let page = browser.post_with("/console/sign-out", &fields, &[header]);
+        let (fields, headers) = ([("csrf", csrf.as_str())], [header]);
+        let page = browser.post_with("/console/sign-out", &fields, &headers);
         page.await.is(403);
     }
     // What is asked for by a link does nothing.
@@ -312,8 +315,9 @@ async fn forms_that_are_not_from_the_session_do_nothing() {
     assert!(browser.is_in().await);
     // Without a session no form is looked at.
     let mut nobody = scene.browser();
-    let page = nobody.post("/console/sign-out", &[("csrf", csrf.as_str())]);
-    page.await.is(401);
+    let fields = [("csrf", csrf.as_str())];
+    let page = nobody.post("/console/sign-out", &fields).await;
+    page.is(401);
     scene.service.stopped().await;
 }
 
@@ -346,7 +350,8 @@ async fn a_sign_in_form_is_good_in_the_browser_it_was_made_for() {
         page.is(403);
     }
     let elsewhere = [("sec-fetch-site", "cross-site")];
-    let page = victim.post_with("/console/sign-in", &fields(own.as_str()), &elsewhere);
+    let sent = fields(own.as_str());
+    let page = victim.post_with("/console/sign-in", &sent, &elsewhere);
     page.await.is(403);
     assert!(!victim.cookies.contains_key(SESSION));
     // None of this was a try.
