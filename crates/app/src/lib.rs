@@ -37,12 +37,12 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast, FoundTransfer,
-    FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom,
-    NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview, OwnerKind, Period,
-    QueuePage, QueueRow, QueueSearch, ReversalRequest, ReviewRequest, RootValue, Taken,
-    ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal, UserStatement,
-    approval_digest,
+    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast,
+    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits,
+    LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview,
+    OwnerKind, Period, QueuePage, QueueRow, QueueSearch, ReversalRequest, ReviewRequest, RootValue,
+    Taken, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
+    UserStatement, approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};

@@ -111,11 +111,13 @@ pub(crate) fn why_nothing(desk: &Desk, transfer: &Transfer) -> Option<&'static s
         return None;
     }
     let me = ActorId::new(desk.visitor.principal.subject.clone());
-    Some(if transfer.was_made_by(&me) && transfer.stage() == Some(Stage::Approval) {
-        "You made or confirmed it: a second operator must approve or reject it."
-    } else {
-        "Your account may look at it, and not act on it."
-    })
+    Some(
+        if transfer.was_made_by(&me) && transfer.stage() == Some(Stage::Approval) {
+            "You made or confirmed it: a second operator must approve or reject it."
+        } else {
+            "Your account may look at it, and not act on it."
+        },
+    )
 }
 
 /// One sentence that says exactly what will happen.
@@ -134,7 +136,9 @@ pub(crate) fn sentence(act: Act, transfer: &Transfer, who: &str, forecast: &Fore
         },
         (Act::Confirm, _) | (Act::Approve, Kind::Withdrawal | Kind::Internal) => {
             match forecast.route() {
-                PayoutRoute::Manual => html! { "Pays out " (money(amount)) " of " (who) (taking_fee) },
+                PayoutRoute::Manual => {
+                    html! { "Pays out " (money(amount)) " of " (who) (taking_fee) }
+                }
                 PayoutRoute::Gateway => html! {
                     "Orders the payout of " (money(amount)) " of " (who) (taking_fee)
                 },
@@ -198,7 +202,8 @@ impl Offer<'_> {
 
     /// Takes the transfer, or lets it go.
     fn taking(&self, base: &str) -> Markup {
-        let may = self.desk.may(Permission::BackofficeConfirm) || self.desk.may(Permission::BackofficeApprove);
+        let may = self.desk.may(Permission::BackofficeConfirm)
+            || self.desk.may(Permission::BackofficeApprove);
         let mine = self.taken.is_some_and(|taken| is_mine(self.desk, taken));
         html! {
             @if may && (mine || self.taken.is_none()) {
@@ -231,7 +236,10 @@ pub(crate) fn taken_badge(desk: &Desk, taken: Option<&Taken>) -> Markup {
 
 pub(crate) fn routes(service: &mut ServiceConfig) {
     service
-        .route("/transfers/{id}/second-look", web::get().to(second_look::show))
+        .route(
+            "/transfers/{id}/second-look",
+            web::get().to(second_look::show),
+        )
         .route("/transfers/{id}/take", web::post().to(carry_out::take))
         .route("/transfers/{id}/let-go", web::post().to(carry_out::let_go))
         .route(

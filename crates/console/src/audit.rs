@@ -62,7 +62,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Older ones" } } }
     };
-    Reply::page(Place::Audit, "Audit log", body)
+    Ok(Reply::page(Place::Audit, "Audit log", body))
 }
 
 fn link(asked: &Asked) -> Link {
@@ -137,8 +137,12 @@ fn card(desk: &Desk, record: &AuditRecord) -> Markup {
 /// What it was done to; what has a page leads there.
 fn target(target: &str) -> Markup {
     let page = target.split_once(':').and_then(|(kind, id)| match kind {
-        "transfer" if id.bytes().all(|byte| byte.is_ascii_digit()) => Some(format!("/console/transfers/{id}")),
-        "user" => Uuid::try_parse(id).ok().map(|id| format!("/console/users/{id}")),
+        "transfer" if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("/console/transfers/{id}"))
+        }
+        "user" => Uuid::try_parse(id)
+            .ok()
+            .map(|id| format!("/console/users/{id}")),
         _ => None,
     });
     html! {

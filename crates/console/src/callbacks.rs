@@ -22,8 +22,19 @@ use crate::{
     words,
 };
 
-/// How many callbacks a page has.
-const ROWS: u32 = 50;
+/// How many callbacks a page has, each with all of its attempts.
+const ROWS: u32 = 25;
+/// What the list is of, the most urgent first; none = of all.
+const TABS: [Option<CallbackState>; 6] = [
+    Some(CallbackState::Dead),
+    Some(CallbackState::Pending),
+    Some(CallbackState::Delivering),
+    Some(CallbackState::Succeeded),
+    Some(CallbackState::Cancelled),
+    None,
+];
+/// How many callbacks of one transfer its page shows: hardly any has as many.
+const OF_TRANSFER: usize = 20;
 const A_DAY: i64 = 86_400_000_000;
 
 #[derive(Deserialize)]
@@ -52,7 +63,8 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     };
     let hosts = desk.app().callback_hosts(&grant).await?;
     let records = desk.app().list_callbacks(&grant, filter).await?;
-    let here = Link::to("/console/callbacks").with("state", state.map_or("all", CallbackState::as_str));
+    let here =
+        Link::to("/console/callbacks").with("state", state.map_or("all", CallbackState::as_str));
     let full = u32::try_from(records.len()).is_ok_and(|rows| rows == ROWS);
     let next = records.last().filter(|_| full).map(|last| {
         let place = format!("{}_{}", last.created_at.as_micros(), last.id);
@@ -69,15 +81,14 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
             @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Older ones" } } }
         }
     };
-    Reply::page(Place::Callbacks, "Callbacks", body)
+    Ok(Reply::page(Place::Callbacks, "Callbacks", body))
 }
 
 fn tabs(state: Option<CallbackState>) -> Markup {
-    let all = CallbackState::ALL.into_iter().rev().map(Some);
     html! {
         nav class="tabs" aria-label="States" {
             ul {
-                @for one in all.chain([None]) {
+                @for one in TABS {
                     @let name = one.map_or("all", CallbackState::as_str);
                     @let current = (one == state).then_some("page");
                     li { a href={ "/console/callbacks?state=" (name) } aria-current=[current] { (one.map_or("All", state_word)) } }
@@ -104,7 +115,11 @@ pub(crate) fn of_transfer(desk: &Desk, records: &[CallbackRecord]) -> Markup {
     html! {
         @if records.is_empty() {
             div class="empty" { p { strong { "Nobody was told." } } p { "Callbacks to the URLs given with the transfer would be here, with every attempt." } }
-        } @else { (cards(desk, records)) }
+        } @else {
+            @let left_out = records.len().saturating_sub(OF_TRANSFER);
+            @if left_out > 0 { p class="muted" { "The latest " (OF_TRANSFER) " are shown; " (left_out) " came before them." } }
+            (cards(desk, records.get(left_out..).unwrap_or_default()))
+        }
     }
 }
 
@@ -205,7 +220,10 @@ pub(crate) async fn replay(desk: Desk, id: web::Path<String>, posted: Posted<One
         let id = Uuid::try_parse(&id).map_err(|_| Fault::NoPage)?;
         let transfer: TransferId = desk.app().replay_callback(&grant, id).await?.transfer;
         let back = posted.form.back.as_deref().and_then(own_path);
-        Reply::done(Done::Replayed(transfer), back.unwrap_or("/console/callbacks"))
+        Ok::<_, Fault>(Reply::done(
+            Done::Replayed(transfer),
+            back.unwrap_or("/console/callbacks"),
+        ))
     };
     desk.answer(reply.await)
 }
@@ -225,21 +243,30 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
             bursar_app::Error::Invalid(vec![wrong])
         })?;
         let app = desk.app();
-        let replayed = app.replay_callbacks(&grant, Replayable::Dead, since).await?;
+        let replayed = app
+            .replay_callbacks(&grant, Replayable::Dead, since)
+            .await?;
         let count = i64::try_from(replayed).unwrap_or(i64::MAX);
-        Reply::done(Done::ReplayedMany(count), "/console/callbacks")
+        Ok::<_, Fault>(Reply::done(Done::ReplayedMany(count), "/console/callbacks"))
     };
     desk.answer(reply.await)
 }
 
 fn state_badge(state: CallbackState) -> Markup {
+    let word = match state {
+        CallbackState::Dead => "Dead letter",
+        CallbackState::Pending
+        | CallbackState::Delivering
+        | CallbackState::Succeeded
+        | CallbackState::Cancelled => state_word(state),
+    };
     let tone = match state {
         CallbackState::Pending | CallbackState::Delivering => "wait",
         CallbackState::Succeeded => "good",
         CallbackState::Dead => "bad",
         CallbackState::Cancelled => "off",
     };
-    html! { span class={ "badge " (tone) } { (state_word(state)) } }
+    html! { span class={ "badge " (tone) } { (word) } }
 }
 
 const fn state_word(state: CallbackState) -> &'static str {

@@ -47,13 +47,13 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A page with this title.
-    pub(crate) fn page(place: Place, title: impl Into<String>, body: Markup) -> Result<Self, Fault> {
-        Ok(Self::Page(place, title.into(), body))
+    pub(crate) fn page(place: Place, title: impl Into<String>, body: Markup) -> Self {
+        Self::Page(place, title.into(), body)
     }
 
     /// What was done, told on this page.
-    pub(crate) fn done(done: Done, to: impl Into<String>) -> Result<Self, Fault> {
-        Ok(Self::Done(done, to.into()))
+    pub(crate) fn done(done: Done, to: impl Into<String>) -> Self {
+        Self::Done(done, to.into())
     }
 }
 
@@ -120,7 +120,7 @@ impl Desk {
     pub(crate) fn answer(&self, reply: Result<Reply, Fault>) -> HttpResponse {
         match reply {
             Ok(Reply::Page(place, title, body)) => {
-                self.send(HttpResponse::Ok(), place, &title, body)
+                self.send(HttpResponse::Ok(), place, &title, &body)
             }
             Ok(Reply::Done(done, to)) => {
                 let mut answer = HttpResponse::SeeOther();
@@ -135,7 +135,7 @@ impl Desk {
             Ok(Reply::Other(response)) => response,
             Err(fault) => {
                 let answer = HttpResponse::build(fault.status());
-                self.send(answer, Place::Elsewhere, fault.title(), fault.body())
+                self.send(answer, Place::Elsewhere, fault.title(), &fault.body())
             }
         }
     }
@@ -146,7 +146,7 @@ impl Desk {
         status: StatusCode,
         place: Place,
         title: &str,
-        body: Markup,
+        body: &Markup,
     ) -> Reply {
         Reply::Other(self.send(HttpResponse::build(status), place, title, body))
     }
@@ -156,7 +156,7 @@ impl Desk {
         mut answer: HttpResponseBuilder,
         place: Place,
         title: &str,
-        body: Markup,
+        body: &Markup,
     ) -> HttpResponse {
         if self.flash.is_some()
             && let Some(cookie) = Done::forget()
@@ -183,7 +183,9 @@ const READ: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];
 pub(crate) fn own_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/console")?;
     let own = rest.is_empty() || rest.starts_with(['/', '?']);
-    let clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let clean = path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     (own && clean).then_some(path)
 }
 

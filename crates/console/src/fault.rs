@@ -101,9 +101,7 @@ fn status(error: &Error) -> StatusCode {
         }
         Error::EventsPruned { .. } => StatusCode::GONE,
         Error::ReadOnly
-        | Error::Store(
-            StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_),
-        )
+        | Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_))
         | Error::OutcomeUnknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Store(StoreError::OutcomeUnknown(_) | StoreError::Inconsistent { .. })
         | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -135,9 +133,9 @@ fn title(error: &Error) -> &'static str {
         Error::OutcomeUnknown { .. } | Error::Store(StoreError::OutcomeUnknown(_)) => {
             "It is not known yet what came of it"
         }
-        Error::Store(
-            StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_),
-        ) => "The database does not answer",
+        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
+            "The database does not answer"
+        }
         Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => {
             "Something is wrong with Bursar"
         }
@@ -149,13 +147,19 @@ fn told(error: &Error) -> Markup {
         Error::Forbidden(permission) => html! {
             p { "Your account lacks the permission " code { (permission.as_str()) } ". Nothing was done. Ask whoever runs the operators’ accounts for it, if it is part of your work." }
         },
-        Error::NoUser => html! { p { "This is about a user’s own money, and you are an operator." } },
+        Error::NoUser => {
+            html! { p { "This is about a user’s own money, and you are an operator." } }
+        }
         Error::Unauthenticated(_) => html! { p { "Sign in again. Nothing was done." } },
         Error::SameOperator => html! {
             p { "You made or confirmed this transfer, so you cannot be the second one to look at it. Nothing was done. Ask another operator." }
         },
-        Error::NotFound(missing) => html! { p { (missing.noun()) " does not exist. " (where_to_look(*missing)) } },
-        Error::RateLimited(_) => html! { p { "Wait some seconds, then do it again. Nothing was done." } },
+        Error::NotFound(missing) => {
+            html! { p { (missing.noun()) " does not exist. " (where_to_look(*missing)) } }
+        }
+        Error::RateLimited(_) => {
+            html! { p { "Wait some seconds, then do it again. Nothing was done." } }
+        }
         Error::Invalid(fields) => wrong_fields(fields),
         Error::Conflict(conflict) => html! {
             p { (conflict.message()) " Nothing was done by you. Look at it as it is now." }
@@ -163,16 +167,27 @@ fn told(error: &Error) -> Markup {
         Error::TakenByOther(taken) => html! {
             p { bdi { (taken.by.as_str()) } " has taken it for some minutes. Nothing was done. Take another one, or wait until it is free again." }
         },
-        Error::KeyReused { .. } => html! { p { "The same request was made before with other contents. Nothing was done." } },
-        Error::ScaleInUse => html! { p { "The asset has accounts already, so its decimals stay as they are. Nothing was changed." } },
-        Error::UsernameTaken | Error::EmailTaken | Error::AddressBookCodeTaken | Error::AddressBookFull => {
+        Error::KeyReused { .. } => {
+            html! { p { "The same request was made before with other contents. Nothing was done." } }
+        }
+        Error::ScaleInUse => {
+            html! { p { "The asset has accounts already, so its decimals stay as they are. Nothing was changed." } }
+        }
+        Error::UsernameTaken
+        | Error::EmailTaken
+        | Error::AddressBookCodeTaken
+        | Error::AddressBookFull => {
             html! { p { (error) ". Nothing was changed." } }
         }
         Error::Refused { reason, .. } | Error::OverLimit { reason, .. } => html! {
             p { (reason.message()) " Nothing moved. " code { (reason.code()) } }
         },
-        Error::BulkRefused { .. } => html! { p { "Not all of it can be done, so none of it was." } },
-        Error::EventsPruned { .. } => html! { p { "Events of that time are not kept any more. Load the page again." } },
+        Error::BulkRefused { .. } => {
+            html! { p { "Not all of it can be done, so none of it was." } }
+        }
+        Error::EventsPruned { .. } => {
+            html! { p { "Events of that time are not kept any more. Load the page again." } }
+        }
         Error::ReadOnly => html! {
             p { "An operator stopped everything. Nothing was done. " a href="/console/rules" { "See who and why" } "." }
         },
@@ -183,9 +198,11 @@ fn told(error: &Error) -> Markup {
         Error::Store(StoreError::OutcomeUnknown(_)) => html! {
             p { "The connection was lost at the moment of writing. Do not repeat it before you have looked: it may have been done." }
         },
-        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => html! {
-            p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
-        },
+        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
+            html! {
+                p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
+            }
+        }
         Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => html! {
             p { "The details are in the service’s log. Call whoever runs the service, and tell when it happened." }
         },

@@ -13,12 +13,21 @@ const KEYS: [(&str, &str); 10] = [
     ("j", "the next row"),
     ("k", "the row before"),
     ("Enter", "opens the row, or what the row leads to"),
-    ("c", "chooses the yes of the open row: confirm or approve. Once more, or Enter, does it."),
-    ("x", "chooses the no of the open row: cancel or reject. Once more, or Enter, does it."),
+    (
+        "c",
+        "chooses the yes of the open row: confirm or approve. Once more, or Enter, does it.",
+    ),
+    (
+        "x",
+        "chooses the no of the open row: cancel or reject. Once more, or Enter, does it.",
+    ),
     ("t", "takes the open row, or lets it go"),
     ("/", "goes to the search box"),
     ("r", "loads the page again"),
-    ("g then a letter", "goes to o overview, q queue, t transfers, u users, c callbacks, r rules, a audit, i integrity"),
+    (
+        "g then a letter",
+        "goes to o overview, q queue, t transfers, u users, c callbacks, r rules, a audit, i integrity",
+    ),
     ("?", "this page"),
 ];
 
@@ -45,6 +54,6 @@ pub(crate) async fn show(desk: Desk) -> HttpResponse {
             p { "Digits are grouped for the eye alone: what you copy is the exact number. Times are in the zone named at the foot of the page; rest the pointer on one to see it in UTC." }
         }
     };
-    let reply = Reply::page(Place::Elsewhere, "Keyboard and help", body);
+    let reply = Ok(Reply::page(Place::Elsewhere, "Keyboard and help", body));
     desk.answer(reply)
 }

@@ -36,7 +36,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
             section aria-labelledby="system" { h2 id="system" { "System accounts" } (system_table(&system)) }
         }
     };
-    Reply::page(Place::Integrity, "Integrity", body)
+    Ok(Reply::page(Place::Integrity, "Integrity", body))
 }
 
 fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {

@@ -52,6 +52,10 @@ pub(crate) struct Frame<'a> {
 }
 
 /// A whole page: its title, and what is on it, beginning with its `h1`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a body is written where it is passed"
+)]
 pub fn page(visitor: Option<&Visitor>, title: &str, body: Markup) -> Markup {
     let frame = Frame {
         visitor,
@@ -62,10 +66,10 @@ pub fn page(visitor: Option<&Visitor>, title: &str, body: Markup) -> Markup {
         here: "/console",
         events_after: 0,
     };
-    framed(&frame, title, body)
+    framed(&frame, title, &body)
 }
 
-pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: Markup) -> Markup {
+pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: &Markup) -> Markup {
     let theme = match frame.prefs.theme {
         Theme::System => None,
         Theme::Light | Theme::Dark => Some(frame.prefs.theme.as_str()),

@@ -22,7 +22,8 @@ impl Link {
     /// Asks for this, too.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: impl Display) -> Self {
-        self.query.push(if self.query.is_empty() { '?' } else { '&' });
+        self.query
+            .push(if self.query.is_empty() { '?' } else { '&' });
         self.query.push_str(name);
         self.query.push('=');
         self.query.push_str(&escaped(&value.to_string()));
@@ -47,5 +48,7 @@ impl Display for Link {
 
 /// What a field says, if it says anything.
 pub(crate) fn said(field: Option<&String>) -> Option<&str> {
-    field.map(|text| text.trim()).filter(|text| !text.is_empty())
+    field
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
 }

@@ -206,7 +206,10 @@ impl Feed {
 fn told(events: &[FeedEvent]) -> String {
     let mut text = String::new();
     for event in events {
-        let about = event.about.as_ref().map_or(0, |told| told.transfer.id().get());
+        let about = event
+            .about
+            .as_ref()
+            .map_or(0, |told| told.transfer.id().get());
         // Writing to a string cannot fail.
         let _written = write!(
             text,

@@ -36,7 +36,7 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
             h1 { "Welcome" }
             p { "Your account may not look at transfers. Ask whoever runs the operators’ accounts, if that is part of your work." }
         };
-        return Reply::page(Place::Overview, "Overview", body);
+        return Ok(Reply::page(Place::Overview, "Overview", body));
     }
     let grant = desk.reader()?;
     let period = said(asked.period.as_ref());
@@ -52,7 +52,7 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         }
         (volumes(desk, &seen, period, said(asked.asset.as_ref())))
     };
-    Reply::page(Place::Overview, "Overview", body)
+    Ok(Reply::page(Place::Overview, "Overview", body))
 }
 
 fn waiting(desk: &Desk, seen: &Overview) -> Markup {

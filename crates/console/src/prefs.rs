@@ -94,7 +94,9 @@ impl Zone {
     /// The zones that can be chosen: whole hours, and those that clocks are set to beside them.
     pub(crate) fn choices() -> impl Iterator<Item = Self> {
         const BESIDE: [i32; 6] = [-210, 210, 270, 330, 345, 570];
-        let mut minutes: Vec<i32> = (-12..=14).map(|hour: i32| hour.saturating_mul(60)).collect();
+        let mut minutes: Vec<i32> = (-12..=14)
+            .map(|hour: i32| hour.saturating_mul(60))
+            .collect();
         minutes.extend(BESIDE);
         minutes.sort_unstable();
         std::iter::once(Self::Browser).chain(minutes.into_iter().map(Self::Offset))

@@ -18,8 +18,8 @@ use crate::{
     words::{self, People},
 };
 
-/// How many rows a page has.
-const ROWS: u32 = 50;
+/// How many rows a page has: each carries what can be done about it.
+const ROWS: u32 = 40;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -65,7 +65,9 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let view = View::read(asked)?;
     let after = said(asked.after.as_ref()).map(place::read);
-    let after = after.map(|place| place.ok_or(Fault::BadAddress)).transpose()?;
+    let after = after
+        .map(|place| place.ok_or(Fault::BadAddress))
+        .transpose()?;
     let is_first = after.is_none();
     let search = QueueSearch {
         which: view.work,
@@ -79,7 +81,10 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let assets = app.list_assets(&grant).await?;
     let forecast = app.forecast(&grant).await?;
     let people = People::of(desk, page.rows.iter().map(|row| &row.transfer)).await?;
-    let next = page.next.as_ref().map(|next| view.link().with("after", place::text(next)));
+    let next = page
+        .next
+        .as_ref()
+        .map(|next| view.link().with("after", place::text(next)));
     let title = title(view.work);
     let body = html! {
         h1 { (title) }
@@ -89,7 +94,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         @else { (rows::list(desk, &page, &people, &forecast)) }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Show the next " (ROWS) } } }
     };
-    Reply::page(Place::Queue, title, body)
+    Ok(Reply::page(Place::Queue, title, body))
 }
 
 const fn title(work: OpenWork) -> &'static str {
@@ -118,10 +123,10 @@ fn sorting(view: &View, assets: &[Asset]) -> Markup {
         form class="filters" method="get" action="/console/queue" {
             input type="hidden" name="work" value=(view.work.as_str());
             div {
-                label for="sort" { "First comes" }
+                label for="sort" { "Order" }
                 select id="sort" name="sort" {
-                    option value="age" selected[view.sort == QueueOrder::Age] { "what has waited longest" }
-                    option value="value" selected[view.sort == QueueOrder::Value] { "what is worth most" }
+                    option value="age" selected[view.sort == QueueOrder::Age] { "Longest waiting" }
+                    option value="value" selected[view.sort == QueueOrder::Value] { "Worth most" }
                 }
             }
             div {
@@ -140,8 +145,12 @@ fn sorting(view: &View, assets: &[Asset]) -> Markup {
 
 fn empty(page: &QueuePage, view: &View, is_first: bool) -> Markup {
     let what = match view.work {
-        OpenWork::Withdrawals => "Withdrawals that nobody has confirmed or canceled yet would be here, the oldest first. New ones announce themselves.",
-        OpenWork::Approvals => "Deposits and confirmed withdrawals above a limit, which a second operator must approve, would be here.",
+        OpenWork::Withdrawals => {
+            "Withdrawals that nobody has confirmed or canceled yet would be here, the oldest first. New ones announce themselves."
+        }
+        OpenWork::Approvals => {
+            "Deposits and confirmed withdrawals above a limit, which a second operator must approve, would be here."
+        }
     };
     html! {
         div class="empty" {

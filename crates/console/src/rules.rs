@@ -9,7 +9,7 @@ mod stops;
 mod tell;
 
 use actix_web::HttpResponse;
-use bursar_domain::{Kind, Limits};
+use bursar_domain::{Asset, AssetId, Kind, Rules};
 use bursar_ports::Permission;
 use maud::{Markup, html};
 
@@ -42,8 +42,6 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
     for asset in &assets {
         rates.push(assets::rate(desk, &grant, asset).await?);
     }
-    let find = |id| assets.iter().find(|asset| asset.id == id);
-    let kinds = |id| Kind::ALL.map(|kind| (kind, rules.fees.get(&(kind, id)).copied().unwrap_or_default()));
     let body = html! {
         h1 { "Rules" }
         (stops::section(desk, &stops, &assets))
@@ -52,16 +50,12 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
             h2 id="fees" { "Fees" }
             div class="scroll" tabindex="0" role="region" aria-label="Fees" {
                 table class="list" {
-                    thead { tr { th scope="col" { "Asset" } th scope="col" { "Kind" } th scope="col" { "Costs" } @if desk.may(Permission::Admin) { th scope="col" { "Change" } } } }
+                    (kinds_head())
                     tbody {
                         @for asset in &assets {
-                            @for (kind, schedule) in kinds(asset.id) {
-                                tr {
-                                    th scope="row" { (words::unit(asset.id)) }
-                                    td { (words::kind_word(kind)) }
-                                    td { (schedule_sentence(&schedule, asset)) }
-                                    (change_cell(desk, &Rule::Fees(kind, asset.id)))
-                                }
+                            tr {
+                                th scope="row" { (words::unit(asset.id)) }
+                                @for kind in Kind::ALL { (fee_cell(desk, rules, kind, asset)) }
                             }
                         }
                     }
@@ -72,48 +66,65 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
             h2 id="limits" { "Limits" }
             div class="scroll" tabindex="0" role="region" aria-label="Limits" {
                 table class="list" {
-                    thead { tr { th scope="col" { "Of" } th scope="col" { "Kind" } th scope="col" { "Limits" } @if desk.may(Permission::Admin) { th scope="col" { "Change" } } } }
+                    (kinds_head())
                     tbody {
-                        @let scopes = std::iter::once(None).chain(assets.iter().map(|asset| Some(asset.id)));
-                        @for scope in scopes {
-                            @for kind in Kind::ALL {
-                                @let limits = rules.limits.get(&(kind, scope)).copied().unwrap_or_default();
-                                @let counted = scope.map_or(root, find);
-                                (limits_row(desk, kind, scope, limits, counted))
-                            }
-                        }
+                        @if let Some(root) = root { (limits_row(desk, rules, None, root)) }
+                        @for asset in &assets { (limits_row(desk, rules, Some(asset.id), asset)) }
                     }
                 }
             }
         }
     };
-    Reply::page(Place::Rules, "Rules", body)
+    Ok(Reply::page(Place::Rules, "Rules", body))
 }
 
-fn limits_row(
-    desk: &Desk,
-    kind: Kind,
-    scope: Option<bursar_domain::AssetId>,
-    limits: Limits,
-    counted: Option<&bursar_domain::Asset>,
-) -> Markup {
+fn kinds_head() -> Markup {
     html! {
-        @if let Some(counted) = counted {
+        thead {
             tr {
-                th scope="row" { @match scope { Some(asset) => (words::unit(asset)), None => { "All, in " (words::unit(counted.id)) } } }
-                td { (words::kind_word(kind)) }
-                td { (limit_words(&limits, counted)) }
-                (change_cell(desk, &Rule::Limits(kind, scope)))
+                th scope="col" { "Asset" }
+                @for kind in Kind::ALL { th scope="col" { (words::kind_word(kind)) } }
+            }
+        }
+    }
+}
+
+fn fee_cell(desk: &Desk, rules: &Rules, kind: Kind, asset: &Asset) -> Markup {
+    let schedule = rules.fees.get(&(kind, asset.id)).copied();
+    html! {
+        td {
+            (schedule_sentence(&schedule.unwrap_or_default(), asset))
+            (change_link(desk, Rule::Fees(kind, asset.id)))
+        }
+    }
+}
+
+/// The limits of one asset, or of all together, which are counted in the root asset.
+fn limits_row(desk: &Desk, rules: &Rules, scope: Option<AssetId>, counted_in: &Asset) -> Markup {
+    let limits = |kind| {
+        rules
+            .limits
+            .get(&(kind, scope))
+            .copied()
+            .unwrap_or_default()
+    };
+    html! {
+        tr {
+            th scope="row" {
+                @match scope { Some(asset) => (words::unit(asset)), None => { "All, in " (words::unit(counted_in.id)) } }
+            }
+            @for kind in Kind::ALL {
+                td { (limit_words(&limits(kind), counted_in)) (change_link(desk, Rule::Limits(kind, scope))) }
             }
         }
     }
 }
 
 /// Leads to the page where a rule is changed.
-fn change_cell(desk: &Desk, rule: &Rule) -> Markup {
+fn change_link(desk: &Desk, rule: Rule) -> Markup {
     html! {
         @if desk.may(Permission::Admin) {
-            td { a href=(rule.link()) aria-label={ "Change " (rule.title()) } { "Change" } }
+            " " a class="change" href=(rule.link()) aria-label={ "Change " (rule.title()) } { "Change" }
         }
     }
 }

@@ -72,7 +72,7 @@ async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
             (reverse::section(desk, &story, &people))
         }
     };
-    Reply::page(Place::Transfers, title, body)
+    Ok(Reply::page(Place::Transfers, title, body))
 }
 
 fn head(desk: &Desk, story: &TransferStory, people: &People) -> Markup {

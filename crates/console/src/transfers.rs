@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use self::{
     meaning::Meaning,
-    view::{Asked, View, WrongField},
+    view::{Asked, View, WrongField, place_text},
 };
 use crate::{
     desk::{Desk, Reply},
@@ -24,7 +24,6 @@ use crate::{
 
 pub(crate) use sheet::csv;
 pub(crate) use table::table;
-pub(crate) use view::{place_text, read_place};
 
 pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
     desk.answer(list(&desk, asked.into_inner()).await)
@@ -36,9 +35,9 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
     let view = match View::read(&asked) {
         Ok(view) => view,
         Err(wrong) => {
-            let body = page(desk, &asked, &assets, &wrong, html! {});
+            let body = page(desk, &asked, &assets, &wrong, &html! {});
             let status = StatusCode::BAD_REQUEST;
-            return Ok(desk.page_with(status, Place::Transfers, "Transfers", body));
+            return Ok(desk.page_with(status, Place::Transfers, "Transfers", &body));
         }
     };
     let (meaning, search) = resolve(desk, &view).await?;
@@ -48,17 +47,17 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
         Ok(found) => found,
         Err(bursar_app::Error::Invalid(fields)) => {
             let wrong: Vec<WrongField> = fields.into_iter().map(WrongField::from).collect();
-            let body = page(desk, &asked, &assets, &wrong, html! {});
+            let body = page(desk, &asked, &assets, &wrong, &html! {});
             let status = StatusCode::BAD_REQUEST;
-            return Ok(desk.page_with(status, Place::Transfers, "Transfers", body));
+            return Ok(desk.page_with(status, Place::Transfers, "Transfers", &body));
         }
         Err(error) => return Err(error.into()),
     };
     let transfers = found.transfers.iter().map(|found| &found.transfer);
     let people = People::of(desk, transfers).await?;
     let results = results(desk, &view, &meaning, &found, &people, is_first);
-    let body = page(desk, &asked, &assets, &[], results);
-    Reply::page(Place::Transfers, "Transfers", body)
+    let body = page(desk, &asked, &assets, &[], &results);
+    Ok(Reply::page(Place::Transfers, "Transfers", body))
 }
 
 /// What the search box means, and all that is asked for.
@@ -80,10 +79,11 @@ fn page(
     asked: &Asked,
     assets: &[Asset],
     wrong: &[WrongField],
-    results: Markup,
+    results: &Markup,
 ) -> Markup {
     html! {
         h1 { "Transfers" }
+        (filters::faults(wrong))
         (filters::form(asked, assets, wrong))
         (results)
         @if !desk.may_read() { p { "Your account may not look at transfers." } }
@@ -98,7 +98,10 @@ fn results(
     people: &People,
     is_first: bool,
 ) -> Markup {
-    let next = found.next.as_ref().map(|next| view.link("/console/transfers").with("after", place_text(next)));
+    let next = found.next.as_ref().map(|next| {
+        view.link("/console/transfers")
+            .with("after", place_text(next))
+    });
     html! {
         (understood(view, meaning))
         @if found.transfers.is_empty() { (empty(view, found.next.is_some(), is_first)) }
@@ -140,4 +143,3 @@ fn empty(view: &View, more: bool, is_first: bool) -> Markup {
         }
     }
 }
-

@@ -49,7 +49,11 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let search = q.map(str::to_owned);
     let page = desk.app().list_users(&grant, search, after, ROWS).await?;
     let last = page.users.last().filter(|_| page.more).map(|user| user.id);
-    let next = last.map(|last| Link::to("/console/users").with_some("q", q).with("after", last));
+    let next = last.map(|last| {
+        Link::to("/console/users")
+            .with_some("q", q)
+            .with("after", last)
+    });
     let body = html! {
         h1 { "Users" }
         form class="filters" method="get" action="/console/users" {
@@ -69,7 +73,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         } @else { (table(&page.users)) }
         @if let Some(next) = next { p class="pages" { a class="button" rel="next" href=(next) { "Next users" } } }
     };
-    Reply::page(Place::Users, "Users", body)
+    Ok(Reply::page(Place::Users, "Users", body))
 }
 
 fn table(users: &[User]) -> Markup {
@@ -131,11 +135,13 @@ async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
         @if desk.may(Permission::Admin) { (credentials::section(desk, id).await?) }
         p { a href={ "/console/audit?target=user:" (id) } { "Changes of this user in the audit log" } }
     };
-    Reply::page(Place::Users, user.username.clone(), body)
+    Ok(Reply::page(Place::Users, user.username.clone(), body))
 }
 
 fn read_id(text: &str) -> Result<UserId, Fault> {
-    Uuid::try_parse(text).map(UserId::new).map_err(|_| Fault::NoPage)
+    Uuid::try_parse(text)
+        .map(UserId::new)
+        .map_err(|_| Fault::NoPage)
 }
 
 fn status_badge(status: UserStatus) -> Markup {

@@ -1,6 +1,9 @@
 //! Who is looking.
 
-use std::future::{Ready, ready};
+use std::{
+    fmt::Write,
+    future::{Ready, ready},
+};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
@@ -102,7 +105,10 @@ pub(crate) fn escaped(text: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 escaped.push(char::from(byte));
             }
-            _ => escaped.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a string cannot fail.
+                let _written = write!(escaped, "%{byte:02X}");
+            }
         }
     }
     escaped

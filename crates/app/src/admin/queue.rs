@@ -190,11 +190,14 @@ impl From<Taking> for Taken {
 
 /// What operators are waited for with, if they are.
 fn work_of(transfer: &Transfer) -> Option<OpenWork> {
-    match (transfer.stage(), transfer.kind(), transfer.status()) {
-        (Some(Stage::Approval), _, _) => Some(OpenWork::Approvals),
-        (Some(Stage::Payout), _, _) => None,
-        (None, Kind::Withdrawal, Status::AwaitingConfirmation) => Some(OpenWork::Withdrawals),
-        (None, Kind::Deposit | Kind::Withdrawal | Kind::Internal, _) => None,
+    match transfer.stage() {
+        Some(Stage::Approval) => Some(OpenWork::Approvals),
+        Some(Stage::Payout) => None,
+        None => {
+            let (kind, status) = (transfer.kind(), transfer.status());
+            let waits = (kind, status) == (Kind::Withdrawal, Status::AwaitingConfirmation);
+            waits.then_some(OpenWork::Withdrawals)
+        }
     }
 }
 

@@ -32,16 +32,12 @@ pub(crate) async fn act(
     desk.answer(carry_out(&desk, &id, &act, &posted.form).await)
 }
 
-pub(crate) async fn take(
-    desk: Desk,
-    id: web::Path<String>,
-    posted: Posted<Word>,
-) -> HttpResponse {
+pub(crate) async fn take(desk: Desk, id: web::Path<String>, posted: Posted<Word>) -> HttpResponse {
     let reply = async {
         let id = read_id(&id)?;
         let grant = desk.visitor.principal.grant_any(&super::TAKERS)?;
         desk.app().take(&grant, Some(id)).await?;
-        Reply::done(Done::Taken(id), back(&posted.form, id))
+        Ok::<_, Fault>(Reply::done(Done::Taken(id), back(&posted.form, id)))
     };
     desk.answer(reply.await)
 }
@@ -55,7 +51,7 @@ pub(crate) async fn let_go(
         let id = read_id(&id)?;
         let grant = desk.visitor.principal.grant_any(&super::TAKERS)?;
         desk.app().let_go(&grant, Some(id)).await?;
-        Reply::done(Done::LetGo(id), back(&posted.form, id))
+        Ok::<_, Fault>(Reply::done(Done::LetGo(id), back(&posted.form, id)))
     };
     desk.answer(reply.await)
 }
@@ -98,7 +94,7 @@ async fn carry_out(desk: &Desk, id: &str, act: &str, word: &Word) -> Result<Repl
     if !was_mine(desk, act, &made) {
         return Err(overtaken(desk, &made));
     }
-    Reply::done(done(act, &made), back(word, id))
+    Ok(Reply::done(done(act, &made), back(word, id)))
 }
 
 /// Whether the operator is asked once more: for much money, for money of unknown value, and for what

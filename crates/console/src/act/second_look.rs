@@ -68,7 +68,7 @@ async fn look(desk: &Desk, id: &str, asked: &Asked) -> Result<Reply, Fault> {
         (facts(desk, &transfer, &people))
         (form(desk, act, &transfer, &people, &forecast, back))
     };
-    Reply::page(Place::Queue, "Look again", body)
+    Ok(Reply::page(Place::Queue, "Look again", body))
 }
 
 fn why(desk: &Desk, transfer: &Transfer, taken: Option<&Taken>) -> Markup {

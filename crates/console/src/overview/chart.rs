@@ -82,7 +82,11 @@ fn table(desk: &Desk, series: &Series, seen: &Overview, period: Period) -> Marku
             }
         }
     };
-    let rows = seen.starts.iter().rev().filter_map(|start| Some((start, series.pieces.get(start)?)));
+    let rows = seen
+        .starts
+        .iter()
+        .rev()
+        .filter_map(|start| Some((start, series.pieces.get(start)?)));
     html! {
         table class="list" {
             thead { tr { th scope="col" { "From" } th scope="col" class="num" { "Transfers" } th scope="col" class="num" { (unit) } } }

@@ -34,7 +34,9 @@ pub(super) fn read(text: &str) -> Option<QueuePlace> {
 /// Digits alone: an exponent would make a number of any size out of a few characters.
 fn decimal(text: &str) -> Option<BigDecimal> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let plain = digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
     (plain && text.len() <= VALUE_MAX).then(|| text.parse().ok())?
 }
 
@@ -56,7 +58,14 @@ mod tests {
         for place in [age, value("-1"), value("1250000000000000000000.5")] {
             assert_eq!(read(&text(&place)), Some(place));
         }
-        for text in ["", "age_1", "age_x_7", "value_1e999999999_7", "size_1_7", "age_1_0"] {
+        for text in [
+            "",
+            "age_1",
+            "age_x_7",
+            "value_1e999999999_7",
+            "size_1_7",
+            "age_1_0",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

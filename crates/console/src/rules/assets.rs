@@ -6,7 +6,7 @@ use bursar_domain::Asset;
 use bursar_ports::{AssetRate, Permission};
 use maud::{Markup, html};
 
-use super::{change_cell, rule::Rule};
+use super::{change_link, rule::Rule};
 use crate::{desk::Desk, fault::Fault, words};
 
 /// What an asset is worth, if somebody said.
@@ -38,10 +38,8 @@ pub(super) fn section(desk: &Desk, assets: &[Asset], rates: &[Option<AssetRate>]
                                 th scope="col" { "Name" }
                                 th scope="col" class="num" { "Decimals" }
                                 th scope="col" { "Takes" }
-                                @if admin { th scope="col" { "Change" } }
                                 th scope="col" class="num" { "Rate" }
                                 th scope="col" { "Said by" }
-                                @if admin { th scope="col" { "Change" } }
                             }
                         }
                         tbody { @for (asset, rate) in assets.iter().zip(rates) { (row(desk, asset, rate.as_ref())) } }
@@ -65,14 +63,19 @@ fn row(desk: &Desk, asset: &Asset, rate: Option<&AssetRate>) -> Markup {
         ("withdrawals", asset.can_withdraw),
         ("internal transfers", asset.can_transfer),
     ];
-    let takes: Vec<&str> = takes.into_iter().filter_map(|(name, takes)| takes.then_some(name)).collect();
+    let takes: Vec<&str> = takes
+        .into_iter()
+        .filter_map(|(name, takes)| takes.then_some(name))
+        .collect();
     html! {
         tr {
             th scope="row" { (words::unit(asset.id)) }
             td { bdi { (asset.name) } }
             td class="num" { (asset.scale.get()) }
-            td { @if takes.is_empty() { span class="badge off" { "Nothing" } } @else { (takes.join(", ")) } }
-            (change_cell(desk, &Rule::Asset(asset.id)))
+            td {
+                @if takes.is_empty() { span class="badge off" { "Nothing" } } @else { (takes.join(", ")) }
+                (change_link(desk, Rule::Asset(asset.id)))
+            }
             td class="num" {
                 @match rate {
                     Some(rate) => { (words::grouped(&rate.rate.normalized().to_plain_string())) " " (words::unit(root)) },
@@ -83,8 +86,8 @@ fn row(desk: &Desk, asset: &Asset, rate: Option<&AssetRate>) -> Markup {
                 @if asset.id == root { "by definition" }
                 @else if let Some(rate) = rate { bdi { (rate.source) } ", " (desk.clock().time(rate.rated_at)) }
                 @else { "–" }
+                (change_link(desk, Rule::Rate(asset.id)))
             }
-            (change_cell(desk, &Rule::Rate(asset.id)))
         }
     }
 }

@@ -46,14 +46,15 @@ async fn form(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let sheet = Sheet::of(desk, &grant, rule).await?;
     let asked = said.len() > 1;
     let wrong = if asked { check(&sheet, said) } else { vec![] };
-    let title = format!("Change {}", rule.title());
+    let verb = if sheet.is_new { "Add" } else { "Change" };
+    let title = format!("{verb} {}", rule.title());
     let body = html! {
         h1 { (title) }
         @if asked && wrong.is_empty() { (preview(desk, &sheet, said)) }
         (fields(&sheet, said, &wrong, asked))
         p { a href="/console/rules" { "Back to the rules, and change nothing" } }
     };
-    Reply::page(Place::Rules, title, body)
+    Ok(Reply::page(Place::Rules, title, body))
 }
 
 fn fields(sheet: &Sheet, said: &Said, wrong: &[FieldError], asked: bool) -> Markup {
@@ -94,7 +95,8 @@ fn input(field: &Field, said: &Said, wrong: &[FieldError]) -> Markup {
 
 /// What would change, and the row of the audit log that it makes.
 fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
-    let changed = |field: &&Field| said.get(field.name).map(|text| text.trim()) != Some(field.now.as_str());
+    let changed =
+        |field: &&Field| said.get(field.name).map(|text| text.trim()) != Some(field.now.as_str());
     let changes: Vec<&Field> = sheet.fields.iter().filter(changed).collect();
     if changes.is_empty() {
         return html! { p class="notice" { "It says that already: nothing would change." } };
@@ -103,14 +105,16 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
     html! {
         section aria-labelledby="would" {
             h2 id="would" { "This would change" }
-            table class="list" {
-                thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
-                tbody {
-                    @for field in changes {
-                        tr {
-                            th scope="row" { (field.label) }
-                            td { (told(&field.now)) }
-                            td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+            div class="scroll" tabindex="0" role="region" aria-label="What would change" {
+                table class="list" {
+                    thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
+                    tbody {
+                        @for field in changes {
+                            tr {
+                                th scope="row" { (field.label) }
+                                td { (told(&field.now)) }
+                                td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+                            }
                         }
                     }
                 }
@@ -147,7 +151,7 @@ async fn change(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
         return Err(Error::Invalid(wrong).into());
     }
     write(desk, &grant, rule, said).await?;
-    Reply::done(Done::ChangedRule, "/console/rules")
+    Ok(Reply::done(Done::ChangedRule, "/console/rules"))
 }
 
 async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<(), Fault> {
@@ -197,7 +201,10 @@ async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<()
 /// The fields that cannot be, each with what is wrong.
 fn check(sheet: &Sheet, said: &Said) -> Vec<FieldError> {
     let faulty = |field: &Field| {
-        let text = said.get(field.name).map(|text| text.trim()).unwrap_or_default();
+        let text = said
+            .get(field.name)
+            .map(|text| text.trim())
+            .unwrap_or_default();
         let detail = match (sheet.rule, field.name) {
             (Rule::Asset(_), "name") if text.is_empty() || text.chars().count() > 100 => {
                 "has 1 to 100 characters".to_owned()
@@ -219,7 +226,11 @@ fn check(sheet: &Sheet, said: &Said) -> Vec<FieldError> {
                 Ok(_) => return None,
             },
         };
-        Some(FieldError::new(field.name, format!("{}.invalid", field.name), detail))
+        Some(FieldError::new(
+            field.name,
+            format!("{}.invalid", field.name),
+            detail,
+        ))
     };
     sheet.fields.iter().filter_map(faulty).collect()
 }
@@ -241,7 +252,9 @@ fn scale(text: &str) -> Option<Scale> {
 
 /// Digits alone: an exponent would make a number of any size out of a few characters.
 fn rate(text: &str) -> Option<BigDecimal> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let short = !text.is_empty() && text.len() <= RATE_MAX;
     let rate = (plain && short).then(|| BigDecimal::from_str(text).ok())?;
     rate.filter(|rate| *rate > 0)

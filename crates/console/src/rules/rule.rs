@@ -97,7 +97,14 @@ mod tests {
         for rule in rules {
             assert_eq!(Rule::from_target(&rule.target()), Some(rule));
         }
-        for text in ["", "asset", "fees:btc", "fees:withdrawal:btc:x", "limits:x", "asset:"] {
+        for text in [
+            "",
+            "asset",
+            "fees:btc",
+            "fees:withdrawal:btc:x",
+            "limits:x",
+            "asset:",
+        ] {
             assert_eq!(Rule::from_target(text), None, "{text}");
         }
     }

@@ -108,7 +108,9 @@ fn asset_fields(asset: Option<&Asset>) -> Vec<Field> {
         label,
         hint: String::new(),
         shape: Shape::YesNo,
-        now: yes.map_or("", |yes| if yes { "yes" } else { "no" }).to_owned(),
+        now: yes
+            .map_or("", |yes| if yes { "yes" } else { "no" })
+            .to_owned(),
     };
     vec![
         Field {
@@ -122,49 +124,100 @@ fn asset_fields(asset: Option<&Asset>) -> Vec<Field> {
             "scale",
             "Decimals",
             "0 to 18; they stay as they are once there are accounts.",
-            asset.map(|asset| asset.scale.get().to_string()).unwrap_or_default(),
+            asset
+                .map(|asset| asset.scale.get().to_string())
+                .unwrap_or_default(),
         ),
-        yes_no("deposit", "Takes deposits", asset.map(|asset| asset.can_deposit)),
-        yes_no("withdraw", "Takes withdrawals", asset.map(|asset| asset.can_withdraw)),
-        yes_no("transfer", "Takes internal transfers", asset.map(|asset| asset.can_transfer)),
+        yes_no(
+            "deposit",
+            "Takes deposits",
+            asset.map(|asset| asset.can_deposit),
+        ),
+        yes_no(
+            "withdraw",
+            "Takes withdrawals",
+            asset.map(|asset| asset.can_withdraw),
+        ),
+        yes_no(
+            "transfer",
+            "Takes internal transfers",
+            asset.map(|asset| asset.can_transfer),
+        ),
     ]
 }
 
 fn fee_fields(schedule: &bursar_domain::FeeSchedule, scale: Scale) -> Vec<Field> {
     let amount = |amount: Amount| amount.to_plain(scale);
     vec![
-        decimal("percent", "Percent of the amount", "0 to 100.", schedule.percent.to_plain()),
-        decimal("min", "At least", "The least that the share comes to.", amount(schedule.min)),
+        decimal(
+            "percent",
+            "Percent of the amount",
+            "0 to 100.",
+            schedule.percent.to_plain(),
+        ),
+        decimal(
+            "min",
+            "At least",
+            "The least that the share comes to.",
+            amount(schedule.min),
+        ),
         decimal(
             "max",
             "At most",
             "The most that the share comes to; empty: as much as it is.",
             schedule.max.map(amount).unwrap_or_default(),
         ),
-        decimal("absolute", "On top", "Added whatever the amount.", amount(schedule.absolute)),
+        decimal(
+            "absolute",
+            "On top",
+            "Added whatever the amount.",
+            amount(schedule.absolute),
+        ),
     ]
 }
 
 fn limit_fields(limits: &bursar_app::KindLimits) -> Vec<Field> {
     let now = |amount: Option<Amount>| {
         let scale = limits.counted_in.scale;
-        amount.map(|amount| amount.to_plain(scale)).unwrap_or_default()
+        amount
+            .map(|amount| amount.to_plain(scale))
+            .unwrap_or_default()
     };
     let is = limits.limits;
     let none = "Empty: no limit.";
     let mut fields = vec![
-        decimal("min_amount", "One transfer, at least", none, now(is.min_amount)),
-        decimal("max_amount", "One transfer, at most", none, now(is.max_amount)),
+        decimal(
+            "min_amount",
+            "One transfer, at least",
+            none,
+            now(is.min_amount),
+        ),
+        decimal(
+            "max_amount",
+            "One transfer, at most",
+            none,
+            now(is.max_amount),
+        ),
     ];
     let rolling = || {
         [
             decimal("daily", "A user in 24 hours, at most", none, now(is.daily)),
-            decimal("monthly", "A user in 30 days, at most", none, now(is.monthly)),
+            decimal(
+                "monthly",
+                "A user in 30 days, at most",
+                none,
+                now(is.monthly),
+            ),
         ]
     };
     let second = || {
         let hint = "Empty: nobody is asked.";
-        decimal("approval_above", "A second operator above", hint, now(is.approval_above))
+        decimal(
+            "approval_above",
+            "A second operator above",
+            hint,
+            now(is.approval_above),
+        )
     };
     match limits.kind {
         bursar_domain::Kind::Deposit => fields.push(second()),

@@ -1,6 +1,6 @@
 //! Stopping what moves, and letting it go on.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use bursar_app::{Error, FieldError};
 use bursar_domain::{Asset, AssetId};
 use bursar_ports::{Permission, Stop, StopScope};
@@ -56,7 +56,7 @@ pub(crate) async fn stop(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
             Error::Invalid(vec![FieldError::new("reason", "reason.invalid", detail)])
         })?;
         desk.app().stop(&grant, scope, reason.to_owned()).await?;
-        Reply::done(Done::Stopped, "/console/rules")
+        Ok::<_, Fault>(Reply::done(Done::Stopped, "/console/rules"))
     };
     desk.answer(reply.await)
 }
@@ -66,7 +66,7 @@ pub(crate) async fn lift(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
         let grant = desk.grant(Permission::Admin)?;
         let scope = scope_of(said(posted.form.scope.as_ref()))?;
         desk.app().lift_stop(&grant, scope).await?;
-        Reply::done(Done::Lifted, "/console/rules")
+        Ok::<_, Fault>(Reply::done(Done::Lifted, "/console/rules"))
     };
     desk.answer(reply.await)
 }
@@ -102,7 +102,9 @@ fn card(desk: &Desk, stop: &Stop) -> Markup {
 fn named(scope: StopScope) -> String {
     match scope {
         StopScope::ReadOnly => "Everything".to_owned(),
-        StopScope::Outgoing(asset) => format!("What leaves users’ accounts in {}", words::unit(asset)),
+        StopScope::Outgoing(asset) => {
+            format!("What leaves users’ accounts in {}", words::unit(asset))
+        }
     }
 }
 
@@ -110,7 +112,10 @@ fn lifting(scope: StopScope) -> String {
     match scope {
         StopScope::ReadOnly => "Everything moves again from the moment you press it.".to_owned(),
         StopScope::Outgoing(asset) => {
-            format!("{} leaves users’ accounts again from the moment you press it.", words::unit(asset))
+            format!(
+                "{} leaves users’ accounts again from the moment you press it.",
+                words::unit(asset)
+            )
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Fees and limits in words.
 
 use bursar_app::{Fees, KindLimits};
-use bursar_domain::{Asset, FeeSchedule, Limits};
+use bursar_domain::{Asset, FeeSchedule, Limits, Percent};
 use maud::{Markup, html};
 
 use crate::words;
@@ -18,10 +18,11 @@ pub(crate) fn schedule_sentence(schedule: &FeeSchedule, asset: &Asset) -> Markup
         return html! { "nothing" };
     }
     html! {
-        (words::grouped(&schedule.percent.to_plain())) " % of the amount"
+        @let share = schedule.percent != Percent::ZERO || !schedule.min.is_zero();
+        @if share { (words::grouped(&schedule.percent.to_plain())) " % of the amount" }
         @if !schedule.min.is_zero() { ", at least " (money(schedule.min)) }
-        @if let Some(max) = schedule.max { ", at most " (money(max)) }
-        @if !schedule.absolute.is_zero() { ", and " (money(schedule.absolute)) " on top" }
+        @if let (true, Some(max)) = (share, schedule.max) { ", at most " (money(max)) }
+        @if !schedule.absolute.is_zero() { @if share { ", and " } (money(schedule.absolute)) @if share { " on top" } @else { " whatever the amount" } }
     }
 }
 

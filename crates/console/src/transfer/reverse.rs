@@ -50,14 +50,23 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         let code = format!("{field}.invalid");
         bursar_app::Error::Invalid(vec![FieldError::new(field, code, detail)])
     };
-    let amount = said(wanted.amount.as_ref()).map(DecimalAmount::parse).transpose();
+    let amount = said(wanted.amount.as_ref())
+        .map(DecimalAmount::parse)
+        .transpose();
     let amount = amount.map_err(|error| invalid("amount", error.to_string()))?;
     let comment = said(wanted.comment.as_ref());
     let comment = comment.filter(|text| text.chars().count() <= COMMENT_MAX);
     let comment = comment.ok_or_else(|| {
-        invalid("comment", format!("say why, in at most {COMMENT_MAX} characters"))
+        invalid(
+            "comment",
+            format!("say why, in at most {COMMENT_MAX} characters"),
+        )
     })?;
-    let key = wanted.once.as_deref().map(IdempotencyKey::parse).transpose();
+    let key = wanted
+        .once
+        .as_deref()
+        .map(IdempotencyKey::parse)
+        .transpose();
     let request = ReversalRequest {
         transfer: Some(id),
         amount,
@@ -68,8 +77,16 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         key: key.map_err(|error| invalid("once", error.to_string()))?,
         wait: true,
     };
-    let made = desk.app().reverse(&grant, request, options).await?.transfer.id();
-    Reply::done(Done::Reversed(made), format!("/console/transfers/{id}"))
+    let made = desk
+        .app()
+        .reverse(&grant, request, options)
+        .await?
+        .transfer
+        .id();
+    Ok(Reply::done(
+        Done::Reversed(made),
+        format!("/console/transfers/{id}"),
+    ))
 }
 
 /// Whether anything of it is left to be taken back.
@@ -92,7 +109,10 @@ pub(super) fn section(desk: &Desk, story: &TransferStory, people: &People) -> Ma
     if !is_reversible(transfer) || !desk.may(Permission::Admin) {
         return html! {};
     }
-    let left = parts.amount.checked_sub(parts.reversed).unwrap_or(parts.amount);
+    let left = parts
+        .amount
+        .checked_sub(parts.reversed)
+        .unwrap_or(parts.amount);
     let once = HEXLOWER.encode(&desk.app().random_bytes());
     html! {
         section aria-labelledby="back" {

@@ -45,8 +45,8 @@ pub(super) fn list(desk: &Desk, story: &TransferStory, audit: &[AuditRecord]) ->
 fn steps(story: &TransferStory, audit: &[AuditRecord]) -> Vec<Step> {
     let transfer = &story.transfer;
     let mut steps = vec![created(transfer, audit)];
-    steps.extend(holds(story));
     steps.extend(operators(transfer, audit));
+    steps.extend(holds(story));
     steps.extend(ended(transfer));
     for reversal in &story.reversals {
         steps.push(reversed(transfer, reversal));
@@ -158,7 +158,9 @@ fn ended(transfer: &Transfer) -> Option<Step> {
 
 fn reversed(original: &Transfer, reversal: &Transfer) -> Step {
     let parts = reversal.parts();
-    let covers = parts.reversal.map_or(parts.amount, |reversal| reversal.covers);
+    let covers = parts
+        .reversal
+        .map_or(parts.amount, |reversal| reversal.covers);
     Step {
         at: Some(parts.created_at),
         what: html! {

@@ -87,3 +87,15 @@ fn fault_line(fault: Option<&WrongField>) -> Markup {
         @if let Some(fault) = fault { p class="fault" id={ "w-" (fault.name) } { "This " (fault.detail) "." } }
     }
 }
+
+/// What cannot be, in one place; fields where it was typed say it as well.
+pub(super) fn faults(wrong: &[WrongField]) -> Markup {
+    html! {
+        @if !wrong.is_empty() {
+            div class="notice bad" role="alert" {
+                p { "This cannot be searched for. Mend it and search again:" }
+                ul { @for fault in wrong { li { strong { (fault.name) } " " (fault.detail) } } }
+            }
+        }
+    }
+}

@@ -57,10 +57,17 @@ impl Meaning {
             Self::Id(id) => format!("Looked for the transfer with the id {id}."),
             Self::Code(_) => "Looked for the transfer with this code.".to_owned(),
             Self::User(_) => "Looked for transfers of the user with this id.".to_owned(),
-            Self::Name(_) => "Looked for transfers of users with this in their name or email.".to_owned(),
-            Self::CustomId(_) => "Looked for transfers with this id of the sender’s own.".to_owned(),
+            Self::Name(_) => {
+                "Looked for transfers of users with this in their name or email.".to_owned()
+            }
+            Self::CustomId(_) => {
+                "Looked for transfers with this id of the sender’s own.".to_owned()
+            }
             Self::Amount(amount, asset) => {
-                format!("Looked for transfers of exactly {amount} {}.", asset.as_str().to_ascii_uppercase())
+                format!(
+                    "Looked for transfers of exactly {amount} {}.",
+                    asset.as_str().to_ascii_uppercase()
+                )
             }
         })
     }

@@ -59,8 +59,14 @@ async fn sheet(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         Ok(rows.map(|rows| (rows, (None, Some(export)))))
     });
     let answer = HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
-        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"transfers.csv\""))
+        .insert_header((
+            header::CONTENT_TYPE,
+            "text/csv; charset=utf-8; header=present",
+        ))
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"transfers.csv\"",
+        ))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .streaming::<_, BrokenOff>(body);
@@ -96,7 +102,9 @@ fn row(found: &FoundTransfer) -> [String; 17] {
         } => (Some(recipient), custom_id.clone()),
         Body::Deposit { .. } | Body::Withdrawal { .. } => (None, None),
     };
-    let recipient_id = recipient.and_then(Recipient::user).map(|user| user.to_string());
+    let recipient_id = recipient
+        .and_then(Recipient::user)
+        .map(|user| user.to_string());
     let typed = recipient.and_then(Recipient::typed).map(str::to_owned);
     let stage = transfer.stage().map(|stage| stage.as_str().to_owned());
     let reason = transfer.reason().map(|reason| reason.code().to_owned());
@@ -117,7 +125,10 @@ fn row(found: &FoundTransfer) -> [String; 17] {
         inert(parts.note.clone()),
         inert(Some(parts.created_by.as_str().to_owned())),
         parts.created_at.to_micros_text(),
-        transfer.done_at().map(Timestamp::to_micros_text).unwrap_or_default(),
+        transfer
+            .done_at()
+            .map(Timestamp::to_micros_text)
+            .unwrap_or_default(),
     ]
 }
 

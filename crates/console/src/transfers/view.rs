@@ -1,9 +1,7 @@
 //! What is asked for, as the address says it: a link with the same query shows the same view.
 
 use bursar_app::{FieldError, TransferSearch};
-use bursar_domain::{
-    AssetId, DecimalAmount, Kind, Status, Timestamp, TransferId, UserId,
-};
+use bursar_domain::{AssetId, DecimalAmount, Kind, Status, Timestamp, TransferId, UserId};
 use bursar_ports::ListPlace;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -95,9 +93,14 @@ impl Reader<'_> {
 
 impl View {
     pub(super) fn read(asked: &Asked) -> Result<Self, Vec<WrongField>> {
-        let mut reader = Reader { wrong: vec![], asked };
+        let mut reader = Reader {
+            wrong: vec![],
+            asked,
+        };
         let it = reader.asked;
-        let meaning = reader.read("q", it.q.as_ref(), |text| Meaning::of(text).map_err(str::to_owned));
+        let meaning = reader.read("q", it.q.as_ref(), |text| {
+            Meaning::of(text).map_err(str::to_owned)
+        });
         let view = Self {
             asked: asked.clone(),
             meaning: meaning.unwrap_or(Meaning::Nothing),
@@ -116,7 +119,9 @@ impl View {
             to: reader.read("to", it.to.as_ref(), |text| moment(text, DAY_END)),
             user: reader.read("user", it.user.as_ref(), |text| {
                 let id = Uuid::try_parse(text).map(UserId::new);
-                id.map_err(|_| "is the id of a user; names and emails go into the search box".to_owned())
+                id.map_err(|_| {
+                    "is the id of a user; names and emails go into the search box".to_owned()
+                })
             }),
             rows: reader
                 .read("rows", it.rows.as_ref(), rows)
@@ -125,7 +130,7 @@ impl View {
                 read_place(text).ok_or_else(|| "is no place in this list".to_owned())
             }),
         };
-        let ranged = view.min.is_some() || view.max.is_some();
+        let ranged = said(it.min.as_ref()).is_some() || said(it.max.as_ref()).is_some();
         if ranged && view.asset.is_none() && !matches!(view.meaning, Meaning::Amount(..)) {
             reader.wrong.push(WrongField {
                 name: "asset".to_owned(),
@@ -219,8 +224,9 @@ fn decimal(text: &str) -> Result<DecimalAmount, String> {
 
 /// A day of UTC, from its beginning or to its end, or an exact time.
 fn moment(text: &str, of_day: i64) -> Result<Timestamp, String> {
-    let at = Timestamp::parse(text)
-        .map_err(|_| "is a day such as 2026-11-28, or an exact time such as 2026-11-28T14:00:00Z".to_owned())?;
+    let at = Timestamp::parse(text).map_err(|_| {
+        "is a day such as 2026-11-28, or an exact time such as 2026-11-28T14:00:00Z".to_owned()
+    })?;
     let is_day = text.len() == "2026-11-28".len();
     Ok(if is_day { at.plus_micros(of_day) } else { at })
 }
@@ -231,12 +237,12 @@ fn rows(text: &str) -> Result<u32, String> {
 }
 
 /// Where a page ends, as the address of the next one says it.
-pub(crate) fn place_text(place: &ListPlace) -> String {
+pub(super) fn place_text(place: &ListPlace) -> String {
     format!("{}_{}", place.created_at.as_micros(), place.id)
 }
 
 /// None for a text that no page has written.
-pub(crate) fn read_place(text: &str) -> Option<ListPlace> {
+fn read_place(text: &str) -> Option<ListPlace> {
     let (at, id) = text.split_once('_')?;
     Some(ListPlace {
         created_at: Timestamp::from_micros(at.parse().ok()?),

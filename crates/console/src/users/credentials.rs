@@ -32,7 +32,7 @@ pub(crate) async fn revoke_token(
         let grant = desk.grant(Permission::Admin)?;
         let id = Uuid::try_parse(&id).map_err(|_| Fault::NoPage)?;
         desk.app().revoke_token(&grant, id).await?;
-        Reply::done(Done::RevokedToken, back(&posted.form))
+        Ok::<_, Fault>(Reply::done(Done::RevokedToken, back(&posted.form)))
     };
     desk.answer(reply.await)
 }
@@ -44,8 +44,10 @@ pub(crate) async fn revoke_key(
 ) -> HttpResponse {
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;
-        desk.app().revoke_access_key(&grant, key.into_inner()).await?;
-        Reply::done(Done::RevokedKey, back(&posted.form))
+        desk.app()
+            .revoke_access_key(&grant, key.into_inner())
+            .await?;
+        Ok::<_, Fault>(Reply::done(Done::RevokedKey, back(&posted.form)))
     };
     desk.answer(reply.await)
 }

@@ -57,12 +57,14 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
             link: format!("/console/users/{id}"),
         });
     }
-    desk.app().set_user_status(&grant, id, status, reason).await?;
+    desk.app()
+        .set_user_status(&grant, id, status, reason)
+        .await?;
     let done = match status {
         UserStatus::Active => Done::Unfrozen,
         UserStatus::Frozen | UserStatus::Terminated => Done::Frozen,
     };
-    Reply::done(done, format!("/console/users/{id}"))
+    Ok(Reply::done(done, format!("/console/users/{id}")))
 }
 
 pub(super) fn section(desk: &Desk, user: &User) -> Markup {

@@ -23,11 +23,6 @@ pub(crate) fn unit(asset: AssetId) -> String {
     asset.as_str().to_ascii_uppercase()
 }
 
-/// An amount with its asset, where there can be no markup.
-pub(crate) fn plain_money(amount: Amount, scale: Scale, asset: AssetId) -> String {
-    format!("{} {}", amount.to_plain(scale), unit(asset))
-}
-
 fn signed_text(units: i128, scale: Scale) -> String {
     let beyond = || format!("{units} × 10^-{}", scale.get());
     let size = units.checked_abs().map(Amount::try_from_units);

@@ -11,7 +11,6 @@ const MINUTES: &[BorrowedFormatItem<'_>] =
 const SECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 const CLOCK: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]");
-const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -38,11 +37,6 @@ impl Clock {
     /// The time of the day alone, for what is hours away at most.
     pub(crate) fn hour(&self, at: Timestamp) -> Markup {
         self.told(at, CLOCK, Some("h"))
-    }
-
-    /// The day that a time lies in.
-    pub(crate) fn day(&self, at: Timestamp) -> String {
-        self.local(at).format(DAY).unwrap_or_default()
     }
 
     /// How long ago that was, or how long it is until then, in two units at most.

@@ -26,7 +26,7 @@ pub(crate) const fn status_word(status: Status) -> &'static str {
 }
 
 /// What somebody is waited for.
-pub(crate) const fn stage_word(stage: Stage) -> &'static str {
+const fn stage_word(stage: Stage) -> &'static str {
     match stage {
         Stage::Approval => "To approve",
         Stage::Payout => "Being paid out",

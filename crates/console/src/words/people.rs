@@ -23,7 +23,9 @@ impl People {
             return Ok(Self(BTreeMap::new()));
         }
         let users = desk.app().name_users(&desk.reader()?, ids).await?;
-        Ok(Self(users.into_iter().map(|user| (user.id, user)).collect()))
+        Ok(Self(
+            users.into_iter().map(|user| (user.id, user)).collect(),
+        ))
     }
 
     /// What a user is called: by its id, where nobody knows it.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,9 @@ use std::{
 };
 
 use bursar_domain::Timestamp;
-use bursar_ports::{EventSequencer, Figures, HostHealth, Summary, VolumeScan, Waiting};
+use bursar_ports::{
+    EventSequencer, Figures, HostHealth, Summary, VolumeScan, Waiting, WaitingWork,
+};
 use bursar_postgres::PgFigures;
 use bursar_testkit::model::{Plan, Profile, Step, StoreRunner, play};
 use uuid::Uuid;
@@ -228,10 +231,12 @@ fn callback(
     );
     for (place, (second, outcome)) in (1..).zip(attempts) {
         let (place, at): (i32, _) = (place, at(*second));
-        text += &format!(
+        write!(
+            text,
             "INSERT INTO book_main.callback_attempts (callback_id, attempt, at, duration_ms, \
              outcome) VALUES ('{id}', {place}, '{at}', 250, '{outcome}');"
-        );
+        )
+        .unwrap();
     }
     text
 }
@@ -305,7 +310,7 @@ async fn what_waits_is_counted_by_what_it_waits_for() {
     let mut fixture = Fixture::new().await;
     let figures = PgFigures::new(fixture.database.clone());
     let nothing = figures.waiting().await.unwrap();
-    assert_eq!(nothing, Default::default());
+    assert_eq!(nothing, WaitingWork::default());
     let lag = figures.callback_lag(at(0)).await.unwrap();
     assert_eq!((lag.pending, lag.sample, lag.p50_ms), (0, 0, None));
     assert_eq!(figures.callback_hosts().await.unwrap(), []);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops, Usage,
@@ -12,7 +13,6 @@ use bursar_ports::{
     AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, PutAsset, PutUser, RuleBook,
     Stop, StopScope, StoreError, UserPage,
 };
-use crate::{FixedClock, InMemoryStore};
 
 use super::locked;
 
@@ -154,6 +154,11 @@ impl FakeRuleBook {
             rules: Mutex::default(),
             stops: Mutex::default(),
         }
+    }
+
+    /// Changes the rules without anybody's word.
+    pub fn put(&self, change: impl FnOnce(&mut Rules)) {
+        self.change(change);
     }
 
     fn change(&self, change: impl FnOnce(&mut Rules)) {

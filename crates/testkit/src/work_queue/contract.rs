@@ -1,6 +1,6 @@
 //! What every queue of work must do, each in a case.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, slice::from_ref, sync::Arc};
 
 use bursar_domain::{
     ActorId, AssetId, BigDecimal, Change, Commit, Kind, Limits, NewTransfer, RootRate, Rules,
@@ -216,7 +216,7 @@ pub async fn what_is_taken_is_told_to_others_and_prolonged_for_its_own(
     let now = first.taken_at;
     assert_eq!(told(&*queue, &transfer, now).await, []);
     assert_eq!(take(&*queue, &first).await, Take::Taken(first.clone()));
-    assert_eq!(told(&*queue, &transfer, now).await, [first.clone()]);
+    assert_eq!(told(&*queue, &transfer, now).await, from_ref(&first));
     let other = taking(&transfer, "bob", now.plus_micros(MINUTE_US));
     assert_eq!(take(&*queue, &other).await, Take::Held(first.clone()));
     let later = taking(&transfer, "alice", now.plus_micros(4 * MINUTE_US));
@@ -267,7 +267,7 @@ pub async fn letting_go_frees_ones_own_and_nobody_elses(
     assert_eq!(let_go("alice", now).await, LetGo::Free);
     assert_eq!(take(&*queue, &first).await, Take::Taken(first.clone()));
     assert_eq!(let_go("bob", now).await, LetGo::Held(first.clone()));
-    assert_eq!(told(&*queue, &transfer, now).await, [first.clone()]);
+    assert_eq!(told(&*queue, &transfer, now).await, from_ref(&first));
     assert_eq!(let_go("alice", now).await, LetGo::Free);
     assert_eq!(told(&*queue, &transfer, now).await, []);
     let other = taking(&transfer, "bob", now);

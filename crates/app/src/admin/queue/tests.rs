@@ -144,8 +144,9 @@ async fn a_row_tells_its_value_and_who_is_at_it_as_it_is_now() {
             .times(1)
             .return_once(move |_, _| Ok(takings));
         let app = mocks.app();
-        let page = app.queue(&operator(permission), search(OpenWork::Withdrawals));
-        let page = page.await.unwrap();
+        let grant = operator(permission);
+        let page = app.queue(&grant, search(OpenWork::Withdrawals)).await;
+        let page = page.unwrap();
         assert_eq!(page.next, Some(place.clone()));
         let [first, second] = page.rows.as_slice() else {
             panic!("{page:?}")
