@@ -16,35 +16,35 @@ use super::super::{
 
 /// A page that was sent.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Page {
     /// A page with this status.
     #[track_caller]
-    pub(super) fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {}", self.headers, self.text);
         self
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
     }
 
     /// Where the browser is sent on to.
     #[track_caller]
-    pub(super) fn leads_to(self, path: &str) -> Self {
+    pub(crate) fn leads_to(self, path: &str) -> Self {
         assert_eq!(self.status, 303, "{}", self.text);
         assert_eq!(self.header(LOCATION.as_str()), path);
         self
     }
 
     /// The cookies that it sets, as they are sent.
-    pub(super) fn cookies(&self) -> Vec<String> {
+    pub(crate) fn cookies(&self) -> Vec<String> {
         let all = self.headers.get_all(SET_COOKIE).iter();
         all.map(|value| value.to_str().unwrap().to_owned())
             .collect()
@@ -52,7 +52,7 @@ impl Page {
 
     /// The value of the first hidden field with this name.
     #[track_caller]
-    pub(super) fn hidden(&self, name: &str) -> String {
+    pub(crate) fn hidden(&self, name: &str) -> String {
         let begin = format!("type=\"hidden\" name=\"{name}\" value=\"");
         let (_, rest) = self.text.split_once(&begin).expect("the field is there");
         rest.split('"').next().unwrap().to_owned()
@@ -61,14 +61,19 @@ impl Page {
 
 /// A browser with its cookies.
 #[derive(Clone)]
-pub(super) struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     base: String,
-    pub(super) cookies: BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    pub(super) fn of(service: &Service) -> Self {
+    pub(crate) fn of(service: &Service) -> Self {
+        Self::at(service.client().address())
+    }
+
+    /// One that visits this host and port.
+    pub(crate) fn at(address: &str) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(30))
@@ -77,25 +82,25 @@ impl Browser {
             .unwrap();
         Self {
             http,
-            base: format!("http://{}", service.client().address()),
+            base: format!("http://{address}"),
             cookies: BTreeMap::new(),
         }
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Page {
+    pub(crate) async fn get(&mut self, path: &str) -> Page {
         self.get_with(path, &[]).await
     }
 
-    pub(super) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Page {
+    pub(crate) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Page {
         let request = self.http.get(format!("{}{path}", self.base));
         self.send(request, headers).await
     }
 
-    pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         self.post_with(path, fields, &[]).await
     }
 
-    pub(super) async fn post_with(
+    pub(crate) async fn post_with(
         &mut self,
         path: &str,
         fields: &[(&str, &str)],
@@ -144,13 +149,13 @@ impl Browser {
     }
 
     /// Without its cookies.
-    pub(super) fn clean(mut self) -> Self {
+    pub(crate) fn clean(mut self) -> Self {
         self.cookies.clear();
         self
     }
 
     /// Opens the form and sends it with these.
-    pub(super) async fn try_sign_in(&mut self, name: &str, password: &str, code: &str) -> Page {
+    pub(crate) async fn try_sign_in(&mut self, name: &str, password: &str, code: &str) -> Page {
         let form = self.get("/console/sign-in").await.is(200);
         let csrf = form.hidden("csrf");
         let fields = [
@@ -163,14 +168,14 @@ impl Browser {
     }
 
     /// Signs an operator in.
-    pub(super) async fn sign_in(&mut self, operator: &Operator) {
+    pub(crate) async fn sign_in(&mut self, operator: &Operator) {
         let code = operator.code();
         let page = self.try_sign_in(&operator.name, &operator.password, &code);
         page.await.leads_to("/console");
     }
 
     /// Whether somebody is signed in.
-    pub(super) async fn is_in(&mut self) -> bool {
+    pub(crate) async fn is_in(&mut self) -> bool {
         let page = self.get("/console/sessions").await;
         match page.status.as_u16() {
             200 => true,
@@ -194,15 +199,15 @@ fn escaped(text: &str) -> String {
 }
 
 /// Who signs in.
-pub(super) struct Operator {
-    pub(super) name: String,
-    pub(super) password: String,
-    pub(super) totp: TotpSecret,
+pub(crate) struct Operator {
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pub(crate) totp: TotpSecret,
 }
 
 impl Operator {
     /// Makes one by the command line.
-    pub(super) async fn create(url: &str, name: &str, permissions: &str) -> Self {
+    pub(crate) async fn create(url: &str, name: &str, permissions: &str) -> Self {
         let made = operator(url, &["create", name, "--permissions", permissions]).await;
         assert_eq!(made.code, Some(0), "{}", made.stderr);
         let value = |key: &str| {
@@ -222,12 +227,12 @@ impl Operator {
     }
 
     /// What is shown now.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.totp.code_at(now())
     }
 
     /// What is shown next, which is taken already.
-    pub(super) fn next_code(&self) -> String {
+    pub(crate) fn next_code(&self) -> String {
         self.totp.code_at(now().plus_micros(30_000_000))
     }
 }
@@ -238,6 +243,6 @@ fn now() -> Timestamp {
 }
 
 /// Runs `bursar operator …`.
-pub(super) async fn operator(url: &str, arguments: &[&str]) -> Ended {
+pub(crate) async fn operator(url: &str, arguments: &[&str]) -> Ended {
     run(&[&["operator"], arguments].concat(), &environment(url)).await
 }
