@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    mem::ManuallyDrop,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -67,7 +68,7 @@ impl Chromium {
     /// A browser of its own: nobody else's cookies.
     pub(super) async fn browser(&self, service: &Service) -> Window {
         let profile = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
-        let mut wanted = thirtyfour::DesiredCapabilities::chromium();
+        let mut wanted = thirtyfour::DesiredCapabilities::chrome();
         for argument in ARGUMENTS {
             wanted.add_arg(argument).unwrap();
         }
@@ -77,7 +78,7 @@ impl Chromium {
         wanted.set("goog:loggingPrefs", log).unwrap();
         let driver = WebDriver::new(&*self.url, wanted).await.unwrap();
         let window = Window {
-            driver,
+            driver: ManuallyDrop::new(driver),
             base: format!("http://{}", service.client().address()),
         };
         window.size(1280, 900).await;
@@ -107,7 +108,8 @@ impl Drop for Chromium {
 
 /// What an operator has before them.
 pub(super) struct Window {
-    driver: WebDriver,
+    /// Never dropped: that would wait for a browser which may be gone already.
+    driver: ManuallyDrop<WebDriver>,
     pub(super) base: String,
 }
 
@@ -122,15 +124,13 @@ impl Window {
         self.driver.goto(url).await.unwrap();
     }
 
-    pub(super) async fn reload(&self) {
-        self.driver.refresh().await.unwrap();
-    }
-
     /// The path of the page, with its query.
     pub(super) async fn path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
-        let query = url.query().map(|query| format!("?{query}"));
-        url.path().to_owned() + &query.unwrap_or_default()
+        match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        }
     }
 
     /// Waits for what a selector finds first.
@@ -153,12 +153,6 @@ impl Window {
 
     pub(super) async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
-    }
-
-    /// Chooses something in a list.
-    pub(super) async fn choose(&self, css: &str, value: &str) {
-        self.click(&format!("{css} option[value=\"{value}\"]"))
-            .await;
     }
 
     pub(super) async fn write(&self, css: &str, text: &str) {
@@ -193,6 +187,12 @@ impl Window {
             assert!(Instant::now() < deadline, "{text}\nnot on {path}:\n{there}");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Waits until the page says that something was done to a transfer.
+    pub(super) async fn is_told_of(&self, id: &str) {
+        let said = format!("p.notice.good a[href=\"/console/transfers/{id}\"]");
+        self.find(&said).await;
     }
 
     pub(super) async fn run(&self, script: &str) -> Value {
@@ -266,11 +266,14 @@ impl Window {
                 continue;
             }
             let url = message["params"]["request"]["url"].as_str().unwrap();
-            assert!(url.starts_with(&self.base), "{url} was asked for");
+            // A new window has a page of the browser's own.
+            let is_own = url.starts_with("chrome://") || url.starts_with("data:");
+            assert!(is_own || url.starts_with(&self.base), "{url} was asked for");
         }
     }
 
     pub(super) async fn close(self) {
-        self.driver.quit().await.unwrap();
+        let driver = ManuallyDrop::into_inner(self.driver);
+        driver.quit().await.unwrap();
     }
 }
