@@ -86,7 +86,7 @@
     x: () => choose("x"),
     t: () => choose("t"),
     r: () => location.reload(),
-    "/": () => document.querySelector("main input[type=search], #find")?.focus(),
+    "/": () => (document.querySelector("main input[type=search]") || document.getElementById("find"))?.focus(),
     "?": () => location.assign("/console/help"),
   };
   document.addEventListener("keydown", (event) => {
