@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, BookIntegrity, CallbackLog, CallbackSecrets, Clock,
-    CredentialStore, Directory, EventFeed, Exports, Figures, IdSource, Notifier, RateLimiter,
-    ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery, TransferStore, WorkQueue,
+    CredentialStore, Directory, EventFeed, Exports, Figures, IdSource, Notifier, Operators,
+    PasswordHasher, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery,
+    TransferStore, WorkQueue,
 };
 
 use crate::{
-    BooksSeen, CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    BooksSeen, CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, SessionSettings,
     credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
@@ -65,6 +66,10 @@ pub struct Ports {
     pub rule_book: Arc<dyn RuleBook>,
     /// Who pays withdrawals out; none when whoever confirms sees to it.
     pub payouts: Option<Payouts>,
+    /// Who may sign in to the console, and who has.
+    pub operators: Arc<dyn Operators>,
+    /// What hashes their passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
 }
 
 /// What an operator of Bursar decides once.
@@ -78,6 +83,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What becomes of transfers that wait, and who pays no fees.
     pub transfers: TransferSettings,
+    /// How long sessions of the console last.
+    pub sessions: SessionSettings,
 }
 
 /// What becomes of transfers that wait, and who pays no fees.

@@ -26,6 +26,7 @@ mod internal;
 mod keyring;
 mod limits;
 mod lists;
+mod operators;
 mod payouts;
 mod principal;
 mod recipient_tries;
@@ -60,6 +61,10 @@ pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBa
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
+pub use operators::{
+    Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError, SignedIn,
+    TotpSecret, csrf_token,
+};
 pub use payouts::{DuePayout, FromGateway, PayoutEnd, PayoutResult, Payouts};
 pub use principal::{Grant, Origin, Principal};
 pub(crate) use recipient_tries::RecipientTurn;

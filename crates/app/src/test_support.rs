@@ -10,16 +10,17 @@ use bursar_domain::{
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
     MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory,
-    MockEventFeed, MockExports, MockFigures, MockNotifier, MockRuleBook, MockTasks,
-    MockTokenVerifier, MockTransferQuery, MockTransferStore, MockWorkQueue, Permission,
-    RateLimiter, ReplayGuard, StoreError, Task, TokenVerifier,
+    MockEventFeed, MockExports, MockFigures, MockNotifier, MockOperators, MockPasswordHasher,
+    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
+    MockWorkQueue, Operators, PasswordHasher, Permission, RateLimiter, ReplayGuard, StoreError,
+    Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
     App, BooksSeen, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts,
-    Ports, Principal, Settings, TransferSettings,
+    Ports, Principal, SessionSettings, Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -65,6 +66,8 @@ pub(crate) struct Mocks {
     /// None: whoever confirms sees to the payout.
     pub(crate) payouts: Option<Payouts>,
     pub(crate) transfers: TransferSettings,
+    pub(crate) operators: Arc<dyn Operators>,
+    pub(crate) passwords: Arc<dyn PasswordHasher>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -98,6 +101,8 @@ impl Mocks {
             rule_book: MockRuleBook::new(),
             payouts: None,
             transfers: TransferSettings::default(),
+            operators: Arc::new(MockOperators::new()),
+            passwords: Arc::new(MockPasswordHasher::new()),
             clock,
             ids: Arc::new(SequentialIds::default()),
         }
@@ -133,12 +138,15 @@ impl Mocks {
             replay_guard: self.replay_guard,
             rule_book: Arc::new(self.rule_book),
             payouts: self.payouts,
+            operators: self.operators,
+            passwords: self.passwords,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits: self.limits,
             transfers: self.transfers,
+            sessions: SessionSettings::default(),
         };
         App::new(ports, Arc::new(keyring()), settings)
     }

@@ -10,10 +10,12 @@ mod act;
 mod assets;
 mod audit;
 mod callbacks;
+mod cookies;
 mod desk;
 mod fault;
 mod flash;
 mod forms;
+mod headers;
 mod help;
 mod integrity;
 mod layout;
@@ -23,6 +25,8 @@ mod overview;
 mod prefs;
 mod queue;
 mod rules;
+mod session;
+mod sign_in;
 mod transfer;
 mod transfers;
 mod users;
@@ -31,7 +35,10 @@ mod words;
 
 use actix_web::{
     HttpResponse, ResponseError,
+    body::BoxBody,
+    dev::ServiceRequest,
     http::StatusCode,
+    middleware::{Next, from_fn},
     web::{self, ServiceConfig},
 };
 use bursar_app::App;
@@ -58,6 +65,8 @@ pub struct ConsoleSettings {
     /// Beyond this much of the root asset, what is confirmed or approved is asked for once more, on a
     /// page of its own; of what has no value in the root asset too. None = never.
     pub second_look_above: Option<DecimalAmount>,
+    /// Whether browsers reach the console over TLS alone: its cookies then travel over nothing else.
+    pub secure_cookies: bool,
 }
 
 impl Console {
@@ -88,6 +97,10 @@ impl Console {
 
 /// Mounts every page below `/console`.
 pub fn configure(service: &mut ServiceConfig, console: Console) {
+    let guarded = console.clone();
+    let guard = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+        session::guard(guarded.clone(), request, next)
+    });
     let scope = web::scope("/console")
         .app_data(web::Data::new(console))
         .app_data(web::QueryConfig::default().error_handler(|_, _| Unreadable.into()))
@@ -95,8 +108,10 @@ pub fn configure(service: &mut ServiceConfig, console: Console) {
         .configure(assets::routes)
         .configure(prefs::routes)
         .configure(act::routes)
+        .configure(sign_in::routes)
         .configure(pages)
-        .default_service(web::to(nowhere));
+        .default_service(web::to(nowhere))
+        .wrap(guard);
     service.service(scope);
 }
 

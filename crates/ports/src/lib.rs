@@ -25,6 +25,7 @@ mod ids;
 mod integrity;
 mod ledger;
 mod notifier;
+mod operators;
 mod outbox;
 mod payout;
 mod query;
@@ -66,6 +67,10 @@ pub use ledger::{
     StatementPlace,
 };
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
+pub use operators::{
+    OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password, PasswordHash,
+    PasswordHasher,
+};
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
     QueueFigures, Verdict,
@@ -105,6 +110,7 @@ pub use {
     ids::MockIdSource,
     integrity::{MockBookIntegrity, MockIntegrityAlarm},
     notifier::MockNotifier,
+    operators::{MockOperators, MockPasswordHasher},
     outbox::MockOutbox,
     payout::{MockPayoutGateway, MockPayoutSchedule},
     query::MockTransferQuery,

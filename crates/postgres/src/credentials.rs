@@ -200,11 +200,11 @@ where
         .remembering_absence(ABSENT_MAX, ABSENT_TIME_TO_LIVE)
 }
 
-fn permission_names(permissions: &[Permission]) -> Vec<String> {
+pub(crate) fn permission_names(permissions: &[Permission]) -> Vec<String> {
     permissions.iter().map(|p| p.as_str().to_owned()).collect()
 }
 
 /// None when one of the names is nobody's: a permission is never dropped in silence.
-fn read_permissions(names: &[String]) -> Option<Vec<Permission>> {
+pub(crate) fn read_permissions(names: &[String]) -> Option<Vec<Permission>> {
     names.iter().map(|n| Permission::from_name(n)).collect()
 }

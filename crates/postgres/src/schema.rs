@@ -70,6 +70,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory.operators (name) {
+        name -> Text,
+        password_hash -> Text,
+        totp_key_id -> Text,
+        totp_secret -> Bytea,
+        totp_step -> Nullable<BigInt>,
+        permissions -> Array<Text>,
+        status -> Text,
+        revision -> BigInt,
+        failures -> Integer,
+        next_try_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    directory.operator_sessions (id) {
+        id -> Uuid,
+        token_hash -> Bytea,
+        operator -> Text,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        address -> Text,
+        user_agent -> Text,
+    }
+}
+
+diesel::table! {
     directory.address_book (user_id, code) {
         user_id -> Uuid,
         code -> Text,
@@ -368,6 +398,9 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(operator_sessions -> operators (operator));
+
+diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions);
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
 diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

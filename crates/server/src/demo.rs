@@ -3,6 +3,7 @@
 mod callback_secrets;
 pub(crate) mod env_file;
 pub(crate) mod exchange;
+pub(crate) mod operators;
 mod secrets;
 
 pub(crate) use secrets::Secrets;

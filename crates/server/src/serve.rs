@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
+use bursar_console::{Console, ConsoleSettings, Live};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
 use bursar_postgres::EngineTasks;
@@ -70,11 +72,16 @@ pub(crate) async fn serve(
         background.spawn(redis.run(stop.clone()));
     }
 
+    let console = console(config, &app);
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
-    number_events(&mut background, numbering, streams.clone(), stop.clone());
-    let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
-        .context("the server cannot be started")?;
+    let live = console.live().clone();
+    let told = (streams.clone(), live.clone());
+    number_events(&mut background, numbering, told, stop.clone());
+    let beside = beside(config, console);
+    let (server, addresses) =
+        bursar_http::server(&http_config(config), state, vec![listener], beside)
+            .context("the server cannot be started")?;
     let handle = server.handle();
     let mut server = tokio::spawn(server);
     let address = addresses.first().copied().unwrap_or(config.listen);
@@ -95,6 +102,7 @@ pub(crate) async fn serve(
     }
     // The server waits for all answers, and theirs have no end.
     streams.end();
+    live.end();
     handle.stop(true).await;
     within(config.shutdown_grace, async {
         // Settlements that were started after answers come before the loop that would take them up.
@@ -170,14 +178,39 @@ fn look_after_books(
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
 }
 
-/// Numbers events, and tells their streams.
+/// Numbers events, and tells their streams and the console's pages.
 fn number_events(
     background: &mut JoinSet<()>,
     numbering: NumberingLoop,
-    streams: EventStreams,
+    (streams, live): (EventStreams, Live),
     stop: CancellationToken,
 ) {
-    background.spawn(numbering.run(move |last| streams.reach(last), stop));
+    let tell = move |last| {
+        streams.reach(last);
+        live.reach(last);
+    };
+    background.spawn(numbering.run(tell, stop));
+}
+
+fn console(config: &Config, app: &App) -> Console {
+    let settings = ConsoleSettings {
+        second_look_above: config.console.second_look_above,
+        secure_cookies: config.console.secure_cookies,
+    };
+    Console::new(app.clone(), settings)
+}
+
+/// Mounts the console, where it is served.
+fn beside(
+    config: &Config,
+    console: Console,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let is_served = config.console.enabled;
+    move |service| {
+        if is_served {
+            bursar_console::configure(service, console.clone());
+        }
+    }
 }
 
 fn http_config(config: &Config) -> HttpConfig {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
+    TransferSettings,
 };
 use bursar_ports::{
     MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
     MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockFigures,
-    MockIdSource, MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks,
-    MockTransferQuery, MockTransferStore, MockWorkQueue,
+    MockIdSource, MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter,
+    MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore, MockWorkQueue,
 };
 use bursar_testkit::build;
 
@@ -39,6 +40,8 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         replay_guard: Arc::new(MockReplayGuard::new()),
         rule_book: Arc::new(MockRuleBook::new()),
         payouts: None,
+        operators: Arc::new(MockOperators::new()),
+        passwords: Arc::new(MockPasswordHasher::new()),
     };
     replace(&mut ports);
     let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
@@ -47,6 +50,7 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         callback_urls: CallbackUrlPolicy::default(),
         limits: Limits::default(),
         transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
     };
     App::new(ports, Arc::new(keyring), settings)
 }

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{
-    App, BooksSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass, Settings,
-    TransferSettings,
+    App, BooksSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass,
+    SessionSettings, Settings, TransferSettings,
 };
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
@@ -18,15 +18,16 @@ use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, Summary, Toke
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
     PgCallbackLog, PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports,
-    PgFigures, PgIds, PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PgWorkQueue,
-    PoolConfig, SealKeys,
+    PgFigures, PgIds, PgIntegrity, PgOperators, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore,
+    PgWorkQueue, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
-    config::{Config, DatabaseConfig, PayoutConfig},
+    config::{Config, ConsoleConfig, DatabaseConfig, PayoutConfig},
+    passwords::Argon2Passwords,
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -132,6 +133,8 @@ impl System {
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
             payouts: payouts(config.payout.as_ref(), &database)?,
+            operators: Arc::new(PgOperators::new(database.clone())),
+            passwords: Arc::new(Argon2Passwords::default()),
         };
         let integrity = watch(integrity, &ports);
         let reseal = ResealPass {
@@ -318,6 +321,15 @@ fn settings(config: &Config) -> Settings {
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
         transfers: transfer_settings(config),
+        sessions: session_settings(&config.console),
+    }
+}
+
+fn session_settings(config: &ConsoleConfig) -> SessionSettings {
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    SessionSettings {
+        idle_us: micros(config.idle),
+        absolute_us: micros(config.session),
     }
 }
 

@@ -7,14 +7,16 @@ use std::{
 
 use bursar_app::{
     App, BooksSeen, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring,
-    Limits, Ports, Settings, Ticket, TransferSettings,
+    Limits, Ports, SessionSettings, Settings, Ticket, TransferSettings,
 };
 use bursar_ports::{
     CallbackSecrets, IdSource, MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog,
     MockCredentialStore, MockEventFeed, MockExports, MockFigures, MockRuleBook, MockWorkQueue,
     StoreError, Task,
 };
-use bursar_testkit::{FixedLimiter, InMemoryCallbackSecrets, SequentialIds, build};
+use bursar_testkit::{
+    FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, PlainPasswords, SequentialIds, build,
+};
 
 use crate::{
     bank::Bank,
@@ -57,6 +59,7 @@ struct Unused {
     credentials: Arc<MockCredentialStore>,
     integrity: Arc<MockBookIntegrity>,
     rule_book: Arc<MockRuleBook>,
+    operators: Arc<InMemoryOperators>,
 }
 
 impl Unused {
@@ -72,6 +75,7 @@ impl Unused {
             credentials: Arc::new(MockCredentialStore::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
             rule_book: Arc::new(MockRuleBook::new()),
+            operators: Arc::default(),
         }
     }
 }
@@ -144,6 +148,7 @@ impl Cluster {
                 withdrawal_lifetime_ms: Some(LIFETIME_MS),
                 ..TransferSettings::default()
             },
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, keyring(), settings);
         self.apps.lock().unwrap()[replica] = Some(app.clone());
@@ -198,6 +203,8 @@ impl Cluster {
             replay_guard: limiter,
             rule_book: unused.rule_book.clone(),
             payouts: None,
+            operators: unused.operators.clone(),
+            passwords: Arc::new(PlainPasswords),
         }
     }
 }

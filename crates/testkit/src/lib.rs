@@ -8,6 +8,8 @@
 //!   one, so tests of use cases see real refusals, replays and balances.
 //! * [`InMemoryCallbackSecrets`] with [`callback_secrets_contract!`]: callback secrets, and what
 //!   every store of them must do.
+//! * [`InMemoryOperators`] with [`operators_contract!`]: operators and their sessions, the same way;
+//!   [`PlainPasswords`] hashes what they sign in with.
 //! * [`InMemoryQueue`] with [`work_queue_contract!`]: what waits for operators and who is at it, and
 //!   what every such queue must do.
 //! * [`fakes`]: every other port, which answers what a test put into it.
@@ -27,6 +29,7 @@ mod ids;
 mod limiter;
 mod memory;
 pub mod model;
+pub mod operators;
 mod redis;
 pub mod work_queue;
 
@@ -35,5 +38,6 @@ pub use clock::FixedClock;
 pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};
+pub use operators::{InMemoryOperators, PlainPasswords};
 pub use redis::RedisServer;
 pub use work_queue::InMemoryQueue;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{App as Web, test};
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings,
+    TransferSettings,
 };
 use bursar_domain::{
     AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
@@ -15,8 +16,8 @@ use bursar_ports::{
     AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
 };
 use bursar_testkit::{
-    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryQueue, InMemoryStore, SequentialIds,
-    build,
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
+    InMemoryStore, PlainPasswords, SequentialIds, build,
 };
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
@@ -146,12 +147,15 @@ impl World {
                 gateway: Arc::new(FakeGateway),
                 schedule: Arc::new(EmptySchedule),
             }),
+            operators: Arc::new(InMemoryOperators::default()),
+            passwords: Arc::new(PlainPasswords),
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits,
             transfers: TransferSettings::default(),
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, keyring.clone(), settings);
         let world = Self {

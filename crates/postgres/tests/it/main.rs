@@ -38,6 +38,7 @@ mod model;
 #[cfg(test)]
 mod new_accounts;
 #[cfg(test)]
+mod operators;
 mod outbox;
 #[cfg(test)]
 mod patience;

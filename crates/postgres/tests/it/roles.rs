@@ -10,12 +10,15 @@ const ROLE: &str = "bursar_test_application";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
-const MAY: [(&str, &str); 29] = [
+const MAY: [(&str, &str); 32] = [
     ("directory.users", "UPDATE"),
     ("directory.asset_rates", "UPDATE"),
     ("directory.tokens", "UPDATE"),
     ("directory.access_keys", "UPDATE"),
     ("directory.callback_secrets", "UPDATE"),
+    ("directory.operators", "some UPDATE"),
+    ("directory.operator_sessions", "some UPDATE"),
+    ("directory.operator_sessions", "DELETE"),
     ("directory.address_book", "DELETE"),
     ("directory.id_ranges", "UPDATE"),
     ("book_main.assets", "UPDATE"),

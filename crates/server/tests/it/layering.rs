@@ -26,7 +26,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "domain", "ports", "app", "postgres", "http", "callback", "payout", "jwt", "limiter",
+            "domain", "ports", "app", "postgres", "http", "console", "callback", "payout", "jwt",
+            "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),
