@@ -46,7 +46,8 @@ async fn show(desk: Desk) -> HttpResponse {
 async fn sessions(desk: &Desk) -> Result<Reply, Fault> {
     let grant = grant(&desk.visitor)?;
     let sessions = desk.app().own_sessions(&grant).await?;
-    Reply::page(Place::Elsewhere, "Your sessions", body(desk, &sessions))
+    let body = body(desk, &sessions);
+    Ok(Reply::page(Place::Elsewhere, "Your sessions", body))
 }
 
 fn body(desk: &Desk, sessions: &[OperatorSession]) -> Markup {

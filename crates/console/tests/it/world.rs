@@ -121,14 +121,7 @@ impl World {
             operators: Arc::new(InMemoryOperators::default()),
             passwords: Arc::new(PlainPasswords),
         };
-        let settings = Settings {
-            root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
-            limits: Limits::default(),
-            transfers: TransferSettings::default(),
-            sessions: SessionSettings::default(),
-        };
-        let app = App::new(ports, keyring, settings);
+        let app = App::new(ports, keyring, settings());
         let console = Console::new(
             app,
             ConsoleSettings {
@@ -280,6 +273,16 @@ impl World {
     pub(crate) fn listed(&self, transfers: Vec<Transfer>) {
         locked(&self.query.transfers).clone_from(&transfers);
         *locked(&self.exports.transfers) = [Some(transfers)].into();
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        root_asset: build::asset_id("usd"),
+        callback_urls: CallbackUrlPolicy::default(),
+        limits: Limits::default(),
+        transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
     }
 }
 
