@@ -60,14 +60,6 @@
     button.scrollIntoView({ block: "nearest" });
   };
 
-  // A link to one row opens it.
-  const named = location.hash && document.getElementById(location.hash.slice(1));
-  const inside = named && list?.contains(named) && named.querySelector("details");
-  if (inside) {
-    inside.open = true;
-    inside.querySelector("summary").focus();
-  }
-
   // Whoever moves with Tab or the pointer moves the row as well, so that no key acts on another one.
   document.addEventListener("focusin", (event) => {
     const all = rows();
@@ -78,6 +70,14 @@
       all[at].classList.add("at");
     }
   });
+
+  // A link to one row opens it.
+  const named = location.hash && document.getElementById(location.hash.slice(1));
+  const inside = named && list?.contains(named) && named.querySelector("details");
+  if (inside) {
+    inside.open = true;
+    inside.querySelector("summary").focus();
+  }
 
   const keys = {
     j: () => go(at + 1),

@@ -270,6 +270,19 @@ async fn every_page_is_sound_with_much_on_it_by_hostile_hands() {
 }
 
 #[actix_web::test]
+async fn every_page_answers_whoever_asks_for_its_head() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for path in PAGES {
+        assert_eq!(
+            browser.head(path).await.status,
+            browser.get(path).await.status,
+            "{path}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn empty_pages_say_what_would_be_there() {
     let world = World::new();
     let browser = Browser::of(&world, operator(OLGA));
