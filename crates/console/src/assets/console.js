@@ -190,7 +190,27 @@ window.addEventListener("pageshow", (event) => {
   };
   const live = ["/console", "/console/queue", "/console/transfers"].includes(path) || about;
   if (!live) return;
-  const source = new EventSource(`/console/events?after=${encodeURIComponent(after)}`);
+  const ids = path === "/console/queue" ? [...document.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id) : [];
+  const source = new EventSource(`/console/events?after=${encodeURIComponent(after)}&rows=${ids.join(",")}`);
+  const me = document.querySelector(".who a")?.textContent;
+  // Who takes a row stands in it at once, and nothing else about it changes.
+  source.addEventListener("taken", (event) => {
+    const [id, until, ...name] = event.data.split(" ");
+    const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
+    const place = row?.querySelector(".taken");
+    if (!place || row.classList.contains("stale")) return;
+    place.replaceChildren();
+    if (!until) return;
+    const at = new Date(until);
+    const local = document.documentElement.dataset.zone === "browser";
+    const hour = local ? [at.getHours(), at.getMinutes()] : [at.getUTCHours(), at.getUTCMinutes()];
+    const time = hour.map((n) => String(n).padStart(2, "0")).join(":") + (local ? "" : " UTC");
+    const badge = document.createElement("span");
+    const mine = name.join(" ") === me;
+    badge.className = mine ? "badge info" : "badge taken";
+    badge.textContent = mine ? `Yours until ${time}` : `${name.join(" ")} until ${time}`;
+    place.append(badge);
+  });
   source.addEventListener("message", heard);
   window.addEventListener("pagehide", () => source.close());
 })();
