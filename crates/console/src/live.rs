@@ -103,13 +103,15 @@ pub(crate) async fn events(
     let again = again.and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
     let after = again.or(from.after).unwrap_or_default().max(0);
     let (to, texts) = mpsc::channel(1);
+    let rows = rows(from.rows.as_deref().unwrap_or_default());
     let feed = Feed {
         app: desk.app().clone(),
         grant,
         live: desk.console.live().clone(),
         after,
-        rows: rows(from.rows.as_deref().unwrap_or_default()),
-        known: BTreeMap::new(),
+        // What the page knows may be out of date: it is told of every row at first.
+        known: rows.iter().map(|id| (*id, String::new())).collect(),
+        rows,
         to,
     };
     rt::spawn(feed.run());

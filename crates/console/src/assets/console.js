@@ -191,10 +191,9 @@ window.addEventListener("pageshow", (event) => {
   const live = ["/console", "/console/queue", "/console/transfers"].includes(path) || about;
   if (!live) return;
   const ids = path === "/console/queue" ? [...document.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id) : [];
-  const source = new EventSource(`/console/events?after=${encodeURIComponent(after)}&rows=${ids.join(",")}`);
   const me = document.querySelector(".who a")?.textContent;
   // Who takes a row stands in it at once, and nothing else about it changes.
-  source.addEventListener("taken", (event) => {
+  const tookOrLeft = (event) => {
     const [id, until, ...name] = event.data.split(" ");
     const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
     const place = row?.querySelector(".taken");
@@ -210,7 +209,22 @@ window.addEventListener("pageshow", (event) => {
     badge.className = mine ? "badge info" : "badge taken";
     badge.textContent = mine ? `Yours until ${time}` : `${name.join(" ")} until ${time}`;
     place.append(badge);
-  });
-  source.addEventListener("message", heard);
-  window.addEventListener("pagehide", () => source.close());
+  };
+  // A page that nobody sees keeps no connection, and catches up when it is seen again.
+  let last = after;
+  let source;
+  const listen = () => {
+    source?.close();
+    source = undefined;
+    if (document.hidden) return;
+    source = new EventSource(`/console/events?after=${encodeURIComponent(last)}&rows=${ids.join(",")}`);
+    source.addEventListener("taken", tookOrLeft);
+    source.addEventListener("message", (event) => {
+      last = event.lastEventId || last;
+      heard(event);
+    });
+  };
+  document.addEventListener("visibilitychange", listen);
+  window.addEventListener("pagehide", () => source?.close());
+  listen();
 })();
