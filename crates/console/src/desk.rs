@@ -104,6 +104,11 @@ impl Desk {
         READ.into_iter().any(|permission| self.may(permission))
     }
 
+    /// Whether cookies travel over TLS alone.
+    fn is_secure(&self) -> bool {
+        self.console.settings().secure_cookies
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.app().now()
     }
@@ -124,7 +129,7 @@ impl Desk {
             }
             Ok(Reply::Done(done, to)) => {
                 let mut answer = HttpResponse::SeeOther();
-                if let Some(cookie) = done.cookie() {
+                if let Some(cookie) = done.cookie(self.is_secure()) {
                     answer.insert_header((header::SET_COOKIE, cookie));
                 }
                 answer.insert_header((header::LOCATION, to)).finish()
@@ -159,7 +164,7 @@ impl Desk {
         body: &Markup,
     ) -> HttpResponse {
         if self.flash.is_some()
-            && let Some(cookie) = Done::forget()
+            && let Some(cookie) = Done::forget(self.is_secure())
         {
             answer.insert_header((header::SET_COOKIE, cookie));
         }

@@ -131,9 +131,9 @@ impl Done {
     }
 
     /// Says it on the next page.
-    pub(crate) fn cookie(self) -> Option<HeaderValue> {
+    pub(crate) fn cookie(self, is_secure: bool) -> Option<HeaderValue> {
         let (word, number) = self.word();
-        prefs::set_cookie(NAME, &format!("{word}.{number}"), SECONDS)
+        prefs::set_cookie(NAME, &format!("{word}.{number}"), SECONDS, is_secure)
     }
 
     /// What the page before had done.
@@ -143,7 +143,7 @@ impl Done {
     }
 
     /// Says it no more.
-    pub(crate) fn forget() -> Option<HeaderValue> {
-        prefs::set_cookie(NAME, "", 0)
+    pub(crate) fn forget(is_secure: bool) -> Option<HeaderValue> {
+        prefs::set_cookie(NAME, "", 0, is_secure)
     }
 }

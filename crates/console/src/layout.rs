@@ -126,7 +126,7 @@ fn bar(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
                 }
             }
             div class="who" {
-                span { (visitor.operator) }
+                a href="/console/sessions" title="Your sessions" { (visitor.operator) }
                 form action="/console/sign-out" method="post" {
                     (forms::csrf(visitor))
                     button class="quiet" { "Sign out" }

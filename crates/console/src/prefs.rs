@@ -8,7 +8,10 @@ use actix_web::{
 };
 use serde::Deserialize;
 
-use crate::{Posted, desk};
+use crate::{
+    Posted,
+    desk::{self, Desk},
+};
 
 const THEME: &str = "bursar_theme";
 const ZONE: &str = "bursar_zone";
@@ -133,9 +136,16 @@ pub(crate) fn cookie<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str
 }
 
 /// Sets a cookie that every page of the console gets. Its value is one of our own words.
-pub(crate) fn set_cookie(name: &str, value: &str, seconds: u32) -> Option<HeaderValue> {
-    let text =
-        format!("{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict");
+pub(crate) fn set_cookie(
+    name: &str,
+    value: &str,
+    seconds: u32,
+    is_secure: bool,
+) -> Option<HeaderValue> {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let text = format!(
+        "{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    );
     HeaderValue::from_str(&text).ok()
 }
 
@@ -147,7 +157,8 @@ pub(crate) struct Chosen {
 }
 
 /// Keeps what was chosen, and goes back to where that was.
-pub(crate) async fn keep(posted: Posted<Chosen>) -> HttpResponse {
+pub(crate) async fn keep(desk: Desk, posted: Posted<Chosen>) -> HttpResponse {
+    let is_secure = desk.console.settings().secure_cookies;
     let chosen = posted.form;
     let back = chosen.back.as_deref().and_then(desk::own_path);
     let mut answer = HttpResponse::SeeOther();
@@ -155,8 +166,8 @@ pub(crate) async fn keep(posted: Posted<Chosen>) -> HttpResponse {
     let theme = chosen.theme.as_deref().and_then(Theme::from_name);
     let zone = chosen.zone.as_deref().and_then(Zone::from_name);
     let cookies = [
-        theme.and_then(|theme| set_cookie(THEME, theme.as_str(), KEPT_SECONDS)),
-        zone.and_then(|zone| set_cookie(ZONE, &zone.name(), KEPT_SECONDS)),
+        theme.and_then(|theme| set_cookie(THEME, theme.as_str(), KEPT_SECONDS, is_secure)),
+        zone.and_then(|zone| set_cookie(ZONE, &zone.name(), KEPT_SECONDS, is_secure)),
     ];
     for cookie in cookies.into_iter().flatten() {
         answer.append_header((header::SET_COOKIE, cookie));

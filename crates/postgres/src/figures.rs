@@ -40,9 +40,9 @@ const WAITING: &str = "SELECT \
       WHERE kind = 'withdrawal' AND state = 'AwaitingConfirmation' AND stage IS NULL \
       ORDER BY created_at, id LIMIT 1) AS oldest_withdrawal, \
     (SELECT count(*) FROM (SELECT 1 FROM book_main.transfers \
-      WHERE stage IS NOT NULL AND stage = 'approval' LIMIT 10000) AS counted)::int AS approvals, \
-    (SELECT created_at FROM book_main.transfers WHERE stage IS NOT NULL AND stage = 'approval' \
-      ORDER BY stage, created_at, id LIMIT 1) AS oldest_approval, \
+      WHERE stage = 'approval' LIMIT 10000) AS counted)::int AS approvals, \
+    (SELECT created_at FROM book_main.transfers WHERE stage = 'approval' \
+      ORDER BY created_at, id LIMIT 1) AS oldest_approval, \
     (SELECT count(*) FROM (SELECT 1 FROM book_main.callbacks \
       WHERE state = 'dead' LIMIT 10000) AS counted)::int AS dead, \
     (SELECT created_at FROM book_main.callbacks WHERE state = 'dead' \

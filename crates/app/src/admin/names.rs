@@ -15,3 +15,6 @@ impl App {
         Ok(self.ports.directory.find_users(ids).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

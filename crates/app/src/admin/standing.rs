@@ -41,3 +41,6 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    http::header::LOCATION,
-    web::{self, Data, ServiceConfig},
+    web::{self, ServiceConfig},
 };
 use bursar_app::{Error, Grant};
 use bursar_ports::{OperatorSession, Permission};
@@ -12,7 +11,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::leave;
-use crate::{Console, Posted, Visitor, forms, layout, session};
+use crate::{
+    Posted, Visitor,
+    desk::{Desk, Reply},
+    fault::Fault,
+    forms,
+    layout::Place,
+};
 
 const HERE: &str = "/console/sessions";
 
@@ -33,62 +38,53 @@ fn grant(visitor: &Visitor) -> Result<Grant, Error> {
     ])
 }
 
-async fn show(console: Data<Console>, visitor: Visitor) -> HttpResponse {
-    let listed = match grant(&visitor) {
-        Ok(grant) => console.app().own_sessions(&grant).await,
-        Err(error) => Err(error),
-    };
-    match listed {
-        Ok(sessions) => {
-            let body = body(&visitor, &sessions);
-            let page = layout::page(Some(&visitor), "Your sessions", body);
-            layout::respond(HttpResponse::Ok(), page)
-        }
-        Err(error) => failed(&error),
-    }
+async fn show(desk: Desk) -> HttpResponse {
+    let reply = sessions(&desk).await;
+    desk.answer(reply)
 }
 
-fn failed(error: &Error) -> HttpResponse {
-    tracing::error!(%error, "sessions cannot be listed or ended");
-    session::unavailable()
+async fn sessions(desk: &Desk) -> Result<Reply, Fault> {
+    let grant = grant(&desk.visitor)?;
+    let sessions = desk.app().own_sessions(&grant).await?;
+    let body = body(desk, &sessions);
+    Ok(Reply::page(Place::Elsewhere, "Your sessions", body))
 }
 
-fn body(visitor: &Visitor, sessions: &[OperatorSession]) -> Markup {
+fn body(desk: &Desk, sessions: &[OperatorSession]) -> Markup {
     html! {
         h1 { "Your sessions" }
         p { "Where you are signed in. End what you do not know, and have your password changed." }
         div class="scroll" {
             table {
                 thead { tr {
-                    th scope="col" { "Signed in (UTC)" }
+                    th scope="col" { "Signed in" }
                     th scope="col" { "Last used" }
                     th scope="col" { "Ends" }
                     th scope="col" { "From" }
                     th scope="col" { "Browser" }
                     th scope="col" { "End it" }
                 } }
-                tbody { @for session in sessions { (row(visitor, session)) } }
+                tbody { @for session in sessions { (row(desk, session)) } }
             }
         }
     }
 }
 
-fn row(visitor: &Visitor, session: &OperatorSession) -> Markup {
+fn row(desk: &Desk, session: &OperatorSession) -> Markup {
+    let (visitor, clock) = (&desk.visitor, desk.clock());
     let is_this = session.id.to_string() == visitor.session;
-    let [created, seen, end] = [session.created_at, session.last_seen_at, session.expires_at]
-        .map(|at| at.to_seconds_text());
     html! {
         tr {
-            td { time datetime=(created) { (created) } }
-            td { time datetime=(seen) { (seen) } }
-            td { time datetime=(end) { (end) } }
+            td { (clock.time(session.created_at)) }
+            td { (clock.age(session.last_seen_at)) }
+            td { (clock.time(session.expires_at)) }
             td { (session.address) }
             td { (session.user_agent) }
             td {
                 form action="/console/sessions/end" method="post" {
                     (forms::csrf(visitor))
                     input type="hidden" name="id" value=(session.id);
-                    button class="quiet" aria-label={ "End the session of " (created) } {
+                    button class="quiet" aria-label={ "End the session from " (session.address) } {
                         @if is_this { "End this one: sign out" } @else { "End" }
                     }
                 }
@@ -102,25 +98,21 @@ struct Which {
     id: String,
 }
 
-async fn end(console: Data<Console>, posted: Posted<Which>) -> HttpResponse {
-    let visitor = posted.visitor;
-    let Ok(id) = Uuid::parse_str(&posted.form.id) else {
-        return back();
-    };
-    let ended = match grant(&visitor) {
-        Ok(grant) => console.app().end_own_session(&grant, id).await,
-        Err(error) => Err(error),
-    };
-    match ended {
-        Ok(_) if id.to_string() == visitor.session => leave(&console),
-        // One that is not there any more is as good as ended.
-        Ok(_) => back(),
-        Err(error) => failed(&error),
+async fn end(desk: Desk, posted: Posted<Which>) -> HttpResponse {
+    match end_one(&desk, &posted.form.id).await {
+        Ok(true) => leave(&desk.console),
+        Ok(false) => desk.answer(Ok(Reply::Goto(HERE.to_owned()))),
+        Err(fault) => desk.answer(Err(fault)),
     }
 }
 
-fn back() -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((LOCATION, HERE))
-        .finish()
+/// Ends a session, and tells whether it was the one that asks. One that is not there any more is as
+/// good as ended.
+async fn end_one(desk: &Desk, id: &str) -> Result<bool, Fault> {
+    let grant = grant(&desk.visitor)?;
+    let Ok(id) = Uuid::parse_str(id) else {
+        return Ok(false);
+    };
+    desk.app().end_own_session(&grant, id).await?;
+    Ok(id.to_string() == desk.visitor.session)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bursar_app::{
     App, BooksSeen, CallbackUrlPolicy, FinishRequest, Keyring, Limits, OpenRequest, Options,
-    Origin, Ports, Principal, Settings, TransferSettings,
+    Origin, Ports, Principal, SessionSettings, Settings, TransferSettings,
 };
 use bursar_console::{Console, ConsoleSettings, Visitor};
 use bursar_domain::{
@@ -13,8 +13,8 @@ use bursar_domain::{
 };
 use bursar_ports::{AssetRate, Permission, TransferStore};
 use bursar_testkit::{
-    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryQueue, InMemoryStore, SequentialIds,
-    build,
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
+    InMemoryStore, PlainPasswords, SequentialIds, build,
     fakes::{
         FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
         FakeExports, FakeFigures, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
@@ -118,18 +118,15 @@ impl World {
             replay_guard: limiter,
             rule_book: rule_book.clone(),
             payouts: None,
+            operators: Arc::new(InMemoryOperators::default()),
+            passwords: Arc::new(PlainPasswords),
         };
-        let settings = Settings {
-            root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
-            limits: Limits::default(),
-            transfers: TransferSettings::default(),
-        };
-        let app = App::new(ports, keyring, settings);
+        let app = App::new(ports, keyring, settings());
         let console = Console::new(
             app,
             ConsoleSettings {
                 second_look_above: Some(DecimalAmount::parse("100000").expect("it is a number")),
+                ..ConsoleSettings::default()
             },
         );
         Self {
@@ -276,6 +273,16 @@ impl World {
     pub(crate) fn listed(&self, transfers: Vec<Transfer>) {
         locked(&self.query.transfers).clone_from(&transfers);
         *locked(&self.exports.transfers) = [Some(transfers)].into();
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        root_asset: build::asset_id("usd"),
+        callback_urls: CallbackUrlPolicy::default(),
+        limits: Limits::default(),
+        transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
     }
 }
 

@@ -45,3 +45,39 @@ impl ConsoleConfig {
 fn amount(text: &str) -> Parsed<DecimalAmount> {
     DecimalAmount::parse(text).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::with;
+
+    #[test]
+    fn in_production_cookies_travel_over_tls_alone_unless_somebody_says_otherwise() {
+        let console = |pairs: &[(&str, &str)]| with(pairs, "").unwrap().console;
+        let standard = console(&[]);
+        assert!(standard.enabled && standard.secure_cookies);
+        assert_eq!(
+            (standard.idle.as_secs(), standard.session.as_secs()),
+            (1_800, 43_200)
+        );
+        assert_eq!(standard.second_look_above, None);
+        assert!(!console(&[("BURSAR_PROFILE", "development")]).secure_cookies);
+        assert!(!console(&[("BURSAR_CONSOLE_SECURE_COOKIES", "false")]).secure_cookies);
+        assert!(!console(&[("BURSAR_CONSOLE_ENABLED", "false")]).enabled);
+    }
+
+    #[test]
+    fn what_no_session_can_be_is_refused() {
+        for (variable, value, said) in [
+            ("BURSAR_CONSOLE_IDLE_S", "299", "console.idle_s"),
+            ("BURSAR_CONSOLE_SESSION_S", "604801", "console.session_s"),
+            (
+                "BURSAR_CONSOLE_SECOND_LOOK_ABOVE",
+                "much",
+                "console.second_look_above",
+            ),
+        ] {
+            let error = with(&[(variable, value)], "").unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
