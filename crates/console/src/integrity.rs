@@ -107,7 +107,7 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
         }
     };
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Books" {
+        div class="scroll" tabindex="0" role="group" aria-label="Books" {
             table class="list" {
                 thead {
                     tr {
@@ -138,7 +138,7 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
 
 fn system_table(system: &[(bursar_ports::AccountBalance, Asset)]) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="System accounts" {
+        div class="scroll" tabindex="0" role="group" aria-label="System accounts" {
             table class="list" {
                 thead { tr { th scope="col" { "Asset" } th scope="col" { "Account" } th scope="col" class="num" { "Holds" } } }
                 tbody {

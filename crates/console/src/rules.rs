@@ -48,7 +48,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
         (assets::section(desk, &assets, &rates))
         section aria-labelledby="fees" {
             h2 id="fees" { "Fees" }
-            div class="scroll" tabindex="0" role="region" aria-label="Fees" {
+            div class="scroll" tabindex="0" role="group" aria-label="Fees" {
                 table class="list" {
                     (kinds_head())
                     tbody {
@@ -64,7 +64,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
         }
         section aria-labelledby="limits" {
             h2 id="limits" { "Limits" }
-            div class="scroll" tabindex="0" role="region" aria-label="Limits" {
+            div class="scroll" tabindex="0" role="group" aria-label="Limits" {
                 table class="list" {
                     (kinds_head())
                     tbody {

@@ -78,7 +78,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
 
 fn table(users: &[User]) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Users" {
+        div class="scroll" tabindex="0" role="group" aria-label="Users" {
             table class="list" id="rows" {
                 thead { tr { th scope="col" { "Name" } th scope="col" { "Email" } th scope="col" { "Status" } th scope="col" { "Roles" } } }
                 tbody {

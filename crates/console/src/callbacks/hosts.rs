@@ -12,7 +12,7 @@ pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Health by host" {
+        div class="scroll" tabindex="0" role="group" aria-label="Health by host" {
             table class="list" {
                 thead {
                     tr {

@@ -30,7 +30,7 @@ pub(super) fn section(desk: &Desk, assets: &[Asset], rates: &[Option<AssetRate>]
             @if assets.is_empty() {
                 div class="empty" { p { strong { "No asset yet." } } p { "What can be moved would be here, with what it is worth." } }
             } @else {
-                div class="scroll" tabindex="0" role="region" aria-label="Assets" {
+                div class="scroll" tabindex="0" role="group" aria-label="Assets" {
                     table class="list" {
                         thead {
                             tr {

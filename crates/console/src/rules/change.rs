@@ -105,7 +105,7 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
     html! {
         section aria-labelledby="would" {
             h2 id="would" { "This would change" }
-            div class="scroll" tabindex="0" role="region" aria-label="What would change" {
+            div class="scroll" tabindex="0" role="group" aria-label="What would change" {
                 table class="list" {
                     thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
                     tbody {

@@ -84,8 +84,10 @@ fn row(desk: &Desk, session: &OperatorSession) -> Markup {
                 form action="/console/sessions/end" method="post" {
                     (forms::csrf(visitor))
                     input type="hidden" name="id" value=(session.id);
-                    button class="quiet" aria-label={ "End the session from " (session.address) } {
-                        @if is_this { "End this one: sign out" } @else { "End" }
+                    @if is_this {
+                        button class="quiet" { "End this one: sign out" }
+                    } @else {
+                        button class="quiet" aria-label={ "End the session from " (session.address) } { "End" }
                     }
                 }
             }

@@ -18,7 +18,7 @@ pub(super) fn table(desk: &Desk, story: &TransferStory, people: &People) -> Mark
     }
     let unit = words::unit(story.transfer.parts().asset);
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Ledger lines" {
+        div class="scroll" tabindex="0" role="group" aria-label="Ledger lines" {
             table class="list" {
                 thead {
                     tr {

@@ -11,7 +11,7 @@ use crate::{
 /// Rows of transfers, the newest first. Each is as short as it can be: a page may have 200.
 pub(crate) fn table(desk: &Desk, found: &[FoundTransfer], people: &People) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Transfers" {
+        div class="scroll" tabindex="0" role="group" aria-label="Transfers" {
             table class="list" id="rows" {
                 thead {
                     tr {

@@ -70,7 +70,7 @@ pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> 
             @if keys.is_empty() && tokens.is_empty() {
                 div class="empty" { p { strong { "None were issued." } } p { "Access keys and tokens that act for this user would be here, to be revoked." } }
             } @else {
-                div class="scroll" tabindex="0" role="region" aria-label="Keys and tokens" {
+                div class="scroll" tabindex="0" role="group" aria-label="Keys and tokens" {
                     table class="list" {
                         thead {
                             tr {

@@ -12,7 +12,7 @@ pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Balances" {
+        div class="scroll" tabindex="0" role="group" aria-label="Balances" {
             table class="list" {
                 thead {
                     tr {
@@ -49,7 +49,7 @@ pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Headroom" {
+        div class="scroll" tabindex="0" role="group" aria-label="Headroom" {
             table class="list" {
                 thead {
                     tr {
