@@ -40,10 +40,7 @@ async fn open_once(
     opening: OpenSession,
     audit: &AuditDraft,
 ) -> QueryResult<bool> {
-    let (name, at) = (
-        opening.session.operator.clone(),
-        opening.session.created_at,
-    );
+    let (name, at) = (opening.session.operator.clone(), opening.session.created_at);
     let Some(mut operator) = lock(connection, &name).await? else {
         return Ok(false);
     };
@@ -75,7 +72,7 @@ pub(super) async fn find(
     token: TokenHash,
 ) -> Result<Option<(OperatorSession, Operator)>, StoreError> {
     let session = operator_sessions::table
-        .inner_join(operators::table)
+        .inner_join(operators::table.on(operators::name.eq(operator_sessions::operator)))
         .filter(operator_sessions::token_hash.eq(token.0.to_vec()))
         .select((
             SessionRow::as_select(),
