@@ -398,8 +398,6 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(operator_sessions -> operators (operator));
-
 diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions);
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);

@@ -72,7 +72,7 @@ pub(super) async fn find(
     token: TokenHash,
 ) -> Result<Option<(OperatorSession, Operator)>, StoreError> {
     let session = operator_sessions::table
-        .inner_join(operators::table)
+        .inner_join(operators::table.on(operators::name.eq(operator_sessions::operator)))
         .filter(operator_sessions::token_hash.eq(token.0.to_vec()))
         .select((
             SessionRow::as_select(),

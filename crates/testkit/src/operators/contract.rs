@@ -177,11 +177,16 @@ pub async fn changes_end_the_sessions_they_must(store: &dyn Operators) {
         assert!(open(store, number, revision, 70 + revision).await);
         assert!(change(store, one).await);
         assert_eq!(opened(store).await.is_empty(), ends);
-        assert_eq!(anna(store).await.revision, revision + 1);
+        let found = anna(store).await;
+        assert_eq!(found.revision, revision + 1);
+        // Only codes of the new secret have not been used.
+        assert_eq!(
+            found.totp_step.is_none(),
+            found.totp == sealed && number == 3
+        );
     }
     let found = anna(store).await;
     assert_eq!(found.totp, sealed);
-    assert_eq!(found.totp_step, None);
     assert_eq!(found.permissions, [Permission::BackofficeApprove]);
     assert!(!found.is_active);
     // A repetition changes nothing.

@@ -124,8 +124,8 @@ async fn the_demo_tells_everything_that_is_needed_to_use_it() {
     );
     // Whoever was told name and password is let in with the code that the demo shows.
     let address = demo.env("URL").strip_prefix("http://").unwrap().to_owned();
-    let mut browser = Browser::at(&address);
     for name in ["demo", "second"] {
+        let mut browser = Browser::at(&address);
         let code = code(&folder, name).await;
         let page = browser.try_sign_in(name, demo.env("CONSOLE_PASSWORD"), &code);
         page.await.leads_to("/console");
