@@ -119,10 +119,10 @@ async fn one_has_it_and_the_other_is_told_who_until_it_is_let_go() {
     assert!(other.text("detail").contains("carol"));
     let other = post(&world, id, "let-go", APPROVER).await;
     assert_eq!(other.refusal(), (409, "transfer.taken".into()));
-    world.clock.advance_ms(60_000);
+    world.clock.advance_ms(30_000);
     let longer = post(&world, id, "take", CONFIRMER).await.ok();
     assert_eq!(longer.text("since"), "2021-04-09T10:50:40.116485Z");
-    assert_eq!(longer.text("until"), "2021-04-09T10:56:40.116485Z");
+    assert_eq!(longer.text("until"), "2021-04-09T10:56:10.116485Z");
     for _ in 0..2 {
         let gone = post(&world, id, "let-go", CONFIRMER).await;
         assert_eq!((gone.status, gone.body.as_str()), (204, ""));
@@ -264,9 +264,8 @@ async fn the_overview_tells_of_books_that_are_not_what_they_must_be() {
     let mut watch = watch.telling(world.books_seen.clone(), world.clock.clone());
     watch.check_sums().await.expect("the books can be read");
     let overview = get(&world, "overview").await.ok();
-    let expected =
-        r#"{"ok":false,"at":"2021-04-09T10:50:40.116485Z","assets":["btc","usd"],"wrong":["btc"]}"#;
-    assert_eq!(overview.member("books").to_string(), expected);
+    let tail = r#","books":{"ok":false,"at":"2021-04-09T10:50:40.116485Z","assets":["btc","usd"],"wrong":["btc"]}}"#;
+    assert!(overview.body.ends_with(tail), "{}", overview.body);
 }
 
 #[actix_web::test]
