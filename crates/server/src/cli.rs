@@ -284,8 +284,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FOLDER", env = "PG_BIN")]
     pub(crate) pg_bin: Option<PathBuf>,
 
+    /// Let money move on its own, so that the console has something to show.
+    #[arg(long)]
+    pub(crate) traffic: bool,
+
     /// Only print the code that the demo's operators sign in to the console with right now.
-    #[arg(long, conflicts_with = "fresh")]
+    #[arg(long, conflicts_with_all = ["fresh", "traffic"])]
     pub(crate) code: bool,
 }
 

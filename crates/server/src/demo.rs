@@ -5,5 +5,6 @@ pub(crate) mod env_file;
 pub(crate) mod exchange;
 pub(crate) mod operators;
 mod secrets;
+pub(crate) mod traffic;
 
 pub(crate) use secrets::Secrets;

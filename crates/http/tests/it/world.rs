@@ -76,6 +76,28 @@ pub(crate) struct World {
     pub(crate) keyring: Arc<Keyring>,
 }
 
+fn keyring() -> Arc<Keyring> {
+    let keys = vec![("k1".to_owned(), [2; 32])];
+    Arc::new(Keyring::try_new([7; 32], keys).expect("there is a key"))
+}
+
+fn payouts() -> Payouts {
+    Payouts {
+        gateway: Arc::new(FakeGateway),
+        schedule: Arc::new(EmptySchedule),
+    }
+}
+
+fn settings(limits: Limits) -> Settings {
+    Settings {
+        root_asset: build::asset_id("usd"),
+        callback_urls: CallbackUrlPolicy::default(),
+        limits,
+        transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::over(|store| store)
@@ -103,9 +125,7 @@ impl World {
     ) -> Self {
         let clock = Arc::new(FixedClock::new(NOW));
         let store = Arc::new(InMemoryStore::new(clock.clone()));
-        let keys = vec![("k1".to_owned(), [2; 32])];
-        let keyring = Keyring::try_new([7; 32], keys).expect("there is a key");
-        let keyring = Arc::new(keyring);
+        let keyring = keyring();
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
@@ -143,21 +163,11 @@ impl World {
             local_limiter: limiter.clone(),
             replay_guard: limiter,
             rule_book: Arc::new(FakeRuleBook::of(store.clone())),
-            payouts: Some(Payouts {
-                gateway: Arc::new(FakeGateway),
-                schedule: Arc::new(EmptySchedule),
-            }),
+            payouts: Some(payouts()),
             operators: Arc::new(InMemoryOperators::default()),
             passwords: Arc::new(PlainPasswords),
         };
-        let settings = Settings {
-            root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
-            limits,
-            transfers: TransferSettings::default(),
-            sessions: SessionSettings::default(),
-        };
-        let app = App::new(ports, keyring.clone(), settings);
+        let app = App::new(ports, keyring.clone(), settings(limits));
         let world = Self {
             state: HttpState::new(app, Arc::new(|| "bursar_up 1\n".to_owned())),
             config: HttpConfig::default(),

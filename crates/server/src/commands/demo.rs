@@ -17,6 +17,7 @@ use crate::{
     demo::{
         Secrets, env_file, exchange,
         operators::{self, PASSWORD},
+        traffic,
     },
     serve::serve,
     shutdown::Signals,
@@ -60,7 +61,15 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         // What was started so far is stopped with the value that holds it.
         () = signals.wait() => return Ok(()),
     };
-    let served = serve_on(&database, sources, secrets, directory, signals).await;
+    let served = serve_on(
+        &database,
+        sources,
+        secrets,
+        directory,
+        args.traffic,
+        signals,
+    )
+    .await;
     let removed = env_file::remove(directory);
     database
         .stop()
@@ -74,6 +83,7 @@ async fn serve_on(
     mut sources: Sources,
     mut secrets: Secrets,
     directory: &Path,
+    has_traffic: bool,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     // A demo that was killed has left its file behind, and whoever waits for this one to be ready
@@ -96,12 +106,19 @@ async fn serve_on(
         return Ok(());
     };
     secrets.save(directory)?;
-    serve(&config, system, metrics, signals, async |address| {
+    let app = system.app.clone();
+    let serving = serve(&config, system, metrics, signals, async |address| {
         env_file::write(directory, address, &url, &secrets)?;
         let console = config.console.enabled.then_some(&secrets);
         welcome(address, directory, console)
-    })
-    .await
+    });
+    if !has_traffic {
+        return serving.await;
+    }
+    tokio::select! {
+        served = serving => served,
+        never = traffic::flow(app) => match never {},
+    }
 }
 
 /// Brings database and exchange to where they can be served. It may be broken off anywhere: the
