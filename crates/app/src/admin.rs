@@ -9,6 +9,7 @@ mod directory;
 mod events;
 mod export;
 mod forecast;
+mod glance;
 mod names;
 mod overview;
 mod queue;

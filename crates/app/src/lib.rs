@@ -62,8 +62,8 @@ pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
 pub use operators::{
-    Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError, SignedIn,
-    TotpSecret, csrf_token,
+    Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError,
+    SignedIn, TotpSecret, csrf_token,
 };
 pub use payouts::{DuePayout, FromGateway, PayoutEnd, PayoutResult, Payouts};
 pub use principal::{Grant, Origin, Principal};

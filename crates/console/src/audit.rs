@@ -103,8 +103,8 @@ fn form(asked: &Asked) -> Markup {
     html! {
         form class="filters" method="get" action="/console/audit" {
             (field("actor", "Who", "search", &asked.actor))
-            (field("action", "Did what, as transfer.confirm", "search", &asked.action))
-            (field("target", "To what, as transfer:42", "search", &asked.target))
+            (field("action", "Action, as user.put", "search", &asked.action))
+            (field("target", "Target, as user:…", "search", &asked.target))
             (field("from", "From day (UTC)", "date", &asked.from))
             (field("to", "To day (UTC)", "date", &asked.to))
             div class="send" { button class="primary" { "Search" } " " a href="/console/audit" { "Clear" } }

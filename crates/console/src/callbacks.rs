@@ -22,7 +22,7 @@ use crate::{
     words,
 };
 
-/// How many callbacks a page has, each with all of its attempts.
+/// How many callbacks a page has.
 const ROWS: u32 = 25;
 /// What the list is of, the most urgent first; none = of all.
 const TABS: [Option<CallbackState>; 6] = [
@@ -35,6 +35,8 @@ const TABS: [Option<CallbackState>; 6] = [
 ];
 /// How many callbacks of one transfer its page shows: hardly any has as many.
 const OF_TRANSFER: usize = 20;
+/// How many attempts of each the list shows: the transfer's page has all.
+const LIST_ATTEMPTS: usize = 6;
 const A_DAY: i64 = 86_400_000_000;
 
 #[derive(Deserialize)]
@@ -106,7 +108,7 @@ fn records_list(desk: &Desk, records: &[CallbackRecord], state: Option<CallbackS
                     p { strong { "No dead letters." } } p { "Callbacks that were given up after all of their attempts would be here, to be delivered again." }
                 } @else { p { strong { "None in this state." } } }
             }
-        } @else { (cards(desk, records)) }
+        } @else { (cards(desk, records, LIST_ATTEMPTS)) }
     }
 }
 
@@ -118,16 +120,16 @@ pub(crate) fn of_transfer(desk: &Desk, records: &[CallbackRecord]) -> Markup {
         } @else {
             @let left_out = records.len().saturating_sub(OF_TRANSFER);
             @if left_out > 0 { p class="muted" { "The latest " (OF_TRANSFER) " are shown; " (left_out) " came before them." } }
-            (cards(desk, records.get(left_out..).unwrap_or_default()))
+            (cards(desk, records.get(left_out..).unwrap_or_default(), usize::MAX))
         }
     }
 }
 
-fn cards(desk: &Desk, records: &[CallbackRecord]) -> Markup {
-    html! { ul class="cards" { @for record in records { (card(desk, record)) } } }
+fn cards(desk: &Desk, records: &[CallbackRecord], attempts_max: usize) -> Markup {
+    html! { ul class="cards" { @for record in records { (card(desk, record, attempts_max)) } } }
 }
 
-fn card(desk: &Desk, record: &CallbackRecord) -> Markup {
+fn card(desk: &Desk, record: &CallbackRecord, attempts_max: usize) -> Markup {
     let tries = record.attempts.len();
     html! {
         li id={ "cb-" (record.id) } {
@@ -143,7 +145,7 @@ fn card(desk: &Desk, record: &CallbackRecord) -> Markup {
             @else {
                 details {
                     summary { (tries) @if tries == 1 { " attempt" } @else { " attempts" } ", the last one: " (last_word(record)) }
-                    (attempts(desk, record))
+                    (attempts(desk, record, attempts_max))
                 }
             }
             (replay_form(desk, record))
@@ -159,12 +161,16 @@ fn last_word(record: &CallbackRecord) -> String {
     })
 }
 
-fn attempts(desk: &Desk, record: &CallbackRecord) -> Markup {
+fn attempts(desk: &Desk, record: &CallbackRecord, most: usize) -> Markup {
+    let left_out = record.attempts.len().saturating_sub(most);
     html! {
+        @if left_out > 0 {
+            p class="muted" { "The last " (most) "; " a href={ "/console/transfers/" (record.transfer) } { "all of them" } " are on the transfer’s page." }
+        }
         table class="list" {
             thead { tr { th scope="col" { "Time" } th scope="col" { "What happened" } th scope="col" class="num" { "Status" } th scope="col" class="num" { "Took" } } }
             tbody {
-                @for attempt in &record.attempts {
+                @for attempt in record.attempts.iter().skip(left_out) {
                     tr {
                         th scope="row" { (desk.clock().exact(attempt.at)) }
                         td { (attempt.outcome) }

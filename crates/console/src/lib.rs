@@ -34,9 +34,10 @@ mod visitor;
 mod words;
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpResponse, ResponseError, Route,
     body::BoxBody,
     dev::ServiceRequest,
+    guard,
     http::StatusCode,
     middleware::{Next, from_fn},
     web::{self, ServiceConfig},
@@ -117,34 +118,39 @@ pub fn configure(service: &mut ServiceConfig, console: Console) {
 
 fn pages(service: &mut ServiceConfig) {
     service
-        .route("", web::get().to(overview::show))
-        .route("/", web::get().to(overview::show))
-        .route("/queue", web::get().to(queue::show))
-        .route("/transfers", web::get().to(transfers::show))
-        .route("/transfers.csv", web::get().to(transfers::csv))
-        .route("/transfers/{id}", web::get().to(transfer::show))
+        .route("", reading().to(overview::show))
+        .route("/", reading().to(overview::show))
+        .route("/queue", reading().to(queue::show))
+        .route("/transfers", reading().to(transfers::show))
+        .route("/transfers.csv", reading().to(transfers::csv))
+        .route("/transfers/{id}", reading().to(transfer::show))
         .route("/transfers/{id}/reverse", web::post().to(transfer::reverse))
-        .route("/users", web::get().to(users::find))
-        .route("/users/{id}", web::get().to(users::show))
+        .route("/users", reading().to(users::find))
+        .route("/users/{id}", reading().to(users::show))
         .route("/users/{id}/status", web::post().to(users::change_status))
         .route("/tokens/{id}/revoke", web::post().to(users::revoke_token))
         .route(
             "/access-keys/{key}/revoke",
             web::post().to(users::revoke_key),
         )
-        .route("/callbacks", web::get().to(callbacks::show))
+        .route("/callbacks", reading().to(callbacks::show))
         .route("/callbacks/replay", web::post().to(callbacks::replay_all))
         .route("/callbacks/{id}/replay", web::post().to(callbacks::replay))
-        .route("/rules", web::get().to(rules::show))
-        .route("/rules/new-asset", web::get().to(rules::begin))
-        .route("/rules/edit", web::get().to(rules::edit))
+        .route("/rules", reading().to(rules::show))
+        .route("/rules/new-asset", reading().to(rules::begin))
+        .route("/rules/edit", reading().to(rules::edit))
         .route("/rules/edit", web::post().to(rules::make))
         .route("/rules/stop", web::post().to(rules::stop))
         .route("/rules/lift", web::post().to(rules::lift))
-        .route("/audit", web::get().to(audit::show))
-        .route("/integrity", web::get().to(integrity::show))
-        .route("/events", web::get().to(live::events))
-        .route("/help", web::get().to(help::show));
+        .route("/audit", reading().to(audit::show))
+        .route("/integrity", reading().to(integrity::show))
+        .route("/events", reading().to(live::events))
+        .route("/help", reading().to(help::show));
+}
+
+/// Routes what changes nothing.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn nowhere(desk: Desk) -> HttpResponse {

@@ -1,10 +1,13 @@
 //! What happens while somebody looks: the event feed as server-sent events, told in as few words as a
 //! page needs to know that it is out of date.
 
-use std::{convert::Infallible, fmt::Write, time::Duration};
+mod told;
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, rt, web};
 use bursar_app::{App, Error, FeedEvent, Grant};
+use bursar_domain::TransferId;
 use bursar_ports::StoreError;
 use bytes::Bytes;
 use futures_util::stream;
@@ -14,6 +17,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+use self::told::{changes, rows, told, who};
 use crate::desk::{Desk, Reply};
 
 /// How many events are read at once.
@@ -27,7 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LIFE: Duration = Duration::from_secs(60);
 /// How long a browser may take nothing.
 const STALL: Duration = Duration::from_secs(30);
-/// How long to gather events before they are read.
+/// How often it is looked who is at the rows of a page.
+const LOOK: Duration = Duration::from_secs(3);
 const GATHER: Duration = Duration::from_millis(100);
 /// The pause after the feed could not be read.
 const OUTAGE: Duration = Duration::from_secs(1);
@@ -80,6 +85,8 @@ impl Live {
 #[derive(Deserialize)]
 pub(crate) struct From {
     after: Option<i64>,
+    /// The transfers on the page, with commas between them: it is told who takes them.
+    rows: Option<String>,
 }
 
 /// `GET /console/events?after=17`: what happened since then, as it happens.
@@ -96,11 +103,15 @@ pub(crate) async fn events(
     let again = again.and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
     let after = again.or(from.after).unwrap_or_default().max(0);
     let (to, texts) = mpsc::channel(1);
+    let rows = rows(from.rows.as_deref().unwrap_or_default());
     let feed = Feed {
         app: desk.app().clone(),
         grant,
         live: desk.console.live().clone(),
         after,
+        // What the page knows may be out of date: it is told of every row at first.
+        known: rows.iter().map(|id| (*id, String::new())).collect(),
+        rows,
         to,
     };
     rt::spawn(feed.run());
@@ -121,6 +132,9 @@ struct Feed {
     grant: Grant,
     live: Live,
     after: i64,
+    rows: Vec<TransferId>,
+    /// Who is at them, as the page knows it.
+    known: BTreeMap<TransferId, String>,
     to: mpsc::Sender<Bytes>,
 }
 
@@ -168,13 +182,49 @@ impl Feed {
         }
     }
 
-    async fn wait(&self) -> Result<(), Ended> {
-        let waiting = || self.live.beyond(self.after);
-        while timeout(KEEP_ALIVE, waiting()).await.is_err() {
-            self.send(STILL_HERE.to_owned()).await?;
+    /// Waits for what comes next, looks meanwhile who takes what, and tells the browser now and then
+    /// that it is still there.
+    async fn wait(&mut self) -> Result<(), Ended> {
+        let pause = if self.rows.is_empty() {
+            KEEP_ALIVE
+        } else {
+            LOOK
+        };
+        let mut said = Instant::now();
+        loop {
+            self.tell_takings().await?;
+            if timeout(pause, self.live.beyond(self.after)).await.is_ok() {
+                sleep(GATHER).await;
+                return Ok(());
+            }
+            if said.elapsed() >= KEEP_ALIVE {
+                self.send(STILL_HERE.to_owned()).await?;
+                said = Instant::now();
+            }
         }
-        sleep(GATHER).await;
-        Ok(())
+    }
+
+    async fn tell_takings(&mut self) -> Result<(), Ended> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let takings = match self.app.takings(&self.grant, self.rows.clone()).await {
+            Ok(takings) => takings,
+            Err(error) => {
+                tracing::warn!(%error, "a page is not told who takes what");
+                return Ok(());
+            }
+        };
+        let now: BTreeMap<TransferId, String> = takings
+            .iter()
+            .map(|(id, taken)| (*id, who(taken)))
+            .collect();
+        let text = changes(&self.known, &now);
+        self.known = now;
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.send(text).await
     }
 
     async fn read(&self) -> Result<Vec<FeedEvent>, Ended> {
@@ -199,25 +249,6 @@ impl Feed {
             Ok(Err(_)) | Err(_) => Err(Ended),
         }
     }
-}
-
-/// Each event as one line: what happened, and the number of the transfer it is about. Both are made of
-/// letters, digits and dots.
-fn told(events: &[FeedEvent]) -> String {
-    let mut text = String::new();
-    for event in events {
-        let about = event
-            .about
-            .as_ref()
-            .map_or(0, |told| told.transfer.id().get());
-        // Writing to a string cannot fail.
-        let _written = write!(
-            text,
-            "id: {}\ndata: {} {about}\n\n",
-            event.number, event.event_type
-        );
-    }
-    text
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many charts a page has: the rest is a choice of the asset away.
-const CHARTS: usize = 12;
+const CHARTS: usize = 9;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {

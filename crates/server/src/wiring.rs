@@ -126,7 +126,7 @@ impl System {
             callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
             clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
+            ids,
             tasks: Arc::new(tasks.clone()),
             limiter: limits.limiter,
             local_limiter: Arc::new(MemoryLimiter::new()),
@@ -137,12 +137,7 @@ impl System {
             passwords: Arc::new(Argon2Passwords::default()),
         };
         let integrity = watch(integrity, &ports);
-        let reseal = ResealPass {
-            secrets: credentials,
-            keyring: Arc::clone(&keyring),
-            ids,
-            clock,
-        };
+        let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
         let pass = callback_pass(&ports, database, Arc::clone(&keyring));
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
@@ -286,6 +281,15 @@ fn callbacks(config: &Config, pass: CallbackPass, hint: Arc<Notify>) -> Callback
         limits: config.callback.limits,
         poll: config.callback.poll,
         hint,
+    }
+}
+
+fn reseal(secrets: Arc<PgCredentials>, ports: &Ports, keyring: Arc<Keyring>) -> ResealPass {
+    ResealPass {
+        secrets,
+        keyring,
+        ids: Arc::clone(&ports.ids),
+        clock: Arc::clone(&ports.clock),
     }
 }
 

@@ -66,12 +66,14 @@ impl App {
         let operators = &self.ports.operators;
         let found = operators.find_session(hash_token(token)).await?;
         let now = self.now();
-        let Some((session, operator)) = found
-            .filter(|(session, operator)| operator.is_active && self.is_open(session, now))
+        let Some((session, operator)) =
+            found.filter(|(session, operator)| operator.is_active && self.is_open(session, now))
         else {
             return Ok(None);
         };
-        let unseen = now.as_micros().saturating_sub(session.last_seen_at.as_micros());
+        let unseen = now
+            .as_micros()
+            .saturating_sub(session.last_seen_at.as_micros());
         if is_used && unseen >= TOUCH_US {
             operators.touch_session(session.id, now).await?;
         }

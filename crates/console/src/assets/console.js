@@ -60,14 +60,6 @@
     button.scrollIntoView({ block: "nearest" });
   };
 
-  // A link to one row opens it.
-  const named = location.hash && document.getElementById(location.hash.slice(1));
-  const inside = named && list?.contains(named) && named.querySelector("details");
-  if (inside) {
-    inside.open = true;
-    inside.querySelector("summary").focus();
-  }
-
   // Whoever moves with Tab or the pointer moves the row as well, so that no key acts on another one.
   document.addEventListener("focusin", (event) => {
     const all = rows();
@@ -78,6 +70,14 @@
       all[at].classList.add("at");
     }
   });
+
+  // A link to one row opens it.
+  const named = location.hash && document.getElementById(location.hash.slice(1));
+  const inside = named && list?.contains(named) && named.querySelector("details");
+  if (inside) {
+    inside.open = true;
+    inside.querySelector("summary").focus();
+  }
 
   const keys = {
     j: () => go(at + 1),
@@ -190,7 +190,41 @@ window.addEventListener("pageshow", (event) => {
   };
   const live = ["/console", "/console/queue", "/console/transfers"].includes(path) || about;
   if (!live) return;
-  const source = new EventSource(`/console/events?after=${encodeURIComponent(after)}`);
-  source.addEventListener("message", heard);
-  window.addEventListener("pagehide", () => source.close());
+  const ids = path === "/console/queue" ? [...document.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id) : [];
+  const me = document.querySelector(".who a")?.textContent;
+  // Who takes a row stands in it at once, and nothing else about it changes.
+  const tookOrLeft = (event) => {
+    const [id, until, ...name] = event.data.split(" ");
+    const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
+    const place = row?.querySelector(".taken");
+    if (!place || row.classList.contains("stale")) return;
+    place.replaceChildren();
+    if (!until) return;
+    const at = new Date(until);
+    const local = document.documentElement.dataset.zone === "browser";
+    const hour = local ? [at.getHours(), at.getMinutes()] : [at.getUTCHours(), at.getUTCMinutes()];
+    const time = hour.map((n) => String(n).padStart(2, "0")).join(":") + (local ? "" : " UTC");
+    const badge = document.createElement("span");
+    const mine = name.join(" ") === me;
+    badge.className = mine ? "badge info" : "badge taken";
+    badge.textContent = mine ? `Yours until ${time}` : `${name.join(" ")} until ${time}`;
+    place.append(badge);
+  };
+  // A page that nobody sees keeps no connection, and catches up when it is seen again.
+  let last = after;
+  let source;
+  const listen = () => {
+    source?.close();
+    source = undefined;
+    if (document.hidden) return;
+    source = new EventSource(`/console/events?after=${encodeURIComponent(last)}&rows=${ids.join(",")}`);
+    source.addEventListener("taken", tookOrLeft);
+    source.addEventListener("message", (event) => {
+      last = event.lastEventId || last;
+      heard(event);
+    });
+  };
+  document.addEventListener("visibilitychange", listen);
+  window.addEventListener("pagehide", () => source?.close());
+  listen();
 })();

@@ -85,6 +85,13 @@ impl<'a> Browser<'a> {
         self.send(test::TestRequest::get().uri(path)).await
     }
 
+    /// Asks for what would come, without the page.
+    pub(crate) async fn head(&self, path: &str) -> Page {
+        let method = actix_web::http::Method::HEAD;
+        self.send(test::TestRequest::with_uri(path).method(method))
+            .await
+    }
+
     /// Posts fields as they are.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let body: Vec<String> = fields

@@ -3,6 +3,7 @@
 mod acting;
 mod browser;
 mod colours;
+mod crowd;
 mod live;
 mod markup;
 mod operations;

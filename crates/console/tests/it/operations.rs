@@ -130,3 +130,18 @@ async fn whoever_may_not_look_is_told_so() {
     assert!(!page.body.contains("data-after"), "nothing is told live");
     assert_eq!(nobody.get("/console/events").await.status, 403);
 }
+
+#[actix_web::test]
+async fn the_list_shows_the_last_attempts_and_leads_to_all_of_them() {
+    let world = crate::crowd::crowded().await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let count = async |path: &str| {
+        let text = browser.get(path).await.ok().text();
+        (
+            text.matches("12 ms").count(),
+            text.contains("The last 6; all of them"),
+        )
+    };
+    assert_eq!(count("/console/callbacks").await, (25 * 6, true));
+    assert_eq!(count("/console/transfers/6").await, (20 * 8, false));
+}

@@ -79,11 +79,8 @@ async fn the_queue_comes_by_age_or_value_page_by_page() {
             .ok();
         assert_eq!(ids(&first), whole[..2]);
         let cursor = first.text("next_cursor");
-        let next = get(
-            &world,
-            &format!("queue?sort={sort}&limit=2&cursor={cursor}"),
-        );
-        let next = next.await.ok();
+        let next = format!("queue?sort={sort}&limit=2&cursor={cursor}");
+        let next = get(&world, &next).await.ok();
         assert_eq!(ids(&next), whole[2..]);
         let other = if sort == "age" { "value" } else { "age" };
         let moved = get(&world, &format!("queue?sort={other}&cursor={cursor}")).await;
