@@ -12,6 +12,7 @@ use bursar_app::{App, IntegrityWatch};
 use bursar_console::{Console, ConsoleSettings, Live};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
+use bursar_limiter::RedisKeeper;
 use bursar_postgres::EngineTasks;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -66,11 +67,7 @@ pub(crate) async fn serve(
     keep_keys_fresh(&mut background, jwks, stop.clone());
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
-    if let Some(redis) = redis {
-        // Before the first request, so that none of them finds it away that is there.
-        redis.connect().await;
-        background.spawn(redis.run(stop.clone()));
-    }
+    keep_redis(&mut background, redis, &stop).await;
 
     let console = console(config, &app);
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
@@ -112,12 +109,30 @@ pub(crate) async fn serve(
         engine.join().await;
     })
     .await;
+    ended(broken)
+}
+
+/// How serving ended: because somebody said so, or because something broke.
+fn ended(broken: Option<&'static str>) -> anyhow::Result<()> {
     match broken {
         None => {
             tracing::info!("stopped");
             Ok(())
         }
         Some(what) => anyhow::bail!(what),
+    }
+}
+
+/// Keeps the connection to Redis, if there is one. It is made before the first request, so that none
+/// of them finds it away that is there.
+async fn keep_redis(
+    background: &mut JoinSet<()>,
+    redis: Option<RedisKeeper>,
+    stop: &CancellationToken,
+) {
+    if let Some(redis) = redis {
+        redis.connect().await;
+        background.spawn(redis.run(stop.clone()));
     }
 }
 

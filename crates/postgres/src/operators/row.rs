@@ -49,7 +49,7 @@ impl OperatorRow {
     }
 
     pub(super) fn set_active(&mut self, is_active: bool) {
-        self.status = status(is_active).to_owned();
+        status(is_active).clone_into(&mut self.status);
     }
 
     /// The operator whose row it is.

@@ -34,14 +34,12 @@ impl Secrets {
 
     /// What an earlier demo left, or new keys, which are kept before anything is encrypted.
     pub(crate) fn load_or_make(directory: &Path) -> anyhow::Result<Self> {
-        match Self::load(directory)? {
-            Some(found) => Ok(found),
-            None => {
-                let made = Self::with_keys(rand::random(), rand::random());
-                made.save(directory)?;
-                Ok(made)
-            }
+        if let Some(found) = Self::load(directory)? {
+            return Ok(found);
         }
+        let made = Self::with_keys(rand::random(), rand::random());
+        made.save(directory)?;
+        Ok(made)
     }
 
     /// What an earlier demo left, if there was one.

@@ -148,12 +148,6 @@ impl Browser {
         page
     }
 
-    /// Without its cookies.
-    pub(crate) fn clean(mut self) -> Self {
-        self.cookies.clear();
-        self
-    }
-
     /// Opens the form and sends it with these.
     pub(crate) async fn try_sign_in(&mut self, name: &str, password: &str, code: &str) -> Page {
         let form = self.get("/console/sign-in").await.is(200);
