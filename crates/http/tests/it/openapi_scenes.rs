@@ -25,7 +25,8 @@ const LIMITS: &str = r#"{"min_amount":"0.001","max_amount":"5","daily":"10","app
 pub(crate) async fn prepare(world: &World, operation: &str) {
     match operation {
         "withdraw" | "reverseTransfer" => world.fund(ALICE, "btc", "3").await,
-        "confirmWithdrawal" | "cancelWithdrawal" => {
+        "confirmWithdrawal" | "cancelWithdrawal" | "listQueue" | "takeTransfer"
+        | "letTransferGo" => {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
         }
@@ -75,10 +76,6 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         "showIntegrity" => balance(world),
         "showOverview" => count(world),
         "listCallbackHosts" => fail_callbacks(world),
-        "listQueue" | "takeTransfer" | "letTransferGo" => {
-            world.fund(ALICE, "btc", "3").await;
-            world.withdrawal(ALICE, "btc", "1").await;
-        }
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);

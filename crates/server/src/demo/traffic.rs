@@ -105,7 +105,7 @@ impl Traffic {
         let writer = Principal::local_operator().grant(Permission::BackofficeWrite)?;
         let request = opened(user, asset, amount)?;
         let made = self.app.withdraw(&writer, request, settled()).await?;
-        self.open.push_back((id(user)?, made.value.id()));
+        self.open.push_back((id(user)?, made.transfer.id()));
         if self.open.len() <= LEFT_OPEN {
             return Ok(());
         }
