@@ -86,10 +86,7 @@ impl System {
         engine: EngineKind,
         queue_wait: Duration,
     ) -> anyhow::Result<Self> {
-        let pool = pool(&config.database);
-        let database = Database::connect(pool.clone())
-            .await
-            .context("the database cannot be reached")?;
+        let (pool, database) = connect(&config.database).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
         let keyring = Arc::new(keyring(config)?);
@@ -97,8 +94,7 @@ impl System {
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
         let engine = engine_config(&config.database, engine, queue_wait, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
-        let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let payout_hint = Arc::new(Notify::new());
+        let [hint, committed, payout_hint] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
         let events = Arc::new(PgEvents::new(database.clone()));
         let figures = Arc::new(PgFigures::new(database.clone()));
@@ -228,6 +224,14 @@ pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()
             )
         }
     }
+}
+
+async fn connect(config: &DatabaseConfig) -> anyhow::Result<(PoolConfig, Database)> {
+    let pool = pool(config);
+    let database = Database::connect(pool.clone())
+        .await
+        .context("the database cannot be reached")?;
+    Ok((pool, database))
 }
 
 fn pool(config: &DatabaseConfig) -> PoolConfig {
