@@ -39,6 +39,7 @@ mod model;
 mod new_accounts;
 #[cfg(test)]
 mod operators;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod patience;

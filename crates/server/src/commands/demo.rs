@@ -68,8 +68,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         directory,
         args.traffic,
         signals,
-    )
-    .await;
+    );
+    let served = Box::pin(served).await;
     let removed = env_file::remove(directory);
     database
         .stop()

@@ -7,7 +7,6 @@ use bursar_app::{
 };
 use bursar_domain::{AssetId, DecimalAmount, TransferId, UserId};
 use bursar_ports::Permission;
-use rand::RngExt as _;
 use uuid::Uuid;
 
 use super::exchange::{DemoUser, USERS};
@@ -45,16 +44,14 @@ pub(crate) async fn flow(app: App) -> Infallible {
 
 impl Traffic {
     async fn step(&mut self) -> Result<(), Error> {
-        let mut random = rand::rng();
-        let user = random.random_range(0..USERS.len());
-        let (asset, most) = ASSETS[random.random_range(0..ASSETS.len())];
-        let hundredths = random.random_range(1..=most);
-        let what = random.random_range(0..10);
-        drop(random);
-        let amount = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        let Some((user, other)) = pair(user) else {
+        let user = rand::random_range(0..USERS.len());
+        let asset = ASSETS.get(rand::random_range(0..ASSETS.len()));
+        let (Some((user, other)), Some((asset, most))) = (pair(user), asset) else {
             return Ok(());
         };
+        let hundredths = rand::random_range(1..=*most);
+        let amount = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        let what = rand::random_range(0..10);
         match what {
             0..5 => self.pay(user, other, asset, &amount).await,
             5..7 => self.deposit(user, asset, &amount).await,
