@@ -59,12 +59,7 @@ pub(super) async fn list(
     list_operators(database, not_under, operator.unwrap_or_default(), limit).await
 }
 
-async fn list_operators(
-    database: &Database,
-    not_under: String,
-    after: String,
-    limit: u32,
-) -> Page {
+async fn list_operators(database: &Database, not_under: String, after: String, limit: u32) -> Page {
     let rows: Vec<(String, String, Vec<u8>)> = database
         .run(async |connection| {
             operators::table

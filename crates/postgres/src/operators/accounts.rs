@@ -24,7 +24,10 @@ fn read((name, created_at, row): Named) -> Result<Operator, StoreError> {
     row.read(name, created_at)
 }
 
-pub(super) async fn find(database: &Database, name: String) -> Result<Option<Operator>, StoreError> {
+pub(super) async fn find(
+    database: &Database,
+    name: String,
+) -> Result<Option<Operator>, StoreError> {
     let operator = operators::table.find(name).select((
         operators::name,
         operators::created_at,

@@ -1,9 +1,7 @@
 //! Rows of operators and sessions.
 
 use bursar_domain::Timestamp;
-use bursar_ports::{
-    Operator, OperatorSession, PasswordHash, SealedSecret, StoreError, TokenHash,
-};
+use bursar_ports::{Operator, OperatorSession, PasswordHash, SealedSecret, StoreError, TokenHash};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;

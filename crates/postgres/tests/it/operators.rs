@@ -103,7 +103,10 @@ async fn every_change_is_in_the_audit_log_and_no_secret_is() {
         .await;
     assert_eq!(told.len(), 5, "{told:?}");
     let all = told.join("\n");
-    assert!(all.contains("192.0.2.7") && all.contains("\"disabled\""), "{all}");
+    assert!(
+        all.contains("192.0.2.7") && all.contains("\"disabled\""),
+        "{all}"
+    );
     for secret in ["a-hash-of", "password", "totp", "010101"] {
         assert!(!all.contains(secret), "{secret}: {all}");
     }
