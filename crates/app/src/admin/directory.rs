@@ -7,6 +7,9 @@ use uuid::Uuid;
 use super::{READERS, statement::with_assets};
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
 
+/// How an id is written: with its hyphens. Names may look like one without.
+const ID_CHARACTERS: usize = 36;
+
 impl App {
     /// Creates or replaces an asset.
     ///
@@ -82,8 +85,8 @@ impl App {
         limit: u32,
     ) -> Result<UserPage, Error> {
         grant.require_any(&READERS)?;
-        // No username is an id, so this hides nobody but the odd email.
-        if let Some(Ok(id)) = search.as_deref().map(Uuid::parse_str) {
+        let named = search.as_deref().filter(|text| text.len() == ID_CHARACTERS);
+        if let Some(Ok(id)) = named.map(Uuid::parse_str) {
             let found = self.ports.directory.find_user(UserId::new(id)).await?;
             let behind = found.filter(|user| after.is_none_or(|after| user.id > after));
             return Ok(UserPage {

@@ -130,16 +130,20 @@ async fn a_withdrawal_is_confirmed_by_keyboard_alone() {
     anna.is_told_of(&first).await;
     office.assert_is(&first, "Canceled").await;
 
+    // The log says who it was, in which session and which request.
     let log = office.service.client().with(&office.exchange.admin);
     let log = log.get("/admin/v1/audit?limit=50").await.ok().json();
-    let confirmed = log["data"].as_array().unwrap().iter();
-    let mut confirmed = confirmed.filter(|row| row["action"] == "withdrawal.confirm");
-    if let Some(row) = confirmed.next() {
-        assert_eq!(row["actor"], "anna");
-        assert!(
-            row["credential"].as_str().unwrap().starts_with("session:"),
-            "{row}"
-        );
+    for (action, id) in [
+        ("withdrawal.confirm", &second),
+        ("withdrawal.cancel", &first),
+    ] {
+        let mut rows = log["data"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["action"] == action).unwrap();
+        assert_eq!(row["actor"], "anna", "{row}");
+        assert_eq!(row["target"], format!("transfer:{id}"), "{row}");
+        let credential = row["credential"].as_str().unwrap();
+        assert!(credential.starts_with("session:"), "{row}");
+        assert_eq!(row["request_id"].as_str().unwrap().len(), 32, "{row}");
     }
     anna.close().await;
     office.close().await;
@@ -299,8 +303,8 @@ async fn a_second_window_hears_of_what_is_new() {
     ben.is_told_of(&id).await;
     anna.sees("Changed meanwhile").await;
     anna.click(&format!("{} summary", row(&id))).await;
-    let button = anna.find(&format!("{} button[data-key=c]", row(&id))).await;
-    assert!(!button.is_enabled().await.unwrap());
+    let button = format!("{} button[data-key=c]", row(&id));
+    assert!(!anna.is_enabled(&button).await);
     anna.close().await;
     ben.close().await;
     office.close().await;

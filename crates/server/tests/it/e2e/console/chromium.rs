@@ -1,23 +1,24 @@
 //! A real browser without a window, as an operator sits before it.
+//!
+//! WebDriver is JSON over HTTP, and a few of its commands are all that is needed here. The libraries for
+//! it either switch on a feature of `serde_json` for the whole workspace, whose tests then see another
+//! order of keys than what is deployed, or are under a licence that nothing else here needs.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    mem::ManuallyDrop,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use data_encoding::BASE64;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{
-    By, ChromiumLikeCapabilities as _, WebDriver, WebElement,
-    common::capabilities::desiredcapabilities::CapabilitiesHelper as _,
-};
 
 use super::{super::service::Service, browser::Operator};
 
@@ -68,19 +69,22 @@ impl Chromium {
     /// A browser of its own: nobody else's cookies.
     pub(super) async fn browser(&self, service: &Service) -> Window {
         let profile = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
-        let mut wanted = thirtyfour::DesiredCapabilities::chrome();
-        for argument in ARGUMENTS {
-            wanted.add_arg(argument).unwrap();
-        }
         let profile = format!("--user-data-dir={}", profile.display());
-        wanted.add_arg(&profile).unwrap();
-        let log = json!({"browser": "ALL", "performance": "ALL"});
-        wanted.set("goog:loggingPrefs", log).unwrap();
-        let driver = WebDriver::new(&*self.url, wanted).await.unwrap();
-        let window = Window {
-            driver: ManuallyDrop::new(driver),
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([&*profile]).collect();
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }}});
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut window = Window {
+            http,
+            session: format!("{}/session", self.url),
             base: format!("http://{}", service.client().address()),
         };
+        let opened = window.command(Method::POST, "", wanted).await.unwrap();
+        let session = opened["sessionId"].as_str().unwrap();
+        window.session = format!("{}/session/{session}", self.url);
         window.size(1280, 900).await;
         window
     }
@@ -108,43 +112,79 @@ impl Drop for Chromium {
 
 /// What an operator has before them.
 pub(super) struct Window {
-    /// Never dropped: that would wait for a browser which may be gone already.
-    driver: ManuallyDrop<WebDriver>,
+    http: reqwest::Client,
+    session: String,
     pub(super) base: String,
 }
 
+/// Something on a page, as WebDriver names it.
+pub(super) struct Element(String);
+
 impl Window {
+    /// Tells the browser to do something; what it answers, or why it did not.
+    async fn command(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
+        let request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.session));
+        let request = if method == Method::POST {
+            request.body(body.to_string())
+        } else {
+            request
+        };
+        let answer = request.send().await.unwrap();
+        let is_done = answer.status().is_success();
+        let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let value = answer["value"].clone();
+        if is_done {
+            Ok(value)
+        } else {
+            Err(value["message"].as_str().unwrap_or_default().to_owned())
+        }
+    }
+
+    #[track_caller]
+    fn tell(&self, path: &str, body: Value) -> impl Future<Output = Value> {
+        let path = path.to_owned();
+        async move {
+            let done = self.command(Method::POST, &path, body).await;
+            done.unwrap_or_else(|error| panic!("{path}: {error}"))
+        }
+    }
+
+    async fn ask(&self, path: &str) -> Value {
+        self.command(Method::GET, path, Value::Null).await.unwrap()
+    }
+
     pub(super) async fn open(&self, path: &str) {
-        let url = format!("{}{path}", self.base);
-        self.driver.goto(url).await.unwrap();
+        self.open_elsewhere(&format!("{}{path}", self.base)).await;
     }
 
     /// Opens a page that is nobody's.
     pub(super) async fn open_elsewhere(&self, url: &str) {
-        self.driver.goto(url).await.unwrap();
+        self.tell("/url", json!({"url": url})).await;
     }
 
     /// The path of the page, with its query.
     pub(super) async fn path(&self) -> String {
-        let url = self.driver.current_url().await.unwrap();
-        match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        }
+        let url = self.ask("/url").await;
+        let url = url.as_str().unwrap();
+        url.strip_prefix(&self.base).unwrap_or(url).to_owned()
     }
 
     /// Waits for what a selector finds first.
-    pub(super) async fn find(&self, css: &str) -> WebElement {
+    pub(super) async fn find(&self, css: &str) -> Element {
         let deadline = Instant::now() + PATIENCE;
+        let wanted = json!({"using": "css selector", "value": css});
         loop {
-            match self.driver.find(By::Css(css)).await {
-                Ok(found) => return found,
+            let found = self.command(Method::POST, "/element", wanted.clone()).await;
+            match found {
+                Ok(found) => {
+                    let name = found.as_object().unwrap().values().next().unwrap();
+                    return Element(name.as_str().unwrap().to_owned());
+                }
                 Err(error) => {
-                    assert!(
-                        Instant::now() < deadline,
-                        "{css}: {error}\n{}",
-                        self.text().await
-                    );
+                    let text = self.text().await;
+                    assert!(Instant::now() < deadline, "{css}: {error}\n{text}");
                 }
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -152,20 +192,34 @@ impl Window {
     }
 
     pub(super) async fn click(&self, css: &str) {
-        self.find(css).await.click().await.unwrap();
+        let Element(name) = self.find(css).await;
+        self.tell(&format!("/element/{name}/click"), json!({}))
+            .await;
+    }
+
+    /// Whether something can be pressed.
+    pub(super) async fn is_enabled(&self, css: &str) -> bool {
+        let Element(name) = self.find(css).await;
+        self.ask(&format!("/element/{name}/enabled")).await == true
     }
 
     pub(super) async fn write(&self, css: &str, text: &str) {
-        let field = self.find(css).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let Element(name) = self.find(css).await;
+        self.tell(&format!("/element/{name}/clear"), json!({}))
+            .await;
+        let text = json!({"text": text});
+        self.tell(&format!("/element/{name}/value"), text).await;
     }
 
     /// Presses keys, one after the other, wherever the focus is.
     pub(super) async fn press(&self, keys: &str) {
         for key in keys.chars() {
-            let actions = self.driver.action_chain();
-            actions.send_keys(key.to_string()).perform().await.unwrap();
+            let presses = json!([
+                {"type": "keyDown", "value": key.to_string()},
+                {"type": "keyUp", "value": key.to_string()},
+            ]);
+            let keyboard = json!({"type": "key", "id": "keyboard", "actions": presses});
+            self.tell("/actions", json!({"actions": [keyboard]})).await;
         }
     }
 
@@ -196,26 +250,28 @@ impl Window {
     }
 
     pub(super) async fn run(&self, script: &str) -> Value {
-        self.run_with(script, vec![]).await
-    }
-
-    pub(super) async fn run_with(&self, script: &str, arguments: Vec<Value>) -> Value {
-        let result = self.driver.execute(script, arguments).await.unwrap();
-        result.json().clone()
+        self.tell("/execute/sync", json!({"script": script, "args": []}))
+            .await
     }
 
     /// Runs a script that calls its last argument with what it comes to.
     pub(super) async fn come_to(&self, script: &str) -> Value {
-        let result = self.driver.execute_async(script, vec![]).await.unwrap();
-        result.json().clone()
+        self.tell("/execute/async", json!({"script": script, "args": []}))
+            .await
     }
 
     async fn devtools(&self, method: &str, parameters: Value) {
-        self.driver
-            .cdp()
-            .send_raw(method, parameters)
-            .await
-            .unwrap();
+        let command = json!({"cmd": method, "params": parameters});
+        self.tell("/goog/cdp/execute", command).await;
+    }
+
+    /// What was logged since the last time.
+    async fn log(&self, of: &str) -> Vec<String> {
+        let entries = self.tell("/se/log", json!({"type": of})).await;
+        let entries = entries.as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub(super) async fn size(&self, width: u32, height: u32) {
@@ -240,7 +296,8 @@ impl Window {
     }
 
     pub(super) async fn picture(&self) -> Vec<u8> {
-        self.driver.screenshot_as_png().await.unwrap()
+        let picture = self.ask("/screenshot").await;
+        BASE64.decode(picture.as_str().unwrap().as_bytes()).unwrap()
     }
 
     /// Signs an operator in, who is then on the page that the form leads to.
@@ -256,11 +313,10 @@ impl Window {
     /// Since the last time nothing was said that developers would have to look at, and nobody else was
     /// asked for anything.
     pub(super) async fn assert_quiet(&self) {
-        let said = self.driver.browser_log().await.unwrap();
-        let said: Vec<String> = said.into_iter().map(|entry| entry.message).collect();
+        let said = self.log("browser").await;
         assert!(said.is_empty(), "{}: {said:?}", self.path().await);
-        for entry in self.driver.get_log("performance").await.unwrap() {
-            let entry: Value = serde_json::from_str(&entry.message).unwrap();
+        for entry in self.log("performance").await {
+            let entry: Value = serde_json::from_str(&entry).unwrap();
             let message = &entry["message"];
             if message["method"] != "Network.requestWillBeSent" {
                 continue;
@@ -273,7 +329,6 @@ impl Window {
     }
 
     pub(super) async fn close(self) {
-        let driver = ManuallyDrop::into_inner(self.driver);
-        driver.quit().await.unwrap();
+        self.command(Method::DELETE, "", Value::Null).await.unwrap();
     }
 }

@@ -46,7 +46,7 @@ impl Looked {
         window.open(path).await;
         let shown = window.path().await;
         assert_eq!(shown, path, "it leads elsewhere");
-        window.run_with(&self.axe, vec![]).await;
+        window.run(&self.axe).await;
         let found = window.come_to(AXE).await;
         let unseen = window.run(FOCUS).await;
         for wrong in [&found, &unseen]
@@ -135,6 +135,9 @@ async fn every_page_is_quiet_and_can_be_read_by_everybody() {
 async fn pictures_are_taken() {
     let office = Office::open().await;
     let paths = paths(&office).await;
+    for amount in ["240", "31.99", "480.50", "1.25", "75"] {
+        office.withdrawal(amount, None).await;
+    }
     let anna = office.anna().await;
     let images = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/images");
     let story = paths
