@@ -1,6 +1,7 @@
 //! Serving: from a configuration to an exit without loose ends.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -28,16 +29,36 @@ use crate::{
     wiring::System,
 };
 
+/// What goes on beside serving, and ends with it.
+pub(crate) struct Company<'c> {
+    background: &'c mut JoinSet<()>,
+    stop: &'c CancellationToken,
+}
+
+impl<'c> Company<'c> {
+    const fn of(background: &'c mut JoinSet<()>, stop: &'c CancellationToken) -> Self {
+        Self { background, stop }
+    }
+
+    /// Starts something that has no end of its own.
+    pub(crate) fn start(self, work: impl Future<Output = Infallible> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.background.spawn(async move {
+            stop.run_until_cancelled(work).await;
+        });
+    }
+}
+
 /// Serves until one of the signals says stop; then serves on until others are asked instead, answers
 /// what is under way and ends what was started.
 ///
-/// `ready` is called once requests are taken, with the address.
+/// `ready` is called once requests are taken, with the address, and with what can be started beside.
 pub(crate) async fn serve(
     config: &Config,
     system: System,
     metrics: Metrics,
     mut signals: Signals,
-    ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
+    ready: impl AsyncFnOnce(SocketAddr, Company<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     system.require_keys().await?;
     tell_allowed(config);
@@ -83,7 +104,7 @@ pub(crate) async fn serve(
     let mut server = tokio::spawn(server);
     let address = addresses.first().copied().unwrap_or(config.listen);
     tracing::info!(%address, "serving");
-    ready(address).await?;
+    ready(address, Company::of(&mut background, &stop)).await?;
 
     let broken = tokio::select! {
         () = signals.wait() => None,

@@ -106,19 +106,23 @@ async fn serve_on(
         return Ok(());
     };
     secrets.save(directory)?;
-    let app = system.app.clone();
-    let serving = serve(&config, system, metrics, signals, async |address| {
-        env_file::write(directory, address, &url, &secrets)?;
-        let console = config.console.enabled.then_some(&secrets);
-        welcome(address, directory, console)
-    });
-    if !has_traffic {
-        return serving.await;
-    }
-    tokio::select! {
-        served = serving => served,
-        never = traffic::flow(app) => match never {},
-    }
+    // An application that is held on to keeps the engine from ending.
+    let app = has_traffic.then(|| system.app.clone());
+    serve(
+        &config,
+        system,
+        metrics,
+        signals,
+        async |address, company| {
+            env_file::write(directory, address, &url, &secrets)?;
+            let console = config.console.enabled.then_some(&secrets);
+            if let Some(app) = app {
+                company.start(traffic::flow(app));
+            }
+            welcome(address, directory, console)
+        },
+    )
+    .await
 }
 
 /// Brings database and exchange to where they can be served. It may be broken off anywhere: the

@@ -324,3 +324,19 @@ async fn one_folder_serves_one_demo() {
     send(&first).await;
     assert_eq!(first.interrupted().await.code, Some(0));
 }
+
+#[tokio::test]
+async fn a_demo_with_traffic_has_withdrawals_to_confirm_and_stops_at_once() {
+    let folder = DemoFolder::create().await;
+    let demo = folder.start(&["--traffic"]).await;
+    let office = demo.as_("BACKOFFICE");
+    eventually("somebody wants money out", async || {
+        let queue = office.get("/admin/v1/queue?which=withdrawals").await.ok();
+        let rows = queue.json()["data"].as_array().unwrap().len();
+        (rows > 0).then_some(())
+    })
+    .await;
+    let ended = demo.interrupted().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("in time"), "{}", ended.stderr);
+}
