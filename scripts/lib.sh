@@ -134,6 +134,24 @@ need_verifiers() {
     fi
 }
 
+# --- Chromium, in which the console's tests sit before its pages ---------------------------------
+
+need_chromium() {
+    if command -v chromedriver >/dev/null; then
+        return
+    fi
+    say "Chromium with its driver was not found; installing it."
+    if command -v apt-get >/dev/null; then
+        apt_install chromium chromium-driver
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y chromium chromedriver
+    elif command -v brew >/dev/null; then
+        brew install --cask chromium chromedriver
+    fi
+    command -v chromedriver >/dev/null ||
+        die "Chromium is missing, and chromedriver with it (Debian: apt-get install chromium-driver)."
+}
+
 # --- PostgreSQL's server programs ---------------------------------------------------------------
 
 # Prints the folder of initdb and postgres, or fails. Bursar itself looks in the same places.

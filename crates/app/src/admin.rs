@@ -8,9 +8,15 @@ mod credentials;
 mod directory;
 mod events;
 mod export;
+mod forecast;
+mod glance;
+mod names;
+mod overview;
+mod queue;
 mod reversals;
 mod reviews;
 mod rules;
+mod standing;
 mod statement;
 mod story;
 mod transfers;
@@ -23,6 +29,9 @@ pub use events::{FeedEvent, ToldTransfer};
 pub use export::{
     AuditExport, AuditTotal, EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal,
 };
+pub use forecast::Forecast;
+pub use overview::{Overview, Period};
+pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, Taken};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, BookIntegrity, CallbackLog, CallbackSecrets, Clock,
-    CredentialStore, Directory, EventFeed, Exports, IdSource, Notifier, RateLimiter, ReplayGuard,
-    RuleBook, Tasks, TokenVerifier, TransferQuery, TransferStore,
+    CredentialStore, Directory, EventFeed, Exports, Figures, IdSource, Notifier, Operators,
+    PasswordHasher, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery,
+    TransferStore, WorkQueue,
 };
 
 use crate::{
-    CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    BooksSeen, CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, SessionSettings,
     credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
@@ -31,6 +32,10 @@ pub struct Ports {
     pub notifier: Arc<dyn Notifier>,
     /// Callbacks, as operators see them.
     pub callback_log: Arc<dyn CallbackLog>,
+    /// What waits for operators, and who is at it.
+    pub work_queue: Arc<dyn WorkQueue>,
+    /// How much waits and moved.
+    pub figures: Arc<dyn Figures>,
     /// Who did what.
     pub audit_log: Arc<dyn AuditLog>,
     /// What happened, in order.
@@ -39,6 +44,8 @@ pub struct Ports {
     pub credentials: Arc<dyn CredentialStore>,
     /// Whether the books are what they must be.
     pub integrity: Arc<dyn BookIntegrity>,
+    /// What the watch of this process last saw of them.
+    pub books_seen: BooksSeen,
     /// What signs callbacks.
     pub callback_secrets: Arc<dyn CallbackSecrets>,
     /// Tokens of another issuer; none when they are not accepted.
@@ -59,6 +66,10 @@ pub struct Ports {
     pub rule_book: Arc<dyn RuleBook>,
     /// Who pays withdrawals out; none when whoever confirms sees to it.
     pub payouts: Option<Payouts>,
+    /// Who may sign in to the console, and who has.
+    pub operators: Arc<dyn Operators>,
+    /// What hashes their passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
 }
 
 /// What an operator of Bursar decides once.
@@ -72,6 +83,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What becomes of transfers that wait, and who pays no fees.
     pub transfers: TransferSettings,
+    /// How long sessions of the console last.
+    pub sessions: SessionSettings,
 }
 
 /// What becomes of transfers that wait, and who pays no fees.
@@ -164,7 +177,8 @@ impl App {
         Ok(self.ports.store.ready().await?)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
         self.ports.clock.now()
     }
 

@@ -128,7 +128,7 @@ const fn is_failed_try(error: AuthError) -> bool {
 }
 
 /// The address, or the network that stands for all the addresses that its owner can choose from.
-fn network_of(client: IpAddr) -> IpAddr {
+pub(crate) fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bursar_domain::{InvalidUser, Reason, Room, Stage, Status, Transfer, TransferId};
 use bursar_ports::{Permission, StoreError};
 
-use crate::{AuthError, ItemError, RateLimited};
+use crate::{AuthError, ItemError, RateLimited, Taken};
 
 /// Why a use case did not do what was asked. The edges turn it into their own form; nothing in it
 /// but [`Error::Store`] needs an operator.
@@ -32,6 +32,9 @@ pub enum Error {
     /// The transfer's state forbids it.
     #[error("{}", .0.message())]
     Conflict(Conflict),
+    /// Another operator is at it.
+    #[error("{} has taken it", .0.by.as_str())]
+    TakenByOther(Taken),
     /// A business rule refuses it.
     #[error("{reason}")]
     Refused {

@@ -3,10 +3,13 @@
 //! Accounts are compared with their entries in rounds, some at a time; sums are taken of all of them
 //! at once, less often. What is found stops the asset's outgoing transfers, and no others.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use bursar_domain::{Asset, AssetId};
-use bursar_ports::{AssetIntegrity, BookIntegrity, Breach, IntegrityAlarm, StoreError};
+use bursar_domain::{Asset, AssetId, Timestamp};
+use bursar_ports::{AssetIntegrity, BookIntegrity, Breach, Clock, IntegrityAlarm, StoreError};
 
 use crate::{App, Error, Grant, admin::READERS};
 
@@ -33,6 +36,35 @@ impl App {
     }
 }
 
+/// What a watch last saw of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BooksState {
+    /// When it looked.
+    pub at: Timestamp,
+    /// Every asset that it looked at.
+    pub assets: Vec<AssetId>,
+    /// Those whose books are not what they must be.
+    pub wrong: Vec<AssetId>,
+}
+
+/// Where a watch leaves what it saw, for whoever asks. Copies are the same place.
+#[derive(Clone, Debug, Default)]
+pub struct BooksSeen(Arc<Mutex<Option<BooksState>>>);
+
+impl BooksSeen {
+    /// What was seen last; none before the first look.
+    pub fn last(&self) -> Option<BooksState> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn tell(&self, state: BooksState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+}
+
 /// Watches the books. One value for each process: it remembers where the round is.
 pub struct IntegrityWatch {
     books: Arc<dyn BookIntegrity>,
@@ -47,6 +79,8 @@ pub struct IntegrityWatch {
     unbalanced: BTreeSet<AssetId>,
     /// Assets whose outgoing transfers were stopped.
     stopped: BTreeSet<AssetId>,
+    /// Where to leave what was seen, and the time of that.
+    seen: Option<(BooksSeen, Arc<dyn Clock>)>,
 }
 
 impl IntegrityWatch {
@@ -60,6 +94,16 @@ impl IntegrityWatch {
             broken: Default::default(),
             unbalanced: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            seen: None,
+        }
+    }
+
+    /// The same watch, which leaves what it sees in this place.
+    #[must_use]
+    pub fn telling(self, seen: BooksSeen, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            seen: Some((seen, clock)),
+            ..self
         }
     }
 
@@ -142,9 +186,18 @@ impl IntegrityWatch {
     fn show(&self) {
         let [now, before] = &self.broken;
         let assets = self.known.iter().chain(now).chain(before);
-        for asset in assets {
+        let assets: BTreeSet<AssetId> = assets.copied().collect();
+        for asset in &assets {
             let ok = if self.is_ok(*asset) { 1.0 } else { 0.0 };
             metrics::gauge!("bursar_integrity_ok", "asset" => asset.to_string()).set(ok);
+        }
+        if let Some((seen, clock)) = &self.seen {
+            let wrong = assets.iter().filter(|asset| !self.is_ok(**asset));
+            seen.tell(BooksState {
+                at: clock.now(),
+                wrong: wrong.copied().collect(),
+                assets: assets.into_iter().collect(),
+            });
         }
     }
 }

@@ -26,6 +26,7 @@ mod internal;
 mod keyring;
 mod limits;
 mod lists;
+mod operators;
 mod payouts;
 mod principal;
 mod recipient_tries;
@@ -36,10 +37,11 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, FoundTransfer,
-    FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits, LimitHeadroom,
-    NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, OwnerKind, ReversalRequest,
-    ReviewRequest, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
+    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast,
+    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits,
+    LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview,
+    OwnerKind, Period, QueuePage, QueueRow, QueueSearch, ReversalRequest, ReviewRequest, RootValue,
+    Taken, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
     UserStatement, approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
@@ -54,11 +56,15 @@ pub use deliver_callbacks::{Attempt, CallbackPass, Delivery, Look};
 pub use dispatch::{Dispatch, DispatchLimits, Reception, Ticket};
 pub use error::{Conflict, Error, FieldError, Missing, Original};
 pub use import::{ImportKind, ImportRow, Imported};
-pub use integrity::IntegrityWatch;
+pub use integrity::{BooksSeen, BooksState, IntegrityWatch};
 pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBalance, WrongItem};
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
+pub use operators::{
+    Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError,
+    SignedIn, TotpSecret, csrf_token,
+};
 pub use payouts::{DuePayout, FromGateway, PayoutEnd, PayoutResult, Payouts};
 pub use principal::{Grant, Origin, Principal};
 pub(crate) use recipient_tries::RecipientTurn;

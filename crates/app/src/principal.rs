@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use bursar_domain::{ActorId, AuditDraft, UserId};
 use bursar_ports::Permission;
 
-use crate::Error;
+use crate::{Caller, Error};
 
 /// What a request is made with and where it comes from, as the audit log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The credential: `token:<id>`, `access_key:<public half>`, `jwt:<jti, else kid>`, or `local`.
+    /// The credential: `token:<id>`, `access_key:<public half>`, `jwt:<jti, else kid>`,
+    /// `session:<id>` of the console, or `local`.
     pub credential: String,
     /// The id of the request.
     pub request_id: String,
@@ -32,6 +33,15 @@ impl Origin {
             request_id: UNKNOWN.to_owned(),
             address: UNKNOWN.to_owned(),
         }
+    }
+
+    /// The same credential in this request.
+    pub(crate) fn of(mut self, caller: &Caller) -> Self {
+        caller.request_id.clone_into(&mut self.request_id);
+        if let Some(address) = caller.address {
+            self.address = address.to_string();
+        }
+        self
     }
 }
 

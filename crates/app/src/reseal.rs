@@ -13,6 +13,7 @@ use bursar_ports::{
 use crate::{
     Error, Grant, Keyring, SealError,
     admin::{access_key_target, callback_secret_target},
+    operators::operator_target,
 };
 
 /// How many secrets are read at once.
@@ -124,6 +125,7 @@ fn target_of(owner: &SecretOwner) -> String {
     match owner {
         SecretOwner::AccessKey(access_key) => access_key_target(access_key),
         SecretOwner::CallbackSecret(id) => callback_secret_target(*id),
+        SecretOwner::OperatorTotp(name) => operator_target(name),
     }
 }
 

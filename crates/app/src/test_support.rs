@@ -10,16 +10,17 @@ use bursar_domain::{
 use bursar_ports::{
     AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
     MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory,
-    MockEventFeed, MockExports, MockNotifier, MockRuleBook, MockTasks, MockTokenVerifier,
-    MockTransferQuery, MockTransferStore, Permission, RateLimiter, ReplayGuard, StoreError, Task,
-    TokenVerifier,
+    MockEventFeed, MockExports, MockFigures, MockNotifier, MockOperators, MockPasswordHasher,
+    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
+    MockWorkQueue, Operators, PasswordHasher, Permission, RateLimiter, ReplayGuard, StoreError,
+    Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts, Ports,
-    Principal, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts,
+    Ports, Principal, SessionSettings, Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -45,9 +46,12 @@ pub(crate) struct Mocks {
     pub(crate) directory: MockDirectory,
     pub(crate) address_book: MockAddressBook,
     pub(crate) callback_log: MockCallbackLog,
+    pub(crate) work_queue: MockWorkQueue,
+    pub(crate) figures: MockFigures,
     pub(crate) audit_log: MockAuditLog,
     pub(crate) events: MockEventFeed,
     pub(crate) integrity: MockBookIntegrity,
+    pub(crate) books_seen: BooksSeen,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -62,6 +66,8 @@ pub(crate) struct Mocks {
     /// None: whoever confirms sees to the payout.
     pub(crate) payouts: Option<Payouts>,
     pub(crate) transfers: TransferSettings,
+    pub(crate) operators: Arc<dyn Operators>,
+    pub(crate) passwords: Arc<dyn PasswordHasher>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -77,9 +83,12 @@ impl Mocks {
             directory: MockDirectory::new(),
             address_book: MockAddressBook::new(),
             callback_log: MockCallbackLog::new(),
+            work_queue: MockWorkQueue::new(),
+            figures: MockFigures::new(),
             audit_log: MockAuditLog::new(),
             events: MockEventFeed::new(),
             integrity: MockBookIntegrity::new(),
+            books_seen: BooksSeen::default(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -92,6 +101,8 @@ impl Mocks {
             rule_book: MockRuleBook::new(),
             payouts: None,
             transfers: TransferSettings::default(),
+            operators: Arc::new(MockOperators::new()),
+            passwords: Arc::new(MockPasswordHasher::new()),
             clock,
             ids: Arc::new(SequentialIds::default()),
         }
@@ -107,9 +118,12 @@ impl Mocks {
             directory: Arc::new(self.directory),
             address_book: Arc::new(self.address_book),
             callback_log: Arc::new(self.callback_log),
+            work_queue: Arc::new(self.work_queue),
+            figures: Arc::new(self.figures),
             audit_log: Arc::new(self.audit_log),
             events: Arc::new(self.events),
             integrity: Arc::new(self.integrity),
+            books_seen: self.books_seen,
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,
@@ -124,12 +138,15 @@ impl Mocks {
             replay_guard: self.replay_guard,
             rule_book: Arc::new(self.rule_book),
             payouts: self.payouts,
+            operators: self.operators,
+            passwords: self.passwords,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
             callback_urls: CallbackUrlPolicy::default(),
             limits: self.limits,
             transfers: self.transfers,
+            sessions: SessionSettings::default(),
         };
         App::new(ports, Arc::new(keyring()), settings)
     }

@@ -27,6 +27,7 @@ mod internal_list;
 mod json;
 mod jwt;
 mod problems;
+mod queue;
 mod rate_limit;
 mod recipients;
 mod refusals;
@@ -72,6 +73,7 @@ const ALL: &[&[Clause]] = &[
     admin_transfers::CLAUSES,
     rules::CLAUSES,
     reviews::CLAUSES,
+    queue::CLAUSES,
     events::CLAUSES,
     service::CLAUSES,
     admin_ledger::CLAUSES,

@@ -148,6 +148,12 @@ impl Rules {
             .collect()
     }
 
+    /// Whether a second operator must approve a transfer before it goes through.
+    #[must_use]
+    pub fn asks_second(&self, transfer: &Transfer) -> bool {
+        self.needs_approval(&Measured::of(transfer))
+    }
+
     /// Whether a second operator must approve. What has no value in the root asset needs one as
     /// soon as values do.
     pub(crate) fn needs_approval(&self, measured: &Measured<'_>) -> bool {

@@ -14,6 +14,8 @@ pub mod mutate;
 mod requests;
 mod values;
 
+use bursar_testkit::fakes;
+
 // The small exchange that the tests of `http` talk to.
 #[expect(dead_code, reason = "the tests of http need more of it")]
 #[path = "../../http/tests/it/client.rs"]
@@ -24,10 +26,6 @@ mod client;
 )]
 #[path = "../../http/tests/it/documented.rs"]
 mod documented;
-#[path = "../../http/tests/it/export_pages.rs"]
-mod export_pages;
-#[path = "../../http/tests/it/fakes.rs"]
-mod fakes;
 #[expect(dead_code, reason = "the tests of http need more of it")]
 #[path = "../../http/tests/it/world.rs"]
 mod world;

@@ -2,17 +2,21 @@
 //! was refused, `warn` when Bursar is at fault, though not more of those than a [`LineBudget`] has.
 //! Never in them: bodies, credentials, query values.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use actix_web::{
-    HttpMessage,
+    HttpMessage, HttpRequest,
     dev::ServiceResponse,
     http::{Method, StatusCode},
 };
+use bursar_app::Principal;
 
 use crate::{
-    call::Subject, client_address::client_address, line_budget::LineBudget, request_id::RequestId,
-    routes::Pattern,
+    call::Subject,
+    client_address::client_address,
+    line_budget::LineBudget,
+    request_id::RequestId,
+    routes::{BESIDE, Pattern},
 };
 
 /// What the route of an unknown path is called.
@@ -23,23 +27,22 @@ static FAULTS: LineBudget = LineBudget::new();
 /// Records one answer.
 pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant) {
     let request = answer.request();
-    let route = request
-        .app_data::<Pattern>()
-        .map_or(NO_ROUTE, |pattern| pattern.0);
+    let route = route(request);
     let extensions = request.extensions();
-    let subject = extensions
-        .get::<Subject>()
-        .map_or("", |subject| subject.0.as_str());
+    let subject = extensions.get::<Subject>().map(|it| it.0.as_str());
+    let subject = subject
+        .or_else(|| extensions.get::<Principal>().map(|it| it.subject.as_str()))
+        .unwrap_or_default();
     let client = client_address(request).map(|address| address.to_string());
     let method = method_label(request.method());
     let status = answer.status();
     let seconds = started.elapsed().as_secs_f64();
     metrics::counter!(
         "bursar_http_requests_total",
-        "route" => route, "method" => method, "status" => status_label(status)
+        "route" => route.clone(), "method" => method, "status" => status_label(status)
     )
     .increment(1);
-    metrics::histogram!("bursar_http_request_seconds", "route" => route, "method" => method)
+    metrics::histogram!("bursar_http_request_seconds", "route" => route.clone(), "method" => method)
         .record(seconds);
     macro_rules! line {
         ($level:expr $(, $left_out:ident)?) => {
@@ -47,7 +50,7 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
                 target: "bursar_http::access",
                 $level,
                 method,
-                route,
+                route = &*route,
                 status = status.as_u16(),
                 seconds,
                 request_id = id.as_str(),
@@ -70,6 +73,17 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
     }
 }
 
+/// The pattern that the path matched: ours, or one that was mounted beside ours.
+fn route(request: &HttpRequest) -> Cow<'static, str> {
+    match request.app_data::<Pattern>() {
+        Some(pattern) => Cow::Borrowed(pattern.0),
+        None if request.path().starts_with(BESIDE) => request
+            .match_pattern()
+            .map_or(Cow::Borrowed(NO_ROUTE), Cow::Owned),
+        None => Cow::Borrowed(NO_ROUTE),
+    }
+}
+
 /// Labels must not be as many as clients can think of.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -86,6 +100,7 @@ fn status_label(status: StatusCode) -> &'static str {
     match status.as_u16() {
         200 => "200",
         204 => "204",
+        303 => "303",
         308 => "308",
         400 => "400",
         401 => "401",

@@ -10,7 +10,9 @@ mod events;
 mod export;
 mod integrity;
 mod money;
+mod overview;
 mod page;
+mod queue;
 mod rates;
 mod reviews;
 mod rules;
@@ -72,6 +74,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         )
         .service(path("/admin/v1/balances", read).route(get().to(balances::list)))
         .service(path("/admin/v1/integrity", read).route(get().to(integrity::show)))
+        .service(path("/admin/v1/overview", read).route(get().to(overview::show)))
         .configure(mount_rules)
         .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
         .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
@@ -79,6 +82,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
             path("/admin/v1/callbacks/replay", "POST").route(post().to(callbacks::replay_since)),
         )
         .service(path("/admin/v1/callbacks/test", "POST").route(post().to(callbacks::test)))
+        .service(path("/admin/v1/callbacks/hosts", read).route(get().to(overview::hosts)))
         .service(path("/admin/v1/callbacks/{id}", read).route(get().to(callbacks::show)))
         .service(
             path("/admin/v1/callbacks/{id}/replay", "POST").route(post().to(callbacks::replay)),
@@ -133,8 +137,11 @@ fn mount_transfers(service: &mut ServiceConfig) {
     let post = web::post;
     let read = "GET, HEAD";
     service
+        .service(path("/admin/v1/queue", read).route(get().to(queue::list)))
         .service(path("/admin/v1/transfers", read).route(get().to(transfers::list)))
         .service(path("/admin/v1/transfers/{id}", read).route(get().to(transfer::show)))
+        .service(path("/admin/v1/transfers/{id}/take", "POST").route(post().to(queue::take)))
+        .service(path("/admin/v1/transfers/{id}/let-go", "POST").route(post().to(queue::let_go)))
         .service(
             path("/admin/v1/transfers/{id}/approve", "POST").route(post().to(reviews::approve)),
         )

@@ -111,6 +111,12 @@ impl Call {
         Ok(self.principal.grant_any(&readers)?)
     }
 
+    /// The permission to take what waits for an operator: whatever may be done with it.
+    pub(crate) fn grant_taker(&self) -> Result<Grant, Problem> {
+        let takers = [Permission::BackofficeConfirm, Permission::BackofficeApprove];
+        Ok(self.principal.grant_any(&takers)?)
+    }
+
     /// A user's permission: a credential without a user is refused before anything else about the
     /// request is looked at.
     pub(crate) fn grant_user(&self, permission: Permission) -> Result<Grant, Problem> {

@@ -17,10 +17,15 @@ const X_FORWARDED_FOR: &str = "x-forwarded-for";
 /// (RFC 7239) is not read: a proxy that sets one of the two headers lets the other one pass as the
 /// client sent it.
 pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip().to_canonical();
     let trusted = request
         .app_data::<web::Data<Shared>>()
         .map_or(&[][..], |shared| shared.trusted_proxies.as_slice());
+    client_behind(request, trusted)
+}
+
+/// The same where nothing is attached to the request yet.
+pub(crate) fn client_behind(request: &HttpRequest, trusted: &[IpRange]) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
     behind(peer, request.headers(), trusted)
 }
 

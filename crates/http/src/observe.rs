@@ -15,14 +15,17 @@ use actix_web::{
     http::{ConnectionType, StatusCode, header::CONTENT_TYPE},
     web,
 };
+use bursar_app::Caller;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
 use crate::{
     access_log,
+    client_address::client_behind,
     problem::Problem,
     rate_limit,
     request_id::{RequestId, X_REQUEST_ID},
+    routes::BESIDE,
     state::Shared,
     unread,
 };
@@ -71,6 +74,13 @@ where
         let id = RequestId::of(request.headers(), || self.shared.app().random_bytes());
         // For the handlers whose answers hold problems of their own.
         request.extensions_mut().insert(id.clone());
+        if request.path().starts_with(BESIDE) {
+            let caller = Caller {
+                request_id: id.as_str().to_owned(),
+                address: client_behind(request.request(), &self.shared.trusted_proxies),
+            };
+            request.extensions_mut().insert(caller);
+        }
         let span = tracing::info_span!("request", request_id = id.as_str());
         let shared = self.shared.clone();
         let held = unread::hold(&mut request);

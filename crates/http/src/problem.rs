@@ -8,7 +8,7 @@ mod title;
 
 use std::{borrow::Cow, fmt};
 
-pub(crate) use self::body::Body;
+pub(crate) use self::body::{Body, TakenBody};
 use crate::{answer::IDEMPOTENT_REPLAYED, request_id::RequestId};
 use actix_web::{
     HttpResponse, ResponseError,
@@ -17,7 +17,7 @@ use actix_web::{
         header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
-use bursar_app::{FieldError, Original};
+use bursar_app::{FieldError, Original, Taken};
 use bursar_domain::Room;
 
 /// Why a request is not answered with what it asked for. Boxed, because every answer might be one.
@@ -55,6 +55,8 @@ pub(crate) enum Extension {
     Results(Vec<Problem>),
     /// What a limit leaves.
     Room(Room),
+    /// Who is at it.
+    Taken(Taken),
 }
 
 impl Problem {

@@ -14,17 +14,24 @@ use crate::{
     problem::Problem, state::Shared,
 };
 
+/// Below what is served beside the APIs, which looks at its callers itself.
+pub(crate) const BESIDE: &str = "/console";
+
 /// The pattern that a path matched, for the log and the figures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pattern(pub(crate) &'static str);
 
 /// Mounts every route on an application of one's own, such as a test's.
 pub fn configure(service: &mut ServiceConfig, config: &HttpConfig, state: HttpState) {
-    mount(service, web::Data::new(Shared::new(config, state)));
+    mount(service, web::Data::new(Shared::new(config, state)), |_| {});
 }
 
-/// Mounts every route.
-pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
+/// Mounts every route, and what is served beside them.
+pub(crate) fn mount(
+    service: &mut ServiceConfig,
+    shared: web::Data<Shared>,
+    beside: impl FnOnce(&mut ServiceConfig),
+) {
     let scope = web::scope("")
         .app_data(shared.clone())
         .configure(internal::mount)
@@ -38,6 +45,7 @@ pub(crate) fn mount(service: &mut ServiceConfig, shared: web::Data<Shared>) {
         .configure(payout_results::mount)
         .configure(health::mount)
         .configure(openapi::mount)
+        .configure(beside)
         .default_service(web::to(unknown))
         .wrap(Observe(shared));
     service.service(scope);
@@ -83,13 +91,17 @@ mod tests {
         sync::Arc,
     };
 
-    use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
+    use bursar_app::{
+        App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
+        TransferSettings,
+    };
     use bursar_domain::AssetId;
     use bursar_ports::{
         MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
-        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-        MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
-        MockTransferStore,
+        MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockFigures,
+        MockIdSource, MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter,
+        MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore,
+        MockWorkQueue,
     };
     use serde_json::Value;
 
@@ -111,9 +123,12 @@ mod tests {
             directory: Arc::new(MockDirectory::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            work_queue: Arc::new(MockWorkQueue::new()),
+            figures: Arc::new(MockFigures::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
+            books_seen: BooksSeen::default(),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -126,6 +141,8 @@ mod tests {
             replay_guard: Arc::new(MockReplayGuard::new()),
             rule_book: Arc::new(MockRuleBook::new()),
             payouts: None,
+            operators: Arc::new(MockOperators::new()),
+            passwords: Arc::new(MockPasswordHasher::new()),
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {
@@ -133,6 +150,7 @@ mod tests {
             callback_urls: CallbackUrlPolicy::default(),
             limits: Limits::default(),
             transfers: TransferSettings::default(),
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, Arc::new(keyring), settings);
         HttpState::new(app, Arc::new(String::new))

@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::Server, web};
+use actix_web::{App, HttpServer, dev::Server, web, web::ServiceConfig};
 
 use crate::{HttpConfig, HttpState, routes, state::Shared};
 
 /// Serves on listeners that are already bound, and says where that is. The server runs while it is
 /// awaited, handles no signals, and on [`actix_web::dev::ServerHandle::stop`] answers what is under
-/// way.
+/// way. `beside` mounts what is served beside the APIs; it has the same request ids, log and figures.
 ///
 /// # Errors
 /// When a listener cannot be used.
@@ -19,10 +19,11 @@ pub fn server(
     config: &HttpConfig,
     state: HttpState,
     listeners: Vec<TcpListener>,
+    beside: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let shared = web::Data::new(Shared::new(config, state));
     let mut server = HttpServer::new(move || {
-        App::new().configure(|service| routes::mount(service, shared.clone()))
+        App::new().configure(|service| routes::mount(service, shared.clone(), &beside))
     })
     .workers(config.workers.max(1))
     .max_connections(config.connections_per_worker_max)

@@ -234,11 +234,17 @@ pub trait CredentialStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn add_token(&self, token: Token, audit: AuditDraft) -> Result<(), StoreError>;
 
-    /// Tokens after `after` in order of ids (which grow with time), at most `limit`.
+    /// Tokens after `after` in order of ids (which grow with time), at most `limit`; only those that
+    /// act for a user, if one is named.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError>;
+    async fn list_tokens(
+        &self,
+        user: Option<UserId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError>;
 
     /// Revokes a token; `false` when there is none with this id. Repeating it changes nothing.
     ///
@@ -263,12 +269,14 @@ pub trait CredentialStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn add_access_key(&self, key: AccessKey, audit: AuditDraft) -> Result<(), StoreError>;
 
-    /// Access keys after `after` in order of their public halves, at most `limit`.
+    /// Access keys after `after` in order of their public halves, at most `limit`; only those of a
+    /// user, if one is named.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn list_access_keys(
         &self,
+        user: Option<UserId>,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, StoreError>;

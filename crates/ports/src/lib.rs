@@ -20,10 +20,12 @@ mod directory;
 mod error;
 mod events;
 mod export;
+mod figures;
 mod ids;
 mod integrity;
 mod ledger;
 mod notifier;
+mod operators;
 mod outbox;
 mod payout;
 mod query;
@@ -34,6 +36,7 @@ mod sealed_secrets;
 mod store;
 mod tasks;
 mod token_verifier;
+mod work_queue;
 
 pub use address_book::{AddEntry, AddressBook, AddressBookEntry};
 pub use audit_log::{AuditFilter, AuditLog, AuditPlace, AuditRecord};
@@ -52,6 +55,9 @@ pub use directory::{AssetRate, Directory, PutAsset, PutUser, UserPage};
 pub use error::{BoxError, StoreError};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
+pub use figures::{
+    CallbackLag, Figures, HostHealth, Summary, Volume, VolumeScan, Volumes, Waiting, WaitingWork,
+};
 pub use ids::IdSource;
 pub use integrity::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
@@ -61,6 +67,10 @@ pub use ledger::{
     StatementPlace,
 };
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
+pub use operators::{
+    OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password, PasswordHash,
+    PasswordHasher,
+};
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
     QueueFigures, Verdict,
@@ -80,6 +90,10 @@ pub use sealed_secrets::{SealedRecord, SealedSecrets, SecretOwner};
 pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};
 pub use token_verifier::{TokenVerifier, VerifiedToken};
+pub use work_queue::{
+    LetGo, OpenWork, QueueOrder, QueuePlace, QueueScan, QueueSlice, Take, Taking, WorkQueue,
+    sort_value,
+};
 
 #[cfg(feature = "mock")]
 pub use {
@@ -92,9 +106,11 @@ pub use {
     directory::MockDirectory,
     events::{MockEventFeed, MockEventSequencer},
     export::{MockExportPages, MockExports},
+    figures::{MockFigures, MockSummary},
     ids::MockIdSource,
     integrity::{MockBookIntegrity, MockIntegrityAlarm},
     notifier::MockNotifier,
+    operators::{MockOperators, MockPasswordHasher},
     outbox::MockOutbox,
     payout::{MockPayoutGateway, MockPayoutSchedule},
     query::MockTransferQuery,
@@ -105,4 +121,5 @@ pub use {
     store::MockTransferStore,
     tasks::MockTasks,
     token_verifier::MockTokenVerifier,
+    work_queue::MockWorkQueue,
 };

@@ -16,6 +16,8 @@ pub enum SecretOwner {
     AccessKey(String),
     /// A callback secret, by its id.
     CallbackSecret(Uuid),
+    /// What an operator's codes are made from, by the operator's name.
+    OperatorTotp(String),
 }
 
 impl fmt::Display for SecretOwner {
@@ -23,6 +25,7 @@ impl fmt::Display for SecretOwner {
         match self {
             Self::AccessKey(access_key) => f.write_str(access_key),
             Self::CallbackSecret(id) => write!(f, "callback-secret:{id}"),
+            Self::OperatorTotp(name) => write!(f, "operator-totp:{name}"),
         }
     }
 }

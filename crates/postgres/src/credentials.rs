@@ -7,7 +7,7 @@ mod tokens;
 use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bursar_domain::{AuditDraft, Timestamp};
+use bursar_domain::{AuditDraft, Timestamp, UserId};
 use bursar_ports::{
     AccessKey, CredentialStore, Permission, SealedRecord, SealedSecret, SealedSecrets, SecretOwner,
     StoreError, Token, TokenHash,
@@ -84,8 +84,13 @@ impl CredentialStore for PgCredentials {
         added
     }
 
-    async fn list_tokens(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Token>, StoreError> {
-        tokens::list(&self.database, after, limit).await
+    async fn list_tokens(
+        &self,
+        user: Option<UserId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        tokens::list(&self.database, user, after, limit).await
     }
 
     async fn revoke_token(
@@ -126,10 +131,11 @@ impl CredentialStore for PgCredentials {
 
     async fn list_access_keys(
         &self,
+        user: Option<UserId>,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, StoreError> {
-        access_keys::list(&self.database, after, limit).await
+        access_keys::list(&self.database, user, after, limit).await
     }
 
     async fn revoke_access_key(
@@ -194,11 +200,11 @@ where
         .remembering_absence(ABSENT_MAX, ABSENT_TIME_TO_LIVE)
 }
 
-fn permission_names(permissions: &[Permission]) -> Vec<String> {
+pub(crate) fn permission_names(permissions: &[Permission]) -> Vec<String> {
     permissions.iter().map(|p| p.as_str().to_owned()).collect()
 }
 
 /// None when one of the names is nobody's: a permission is never dropped in silence.
-fn read_permissions(names: &[String]) -> Option<Vec<Permission>> {
+pub(crate) fn read_permissions(names: &[String]) -> Option<Vec<Permission>> {
     names.iter().map(|n| Permission::from_name(n)).collect()
 }

@@ -63,6 +63,14 @@ const RULES: &[Rule] = &[
     change("directory.tokens"),
     change("directory.access_keys"),
     change("directory.callback_secrets"),
+    change_except("directory.operators", &["name", "created_at"]),
+    Rule {
+        delete: true,
+        ..change_except(
+            "directory.operator_sessions",
+            &["id", "token_hash", "operator", "created_at", "expires_at"],
+        )
+    },
     Rule {
         delete: true,
         ..append("directory.address_book")
@@ -137,6 +145,11 @@ const RULES: &[Rule] = &[
         delete: true,
         ..append("book_main.stops")
     },
+    Rule {
+        delete: true,
+        ..change_except("book_main.takings", &["transfer_id"])
+    },
+    change_except("book_main.hourly_volumes", &["hour", "asset", "kind"]),
     change_except(
         "book_main.journal",
         &[

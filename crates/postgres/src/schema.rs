@@ -70,6 +70,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory.operators (name) {
+        name -> Text,
+        password_hash -> Text,
+        totp_key_id -> Text,
+        totp_secret -> Bytea,
+        totp_step -> Nullable<BigInt>,
+        permissions -> Array<Text>,
+        status -> Text,
+        revision -> BigInt,
+        failures -> Integer,
+        next_try_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    directory.operator_sessions (id) {
+        id -> Uuid,
+        token_hash -> Bytea,
+        operator -> Text,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        address -> Text,
+        user_agent -> Text,
+    }
+}
+
+diesel::table! {
     directory.address_book (user_id, code) {
         user_id -> Uuid,
         code -> Text,
@@ -348,6 +378,27 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    book_main.takings (transfer_id) {
+        transfer_id -> BigInt,
+        version -> Integer,
+        taken_by -> Text,
+        taken_at -> Timestamptz,
+        ends_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    book_main.hourly_volumes (hour, asset, kind) {
+        hour -> Timestamptz,
+        asset -> Text,
+        kind -> Text,
+        count -> BigInt,
+        amount -> Numeric,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions);
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
 diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

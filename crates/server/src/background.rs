@@ -1,6 +1,7 @@
 //! What goes on beside the requests.
 
 mod callbacks;
+mod counting;
 mod hint;
 mod integrity;
 mod listening;
@@ -11,6 +12,7 @@ mod queue_figures;
 mod settling;
 
 pub use callbacks::CallbackLoop;
+pub use counting::{COUNTING_POLL, count_volumes};
 pub use hint::HintingStore;
 pub use integrity::{Pace, StoppingAlarm, watch_books};
 pub use listening::hear_changes;

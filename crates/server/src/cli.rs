@@ -1,5 +1,7 @@
 //! The command line.
 
+mod operator;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use actix_web::http::StatusCode;
@@ -9,6 +11,11 @@ use bursar_ports::{CallbackSecret, IpRange, Permission};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
+use self::operator::OperatorCommand;
+pub(crate) use self::operator::{
+    OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
+    OperatorPermissionsArgs, PasswordArgs,
+};
 use crate::commands;
 
 /// Moves money between users, and in and out of an exchange.
@@ -46,6 +53,7 @@ Examples:
   bursar demo
   bursar demo --fresh
   BURSAR_LISTEN=127.0.0.1:9090 bursar demo
+  bursar demo --code                      # while it runs: a code for the console
   set -a; . .bursar/demo.env; set +a     # in another terminal")]
     Demo(DemoArgs),
 
@@ -56,6 +64,10 @@ Examples:
     /// Issue access keys, with which users sign their requests.
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
+
+    /// Say who may sign in to the console.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
 
     /// Receive callbacks on this machine.
     #[command(subcommand)]
@@ -161,8 +173,8 @@ pub(crate) struct ResealArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
-    /// Revoke the access keys and callback secrets that cannot be decrypted: their master key is
-    /// lost, so they are of no use to anybody.
+    /// Revoke the access keys and callback secrets that cannot be decrypted, and disable the operators
+    /// whose codes cannot be checked: their master key is lost, so they are of no use to anybody.
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
 }
@@ -271,6 +283,14 @@ pub(crate) struct DemoArgs {
     /// The folder with PostgreSQL's server programs; searched for when it is not given.
     #[arg(long, value_name = "FOLDER", env = "PG_BIN")]
     pub(crate) pg_bin: Option<PathBuf>,
+
+    /// Let money move on its own, so that the console has something to show.
+    #[arg(long)]
+    pub(crate) traffic: bool,
+
+    /// Only print the code that the demo's operators sign in to the console with right now.
+    #[arg(long, conflicts_with_all = ["fresh", "traffic"])]
+    pub(crate) code: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -353,7 +373,7 @@ pub(crate) struct AccessKeyArgs {
     pub(crate) requests_per_minute: Option<u32>,
 }
 
-fn permission(text: &str) -> Result<Permission, String> {
+pub(crate) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
         let names = Permission::ALL.map(Permission::as_str).join(", ");
         format!("the permissions are {names}")
@@ -400,11 +420,13 @@ pub fn run() -> ExitCode {
         match cli.command {
             Command::Serve(args) => commands::serve(args).await,
             Command::Migrate(args) => commands::migrate(args).await,
+            Command::Demo(args) if args.code => commands::code(&args),
             Command::Demo(args) => commands::demo(args).await,
             Command::Token(TokenCommand::Create(args)) => commands::create_token(args).await,
             Command::AccessKey(AccessKeyCommand::Create(args)) => {
                 commands::create_access_key(args).await
             }
+            Command::Operator(command) => operator::run(command).await,
             Command::Callback(CallbackCommand::Listen(args)) => commands::listen(args).await,
             Command::Reseal(args) => commands::reseal(args).await,
             Command::Verify(args) => commands::verify(args).await,
@@ -455,6 +477,12 @@ mod tests {
                 "44 characters of base64",
             ),
             ("bursar callback listen --status 100", "from 200 to 599"),
+            ("bursar operator create anna", "--permission"),
+            (
+                "bursar operator create anna --permission root",
+                "the permissions are backoffice_read",
+            ),
+            ("bursar demo --code --fresh", "cannot be used with"),
             ("bursar import a.csv", "--operator"),
             ("bursar import a.csv --operator ", "1 to 255 characters"),
         ] {

@@ -7,6 +7,7 @@ mod grant;
 mod heads;
 mod import;
 mod migrate;
+mod operator;
 mod reseal;
 mod serve;
 mod verify;
@@ -20,11 +21,15 @@ use anyhow::Context;
 
 pub(crate) use callback_listen::listen;
 pub(crate) use credentials::{create_access_key, create_token};
-pub(crate) use demo::demo;
+pub(crate) use demo::{code, demo};
 pub(crate) use grant::grant;
 pub(crate) use heads::heads;
 pub(crate) use import::import;
 pub(crate) use migrate::migrate;
+pub(crate) use operator::{
+    create_operator, disable_operator, enable_operator, list_operators, reset_operator_password,
+    reset_operator_totp, set_operator_permissions,
+};
 pub(crate) use reseal::reseal;
 pub(crate) use serve::serve;
 pub(crate) use verify::verify;

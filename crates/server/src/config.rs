@@ -5,6 +5,7 @@
 //! each with the setting's name, what is wrong and where it came from; a value that may be secret
 //! is never repeated.
 
+mod console;
 #[cfg(test)]
 mod document;
 mod error;
@@ -29,6 +30,7 @@ use bursar_postgres::EngineKind;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use console::ConsoleConfig;
 pub use error::{ConfigError, ConfigErrors, Origin};
 use file::ConfigFile;
 pub use limits::LimitsConfig;
@@ -92,6 +94,8 @@ pub struct Config {
     pub transfers: TransfersConfig,
     /// The gateway that pays withdrawals out; none = whoever confirms sees to it.
     pub payout: Option<PayoutConfig>,
+    /// The console.
+    pub console: ConsoleConfig,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests are still taken after a signal to stop.
@@ -223,6 +227,7 @@ impl Config {
         let limits = LimitsConfig::load(&mut read);
         let transfers = TransfersConfig::load(&mut read);
         let payout = payout::load(&mut read, profile);
+        let console = ConsoleConfig::load(&mut read);
         let log = LogConfig::load(&mut read);
         let drain = read.value(&setting::SHUTDOWN_DRAIN, parse::millis(0, 600_000));
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
@@ -242,6 +247,7 @@ impl Config {
                 limits: limits?,
                 transfers: transfers?,
                 payout: payout?,
+                console: console?,
                 log: log?,
                 shutdown_drain: drain?,
                 shutdown_grace: grace?,

@@ -3,6 +3,8 @@
 mod callback_secrets;
 pub(crate) mod env_file;
 pub(crate) mod exchange;
+pub(crate) mod operators;
 mod secrets;
+pub(crate) mod traffic;
 
 pub(crate) use secrets::Secrets;

@@ -10,6 +10,7 @@ pub mod config;
 mod demo;
 #[cfg(feature = "failpoints")]
 mod failpoints;
+pub mod passwords;
 mod serve;
 pub mod shutdown;
 pub mod system;

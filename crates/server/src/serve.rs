@@ -1,23 +1,27 @@
 //! Serving: from a configuration to an exit without loose ends.
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
+use bursar_console::{Console, ConsoleSettings, Live};
 use bursar_http::{EventStreams, HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
+use bursar_limiter::RedisKeeper;
 use bursar_postgres::EngineTasks;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     background::{
-        CallbackLoop, NumberingLoop, Pace, expire_due, hear_changes, pay_out, settle_pending,
-        tell_expiring, watch_books, watch_queue,
+        COUNTING_POLL, CallbackLoop, NumberingLoop, Pace, count_volumes, expire_due, hear_changes,
+        pay_out, settle_pending, tell_expiring, watch_books, watch_queue,
     },
     config::Config,
     shutdown::Signals,
@@ -25,16 +29,36 @@ use crate::{
     wiring::System,
 };
 
+/// What goes on beside serving, and ends with it.
+pub(crate) struct Company<'c> {
+    background: &'c mut JoinSet<()>,
+    stop: &'c CancellationToken,
+}
+
+impl<'c> Company<'c> {
+    const fn of(background: &'c mut JoinSet<()>, stop: &'c CancellationToken) -> Self {
+        Self { background, stop }
+    }
+
+    /// Starts something that has no end of its own.
+    pub(crate) fn start(self, work: impl Future<Output = Infallible> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.background.spawn(async move {
+            stop.run_until_cancelled(work).await;
+        });
+    }
+}
+
 /// Serves until one of the signals says stop; then serves on until others are asked instead, answers
 /// what is under way and ends what was started.
 ///
-/// `ready` is called once requests are taken, with the address.
+/// `ready` is called once requests are taken, with the address, and with what can be started beside.
 pub(crate) async fn serve(
     config: &Config,
     system: System,
     metrics: Metrics,
     mut signals: Signals,
-    ready: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<()>,
+    ready: impl AsyncFnOnce(SocketAddr, Company<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     system.require_keys().await?;
     tell_allowed(config);
@@ -44,6 +68,7 @@ pub(crate) async fn serve(
         app,
         callbacks,
         numbering,
+        summary,
         changes,
         payout_hint,
         jwks,
@@ -57,27 +82,29 @@ pub(crate) async fn serve(
     let mut background = JoinSet::new();
     deliver(&mut background, callbacks, stop.clone());
     background.spawn(hear_changes(changes, stop.clone()));
+    background.spawn(count_volumes(summary, COUNTING_POLL, stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
-    if let Some(redis) = redis {
-        // Before the first request, so that none of them finds it away that is there.
-        redis.connect().await;
-        background.spawn(redis.run(stop.clone()));
-    }
+    keep_redis(&mut background, redis, &stop).await;
 
+    let console = console(config, &app);
     let state = HttpState::new(app, Arc::new(move || metrics.render()));
     let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
-    number_events(&mut background, numbering, streams.clone(), stop.clone());
-    let (server, addresses) = bursar_http::server(&http_config(config), state, vec![listener])
-        .context("the server cannot be started")?;
+    let live = console.live().clone();
+    let told = (streams.clone(), live.clone());
+    number_events(&mut background, numbering, told, stop.clone());
+    let beside = beside(config, console);
+    let (server, addresses) =
+        bursar_http::server(&http_config(config), state, vec![listener], beside)
+            .context("the server cannot be started")?;
     let handle = server.handle();
     let mut server = tokio::spawn(server);
     let address = addresses.first().copied().unwrap_or(config.listen);
     tracing::info!(%address, "serving");
-    ready(address).await?;
+    ready(address, Company::of(&mut background, &stop)).await?;
 
     let broken = tokio::select! {
         () = signals.wait() => None,
@@ -93,6 +120,7 @@ pub(crate) async fn serve(
     }
     // The server waits for all answers, and theirs have no end.
     streams.end();
+    live.end();
     handle.stop(true).await;
     within(config.shutdown_grace, async {
         // Settlements that were started after answers come before the loop that would take them up.
@@ -102,12 +130,30 @@ pub(crate) async fn serve(
         engine.join().await;
     })
     .await;
+    ended(broken)
+}
+
+/// How serving ended: because somebody said so, or because something broke.
+fn ended(broken: Option<&'static str>) -> anyhow::Result<()> {
     match broken {
         None => {
             tracing::info!("stopped");
             Ok(())
         }
         Some(what) => anyhow::bail!(what),
+    }
+}
+
+/// Keeps the connection to Redis, if there is one. It is made before the first request, so that none
+/// of them finds it away that is there.
+async fn keep_redis(
+    background: &mut JoinSet<()>,
+    redis: Option<RedisKeeper>,
+    stop: &CancellationToken,
+) {
+    if let Some(redis) = redis {
+        redis.connect().await;
+        background.spawn(redis.run(stop.clone()));
     }
 }
 
@@ -168,14 +214,39 @@ fn look_after_books(
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
 }
 
-/// Numbers events, and tells their streams.
+/// Numbers events, and tells their streams and the console's pages.
 fn number_events(
     background: &mut JoinSet<()>,
     numbering: NumberingLoop,
-    streams: EventStreams,
+    (streams, live): (EventStreams, Live),
     stop: CancellationToken,
 ) {
-    background.spawn(numbering.run(move |last| streams.reach(last), stop));
+    let tell = move |last| {
+        streams.reach(last);
+        live.reach(last);
+    };
+    background.spawn(numbering.run(tell, stop));
+}
+
+fn console(config: &Config, app: &App) -> Console {
+    let settings = ConsoleSettings {
+        second_look_above: config.console.second_look_above,
+        secure_cookies: config.console.secure_cookies,
+    };
+    Console::new(app.clone(), settings)
+}
+
+/// Mounts the console, where it is served.
+fn beside(
+    config: &Config,
+    console: Console,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let is_served = config.console.enabled;
+    move |service| {
+        if is_served {
+            bursar_console::configure(service, console.clone());
+        }
+    }
 }
 
 fn http_config(config: &Config) -> HttpConfig {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use bursar_app::{App, CallbackUrlPolicy, Keyring, Limits, Ports, Settings, TransferSettings};
+use bursar_app::{
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
+    TransferSettings,
+};
 use bursar_ports::{
     MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
-    MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockIdSource,
-    MockNotifier, MockRateLimiter, MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery,
-    MockTransferStore,
+    MockClock, MockCredentialStore, MockDirectory, MockEventFeed, MockExports, MockFigures,
+    MockIdSource, MockNotifier, MockOperators, MockPasswordHasher, MockRateLimiter,
+    MockReplayGuard, MockRuleBook, MockTasks, MockTransferQuery, MockTransferStore, MockWorkQueue,
 };
 use bursar_testkit::build;
 
@@ -19,9 +22,12 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         directory: Arc::new(MockDirectory::new()),
         address_book: Arc::new(MockAddressBook::new()),
         callback_log: Arc::new(MockCallbackLog::new()),
+        work_queue: Arc::new(MockWorkQueue::new()),
+        figures: Arc::new(MockFigures::new()),
         audit_log: Arc::new(MockAuditLog::new()),
         events: Arc::new(MockEventFeed::new()),
         integrity: Arc::new(MockBookIntegrity::new()),
+        books_seen: BooksSeen::default(),
         notifier: Arc::new(MockNotifier::new()),
         credentials: Arc::new(MockCredentialStore::new()),
         callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -34,6 +40,8 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         replay_guard: Arc::new(MockReplayGuard::new()),
         rule_book: Arc::new(MockRuleBook::new()),
         payouts: None,
+        operators: Arc::new(MockOperators::new()),
+        passwords: Arc::new(MockPasswordHasher::new()),
     };
     replace(&mut ports);
     let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
@@ -42,6 +50,7 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         callback_urls: CallbackUrlPolicy::default(),
         limits: Limits::default(),
         transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
     };
     App::new(ports, Arc::new(keyring), settings)
 }

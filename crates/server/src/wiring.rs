@@ -6,26 +6,28 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{
-    App, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass, Settings,
-    TransferSettings,
+    App, BooksSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass,
+    SessionSettings, Settings, TransferSettings,
 };
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_payout::{GatewayConfig, HttpGateway};
-use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, TokenVerifier};
+use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, Summary, TokenVerifier};
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
     PgCallbackLog, PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports,
-    PgIds, PgIntegrity, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore, PoolConfig, SealKeys,
+    PgFigures, PgIds, PgIntegrity, PgOperators, PgOutbox, PgPayouts, PgQuery, PgRuleBook, PgStore,
+    PgWorkQueue, PoolConfig, SealKeys,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
-    config::{Config, DatabaseConfig, PayoutConfig},
+    config::{Config, ConsoleConfig, DatabaseConfig, PayoutConfig},
+    passwords::Argon2Passwords,
     system::{BackgroundTasks, SystemClock},
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct System {
     pub(crate) callbacks: CallbackLoop,
     /// Numbers events.
     pub(crate) numbering: NumberingLoop,
+    /// Counts what succeeded.
+    pub(crate) summary: Arc<dyn Summary>,
     /// Hears of what other replicas write.
     pub(crate) changes: PgChanges,
     /// Says that a payout has begun.
@@ -82,10 +86,7 @@ impl System {
         engine: EngineKind,
         queue_wait: Duration,
     ) -> anyhow::Result<Self> {
-        let pool = pool(&config.database);
-        let database = Database::connect(pool.clone())
-            .await
-            .context("the database cannot be reached")?;
+        let (pool, database) = connect(&config.database).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
         let keyring = Arc::new(keyring(config)?);
@@ -93,10 +94,10 @@ impl System {
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
         let engine = engine_config(&config.database, engine, queue_wait, seals);
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
-        let (hint, committed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let payout_hint = Arc::new(Notify::new());
+        let [hint, committed, payout_hint] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
         let events = Arc::new(PgEvents::new(database.clone()));
+        let figures = Arc::new(PgFigures::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let directory = Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock)));
@@ -110,34 +111,35 @@ impl System {
             directory,
             address_book: Arc::new(PgAddressBook::new(database.clone())),
             callback_log: Arc::new(PgCallbackLog::new(database.clone())),
+            work_queue: Arc::new(PgWorkQueue::new(database.clone())),
+            figures: figures.clone(),
             audit_log: Arc::new(PgAuditLog::new(database.clone())),
             events: events.clone(),
             notifier: Arc::new(notifier(config)?),
             integrity: integrity.clone(),
+            books_seen: BooksSeen::default(),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
             clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
+            ids,
             tasks: Arc::new(tasks.clone()),
             limiter: limits.limiter,
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
             payouts: payouts(config.payout.as_ref(), &database)?,
+            operators: Arc::new(PgOperators::new(database.clone())),
+            passwords: Arc::new(Argon2Passwords::default()),
         };
         let integrity = watch(integrity, &ports);
-        let reseal = ResealPass {
-            secrets: credentials,
-            keyring: Arc::clone(&keyring),
-            ids,
-            clock,
-        };
+        let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
         let pass = callback_pass(&ports, database, Arc::clone(&keyring));
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks: callbacks(config, pass, hint),
             numbering: numbering(events, committed),
+            summary: figures,
             changes,
             payout_hint,
             reseal,
@@ -224,6 +226,14 @@ pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()
     }
 }
 
+async fn connect(config: &DatabaseConfig) -> anyhow::Result<(PoolConfig, Database)> {
+    let pool = pool(config);
+    let database = Database::connect(pool.clone())
+        .await
+        .context("the database cannot be reached")?;
+    Ok((pool, database))
+}
+
 fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
     pool.connections_max = config.pool_size;
@@ -278,6 +288,15 @@ fn callbacks(config: &Config, pass: CallbackPass, hint: Arc<Notify>) -> Callback
     }
 }
 
+fn reseal(secrets: Arc<PgCredentials>, ports: &Ports, keyring: Arc<Keyring>) -> ResealPass {
+    ResealPass {
+        secrets,
+        keyring,
+        ids: Arc::clone(&ports.ids),
+        clock: Arc::clone(&ports.clock),
+    }
+}
+
 /// What watches the books, and stops what leaves when they are wrong.
 fn watch(books: Arc<dyn BookIntegrity>, ports: &Ports) -> IntegrityWatch {
     let alarm = StoppingAlarm {
@@ -285,7 +304,8 @@ fn watch(books: Arc<dyn BookIntegrity>, ports: &Ports) -> IntegrityWatch {
         events: Arc::clone(&ports.events),
         clock: Arc::clone(&ports.clock),
     };
-    IntegrityWatch::new(books, Arc::new(alarm))
+    let watch = IntegrityWatch::new(books, Arc::new(alarm));
+    watch.telling(ports.books_seen.clone(), Arc::clone(&ports.clock))
 }
 
 type Verifier = Option<Arc<dyn TokenVerifier>>;
@@ -309,6 +329,15 @@ fn settings(config: &Config) -> Settings {
         callback_urls: config.callback.urls.clone(),
         limits: limits::settings(&config.limits),
         transfers: transfer_settings(config),
+        sessions: session_settings(&config.console),
+    }
+}
+
+fn session_settings(config: &ConsoleConfig) -> SessionSettings {
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    SessionSettings {
+        idle_us: micros(config.idle),
+        absolute_us: micros(config.session),
     }
 }
 

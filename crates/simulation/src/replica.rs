@@ -6,14 +6,17 @@ use std::{
 };
 
 use bursar_app::{
-    App, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring, Limits,
-    Ports, Settings, Ticket, TransferSettings,
+    App, BooksSeen, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring,
+    Limits, Ports, SessionSettings, Settings, Ticket, TransferSettings,
 };
 use bursar_ports::{
     CallbackSecrets, IdSource, MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog,
-    MockCredentialStore, MockEventFeed, MockExports, MockRuleBook, StoreError, Task,
+    MockCredentialStore, MockEventFeed, MockExports, MockFigures, MockRuleBook, MockWorkQueue,
+    StoreError, Task,
 };
-use bursar_testkit::{FixedLimiter, InMemoryCallbackSecrets, SequentialIds, build};
+use bursar_testkit::{
+    FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, PlainPasswords, SequentialIds, build,
+};
 
 use crate::{
     bank::Bank,
@@ -49,11 +52,14 @@ struct Unused {
     exports: Arc<MockExports>,
     address_book: Arc<MockAddressBook>,
     callback_log: Arc<MockCallbackLog>,
+    work_queue: Arc<MockWorkQueue>,
+    figures: Arc<MockFigures>,
     audit_log: Arc<MockAuditLog>,
     events: Arc<MockEventFeed>,
     credentials: Arc<MockCredentialStore>,
     integrity: Arc<MockBookIntegrity>,
     rule_book: Arc<MockRuleBook>,
+    operators: Arc<InMemoryOperators>,
 }
 
 impl Unused {
@@ -62,11 +68,14 @@ impl Unused {
             exports: Arc::new(MockExports::new()),
             address_book: Arc::new(MockAddressBook::new()),
             callback_log: Arc::new(MockCallbackLog::new()),
+            work_queue: Arc::new(MockWorkQueue::new()),
+            figures: Arc::new(MockFigures::new()),
             audit_log: Arc::new(MockAuditLog::new()),
             events: Arc::new(MockEventFeed::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
             rule_book: Arc::new(MockRuleBook::new()),
+            operators: Arc::default(),
         }
     }
 }
@@ -139,6 +148,7 @@ impl Cluster {
                 withdrawal_lifetime_ms: Some(LIFETIME_MS),
                 ..TransferSettings::default()
             },
+            sessions: SessionSettings::default(),
         };
         let app = App::new(ports, keyring(), settings);
         self.apps.lock().unwrap()[replica] = Some(app.clone());
@@ -173,10 +183,13 @@ impl Cluster {
                 replica,
             }),
             callback_log: unused.callback_log.clone(),
+            work_queue: unused.work_queue.clone(),
+            figures: unused.figures.clone(),
             audit_log: unused.audit_log.clone(),
             events: unused.events.clone(),
             credentials: unused.credentials.clone(),
             integrity: unused.integrity.clone(),
+            books_seen: BooksSeen::default(),
             callback_secrets: secrets,
             token_verifier: None,
             clock: self.world.clock.clone(),
@@ -190,6 +203,8 @@ impl Cluster {
             replay_guard: limiter,
             rule_book: unused.rule_book.clone(),
             payouts: None,
+            operators: unused.operators.clone(),
+            passwords: Arc::new(PlainPasswords),
         }
     }
 }

@@ -221,6 +221,7 @@ fn of_error(error: &Error) -> Told {
         | Error::Refused { .. }
         | Error::OverLimit { .. }
         | Error::SameOperator
+        | Error::TakenByOther(_)
         | Error::EventsPruned { .. }
         | Error::ScaleInUse
         | Error::UsernameTaken

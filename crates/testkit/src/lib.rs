@@ -8,6 +8,11 @@
 //!   one, so tests of use cases see real refusals, replays and balances.
 //! * [`InMemoryCallbackSecrets`] with [`callback_secrets_contract!`]: callback secrets, and what
 //!   every store of them must do.
+//! * [`InMemoryOperators`] with [`operators_contract!`]: operators and their sessions, the same way;
+//!   [`PlainPasswords`] hashes what they sign in with.
+//! * [`InMemoryQueue`] with [`work_queue_contract!`]: what waits for operators and who is at it, and
+//!   what every such queue must do.
+//! * [`fakes`]: every other port, which answers what a test put into it.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
@@ -19,15 +24,20 @@ pub mod build;
 pub mod callback_secrets;
 mod clock;
 pub mod contract;
+pub mod fakes;
 mod ids;
 mod limiter;
 mod memory;
 pub mod model;
+pub mod operators;
 mod redis;
+pub mod work_queue;
 
 pub use callback_secrets::InMemoryCallbackSecrets;
 pub use clock::FixedClock;
 pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};
+pub use operators::{InMemoryOperators, PlainPasswords};
 pub use redis::RedisServer;
+pub use work_queue::InMemoryQueue;

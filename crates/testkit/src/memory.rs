@@ -125,6 +125,11 @@ impl InMemoryStore {
         self.state().audit.clone()
     }
 
+    /// Every transfer, in order of ids.
+    pub fn transfers(&self) -> Vec<Transfer> {
+        self.state().transfers.values().cloned().collect()
+    }
+
     /// Every step of every transfer, in order.
     pub fn steps(&self) -> Vec<(TransferId, Version, Status)> {
         self.state().steps.clone()

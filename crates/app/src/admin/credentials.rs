@@ -86,18 +86,20 @@ impl App {
         Ok(IssuedToken { token, secret })
     }
 
-    /// Tokens in order of ids, which grow with time.
+    /// Tokens in order of ids, which grow with time: all of them, or those that act for a user.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn list_tokens(
         &self,
         grant: &Grant,
+        user: Option<UserId>,
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Token>, Error> {
         grant.require(Permission::Admin)?;
-        Ok(self.ports.credentials.list_tokens(after, limit).await?)
+        let credentials = &self.ports.credentials;
+        Ok(credentials.list_tokens(user, after, limit).await?)
     }
 
     /// Revokes a token; repeating it changes nothing.
@@ -156,22 +158,20 @@ impl App {
         Ok(IssuedAccessKey { key, secret })
     }
 
-    /// Access keys in order of their public halves.
+    /// Access keys in order of their public halves: all of them, or those of a user.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn list_access_keys(
         &self,
         grant: &Grant,
+        user: Option<UserId>,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<AccessKey>, Error> {
         grant.require(Permission::Admin)?;
-        Ok(self
-            .ports
-            .credentials
-            .list_access_keys(after, limit)
-            .await?)
+        let credentials = &self.ports.credentials;
+        Ok(credentials.list_access_keys(user, after, limit).await?)
     }
 
     /// Revokes an access key; repeating it changes nothing.

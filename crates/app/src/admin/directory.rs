@@ -2,9 +2,13 @@
 
 use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, User, UserId};
 use bursar_ports::{AccountBalance, AssetRate, Permission, PutAsset, PutUser, UserPage};
+use uuid::Uuid;
 
 use super::{READERS, statement::with_assets};
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
+
+/// How an id is written: with its hyphens. Names may look like one without.
+const ID_CHARACTERS: usize = 36;
 
 impl App {
     /// Creates or replaces an asset.
@@ -68,7 +72,8 @@ impl App {
         user.ok_or(Error::NotFound(Missing::User))
     }
 
-    /// Users in order of ids.
+    /// Users in order of ids: all of them, the one whose id `search` is, or those whose username or
+    /// email contains it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -80,6 +85,15 @@ impl App {
         limit: u32,
     ) -> Result<UserPage, Error> {
         grant.require_any(&READERS)?;
+        let named = search.as_deref().filter(|text| text.len() == ID_CHARACTERS);
+        if let Some(Ok(id)) = named.map(Uuid::parse_str) {
+            let found = self.ports.directory.find_user(UserId::new(id)).await?;
+            let behind = found.filter(|user| after.is_none_or(|after| user.id > after));
+            return Ok(UserPage {
+                users: behind.into_iter().collect(),
+                more: false,
+            });
+        }
         Ok(self
             .ports
             .directory

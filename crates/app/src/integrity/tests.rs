@@ -1,5 +1,5 @@
 use bursar_ports::{AssetSums, CheckedAccounts, MockBookIntegrity, MockIntegrityAlarm, Permission};
-use bursar_testkit::build;
+use bursar_testkit::{FixedClock, build};
 use mockall::predicate::{always, eq};
 
 use super::*;
@@ -263,4 +263,32 @@ async fn books_that_cannot_be_read_are_an_error() {
         .returning(|| Err(away()));
     let error = mocks.app().examine_books(&grant).await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error:?}");
+}
+
+/// What is seen is left where the overview finds it, as of the last look.
+#[tokio::test]
+async fn what_a_watch_saw_last_can_be_asked_for() {
+    let mut books = MockBookIntegrity::new();
+    books.expect_check_accounts().returning(|_, _| {
+        Ok(CheckedAccounts {
+            breaches: vec![breach("btc")],
+            ..CheckedAccounts::default()
+        })
+    });
+    books
+        .expect_sums()
+        .returning(|| Ok(vec![sums("btc", 0, 0), sums("usd", 0, 0)]));
+    let seen = BooksSeen::default();
+    let clock = Arc::new(FixedClock::default());
+    let mut watch = watch(books, alarm_for(&["btc"])).telling(seen.clone(), clock.clone());
+    assert_eq!(seen.last(), None);
+    watch.check_accounts(10).await.unwrap();
+    clock.advance_ms(1_000);
+    watch.check_sums().await.unwrap();
+    let expected = BooksState {
+        at: clock.now(),
+        assets: vec![build::asset_id("btc"), build::asset_id("usd")],
+        wrong: vec![build::asset_id("btc")],
+    };
+    assert_eq!(seen.last(), Some(expected));
 }

@@ -101,13 +101,14 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
     let mut query = call.query(Names::Strict)?;
+    let user = query.user_id(name!("user_id"));
     let page = Page::read(call.app(), &mut query, "access-keys", |key| {
         Some(key.to_owned())
     });
     let page = query.finish(Some(page))?;
     let mut keys = call
         .app()
-        .list_access_keys(&grant, page.after.clone(), page.fetch())
+        .list_access_keys(&grant, user, page.after.clone(), page.fetch())
         .await?;
     let next_cursor = page.cut(&mut keys, |key| key.access_key.clone());
     let data = keys.iter().map(KeyBody::of).collect();

@@ -83,13 +83,14 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
     let mut query = call.query(Names::Strict)?;
+    let user = query.user_id(name!("user_id"));
     let page = Page::read(call.app(), &mut query, "tokens", |key| {
         Uuid::parse_str(key).ok()
     });
     let page = query.finish(Some(page))?;
     let mut tokens = call
         .app()
-        .list_tokens(&grant, page.after, page.fetch())
+        .list_tokens(&grant, user, page.after, page.fetch())
         .await?;
     let next_cursor = page.cut(&mut tokens, |token| token.id.to_string());
     let data = tokens.iter().map(TokenBody::of).collect();

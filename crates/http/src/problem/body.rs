@@ -1,6 +1,6 @@
 //! The JSON of a problem.
 
-use bursar_app::{FieldError, Original};
+use bursar_app::{FieldError, Original, Taken};
 use bursar_domain::{Room, Timestamp};
 use serde::Serialize;
 
@@ -31,6 +31,8 @@ pub(crate) struct Body<'a> {
     results: Option<Vec<Body<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<RoomBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken: Option<TakenBody<'a>>,
 }
 
 impl<'a> Body<'a> {
@@ -49,6 +51,7 @@ impl<'a> Body<'a> {
             transfer: None,
             results: None,
             limit: None,
+            taken: None,
         };
         match &parts.extension {
             Extension::None => {}
@@ -67,6 +70,7 @@ impl<'a> Body<'a> {
                 body.results = Some(results.collect());
             }
             Extension::Room(room) => body.limit = Some(RoomBody::of(room)),
+            Extension::Taken(taken) => body.taken = Some(TakenBody::of(taken)),
         }
         body
     }
@@ -87,6 +91,24 @@ impl<'a> RoomBody<'a> {
             left: room.over.left.to_plain(room.scale),
             asset: room.asset.as_str(),
             returns_at: room.over.returns_at.map(Timestamp::to_micros_text),
+        }
+    }
+}
+
+/// Who is at a transfer, since when and until when.
+#[derive(Serialize)]
+pub(crate) struct TakenBody<'a> {
+    by: &'a str,
+    since: String,
+    until: String,
+}
+
+impl<'a> TakenBody<'a> {
+    pub(crate) fn of(taken: &'a Taken) -> Self {
+        Self {
+            by: taken.by.as_str(),
+            since: taken.since.to_micros_text(),
+            until: taken.until.to_micros_text(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! forgotten here.
 
 use actix_web::http::StatusCode;
-use bursar_app::{AuthError, Conflict, Error, ItemError, Missing, Original, RateLimited};
+use bursar_app::{AuthError, Conflict, Error, ItemError, Missing, Original, RateLimited, Taken};
 use bursar_domain::{ItemRefusal, Reason};
 use bursar_ports::{Permission, StoreError};
 
@@ -31,6 +31,7 @@ impl From<Error> for Problem {
             Error::RateLimited(refused) => rate_limited(refused),
             Error::Invalid(errors) => Self::invalid(errors),
             Error::Conflict(conflict) => conflicting(conflict),
+            Error::TakenByOther(taken) => taken_by_other(&taken),
             Error::Refused { reason, replayed } => refused(reason, replayed),
             Error::OverLimit { reason, room } => {
                 refused(reason, false).extended(Extension::Room(room))
@@ -145,6 +146,13 @@ fn not_found(missing: Missing) -> Problem {
 
 fn conflicting(conflict: Conflict) -> Problem {
     Problem::new(StatusCode::CONFLICT, conflict.code(), conflict.message())
+}
+
+fn taken_by_other(taken: &Taken) -> Problem {
+    let (by, until) = (taken.by.as_str(), taken.until.to_micros_text());
+    let detail = format!("{by} has taken it until {until}.");
+    let extension = Extension::Taken(taken.clone());
+    Problem::new(StatusCode::CONFLICT, "transfer.taken", detail).extended(extension)
 }
 
 fn refused(reason: Reason, replayed: bool) -> Problem {

@@ -1,10 +1,10 @@
 //! What must have happened before the examples of the document can be answers.
 
-use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Version};
+use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Timestamp, Version};
 use bursar_ports::{
-    AccountBalance, AssetIntegrity, AssetSums, AuditRecord, CallbackAttempt, CallbackRecord,
-    CallbackState, Event, Happening, Holding, LedgerRecord, Permission, Statement,
-    StatementAccount, Step,
+    AccountBalance, AssetIntegrity, AssetSums, AuditRecord, CallbackAttempt, CallbackLag,
+    CallbackRecord, CallbackState, Event, Happening, Holding, HostHealth, LedgerRecord, Permission,
+    Statement, StatementAccount, Step, Volume, Volumes, Waiting, WaitingWork,
 };
 use bursar_testkit::build;
 use uuid::Uuid;
@@ -25,7 +25,8 @@ const LIMITS: &str = r#"{"min_amount":"0.001","max_amount":"5","daily":"10","app
 pub(crate) async fn prepare(world: &World, operation: &str) {
     match operation {
         "withdraw" | "reverseTransfer" => world.fund(ALICE, "btc", "3").await,
-        "confirmWithdrawal" | "cancelWithdrawal" => {
+        "confirmWithdrawal" | "cancelWithdrawal" | "listQueue" | "takeTransfer"
+        | "letTransferGo" => {
             world.fund(ALICE, "btc", "3").await;
             world.withdrawal(ALICE, "btc", "1").await;
         }
@@ -73,6 +74,8 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
         }
         "showStatement" => *locked(&world.query.statement) = statement(),
         "showIntegrity" => balance(world),
+        "showOverview" => count(world),
+        "listCallbackHosts" => fail_callbacks(world),
         "listAddressBook" | "removeAddress" => {
             let body = r#"{"code":"bob","recipient":"bob@example.com","label":"Rent"}"#;
             let sent = Sent::post("/address-book", body).bearer(ALICES);
@@ -135,6 +138,50 @@ fn balance(world: &World) {
             entries: 4_211,
         },
         accounts: 0,
+    }];
+}
+
+/// A day on which something happened.
+fn count(world: &World) {
+    let waiting = |count| Waiting {
+        count,
+        oldest: (count > 0).then_some(NOW),
+    };
+    *locked(&world.figures.waiting) = WaitingWork {
+        withdrawals: waiting(3),
+        approvals: waiting(1),
+        dead_callbacks: waiting(0),
+    };
+    let today = Timestamp::parse("2021-04-09T00:00:00Z").expect("it is a time");
+    *locked(&world.figures.volumes) = Volumes {
+        rows: vec![Volume {
+            asset: build::asset_id("btc"),
+            kind: Kind::Deposit,
+            start: today,
+            count: 2,
+            amount: Some(150_000_000),
+        }],
+        behind: 0,
+    };
+    *locked(&world.figures.lag) = CallbackLag {
+        pending: 4,
+        oldest_due: Some(NOW),
+        sample: 480,
+        p50_ms: Some(41),
+        p95_ms: Some(310),
+    };
+}
+
+/// A host that takes nothing.
+fn fail_callbacks(world: &World) {
+    *locked(&world.figures.hosts) = vec![HostHealth {
+        host: "example.com:443".to_owned(),
+        pending: 2,
+        dead: 1,
+        oldest_pending: Some(NOW),
+        last_success: None,
+        last_failure: Some(NOW),
+        last_failure_outcome: Some("timeout".to_owned()),
     }];
 }
 

@@ -14,7 +14,7 @@ use crate::world::{ALICE, DEPOSIT, OPERATOR, World};
 fn serve(world: &World) -> (ServerHandle, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let (server, addresses) =
-        bursar_http::server(&world.config, world.state.clone(), vec![listener])
+        bursar_http::server(&world.config, world.state.clone(), vec![listener], |_| {})
             .expect("the listener can be used");
     let handle = server.handle();
     rt::spawn(server);

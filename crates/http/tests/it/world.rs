@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{App as Web, test};
 use bursar_app::{
-    App, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings,
+    TransferSettings,
 };
 use bursar_domain::{
     AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
@@ -15,7 +16,8 @@ use bursar_ports::{
     AccessKey, AssetRate, CommitOutcome, Permission, Token, TokenHash, TransferStore,
 };
 use bursar_testkit::{
-    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryStore, SequentialIds, build,
+    FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
+    InMemoryStore, PlainPasswords, SequentialIds, build,
 };
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
@@ -23,11 +25,10 @@ use uuid::{Uuid, uuid};
 pub(crate) use crate::client::{Answer, Sent};
 use crate::{
     documented,
-    export_pages::FakeExports,
     fakes::{
         EmptySchedule, FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials,
-        FakeDirectory, FakeEvents, FakeGateway, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks,
-        Taken, locked,
+        FakeDirectory, FakeEvents, FakeExports, FakeFigures, FakeGateway, FakeIntegrity, FakeQuery,
+        FakeRuleBook, HeldTasks, Taken, locked,
     },
 };
 
@@ -68,9 +69,33 @@ pub(crate) struct World {
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
     pub(crate) events: Arc<FakeEvents>,
     pub(crate) integrity: Arc<FakeIntegrity>,
+    pub(crate) books_seen: BooksSeen,
+    pub(crate) figures: Arc<FakeFigures>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) keyring: Arc<Keyring>,
+}
+
+fn keyring() -> Arc<Keyring> {
+    let keys = vec![("k1".to_owned(), [2; 32])];
+    Arc::new(Keyring::try_new([7; 32], keys).expect("there is a key"))
+}
+
+fn payouts() -> Payouts {
+    Payouts {
+        gateway: Arc::new(FakeGateway),
+        schedule: Arc::new(EmptySchedule),
+    }
+}
+
+fn settings(limits: Limits) -> Settings {
+    Settings {
+        root_asset: build::asset_id("usd"),
+        callback_urls: CallbackUrlPolicy::default(),
+        limits,
+        transfers: TransferSettings::default(),
+        sessions: SessionSettings::default(),
+    }
 }
 
 impl World {
@@ -100,9 +125,7 @@ impl World {
     ) -> Self {
         let clock = Arc::new(FixedClock::new(NOW));
         let store = Arc::new(InMemoryStore::new(clock.clone()));
-        let keys = vec![("k1".to_owned(), [2; 32])];
-        let keyring = Keyring::try_new([7; 32], keys).expect("there is a key");
-        let keyring = Arc::new(keyring);
+        let keyring = keyring();
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
@@ -112,6 +135,8 @@ impl World {
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
         let events = Arc::new(FakeEvents::default());
         let integrity = Arc::new(FakeIntegrity::default());
+        let books_seen = BooksSeen::default();
+        let figures = Arc::new(FakeFigures::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
@@ -121,9 +146,12 @@ impl World {
             directory: directory.clone(),
             address_book: Arc::new(FakeAddressBook::default()),
             callback_log: callback_log.clone(),
+            work_queue: Arc::new(InMemoryQueue::of(store.clone())),
+            figures: figures.clone(),
             audit_log: audit_log.clone(),
             events: events.clone(),
             integrity: integrity.clone(),
+            books_seen: books_seen.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -135,18 +163,11 @@ impl World {
             local_limiter: limiter.clone(),
             replay_guard: limiter,
             rule_book: Arc::new(FakeRuleBook::of(store.clone())),
-            payouts: Some(Payouts {
-                gateway: Arc::new(FakeGateway),
-                schedule: Arc::new(EmptySchedule),
-            }),
+            payouts: Some(payouts()),
+            operators: Arc::new(InMemoryOperators::default()),
+            passwords: Arc::new(PlainPasswords),
         };
-        let settings = Settings {
-            root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
-            limits,
-            transfers: TransferSettings::default(),
-        };
-        let app = App::new(ports, keyring.clone(), settings);
+        let app = App::new(ports, keyring.clone(), settings(limits));
         let world = Self {
             state: HttpState::new(app, Arc::new(|| "bursar_up 1\n".to_owned())),
             config: HttpConfig::default(),
@@ -160,6 +181,8 @@ impl World {
             callback_secrets,
             events,
             integrity,
+            books_seen,
+            figures,
             tasks,
             clock,
             keyring,

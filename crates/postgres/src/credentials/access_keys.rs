@@ -130,6 +130,7 @@ pub(super) async fn add(
 
 pub(super) async fn list(
     database: &Database,
+    user: Option<UserId>,
     after: Option<String>,
     limit: u32,
 ) -> Result<Vec<AccessKey>, StoreError> {
@@ -138,6 +139,9 @@ pub(super) async fn list(
         .order(access_keys::access_key)
         .limit(i64::from(limit))
         .into_boxed();
+    if let Some(user) = user {
+        query = query.filter(access_keys::user_id.eq(user.as_uuid()));
+    }
     if let Some(after) = after {
         query = query.filter(access_keys::access_key.gt(after));
     }

@@ -1,6 +1,6 @@
 //! Every secret at rest as what has to be encrypted anew when the key changes: those of access keys,
-//! then those that sign callbacks. What was revoked or has ended is left alone: nobody opens it any
-//! more.
+//! then those that sign callbacks, then what operators' codes are made from. What was revoked, has
+//! ended or belongs to somebody disabled is left alone: nobody opens it any more.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use crate::{
     audit_log::note_in_directory,
+    operators::ACTIVE,
     pool::Database,
-    schema::{access_keys, callback_secrets},
+    schema::{access_keys, callback_secrets, operators},
     tx::run_tx,
 };
 
@@ -35,18 +36,49 @@ pub(super) async fn list(
     after: Option<SecretOwner>,
     limit: u32,
 ) -> Page {
-    let access_key = match after {
-        Some(SecretOwner::CallbackSecret(id)) => {
-            return list_callback_secrets(database, not_under, id, limit).await;
-        }
-        Some(SecretOwner::AccessKey(access_key)) => access_key,
-        None => String::new(),
-    };
-    let page = list_access_keys(database, not_under.clone(), access_key, limit).await?;
-    if page.is_empty() {
-        return list_callback_secrets(database, not_under, Uuid::nil(), limit).await;
+    let (mut access_key, mut callback_secret, mut operator) = (None, None, None);
+    match after {
+        Some(SecretOwner::AccessKey(key)) => access_key = Some(key),
+        Some(SecretOwner::CallbackSecret(id)) => callback_secret = Some(id),
+        Some(SecretOwner::OperatorTotp(name)) => operator = Some(name),
+        None => access_key = Some(String::new()),
     }
-    Ok(page)
+    if let Some(after) = access_key {
+        let page = list_access_keys(database, not_under.clone(), after, limit).await?;
+        if !page.is_empty() {
+            return Ok(page);
+        }
+        callback_secret = Some(Uuid::nil());
+    }
+    if let Some(after) = callback_secret {
+        let page = list_callback_secrets(database, not_under.clone(), after, limit).await?;
+        if !page.is_empty() {
+            return Ok(page);
+        }
+    }
+    list_operators(database, not_under, operator.unwrap_or_default(), limit).await
+}
+
+async fn list_operators(database: &Database, not_under: String, after: String, limit: u32) -> Page {
+    let rows: Vec<(String, String, Vec<u8>)> = database
+        .run(async |connection| {
+            operators::table
+                .filter(operators::status.eq(ACTIVE))
+                .filter(operators::totp_key_id.ne(not_under))
+                .filter(operators::name.gt(after))
+                .select((
+                    operators::name,
+                    operators::totp_key_id,
+                    operators::totp_secret,
+                ))
+                .order(operators::name)
+                .limit(i64::from(limit))
+                .load(connection)
+                .await
+        })
+        .await?;
+    let of_row = |(name, id, bytes)| record(SecretOwner::OperatorTotp(name), id, bytes);
+    Ok(rows.into_iter().map(of_row).collect())
 }
 
 async fn list_access_keys(
@@ -167,6 +199,19 @@ async fn replace_once(
                 .execute(connection)
                 .await
         }
+        SecretOwner::OperatorTotp(name) => {
+            let unchanged = operators::table
+                .find(name)
+                .filter(operators::totp_key_id.eq(secret.key_id))
+                .filter(operators::totp_secret.eq(secret.bytes));
+            diesel::update(unchanged)
+                .set((
+                    operators::totp_key_id.eq(new.key_id),
+                    operators::totp_secret.eq(new.bytes),
+                ))
+                .execute(connection)
+                .await
+        }
     };
     Ok(replaced? > 0)
 }
@@ -195,8 +240,14 @@ async fn count_on(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(String
         .select((callback_secrets::secret_key_id, count_star()))
         .load(connection)
         .await?;
+    let totp: Vec<(String, i64)> = operators::table
+        .filter(operators::status.eq(ACTIVE))
+        .group_by(operators::totp_key_id)
+        .select((operators::totp_key_id, count_star()))
+        .load(connection)
+        .await?;
     let mut counted = BTreeMap::<String, u64>::new();
-    for (key_id, count) in keys.into_iter().chain(secrets) {
+    for (key_id, count) in keys.into_iter().chain(secrets).chain(totp) {
         let sum = counted.entry(key_id).or_default();
         *sum = sum.saturating_add(u64::try_from(count).unwrap_or_default());
     }

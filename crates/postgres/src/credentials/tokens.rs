@@ -122,6 +122,7 @@ pub(super) async fn add(
 
 pub(super) async fn list(
     database: &Database,
+    user: Option<UserId>,
     after: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Token>, StoreError> {
@@ -130,6 +131,9 @@ pub(super) async fn list(
         .order(tokens::id)
         .limit(i64::from(limit))
         .into_boxed();
+    if let Some(user) = user {
+        query = query.filter(tokens::user_id.eq(user.as_uuid()));
+    }
     if let Some(after) = after {
         query = query.filter(tokens::id.gt(after));
     }

@@ -78,14 +78,19 @@ async fn tokens_are_listed_by_id() {
         store.add_token(token(number), draft()).await.unwrap();
     }
     assert_eq!(
-        store.list_tokens(None, 2).await.unwrap(),
+        store.list_tokens(None, None, 2).await.unwrap(),
         [token(1), token(2)]
     );
     let rest = store
-        .list_tokens(Some(Uuid::from_u128(2)), 2)
+        .list_tokens(None, Some(Uuid::from_u128(2)), 2)
         .await
         .unwrap();
     assert_eq!(rest, [token(3)]);
+    // 2 acts for a user, the others for nobody.
+    let of_one = store.list_tokens(Some(user_id(2)), None, 9).await;
+    assert_eq!(of_one.unwrap(), [token(2)]);
+    let of_none = store.list_tokens(Some(user_id(1)), None, 9).await;
+    assert_eq!(of_none.unwrap(), []);
 }
 
 #[tokio::test]
@@ -139,10 +144,13 @@ async fn access_keys_are_listed_by_name() {
     for key in [unlimited.clone(), access_key(1), access_key(2)] {
         store.add_access_key(key, draft()).await.unwrap();
     }
-    let first = store.list_access_keys(None, 2).await.unwrap();
+    let first = store.list_access_keys(None, None, 2).await.unwrap();
     assert_eq!(first, [access_key(1), access_key(2)]);
     let after = Some("BAK2".to_owned());
-    assert_eq!(store.list_access_keys(after, 2).await.unwrap(), [unlimited]);
+    let rest = store.list_access_keys(None, after, 2).await.unwrap();
+    assert_eq!(rest, [unlimited]);
+    let of_one = store.list_access_keys(Some(user_id(2)), None, 9).await;
+    assert_eq!(of_one.unwrap(), [access_key(2)]);
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod growth;
 #[cfg(test)]
 mod ledger;
@@ -35,6 +37,8 @@ mod migrations;
 mod model;
 #[cfg(test)]
 mod new_accounts;
+#[cfg(test)]
+mod operators;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
@@ -59,3 +63,5 @@ mod store;
 mod support;
 #[cfg(test)]
 mod test_database;
+#[cfg(test)]
+mod work_queue;

@@ -10,12 +10,15 @@ const ROLE: &str = "bursar_test_application";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
-const MAY: [(&str, &str); 26] = [
+const MAY: [(&str, &str); 32] = [
     ("directory.users", "UPDATE"),
     ("directory.asset_rates", "UPDATE"),
     ("directory.tokens", "UPDATE"),
     ("directory.access_keys", "UPDATE"),
     ("directory.callback_secrets", "UPDATE"),
+    ("directory.operators", "some UPDATE"),
+    ("directory.operator_sessions", "some UPDATE"),
+    ("directory.operator_sessions", "DELETE"),
     ("directory.address_book", "DELETE"),
     ("directory.id_ranges", "UPDATE"),
     ("book_main.assets", "UPDATE"),
@@ -37,10 +40,13 @@ const MAY: [(&str, &str); 26] = [
     ("book_main.journal", "some UPDATE"),
     ("book_main.journal_queue", "DELETE"),
     ("book_main.sequencers", "UPDATE"),
+    ("book_main.takings", "some UPDATE"),
+    ("book_main.takings", "DELETE"),
+    ("book_main.hourly_volumes", "some UPDATE"),
 ];
 
 /// What must never change, whatever else about the row does.
-const NAMED: [&str; 31] = [
+const NAMED: [&str; 35] = [
     "accounts SET id",
     "accounts SET owner",
     "accounts SET owner_kind",
@@ -72,6 +78,10 @@ const NAMED: [&str; 31] = [
     "journal SET versions",
     "journal SET states",
     "journal SET payload",
+    "takings SET transfer_id",
+    "hourly_volumes SET hour",
+    "hourly_volumes SET asset",
+    "hourly_volumes SET kind",
 ];
 
 /// The address of a database for the application's role, which gets its rights there.

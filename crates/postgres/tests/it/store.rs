@@ -28,9 +28,10 @@ pub(crate) struct PgHarness {
     store: Arc<PgStore>,
     directory: PgDirectory,
     pub(crate) rule_book: PgRuleBook,
-    events: PgEvents,
+    pub(crate) events: PgEvents,
+    pub(crate) connections: Database,
     /// Looks past the store.
-    client: Client,
+    pub(crate) client: Client,
     /// Dropped last, with the database.
     _database: TestDatabase,
 }
@@ -50,7 +51,7 @@ impl PgHarness {
     }
 
     /// As the role that may not rewrite what has been.
-    async fn start_as_application() -> Self {
+    pub(crate) async fn start_as_application() -> Self {
         let database = TestDatabase::create().await;
         let url = as_application(&database).await;
         Self::connected(database, &url, EngineKind::Shared).await
@@ -68,7 +69,7 @@ impl PgHarness {
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
         let events = PgEvents::new(connections.clone());
-        let (store, _tasks) = PgStore::start(&pool, connections, &config, clock.clone());
+        let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock.clone());
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
             .unwrap();
@@ -81,6 +82,7 @@ impl PgHarness {
             directory,
             rule_book,
             events,
+            connections,
             client,
             _database: database,
         }

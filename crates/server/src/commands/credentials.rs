@@ -48,7 +48,8 @@ pub(crate) async fn create_access_key(args: AccessKeyArgs) -> anyhow::Result<()>
     ))
 }
 
-async fn with_app<T>(
+/// Does something through a use case, as whoever runs the command line.
+pub(super) async fn with_app<T>(
     file: Option<&Path>,
     work: impl AsyncFnOnce(&App, &Grant) -> Result<T, Error>,
 ) -> anyhow::Result<T> {

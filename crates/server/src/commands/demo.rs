@@ -7,14 +7,21 @@ use std::{
 };
 
 use anyhow::Context;
+use bursar_ports::Clock as _;
 use bursar_postgres::local::{self, LocalServer, LocalServerConfig};
 
+use super::say;
 use crate::{
     cli::DemoArgs,
     config::{Config, Sources},
-    demo::{Secrets, env_file, exchange},
+    demo::{
+        Secrets, env_file, exchange,
+        operators::{self, PASSWORD},
+        traffic,
+    },
     serve::serve,
     shutdown::Signals,
+    system::SystemClock,
     telemetry::{self, Metrics},
     wiring::{System, prepare_schema},
 };
@@ -54,7 +61,15 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         // What was started so far is stopped with the value that holds it.
         () = signals.wait() => return Ok(()),
     };
-    let served = serve_on(&database, sources, secrets, directory, signals).await;
+    let served = serve_on(
+        &database,
+        sources,
+        secrets,
+        directory,
+        args.traffic,
+        signals,
+    );
+    let served = Box::pin(served).await;
     let removed = env_file::remove(directory);
     database
         .stop()
@@ -68,6 +83,7 @@ async fn serve_on(
     mut sources: Sources,
     mut secrets: Secrets,
     directory: &Path,
+    has_traffic: bool,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     // A demo that was killed has left its file behind, and whoever waits for this one to be ready
@@ -90,10 +106,22 @@ async fn serve_on(
         return Ok(());
     };
     secrets.save(directory)?;
-    serve(&config, system, metrics, signals, async |address| {
-        env_file::write(directory, address, &url, &secrets)?;
-        welcome(address, directory)
-    })
+    // An application that is held on to keeps the engine from ending.
+    let app = has_traffic.then(|| system.app.clone());
+    serve(
+        &config,
+        system,
+        metrics,
+        signals,
+        async |address, company| {
+            env_file::write(directory, address, &url, &secrets)?;
+            let console = config.console.enabled.then_some(&secrets);
+            if let Some(app) = app {
+                company.start(traffic::flow(app));
+            }
+            welcome(address, directory, console)
+        },
+    )
     .await
 }
 
@@ -125,11 +153,12 @@ fn fix_settings(sources: &mut Sources, url: &str, secrets: &Secrets) {
     ]);
 }
 
-fn welcome(address: SocketAddr, directory: &Path) -> anyhow::Result<()> {
+fn welcome(address: SocketAddr, directory: &Path, console: Option<&Secrets>) -> anyhow::Result<()> {
     let env = directory.join(env_file::NAME);
     let env = env.display();
+    let console = console.map_or_else(String::new, |secrets| sign_in(address, secrets));
     let text = format!(
-        "\nBursar is ready at http://{address} (API pages: http://{address}/docs)\n\n\
+        "\nBursar is ready at http://{address} (API pages: http://{address}/docs)\n\n{console}\
          In another terminal:\n\n  \
          set -a; . {env}; set +a\n  \
          curl -s \"$BURSAR_URL/balance\" -H \"Authorization: Bearer $BURSAR_ALICE_TOKEN\"\n\n\
@@ -138,4 +167,34 @@ fn welcome(address: SocketAddr, directory: &Path) -> anyhow::Result<()> {
     io::stdout()
         .write_all(text.as_bytes())
         .context("standard output is closed")
+}
+
+/// How to get into the console within a minute.
+fn sign_in(address: SocketAddr, secrets: &Secrets) -> String {
+    let codes = operators::codes(secrets, SystemClock.now());
+    let code = codes.first().map_or("", |(_, code)| code.as_str());
+    format!(
+        "The console: http://{address}/console\n\n  \
+         name      demo\n  \
+         password  {PASSWORD}\n  \
+         code      {code} right now; later: scripts/run --code, or bursar demo --code\n\n"
+    )
+}
+
+/// Prints the codes that the demo's operators sign in with right now.
+pub(crate) fn code(args: &DemoArgs) -> anyhow::Result<()> {
+    let directory = &args.directory;
+    let secrets = Secrets::load(directory)?;
+    let codes = secrets.map(|secrets| operators::codes(&secrets, SystemClock.now()));
+    let codes = codes.filter(|codes| !codes.is_empty()).with_context(|| {
+        format!(
+            "{} has no operators yet: start the demo first",
+            directory.display()
+        )
+    })?;
+    let lines: Vec<String> = codes
+        .iter()
+        .map(|(name, code)| format!("{name} {code}\n"))
+        .collect();
+    say(&lines.concat())
 }

@@ -38,6 +38,7 @@ async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
     let unreadable = |owner: &SecretOwner| match owner {
         SecretOwner::AccessKey(access_key) => format!("unreadable access key: {access_key}"),
         SecretOwner::CallbackSecret(id) => format!("unreadable callback secret: {id}"),
+        SecretOwner::OperatorTotp(name) => format!("unreadable operator's secret: {name}"),
     };
     report.extend(done.unreadable.iter().map(unreadable));
     if revoke_unreadable {
@@ -49,6 +50,10 @@ async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {
                 }
                 SecretOwner::CallbackSecret(id) => {
                     system.app.revoke_callback_secret(&grant, id).await?;
+                }
+                // `operator reset-totp` and `operator enable` let whoever it is in again.
+                SecretOwner::OperatorTotp(name) => {
+                    system.app.disable_operator(&grant, name).await?;
                 }
             }
         }

@@ -25,5 +25,5 @@ pub(crate) async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
     prepare_schema(&config.database).await?;
     let system = System::build(&config).await?;
     let signals = Signals::listen().context("signals cannot be listened to")?;
-    serve_until_stopped(&config, system, metrics, signals, async |_| Ok(())).await
+    serve_until_stopped(&config, system, metrics, signals, async |_, _| Ok(())).await
 }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What a demo writes for its users' shells; whoever has sourced it may start Bursar too.
-const DEMO_SUFFIXES: [&str; 7] = [
+const DEMO_SUFFIXES: [&str; 8] = [
     "_URL",
     "_TOKEN",
     "_ID",
@@ -18,6 +18,7 @@ const DEMO_SUFFIXES: [&str; 7] = [
     "_ACCESS_KEY",
     "_SECRET_KEY",
     "_SECRET",
+    "_PASSWORD",
 ];
 
 /// How a parser says what is wrong; it must not repeat the value, which may be secret.

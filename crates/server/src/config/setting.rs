@@ -1,5 +1,6 @@
 //! Every setting: its key, its default and what it means.
 
+pub(super) mod console;
 pub(super) mod http;
 pub(super) mod jwt;
 pub(super) mod limits;
@@ -434,6 +435,11 @@ pub(super) const ALL: &[&Setting] = &[
     &payout::URL,
     &payout::SECRET,
     &payout::TIMEOUT,
+    &console::ENABLED,
+    &console::IDLE,
+    &console::SESSION,
+    &console::SECURE_COOKIES,
+    &console::SECOND_LOOK_ABOVE,
     &LOG_FORMAT,
     &LOG_LEVEL,
     &SHUTDOWN_DRAIN,

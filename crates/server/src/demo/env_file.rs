@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::Path};
 use super::{
     Secrets,
     exchange::{CALLBACK_SECRET, OPERATORS, USERS},
+    operators::{CONSOLE_OPERATORS, PASSWORD},
     secrets::{remove as remove_file, to_lines, write_private},
 };
 
@@ -34,6 +35,15 @@ pub(crate) fn write(
     let secret = |name: &str| secrets.get(name).unwrap_or_default().to_owned();
     for operator in &OPERATORS {
         lines.push((format!("BURSAR_{}", operator.token), secret(operator.token)));
+    }
+    lines.push((
+        "BURSAR_CONSOLE_URL".to_owned(),
+        format!("http://{address}/console"),
+    ));
+    lines.push(("BURSAR_CONSOLE_PASSWORD".to_owned(), PASSWORD.to_owned()));
+    for operator in &CONSOLE_OPERATORS {
+        let name = format!("BURSAR_{}", operator.secret);
+        lines.push((name, secret(operator.secret)));
     }
     let name = format!("BURSAR_{CALLBACK_SECRET}");
     lines.push((name, secret(CALLBACK_SECRET)));

@@ -10,7 +10,7 @@ use bursar_domain::{
 use bursar_ports::Permission;
 use uuid::Uuid;
 
-use super::{Secrets, callback_secrets::share};
+use super::{Secrets, callback_secrets::share, operators};
 
 /// Ten years: a demo is found again after a long time.
 const TTL_SECONDS: u32 = 10 * 365 * 86_400;
@@ -141,6 +141,7 @@ pub(crate) async fn load(app: &App, secrets: &mut Secrets) -> anyhow::Result<()>
         let new = token(operator.subject, None, permissions);
         keep_token(app, &admin, secrets, operator.token, new).await?;
     }
+    operators::keep(app, &admin, secrets).await?;
     let office = ["backoffice", "admin"].map(|subject| Subscriber::Client(ActorId::new(subject)));
     share(app, &admin, secrets, CALLBACK_SECRET, office.to_vec()).await?;
     let writer = operator.grant(Permission::BackofficeWrite)?;
@@ -233,7 +234,7 @@ async fn keep_access_key(
     let (public, secret) = (format!("{name}_ACCESS_KEY"), format!("{name}_SECRET_KEY"));
     if let Some(kept) = secrets.get(&public) {
         let kept = app
-            .list_access_keys(admin, None, u32::MAX)
+            .list_access_keys(admin, Some(user), None, u32::MAX)
             .await?
             .into_iter()
             .find(|key| key.access_key == kept && key.revoked_at.is_none());

@@ -34,19 +34,24 @@ impl Secrets {
 
     /// What an earlier demo left, or new keys, which are kept before anything is encrypted.
     pub(crate) fn load_or_make(directory: &Path) -> anyhow::Result<Self> {
+        if let Some(found) = Self::load(directory)? {
+            return Ok(found);
+        }
+        let made = Self::with_keys(rand::random(), rand::random());
+        made.save(directory)?;
+        Ok(made)
+    }
+
+    /// What an earlier demo left, if there was one.
+    pub(crate) fn load(directory: &Path) -> anyhow::Result<Option<Self>> {
         let path = directory.join(NAME);
-        let read = match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = Self::with_keys(rand::random(), rand::random());
-                made.save(directory)?;
-                Some(made)
-            }
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be read", path.display()));
-            }
-        };
-        read.with_context(|| format!("{} is damaged: start anew with --fresh", path.display()))
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text)
+                .map(Some)
+                .with_context(|| format!("{} is damaged: start anew with --fresh", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {

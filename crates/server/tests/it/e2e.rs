@@ -46,6 +46,7 @@ mod callbacks;
 mod chaos;
 mod cluster;
 mod configuration;
+mod console;
 mod crash;
 mod database_crash;
 mod demo;

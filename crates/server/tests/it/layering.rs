@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["domain", "ports"]),
     ("postgres", &["domain", "ports", "audit"]),
     ("http", &["domain", "ports", "app"]),
+    ("console", &["domain", "ports", "app"]),
     ("webhook", &["domain", "ports"]),
     ("callback", &["domain", "ports", "webhook"]),
     ("payout", &["domain", "ports", "webhook"]),
@@ -25,8 +26,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "domain", "ports", "app", "audit", "postgres", "http", "callback", "payout", "jwt",
-            "limiter",
+            "domain", "ports", "app", "audit", "postgres", "http", "console", "callback", "payout",
+            "jwt", "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),

@@ -3,3 +3,5 @@
 mod callback_secrets;
 mod memory_store;
 mod model;
+mod operators;
+mod work_queue;

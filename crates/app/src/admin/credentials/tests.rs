@@ -97,10 +97,12 @@ async fn nobody_but_an_admin_has_to_do_with_credentials() {
         let key = "BAK1".to_owned();
         for error in [
             app.issue_token(&grant, new_token(None)).await.unwrap_err(),
-            app.list_tokens(&grant, None, 10).await.unwrap_err(),
+            app.list_tokens(&grant, None, None, 10).await.unwrap_err(),
             app.revoke_token(&grant, id).await.unwrap_err(),
             app.issue_access_key(&grant, new_key()).await.unwrap_err(),
-            app.list_access_keys(&grant, None, 10).await.unwrap_err(),
+            app.list_access_keys(&grant, None, None, 10)
+                .await
+                .unwrap_err(),
             app.revoke_access_key(&grant, key).await.unwrap_err(),
         ] {
             assert!(matches!(error, Error::Forbidden(Permission::Admin)));
@@ -299,20 +301,26 @@ async fn lists_are_the_store_s() {
     mocks
         .credentials
         .expect_list_tokens()
-        .with(eq(Some(after)), eq(10))
+        .with(eq(Some(ALICE)), eq(Some(after)), eq(10))
         .times(1)
-        .return_once(|_, _| Ok(tokens));
+        .return_once(|_, _, _| Ok(tokens));
     mocks
         .credentials
         .expect_list_access_keys()
-        .with(eq(Some("BAK1".to_owned())), eq(20))
+        .with(eq(Some(ALICE)), eq(Some("BAK1".to_owned())), eq(20))
         .times(1)
-        .return_once(|_, _| Ok(keys));
+        .return_once(|_, _, _| Ok(keys));
     let app = mocks.app();
-    let listed = app.list_tokens(&admin(), Some(after), 10).await.unwrap();
+    let listed = app
+        .list_tokens(&admin(), Some(ALICE), Some(after), 10)
+        .await
+        .unwrap();
     assert_eq!(listed, [token]);
     let after = Some("BAK1".to_owned());
-    let listed = app.list_access_keys(&admin(), after, 20).await.unwrap();
+    let listed = app
+        .list_access_keys(&admin(), Some(ALICE), after, 20)
+        .await
+        .unwrap();
     assert_eq!(listed, [key]);
 
     let mut mocks = Mocks::new();
@@ -320,15 +328,19 @@ async fn lists_are_the_store_s() {
         .credentials
         .expect_list_tokens()
         .times(1)
-        .return_once(|_, _| Err(unavailable()));
+        .return_once(|_, _, _| Err(unavailable()));
     mocks
         .credentials
         .expect_list_access_keys()
         .times(1)
-        .return_once(|_, _| Err(unavailable()));
+        .return_once(|_, _, _| Err(unavailable()));
     let app = mocks.app();
-    assert!(app.list_tokens(&admin(), None, 10).await.is_err());
-    assert!(app.list_access_keys(&admin(), None, 10).await.is_err());
+    assert!(app.list_tokens(&admin(), None, None, 10).await.is_err());
+    assert!(
+        app.list_access_keys(&admin(), None, None, 10)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn one_numbers_and_the_others_pass_by() {
     assert_eq!((passed.last, passed.more), (0, false));
     run(&mut other, "ROLLBACK").await;
     assert_eq!(scene.events.number().await.unwrap().last, 2);
-    let next = "SELECT next_number::text FROM book_main.sequencers";
+    let next = "SELECT next_number::text FROM book_main.sequencers WHERE name = 'events'";
     assert_eq!(scene.fixture.text(next).await, "3");
 }
 

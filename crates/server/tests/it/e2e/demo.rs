@@ -14,13 +14,15 @@ use sha2::Sha256;
 use super::{
     books::Books,
     client::Client,
+    console::browser::Browser,
     demo_process::{Demo, DemoFolder},
     eventually,
     exchange::{INTERNAL, WAIT},
+    process::run,
 };
 
 /// Every name that `demo.env` is documented to have, without the prefix.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 14] = [
     "URL",
     "DATABASE_URL",
     "MASTER_KEY",
@@ -31,6 +33,10 @@ const NAMES: [&str; 10] = [
     "BACKOFFICE_TOKEN",
     "READONLY_TOKEN",
     "CALLBACK_SECRET",
+    "CONSOLE_URL",
+    "CONSOLE_PASSWORD",
+    "DEMO_TOTP_SECRET",
+    "SECOND_TOTP_SECRET",
 ];
 const OF_EACH_USER: [&str; 6] = [
     "ID",
@@ -116,7 +122,39 @@ async fn the_demo_tells_everything_that_is_needed_to_use_it() {
             .await,
         3
     );
+    // Whoever was told name and password is let in with the code that the demo shows.
+    let address = demo.env("URL").strip_prefix("http://").unwrap().to_owned();
+    for name in ["demo", "second"] {
+        let mut browser = Browser::at(&address);
+        let code = code(&folder, name).await;
+        let page = browser.try_sign_in(name, demo.env("CONSOLE_PASSWORD"), &code);
+        page.await.leads_to("/console");
+        assert!(browser.is_in().await);
+    }
     demo.interrupted().await;
+}
+
+/// What `bursar demo --code` says for an operator.
+async fn code(folder: &DemoFolder, operator: &str) -> String {
+    let path = folder.path().to_str().unwrap();
+    let told = run(&["demo", "--directory", path, "--code"], &[]).await;
+    let mut lines = told.stdout.lines();
+    let line = lines.find_map(|line| line.strip_prefix(&format!("{operator} ")));
+    line.unwrap_or_else(|| panic!("{told:?}")).to_owned()
+}
+
+#[tokio::test]
+async fn without_a_demo_there_is_no_code() {
+    let folder = DemoFolder::create().await;
+    let path = folder.path().to_str().unwrap();
+    let told = run(&["demo", "--directory", path, "--code"], &[]).await;
+    assert_eq!(told.code, Some(1));
+    assert!(
+        told.stderr.contains("start the demo first"),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// `/balance` asked for with Alice's access key, as its clients sign.
@@ -285,4 +323,20 @@ async fn one_folder_serves_one_demo() {
     assert_eq!(folder.env().as_ref(), Some(first.all()));
     send(&first).await;
     assert_eq!(first.interrupted().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_demo_with_traffic_has_withdrawals_to_confirm_and_stops_at_once() {
+    let folder = DemoFolder::create().await;
+    let demo = folder.start(&["--traffic"]).await;
+    let office = demo.as_("BACKOFFICE");
+    eventually("somebody wants money out", async || {
+        let queue = office.get("/admin/v1/queue?which=withdrawals").await.ok();
+        let rows = queue.json()["data"].as_array().unwrap().len();
+        (rows > 0).then_some(())
+    })
+    .await;
+    let ended = demo.interrupted().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("in time"), "{}", ended.stderr);
 }

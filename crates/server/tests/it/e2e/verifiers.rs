@@ -74,6 +74,30 @@ impl Case {
     }
 }
 
+/// The Python, the folder of JavaScript packages and the Go that tests run, installed if they are not
+/// there yet.
+fn installed() -> [PathBuf; 3] {
+    let made = Command::new("bash")
+        .arg("scripts/verifiers")
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "scripts/verifiers failed");
+    let printed = String::from_utf8(made.stdout).unwrap();
+    let [python, packages, go] = printed.lines().collect::<Vec<_>>()[..] else {
+        panic!("{printed}");
+    };
+    [python.into(), packages.into(), go.into()]
+}
+
+/// The folder of the JavaScript packages that tests run.
+pub(super) fn javascript_packages() -> PathBuf {
+    let [_, packages, _] = installed();
+    packages
+}
+
 /// Programs that verify, and where they are.
 pub(super) struct Verifiers {
     python: PathBuf,
@@ -86,18 +110,7 @@ pub(super) struct Verifiers {
 impl Verifiers {
     /// Sets them up if they are not there yet.
     pub(super) fn set_up() -> Self {
-        let made = Command::new("bash")
-            .arg("scripts/verifiers")
-            .current_dir(root())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "scripts/verifiers failed");
-        let printed = String::from_utf8(made.stdout).unwrap();
-        let [python, node_modules, go] = printed.lines().collect::<Vec<_>>()[..] else {
-            panic!("{printed}");
-        };
+        let [python, node_modules, go] = installed();
         let folder = tempfile::tempdir().unwrap();
         let written = [
             ("python", "verify.py"),
@@ -110,9 +123,9 @@ impl Verifiers {
         fs::write(folder.path().join("go.mod"), "module verify\n\ngo 1.21\n").unwrap();
         fs::copy(of_ours("documented.go"), folder.path().join("main.go")).unwrap();
         Self {
-            python: python.into(),
-            node_modules: node_modules.into(),
-            go: go.into(),
+            python,
+            node_modules,
+            go,
             folder,
         }
     }

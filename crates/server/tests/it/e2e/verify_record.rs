@@ -23,7 +23,7 @@ async fn said(url: &str, file: &Path, record: &[Line], code: i32) -> String {
     write_record(record, file);
     let arguments = ["--record", file.to_str().unwrap()];
     let ended = verified(url, &[&SEALED[..], &arguments].concat(), code).await;
-    ended.stdout + &ended.stderr
+    format!("{}{}", ended.stdout, ended.stderr)
 }
 
 #[tokio::test]

@@ -1,0 +1,180 @@
+//! What a session is good for, and its end.
+
+use bursar_domain::{ActorId, Timestamp};
+use bursar_ports::{OperatorSession, Permission};
+use data_encoding::BASE64URL_NOPAD;
+use uuid::Uuid;
+
+use super::{Caller, OPERATORS_PERMISSIONS, operator_target, sign_in::draft};
+use crate::{
+    App, Error, Grant, Origin, Principal,
+    keyring::{hash_token, hmac_sha256},
+};
+
+/// How old what is known of a session's last use may become before it is written anew.
+const TOUCH_US: i64 = 60_000_000;
+/// What the tokens of forms are derived from, together with a session's.
+const CSRF_CONTEXT: &[u8] = b"bursar console form 1";
+
+/// How long sessions last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// How long one may be left alone, in microseconds.
+    pub idle_us: i64,
+    /// How long one lasts whatever is done with it, in microseconds.
+    pub absolute_us: i64,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            idle_us: 1_800_000_000,
+            absolute_us: 43_200_000_000,
+        }
+    }
+}
+
+/// An operator who has signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// What the operator acts as.
+    pub principal: Principal,
+    /// The session.
+    pub session: OperatorSession,
+    /// What every form of this session must carry.
+    pub csrf: String,
+}
+
+/// What a form carries to show that it is from a page that was made for whoever holds this token. It
+/// says nothing about the token.
+pub fn csrf_token(token: &str) -> String {
+    BASE64URL_NOPAD.encode(&hmac_sha256(token.as_bytes(), &[CSRF_CONTEXT]))
+}
+
+impl App {
+    /// Who a session's token stands for right now; none when it has ended or is none. `is_used` says
+    /// whether somebody sits there: what a page does by itself keeps no session alive.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when that cannot be found out.
+    pub async fn session(
+        &self,
+        token: &str,
+        caller: &Caller,
+        is_used: bool,
+    ) -> Result<Option<SignedIn>, Error> {
+        let operators = &self.ports.operators;
+        let found = operators.find_session(hash_token(token)).await?;
+        let now = self.now();
+        let Some((session, operator)) =
+            found.filter(|(session, operator)| operator.is_active && self.is_open(session, now))
+        else {
+            return Ok(None);
+        };
+        let unseen = now
+            .as_micros()
+            .saturating_sub(session.last_seen_at.as_micros());
+        if is_used && unseen >= TOUCH_US {
+            operators.touch_session(session.id, now).await?;
+        }
+        let principal = Principal {
+            subject: operator.name,
+            user: None,
+            permissions: operator.permissions,
+            requests_per_minute: None,
+            origin: Origin::with(format!("session:{}", session.id)).of(caller),
+        };
+        let csrf = csrf_token(token);
+        Ok(Some(SignedIn {
+            principal,
+            session,
+            csrf,
+        }))
+    }
+
+    fn is_open(&self, session: &OperatorSession, now: Timestamp) -> bool {
+        let idle_end = session
+            .last_seen_at
+            .plus_micros(self.settings.sessions.idle_us);
+        session.ended_at.is_none() && session.expires_at > now && idle_end > now
+    }
+
+    /// Ends the session of whoever holds its token; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it cannot be ended.
+    pub async fn sign_out(&self, token: &str, caller: &Caller) -> Result<(), Error> {
+        let operators = &self.ports.operators;
+        let Some((session, operator)) = operators.find_session(hash_token(token)).await? else {
+            return Ok(());
+        };
+        let origin = Origin::with(format!("session:{}", session.id)).of(caller);
+        let actor = ActorId::new(operator.name.clone());
+        let audit = draft(actor, origin, "operator.sign_out", &operator.name);
+        let now = self.now();
+        operators
+            .end_session(operator.name, session.id, now, audit)
+            .await?;
+        Ok(())
+    }
+
+    /// The open sessions of whoever asks, the newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn own_sessions(&self, grant: &Grant) -> Result<Vec<OperatorSession>, Error> {
+        grant.require_any(&OPERATORS_PERMISSIONS)?;
+        self.open_sessions(grant.principal().subject.clone()).await
+    }
+
+    /// Ends a session of whoever asks; `false` when they have none with this id.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn end_own_session(&self, grant: &Grant, id: Uuid) -> Result<bool, Error> {
+        grant.require_any(&OPERATORS_PERMISSIONS)?;
+        self.end_session(grant, grant.principal().subject.clone(), id)
+            .await
+    }
+
+    /// The open sessions of an operator, the newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn operator_sessions(
+        &self,
+        grant: &Grant,
+        operator: String,
+    ) -> Result<Vec<OperatorSession>, Error> {
+        grant.require(Permission::Admin)?;
+        self.open_sessions(operator).await
+    }
+
+    /// Ends a session of an operator; `false` when the operator has none with this id.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn end_operator_session(
+        &self,
+        grant: &Grant,
+        operator: String,
+        id: Uuid,
+    ) -> Result<bool, Error> {
+        grant.require(Permission::Admin)?;
+        self.end_session(grant, operator, id).await
+    }
+
+    async fn open_sessions(&self, operator: String) -> Result<Vec<OperatorSession>, Error> {
+        let now = self.now();
+        let mut listed = self.ports.operators.list_sessions(operator, now).await?;
+        listed.retain(|session| self.is_open(session, now));
+        Ok(listed)
+    }
+
+    async fn end_session(&self, grant: &Grant, operator: String, id: Uuid) -> Result<bool, Error> {
+        let audit = grant.audit("operator.end_session", operator_target(&operator));
+        let operators = &self.ports.operators;
+        let now = self.now();
+        Ok(operators.end_session(operator, id, now, audit).await?)
+    }
+}

@@ -1,0 +1,311 @@
+//! Signing in.
+//!
+//! Nothing about a refusal tells which of name, password and code was wrong, or that an operator has
+//! to wait: the answer is one, and a password is hashed whatever was found. What an unknown name was
+//! is kept nowhere: people type passwords there.
+
+use bursar_domain::{ActorId, AuditDraft, Timestamp};
+use bursar_ports::{
+    OpenSession, Operator, OperatorSession, Password, Quota, SecretOwner, StoreError,
+};
+
+use super::{
+    Caller, TotpSecret,
+    accounts::{PASSWORD_BYTES_MAX, is_name},
+    operator_target,
+};
+use crate::{
+    App, Origin,
+    callback_secret::time_ordered_id,
+    credential_tries::network_of,
+    keyring::{hash_token, random_text},
+    limits::MINUTE_MS,
+};
+
+/// How many tries there are a minute from one address, on each replica.
+const TRIES_PER_MINUTE: u32 = 20;
+/// How many tries in a row may fail before one has to wait.
+const FREE_TRIES: u32 = 4;
+/// The first wait, in microseconds; each is twice as long as the one before.
+const WAIT_FIRST_US: i64 = 30_000_000;
+/// The longest wait: whoever makes others fail keeps nobody out for longer.
+const WAIT_MAX_US: i64 = 900_000_000;
+/// How often a try is counted anew because another one was faster.
+const COUNTS_MAX: u32 = 5;
+/// The longest that is kept of what a browser calls itself, in characters.
+const USER_AGENT_MAX: usize = 200;
+
+/// What somebody signs in with.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The name, in whatever case.
+    pub name: String,
+    /// The password.
+    pub password: Password,
+    /// The six digits, with or without blanks.
+    pub code: String,
+    /// What the browser calls itself.
+    pub user_agent: String,
+    /// The request.
+    pub caller: Caller,
+}
+
+/// A session that was just opened.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// Its token: given to the browser now, and kept only as a hash.
+    pub token: String,
+    /// What is kept.
+    pub session: OperatorSession,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The name, the password or the code is wrong, or the operator is disabled or has to wait.
+    #[error("the sign-in was not accepted")]
+    Refused,
+    /// Too many have tried from this address.
+    #[error("there were too many tries from this address")]
+    TooManyTries {
+        /// When another try is worth it, in seconds from now.
+        retry_after_s: u32,
+    },
+    /// It could not be found out.
+    #[error(transparent)]
+    Trouble(#[from] StoreError),
+}
+
+impl App {
+    /// Opens a session for whoever has a name, its password and a code that nobody has used.
+    ///
+    /// # Errors
+    /// See [`SignInError`].
+    pub async fn sign_in(&self, given: SignIn) -> Result<OpenedSession, SignInError> {
+        self.take_try(&given.caller).await?;
+        let name = given.name.trim().to_ascii_lowercase();
+        let now = self.now();
+        let (found, counted) = self.count_try(&name, now).await?;
+        let known = self.password_fits(found.as_ref(), given.password).await?;
+        let step = self.step_of(found.as_ref(), &given.code, now);
+        let Some(operator) = found else {
+            tracing::info!("a sign-in with a name that nobody has was refused");
+            return Err(refused());
+        };
+        if !counted {
+            tracing::info!(
+                operator = operator.name,
+                "a sign-in of an operator who is disabled or has to wait was refused"
+            );
+            return Err(refused());
+        }
+        if let (true, Some(step)) = (known, step)
+            && let Some(opened) = self
+                .open_session(&operator, step, given.user_agent, &given.caller, now)
+                .await?
+        {
+            metrics::counter!("bursar_console_sign_ins_total", "outcome" => "opened").increment(1);
+            return Ok(opened);
+        }
+        let audit = failure(&operator, &given.caller);
+        self.ports.operators.note_failure(now, audit).await?;
+        Err(refused())
+    }
+
+    /// Counts a try of whoever is at this address.
+    async fn take_try(&self, caller: &Caller) -> Result<(), SignInError> {
+        let Some(network) = caller.address.map(network_of) else {
+            return Ok(());
+        };
+        let quota = Quota {
+            units: TRIES_PER_MINUTE,
+            window_ms: MINUTE_MS,
+        };
+        let key = format!("sign_in:{network}");
+        let taken = self.ports.local_limiter.take(key, 1, quota).await?;
+        if taken.allowed {
+            return Ok(());
+        }
+        metrics::counter!("bursar_console_sign_ins_total", "outcome" => "limited").increment(1);
+        Err(SignInError::TooManyTries {
+            retry_after_s: taken.retry_after_ms.div_ceil(1_000).max(1),
+        })
+    }
+
+    /// The operator, and whether the try counts: whoever is disabled or has to wait has none.
+    async fn count_try(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(Option<Operator>, bool), StoreError> {
+        if !is_name(name) {
+            return Ok((None, false));
+        }
+        let operators = &self.ports.operators;
+        let mut found = operators.find(name.to_owned()).await?;
+        for _ in 0..COUNTS_MAX {
+            let Some(operator) = &found else {
+                return Ok((None, false));
+            };
+            let waits = operator.next_try_at.is_some_and(|next| next > now);
+            if waits || !operator.is_active {
+                return Ok((found, false));
+            }
+            let next = now.plus_micros(wait_us(operator.failures.saturating_add(1)));
+            let seen = operator.failures;
+            if operators.count_try(name.to_owned(), seen, next).await? {
+                return Ok((found, true));
+            }
+            found = operators.find(name.to_owned()).await?;
+        }
+        Ok((found, false))
+    }
+
+    async fn password_fits(
+        &self,
+        operator: Option<&Operator>,
+        password: Password,
+    ) -> Result<bool, StoreError> {
+        // Nobody's is longer, and a hash takes the longer the more there is.
+        let password = if password.0.len() > PASSWORD_BYTES_MAX {
+            Password(String::new())
+        } else {
+            password
+        };
+        let hash = operator.map(|operator| operator.password.clone());
+        self.ports.passwords.verify(password, hash).await
+    }
+
+    fn step_of(&self, operator: Option<&Operator>, code: &str, now: Timestamp) -> Option<i64> {
+        let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+        let secret = operator.and_then(|operator| {
+            let owner = SecretOwner::OperatorTotp(operator.name.clone()).to_string();
+            match self.keyring.open(&operator.totp, &owner) {
+                Ok(bytes) => TotpSecret::from_bytes(&bytes),
+                Err(error) => {
+                    let key = &operator.totp.key_id;
+                    tracing::error!(%error, operator = operator.name, key, "an operator's secret for codes cannot be decrypted");
+                    None
+                }
+            }
+        });
+        let is_known = secret.is_some();
+        let secret = secret.unwrap_or_else(|| TotpSecret::from_random([0; 32]));
+        secret.step_of(&digits, now).filter(|_| is_known)
+    }
+
+    async fn open_session(
+        &self,
+        operator: &Operator,
+        totp_step: i64,
+        user_agent: String,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Option<OpenedSession>, StoreError> {
+        let token = random_text(self.ports.ids.random_bytes());
+        let id = time_ordered_id(now, &*self.ports.ids);
+        let origin = origin(format!("session:{id}"), caller);
+        let session = OperatorSession {
+            id,
+            token: hash_token(&token),
+            operator: operator.name.clone(),
+            created_at: now,
+            last_seen_at: now,
+            expires_at: now.plus_micros(self.settings.sessions.absolute_us),
+            ended_at: None,
+            address: origin.address.clone(),
+            user_agent: plain_line(&user_agent),
+        };
+        let actor = ActorId::new(operator.name.clone());
+        let audit = draft(actor, origin, "operator.sign_in", &operator.name);
+        let opening = OpenSession {
+            session: session.clone(),
+            revision: operator.revision,
+            totp_step,
+        };
+        let opened = self.ports.operators.open_session(opening, audit).await?;
+        Ok(opened.then_some(OpenedSession { token, session }))
+    }
+}
+
+fn refused() -> SignInError {
+    metrics::counter!("bursar_console_sign_ins_total", "outcome" => "refused").increment(1);
+    SignInError::Refused
+}
+
+/// How long nobody may try after so many failures.
+fn wait_us(failures: u32) -> i64 {
+    match failures.checked_sub(FREE_TRIES.saturating_add(1)) {
+        None => 0,
+        Some(doublings) => 1_i64
+            .checked_shl(doublings.min(32))
+            .and_then(|times| WAIT_FIRST_US.checked_mul(times))
+            .map_or(WAIT_MAX_US, |wait| wait.min(WAIT_MAX_US)),
+    }
+}
+
+fn origin(credential: String, caller: &Caller) -> Origin {
+    Origin::with(credential).of(caller)
+}
+
+/// What the audit log keeps of a failure. Who it was is not known.
+fn failure(operator: &Operator, caller: &Caller) -> AuditDraft {
+    let origin = origin("password".to_owned(), caller);
+    let nobody = ActorId::new("not signed in");
+    draft(nobody, origin, "operator.sign_in_failed", &operator.name)
+}
+
+pub(super) fn draft(
+    actor: ActorId,
+    origin: Origin,
+    action: &'static str,
+    operator: &str,
+) -> AuditDraft {
+    AuditDraft {
+        actor,
+        credential: origin.credential,
+        request_id: origin.request_id,
+        address: origin.address,
+        action,
+        target: operator_target(operator),
+        before: None,
+        after: None,
+    }
+}
+
+/// A stranger's text as one short line.
+fn plain_line(text: &str) -> String {
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(USER_AGENT_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_until_the_longest() {
+        let seconds = |failures| wait_us(failures) / 1_000_000;
+        for (failures, wait) in [
+            (0, 0),
+            (1, 0),
+            (4, 0),
+            (5, 30),
+            (6, 60),
+            (7, 120),
+            (8, 240),
+            (9, 480),
+            (10, 900),
+            (40, 900),
+            (u32::MAX, 900),
+        ] {
+            assert_eq!(seconds(failures), wait, "{failures}");
+        }
+    }
+
+    #[test]
+    fn a_browser_s_name_is_one_short_line() {
+        assert_eq!(plain_line("Mozilla/5.0\r\nX"), "Mozilla/5.0X");
+        assert_eq!(plain_line(&"é".repeat(300)).chars().count(), 200);
+    }
+}

@@ -1,0 +1,230 @@
+"use strict";
+// What script adds: local times, the keyboard, and word of what happens while somebody looks. Every page
+// and every action works without it.
+
+// Times in the browser's zone, unless the operator chose another; UTC stays in the title.
+(() => {
+  if (document.documentElement.dataset.zone !== "browser") return;
+  const two = (n) => String(n).padStart(2, "0");
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    if (time.title) continue;
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    const minutes = `${two(at.getHours())}:${two(at.getMinutes())}`;
+    const forms = { h: minutes, s: `${day} ${minutes}:${two(at.getSeconds())}` };
+    time.title = time.dateTime.replace("T", " ").replace("Z", " UTC");
+    time.textContent = forms[time.dataset.t] || `${day} ${minutes}`;
+  }
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const told = document.getElementById("zone-now");
+  if (told && zone) told.textContent = `Times are in ${zone}.`;
+})();
+
+// The keyboard. Nothing happens while somebody writes, nor with a modifier held.
+(() => {
+  const list = document.getElementById("rows");
+  const rows = () => (list ? [...(list.tBodies ? list.tBodies[0].rows : list.children)] : []);
+  let at = -1;
+  let led = false;
+
+  const go = (to) => {
+    const all = rows();
+    if (!all.length) return;
+    all[at]?.classList.remove("at");
+    at = Math.max(0, Math.min(all.length - 1, to));
+    const row = all[at];
+    row.classList.add("at");
+    (row.querySelector("summary") || row.querySelector("a"))?.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+  };
+  const open = () => {
+    const row = rows()[at];
+    const details = row?.querySelector("details");
+    if (details) details.open = !details.open;
+    else row?.querySelector("a")?.click();
+  };
+  // The first press opens the row and goes to its button, whose sentence is read; the second does it.
+  const choose = (key) => {
+    const row = rows()[at];
+    const scope = row || (list ? null : document.querySelector(".story, .acts"));
+    const button = scope?.querySelector(`button[data-key="${key}"]`);
+    if (!button || button.disabled) return;
+    const details = row?.querySelector("details");
+    if (document.activeElement === button && (!details || details.open)) {
+      button.click();
+      return;
+    }
+    if (details) details.open = true;
+    button.focus();
+    button.scrollIntoView({ block: "nearest" });
+  };
+
+  // Whoever moves with Tab or the pointer moves the row as well, so that no key acts on another one.
+  document.addEventListener("focusin", (event) => {
+    const all = rows();
+    const row = all.findIndex((one) => one.contains(event.target));
+    if (row >= 0 && row !== at) {
+      all[at]?.classList.remove("at");
+      at = row;
+      all[at].classList.add("at");
+    }
+  });
+
+  // A link to one row opens it.
+  const named = location.hash && document.getElementById(location.hash.slice(1));
+  const inside = named && list?.contains(named) && named.querySelector("details");
+  if (inside) {
+    inside.open = true;
+    inside.querySelector("summary").focus();
+  }
+
+  const keys = {
+    j: () => go(at + 1),
+    k: () => go(at - 1),
+    c: () => choose("c"),
+    x: () => choose("x"),
+    t: () => choose("t"),
+    r: () => location.reload(),
+    "/": () => (document.querySelector("main input[type=search]") || document.getElementById("find"))?.focus(),
+    "?": () => location.assign("/console/help"),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return;
+    const target = event.target;
+    if (target.closest("input, select, textarea")) {
+      if (event.key === "Escape") target.blur();
+      return;
+    }
+    const was = led;
+    led = false;
+    if (was) {
+      const link = [...document.querySelectorAll(".bar nav a")].find((a) => a.dataset.key === event.key);
+      if (link) {
+        event.preventDefault();
+        link.click();
+      }
+      return;
+    }
+    if (event.key === "g") {
+      led = true;
+      return;
+    }
+    // Enter on a link, a button or a summary is the browser's own.
+    if (event.key === "Enter" && !target.closest("a, button, summary")) {
+      open();
+      return;
+    }
+    const act = keys[event.key];
+    if (act) {
+      event.preventDefault();
+      act();
+    }
+  });
+})();
+
+// A form is sent once, however often its button is pressed.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+// What happens while somebody looks. Rows never move: there is a line that says what is new, and a row
+// that is out of date can no longer be acted upon.
+(() => {
+  const news = document.getElementById("news");
+  const after = document.body.dataset.after;
+  if (!news || after === undefined || !window.EventSource) return;
+  const path = location.pathname;
+  const query = new URLSearchParams(location.search);
+  const story = document.querySelector("[data-about]");
+  const about = story?.dataset.about;
+  const approvals = query.get("work") === "approvals";
+  let fresh = 0;
+
+  const show = (text) => {
+    news.replaceChildren();
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = "Show";
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      location.reload();
+    });
+    news.append(`${text} · `, link);
+    news.hidden = false;
+  };
+  const isNew = (what) => {
+    if (path === "/console/queue") {
+      return approvals ? what.endsWith(".confirmed") || what === "deposit.created" : what === "withdrawal.created";
+    }
+    if (path === "/console/transfers") return what.endsWith(".created") && !query.has("after");
+    return path === "/console";
+  };
+  const heard = (event) => {
+    const [what, id] = event.data.split(" ");
+    if (about) {
+      if (about === id && what !== story.dataset.is) {
+        for (const button of document.querySelectorAll(".acts button")) button.disabled = true;
+        show("This transfer has changed");
+      }
+      return;
+    }
+    const row = document.querySelector(`#rows [data-id="${CSS.escape(id)}"]`);
+    // The page shows it already: it was made before the feed told of it.
+    if (row && (what === row.dataset.is || what.endsWith(".created"))) return;
+    if (row && path === "/console/queue") {
+      row.classList.add("stale");
+      for (const button of row.querySelectorAll("button")) button.disabled = true;
+      const badge = row.querySelector(".taken");
+      if (badge) badge.textContent = "Changed meanwhile";
+    }
+    if (isNew(what)) fresh += 1;
+    if (fresh) show(`${fresh} new`);
+    else if (row) show("Some of this has changed");
+  };
+  const live = ["/console", "/console/queue", "/console/transfers"].includes(path) || about;
+  if (!live) return;
+  const ids = path === "/console/queue" ? [...document.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id) : [];
+  const me = document.querySelector(".who a")?.textContent;
+  // Who takes a row stands in it at once, and nothing else about it changes.
+  const tookOrLeft = (event) => {
+    const [id, until, ...name] = event.data.split(" ");
+    const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
+    const place = row?.querySelector(".taken");
+    if (!place || row.classList.contains("stale")) return;
+    place.replaceChildren();
+    if (!until) return;
+    const at = new Date(until);
+    const local = document.documentElement.dataset.zone === "browser";
+    const hour = local ? [at.getHours(), at.getMinutes()] : [at.getUTCHours(), at.getUTCMinutes()];
+    const time = hour.map((n) => String(n).padStart(2, "0")).join(":") + (local ? "" : " UTC");
+    const badge = document.createElement("span");
+    const mine = name.join(" ") === me;
+    badge.className = mine ? "badge info" : "badge taken";
+    badge.textContent = mine ? `Yours until ${time}` : `${name.join(" ")} until ${time}`;
+    place.append(badge);
+  };
+  // A page that nobody sees keeps no connection, and catches up when it is seen again.
+  let last = after;
+  let source;
+  const listen = () => {
+    source?.close();
+    source = undefined;
+    if (document.hidden) return;
+    source = new EventSource(`/console/events?after=${encodeURIComponent(last)}&rows=${ids.join(",")}`);
+    source.addEventListener("taken", tookOrLeft);
+    source.addEventListener("message", (event) => {
+      last = event.lastEventId || last;
+      heard(event);
+    });
+  };
+  document.addEventListener("visibilitychange", listen);
+  window.addEventListener("pagehide", () => source?.close());
+  listen();
+})();

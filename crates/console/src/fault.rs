@@ -1,0 +1,229 @@
+//! Pages for what could not be done: what happened, and what to do about it.
+
+use actix_web::http::StatusCode;
+use bursar_app::{Conflict, Error, FieldError, Missing, Original};
+use bursar_ports::StoreError;
+use maud::{Markup, html};
+
+/// Why there is no other page.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A use case said no.
+    App(Error),
+    /// What is there is not what the operator saw.
+    Overtaken {
+        /// What is there now, for people.
+        now: Markup,
+        /// Where to look at it.
+        link: String,
+    },
+    /// There is no such page.
+    NoPage,
+    /// The address asks for what cannot be.
+    BadAddress,
+}
+
+impl<E: Into<Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+impl Fault {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::App(error) => status(error),
+            Self::Overtaken { .. } => StatusCode::CONFLICT,
+            Self::NoPage => StatusCode::NOT_FOUND,
+            Self::BadAddress => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::App(error) => title(error),
+            Self::Overtaken { .. } => "This is not what you saw any more",
+            Self::NoPage => "There is no such page",
+            Self::BadAddress => "This address asks for something that cannot be",
+        }
+    }
+
+    /// The page, beginning with its heading.
+    pub(crate) fn body(&self) -> Markup {
+        html! {
+            h1 { (self.title()) }
+            div class="notice bad" role="alert" { (self.what_happened()) }
+            @match self {
+                Self::Overtaken { link, .. } => {
+                    p { a class="button" href=(link) { "Look at it as it is now" } }
+                }
+                Self::App(_) | Self::NoPage | Self::BadAddress => {
+                    p { a class="button" href="/console/queue" { "To the queue" } }
+                }
+            }
+        }
+    }
+
+    fn what_happened(&self) -> Markup {
+        match self {
+            Self::App(error) => told(error),
+            Self::Overtaken { now, .. } => html! {
+                p { strong { "Nothing was done." } " Somebody or something changed the transfer since your page was made." }
+                p { (now) }
+            },
+            Self::NoPage => html! {
+                p { "The address is none of the console’s, or what it names is not there. Check it, or begin at the queue." }
+            },
+            Self::BadAddress => html! {
+                p { "A part of the address cannot be read. Begin at the queue, or use the search." }
+            },
+        }
+    }
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::Forbidden(_) | Error::NoUser | Error::SameOperator => StatusCode::FORBIDDEN,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Invalid(_) => StatusCode::BAD_REQUEST,
+        Error::Conflict(_)
+        | Error::TakenByOther(_)
+        | Error::KeyReused { .. }
+        | Error::ScaleInUse
+        | Error::UsernameTaken
+        | Error::EmailTaken
+        | Error::AddressBookCodeTaken
+        | Error::AddressBookFull => StatusCode::CONFLICT,
+        Error::Refused { .. } | Error::OverLimit { .. } | Error::BulkRefused { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Error::EventsPruned { .. } => StatusCode::GONE,
+        Error::ReadOnly
+        | Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_))
+        | Error::OutcomeUnknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Store(StoreError::OutcomeUnknown(_) | StoreError::Inconsistent { .. })
+        | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn title(error: &Error) -> &'static str {
+    match error {
+        Error::Unauthenticated(_) => "You are signed out",
+        Error::Forbidden(_) | Error::NoUser => "You may not do this",
+        Error::SameOperator => "Somebody else must say so",
+        Error::NotFound(_) => "It is not there",
+        Error::RateLimited(_) => "Too often",
+        Error::Invalid(_) => "Some of this cannot be",
+        Error::Conflict(Conflict::DigestMismatch) => "This is not what you saw any more",
+        Error::Conflict(_) => "It is too late for that",
+        Error::TakenByOther(_) => "Somebody else is at it",
+        Error::KeyReused { .. }
+        | Error::ScaleInUse
+        | Error::UsernameTaken
+        | Error::EmailTaken
+        | Error::AddressBookCodeTaken
+        | Error::AddressBookFull => "Something is in the way",
+        Error::Refused { .. } | Error::OverLimit { .. } | Error::BulkRefused { .. } => {
+            "The rules say no"
+        }
+        Error::EventsPruned { .. } => "That is too long ago",
+        Error::ReadOnly => "Nothing moves right now",
+        Error::OutcomeUnknown { .. } | Error::Store(StoreError::OutcomeUnknown(_)) => {
+            "It is not known yet what came of it"
+        }
+        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
+            "The database does not answer"
+        }
+        Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => {
+            "Something is wrong with Bursar"
+        }
+    }
+}
+
+fn told(error: &Error) -> Markup {
+    match error {
+        Error::Forbidden(permission) => html! {
+            p { "Your account lacks the permission " code { (permission.as_str()) } ". Nothing was done. Ask whoever runs the operators’ accounts for it, if it is part of your work." }
+        },
+        Error::NoUser => {
+            html! { p { "This is about a user’s own money, and you are an operator." } }
+        }
+        Error::Unauthenticated(_) => html! { p { "Sign in again. Nothing was done." } },
+        Error::SameOperator => html! {
+            p { "You made or confirmed this transfer, so you cannot be the second one to look at it. Nothing was done. Ask another operator." }
+        },
+        Error::NotFound(missing) => {
+            html! { p { (missing.noun()) " does not exist. " (where_to_look(*missing)) } }
+        }
+        Error::RateLimited(_) => {
+            html! { p { "Wait some seconds, then do it again. Nothing was done." } }
+        }
+        Error::Invalid(fields) => wrong_fields(fields),
+        Error::Conflict(conflict) => html! {
+            p { (conflict.message()) " Nothing was done by you. Look at it as it is now." }
+        },
+        Error::TakenByOther(taken) => html! {
+            p { bdi { (taken.by.as_str()) } " has taken it for some minutes. Nothing was done. Take another one, or wait until it is free again." }
+        },
+        Error::KeyReused { .. } => {
+            html! { p { "The same request was made before with other contents. Nothing was done." } }
+        }
+        Error::ScaleInUse => {
+            html! { p { "The asset has accounts already, so its decimals stay as they are. Nothing was changed." } }
+        }
+        Error::UsernameTaken
+        | Error::EmailTaken
+        | Error::AddressBookCodeTaken
+        | Error::AddressBookFull => {
+            html! { p { (error) ". Nothing was changed." } }
+        }
+        Error::Refused { reason, .. } | Error::OverLimit { reason, .. } => html! {
+            p { (reason.message()) " Nothing moved. " code { (reason.code()) } }
+        },
+        Error::BulkRefused { .. } => {
+            html! { p { "Not all of it can be done, so none of it was." } }
+        }
+        Error::EventsPruned { .. } => {
+            html! { p { "Events of that time are not kept any more. Load the page again." } }
+        }
+        Error::ReadOnly => html! {
+            p { "An operator stopped everything. Nothing was done. " a href="/console/rules" { "See who and why" } "." }
+        },
+        Error::OutcomeUnknown { transfer, .. } => html! {
+            p { "The connection was lost at the moment of writing. Do not repeat it before you have looked: it may have been done." }
+            @if let Original::Id(id) = transfer { p { a href={ "/console/transfers/" (id) } { "Look at transfer " (id) } } }
+        },
+        Error::Store(StoreError::OutcomeUnknown(_)) => html! {
+            p { "The connection was lost at the moment of writing. Do not repeat it before you have looked: it may have been done." }
+        },
+        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
+            html! {
+                p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
+            }
+        }
+        Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => html! {
+            p { "The details are in the service’s log. Call whoever runs the service, and tell when it happened." }
+        },
+    }
+}
+
+fn wrong_fields(fields: &[FieldError]) -> Markup {
+    html! {
+        p { "Nothing was done. Go back, mend this, and send it again:" }
+        ul { @for field in fields { li { strong { (field.field) } ": " (field.detail) } } }
+    }
+}
+
+const fn where_to_look(missing: Missing) -> &'static str {
+    match missing {
+        Missing::User => "Search the users by name or email.",
+        Missing::Asset | Missing::Currency | Missing::Rate => "The assets are listed under Rules.",
+        Missing::Transfer => "Search the transfers by what you know of it.",
+        Missing::Token | Missing::AccessKey => "It is listed on its user’s page, if it is there.",
+        Missing::CallbackSecret | Missing::Callback => "The callbacks are listed by state.",
+        Missing::AddressBookEntry => "Its owner has removed it.",
+        Missing::Stop => "Somebody has lifted it already.",
+    }
+}

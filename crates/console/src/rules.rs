@@ -1,0 +1,130 @@
+//! `/console/rules`: assets, fees, limits, rates and stops; each change is shown before it is made, with
+//! the row of the audit log that it makes.
+
+mod assets;
+mod change;
+mod rule;
+mod sheet;
+mod stops;
+mod tell;
+
+use actix_web::HttpResponse;
+use bursar_domain::{Asset, AssetId, Kind, Rules};
+use bursar_ports::Permission;
+use maud::{Markup, html};
+
+use self::{rule::Rule, tell::limit_words};
+use crate::{
+    desk::{Desk, Reply},
+    fault::Fault,
+    layout::Place,
+    words,
+};
+
+pub(crate) use assets::begin;
+pub(crate) use change::{edit, make};
+pub(crate) use stops::{lift, stop};
+pub(crate) use tell::{fee_sentence, limit_facts, schedule_sentence};
+
+pub(crate) async fn show(desk: Desk) -> HttpResponse {
+    desk.answer(page(&desk).await)
+}
+
+async fn page(desk: &Desk) -> Result<Reply, Fault> {
+    let grant = desk.reader()?;
+    let app = desk.app();
+    let assets = app.list_assets(&grant).await?;
+    let stops = app.list_stops(&grant).await?;
+    let forecast = app.forecast(&grant).await?;
+    let rules = forecast.rules();
+    let root = assets.iter().find(|asset| asset.id == app.root_asset());
+    let mut rates = vec![];
+    for asset in &assets {
+        rates.push(assets::rate(desk, &grant, asset).await?);
+    }
+    let body = html! {
+        h1 { "Rules" }
+        (stops::section(desk, &stops, &assets))
+        (assets::section(desk, &assets, &rates))
+        section aria-labelledby="fees" {
+            h2 id="fees" { "Fees" }
+            div class="scroll" tabindex="0" role="group" aria-label="Fees" {
+                table class="list" {
+                    (kinds_head())
+                    tbody {
+                        @for asset in &assets {
+                            tr {
+                                th scope="row" { (words::unit(asset.id)) }
+                                @for kind in Kind::ALL { (fee_cell(desk, rules, kind, asset)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        section aria-labelledby="limits" {
+            h2 id="limits" { "Limits" }
+            div class="scroll" tabindex="0" role="group" aria-label="Limits" {
+                table class="list" {
+                    (kinds_head())
+                    tbody {
+                        @if let Some(root) = root { (limits_row(desk, rules, None, root)) }
+                        @for asset in &assets { (limits_row(desk, rules, Some(asset.id), asset)) }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Reply::page(Place::Rules, "Rules", body))
+}
+
+fn kinds_head() -> Markup {
+    html! {
+        thead {
+            tr {
+                th scope="col" { "Asset" }
+                @for kind in Kind::ALL { th scope="col" { (words::kind_word(kind)) } }
+            }
+        }
+    }
+}
+
+fn fee_cell(desk: &Desk, rules: &Rules, kind: Kind, asset: &Asset) -> Markup {
+    let schedule = rules.fees.get(&(kind, asset.id)).copied();
+    html! {
+        td {
+            (schedule_sentence(&schedule.unwrap_or_default(), asset))
+            (change_link(desk, Rule::Fees(kind, asset.id)))
+        }
+    }
+}
+
+/// The limits of one asset, or of all together, which are counted in the root asset.
+fn limits_row(desk: &Desk, rules: &Rules, scope: Option<AssetId>, counted_in: &Asset) -> Markup {
+    let limits = |kind| {
+        rules
+            .limits
+            .get(&(kind, scope))
+            .copied()
+            .unwrap_or_default()
+    };
+    html! {
+        tr {
+            th scope="row" {
+                @match scope { Some(asset) => (words::unit(asset)), None => { "All, in " (words::unit(counted_in.id)) } }
+            }
+            @for kind in Kind::ALL {
+                td { (limit_words(&limits(kind), counted_in)) (change_link(desk, Rule::Limits(kind, scope))) }
+            }
+        }
+    }
+}
+
+/// Leads to the page where a rule is changed.
+fn change_link(desk: &Desk, rule: Rule) -> Markup {
+    html! {
+        @if desk.may(Permission::Admin) {
+            " " a class="change" href=(rule.link()) aria-label={ "Change " (rule.title()) } { "Change" }
+        }
+    }
+}

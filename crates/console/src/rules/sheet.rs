@@ -1,0 +1,231 @@
+//! The fields of a rule: what they are called, what they say now, and what they are to say.
+
+use std::collections::BTreeMap;
+
+use bursar_app::{Error, Grant, Missing};
+use bursar_domain::{Amount, Asset, Scale};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use super::rule::Rule;
+use crate::{desk::Desk, fault::Fault};
+
+/// What a form says, field by field.
+pub(super) type Said = BTreeMap<String, String>;
+
+/// How a field is filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Decimal,
+    YesNo,
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) hint: String,
+    pub(super) shape: Shape,
+    /// What it says in the rule that is in force; empty for nothing.
+    pub(super) now: String,
+}
+
+/// A rule as it is in force.
+pub(super) struct Sheet {
+    pub(super) rule: Rule,
+    pub(super) fields: Vec<Field>,
+    /// Whether there is no such thing yet.
+    pub(super) is_new: bool,
+    /// How many decimals its amounts have.
+    pub(super) scale: Scale,
+}
+
+impl Sheet {
+    /// Reads what is in force.
+    pub(super) async fn of(desk: &Desk, grant: &Grant, rule: Rule) -> Result<Self, Fault> {
+        let (fields, is_new, scale) = match rule {
+            Rule::Asset(id) => match desk.app().find_asset(grant, id).await {
+                Ok(asset) => (asset_fields(Some(&asset)), false, asset.scale),
+                Err(Error::NotFound(Missing::Asset)) => (asset_fields(None), true, Scale::MAX),
+                Err(error) => return Err(error.into()),
+            },
+            Rule::Rate(id) => {
+                let now = match desk.app().find_rate(grant, id).await {
+                    Ok(rate) => rate.rate.normalized().to_plain_string(),
+                    Err(Error::NotFound(Missing::Rate)) => String::new(),
+                    Err(error) => return Err(error.into()),
+                };
+                let root = desk.app().root_asset();
+                let hint = format!("How many {} one is worth.", crate::words::unit(root));
+                (vec![decimal("rate", "Rate", hint, now)], false, Scale::MAX)
+            }
+            Rule::Fees(kind, asset) => {
+                let fees = desk.app().find_fees(grant, kind, asset).await?;
+                let scale = fees.asset.scale;
+                (fee_fields(&fees.schedule, scale), false, scale)
+            }
+            Rule::Limits(kind, asset) => {
+                let limits = desk.app().find_limits(grant, kind, asset).await?;
+                let scale = limits.counted_in.scale;
+                (limit_fields(&limits), false, scale)
+            }
+        };
+        Ok(Self {
+            rule,
+            fields,
+            is_new,
+            scale,
+        })
+    }
+
+    /// Proves which state of the rule a change was made for.
+    pub(super) fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.rule.target());
+        for field in &self.fields {
+            hasher.update(format!("\n{}:{}:", field.name, field.now.len()));
+            hasher.update(&field.now);
+        }
+        HEXLOWER.encode(&hasher.finalize())
+    }
+}
+
+fn decimal(name: &'static str, label: &'static str, hint: impl Into<String>, now: String) -> Field {
+    Field {
+        name,
+        label,
+        hint: hint.into(),
+        shape: Shape::Decimal,
+        now,
+    }
+}
+
+fn asset_fields(asset: Option<&Asset>) -> Vec<Field> {
+    let yes_no = |name, label, yes: Option<bool>| Field {
+        name,
+        label,
+        hint: String::new(),
+        shape: Shape::YesNo,
+        now: yes
+            .map_or("", |yes| if yes { "yes" } else { "no" })
+            .to_owned(),
+    };
+    vec![
+        Field {
+            name: "name",
+            label: "Name",
+            hint: "Shown to people.".to_owned(),
+            shape: Shape::Text,
+            now: asset.map(|asset| asset.name.clone()).unwrap_or_default(),
+        },
+        decimal(
+            "scale",
+            "Decimals",
+            "0 to 18; they stay as they are once there are accounts.",
+            asset
+                .map(|asset| asset.scale.get().to_string())
+                .unwrap_or_default(),
+        ),
+        yes_no(
+            "deposit",
+            "Takes deposits",
+            asset.map(|asset| asset.can_deposit),
+        ),
+        yes_no(
+            "withdraw",
+            "Takes withdrawals",
+            asset.map(|asset| asset.can_withdraw),
+        ),
+        yes_no(
+            "transfer",
+            "Takes internal transfers",
+            asset.map(|asset| asset.can_transfer),
+        ),
+    ]
+}
+
+fn fee_fields(schedule: &bursar_domain::FeeSchedule, scale: Scale) -> Vec<Field> {
+    let amount = |amount: Amount| amount.to_plain(scale);
+    vec![
+        decimal(
+            "percent",
+            "Percent of the amount",
+            "0 to 100.",
+            schedule.percent.to_plain(),
+        ),
+        decimal(
+            "min",
+            "At least",
+            "The least that the share comes to.",
+            amount(schedule.min),
+        ),
+        decimal(
+            "max",
+            "At most",
+            "The most that the share comes to; empty: as much as it is.",
+            schedule.max.map(amount).unwrap_or_default(),
+        ),
+        decimal(
+            "absolute",
+            "On top",
+            "Added whatever the amount.",
+            amount(schedule.absolute),
+        ),
+    ]
+}
+
+fn limit_fields(limits: &bursar_app::KindLimits) -> Vec<Field> {
+    let now = |amount: Option<Amount>| {
+        let scale = limits.counted_in.scale;
+        amount
+            .map(|amount| amount.to_plain(scale))
+            .unwrap_or_default()
+    };
+    let is = limits.limits;
+    let none = "Empty: no limit.";
+    let mut fields = vec![
+        decimal(
+            "min_amount",
+            "One transfer, at least",
+            none,
+            now(is.min_amount),
+        ),
+        decimal(
+            "max_amount",
+            "One transfer, at most",
+            none,
+            now(is.max_amount),
+        ),
+    ];
+    let rolling = || {
+        [
+            decimal("daily", "A user in 24 hours, at most", none, now(is.daily)),
+            decimal(
+                "monthly",
+                "A user in 30 days, at most",
+                none,
+                now(is.monthly),
+            ),
+        ]
+    };
+    let second = || {
+        let hint = "Empty: nobody is asked.";
+        decimal(
+            "approval_above",
+            "A second operator above",
+            hint,
+            now(is.approval_above),
+        )
+    };
+    match limits.kind {
+        bursar_domain::Kind::Deposit => fields.push(second()),
+        bursar_domain::Kind::Withdrawal => {
+            fields.extend(rolling());
+            fields.push(second());
+        }
+        bursar_domain::Kind::Internal => fields.extend(rolling()),
+    }
+    fields
+}

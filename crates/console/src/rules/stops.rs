@@ -1,0 +1,146 @@
+//! Stopping what moves, and letting it go on.
+
+use actix_web::HttpResponse;
+use bursar_app::{Error, FieldError};
+use bursar_domain::{Asset, AssetId};
+use bursar_ports::{Permission, Stop, StopScope};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::{
+    Posted,
+    desk::{Desk, Reply},
+    fault::Fault,
+    flash::Done,
+    forms,
+    links::said,
+    words,
+};
+
+/// The longest reason, in characters.
+const REASON_MAX: usize = 500;
+/// The scope of everything, as the form says it.
+const ALL: &str = "read_only";
+
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    scope: Option<String>,
+    reason: Option<String>,
+}
+
+fn scope_of(text: Option<&str>) -> Result<StopScope, Fault> {
+    match text {
+        Some(ALL) => Ok(StopScope::ReadOnly),
+        Some(asset) => AssetId::parse(asset)
+            .map(StopScope::Outgoing)
+            .map_err(|_| Fault::BadAddress),
+        None => Err(Fault::BadAddress),
+    }
+}
+
+fn scope_text(scope: StopScope) -> String {
+    match scope {
+        StopScope::ReadOnly => ALL.to_owned(),
+        StopScope::Outgoing(asset) => asset.to_string(),
+    }
+}
+
+pub(crate) async fn stop(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
+    let reply = async {
+        let grant = desk.grant(Permission::Admin)?;
+        let scope = scope_of(said(posted.form.scope.as_ref()))?;
+        let reason = said(posted.form.reason.as_ref());
+        let reason = reason.filter(|text| text.chars().count() <= REASON_MAX);
+        let reason = reason.ok_or_else(|| {
+            let detail = "say why, in at most 500 characters";
+            Error::Invalid(vec![FieldError::new("reason", "reason.invalid", detail)])
+        })?;
+        desk.app().stop(&grant, scope, reason.to_owned()).await?;
+        Ok::<_, Fault>(Reply::done(Done::Stopped, "/console/rules"))
+    };
+    desk.answer(reply.await)
+}
+
+pub(crate) async fn lift(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
+    let reply = async {
+        let grant = desk.grant(Permission::Admin)?;
+        let scope = scope_of(said(posted.form.scope.as_ref()))?;
+        desk.app().lift_stop(&grant, scope).await?;
+        Ok::<_, Fault>(Reply::done(Done::Lifted, "/console/rules"))
+    };
+    desk.answer(reply.await)
+}
+
+pub(super) fn section(desk: &Desk, stops: &[Stop], assets: &[Asset]) -> Markup {
+    html! {
+        section aria-labelledby="stops" {
+            h2 id="stops" { "Stops" }
+            @if stops.is_empty() {
+                div class="empty" { p { strong { "Nothing is stopped." } } p { "What somebody stopped by hand, or Bursar itself because the books do not add up, would be here." } }
+            } @else { ul class="cards" { @for stop in stops { (card(desk, stop)) } } }
+            @if desk.may(Permission::Admin) { (form(desk, assets)) }
+        }
+    }
+}
+
+fn card(desk: &Desk, stop: &Stop) -> Markup {
+    html! {
+        li {
+            p { span class="badge bad" { "Stopped" } " " strong { (named(stop.scope)) } " by " bdi { (stop.stopped_by.as_str()) } ", " (desk.clock().exact(stop.stopped_at)) }
+            p class="prose" { (stop.reason) }
+            @if desk.may(Permission::Admin) {
+                form method="post" action="/console/rules/lift" {
+                    (forms::csrf(&desk.visitor))
+                    input type="hidden" name="scope" value=(scope_text(stop.scope));
+                    button class="act primary" { b { "Lift it" } " " span { (lifting(stop.scope)) } }
+                }
+            }
+        }
+    }
+}
+
+fn named(scope: StopScope) -> String {
+    match scope {
+        StopScope::ReadOnly => "Everything".to_owned(),
+        StopScope::Outgoing(asset) => {
+            format!("What leaves users’ accounts in {}", words::unit(asset))
+        }
+    }
+}
+
+fn lifting(scope: StopScope) -> String {
+    match scope {
+        StopScope::ReadOnly => "Everything moves again from the moment you press it.".to_owned(),
+        StopScope::Outgoing(asset) => {
+            format!(
+                "{} leaves users’ accounts again from the moment you press it.",
+                words::unit(asset)
+            )
+        }
+    }
+}
+
+fn form(desk: &Desk, assets: &[Asset]) -> Markup {
+    html! {
+        details class="quietly" {
+            summary { "Stop something" }
+            form class="filters" method="post" action="/console/rules/stop" {
+                (forms::csrf(&desk.visitor))
+                div {
+                    label for="scope" { "What" }
+                    select id="scope" name="scope" {
+                        @for asset in assets { option value=(asset.id) { "What leaves in " (words::unit(asset.id)) } }
+                        option value=(ALL) { "Everything" }
+                    }
+                }
+                div class="wide" {
+                    label for="st-reason" { "Why, for everybody to read" }
+                    input id="st-reason" name="reason" type="text" required maxlength=(REASON_MAX) autocomplete="off";
+                }
+                div class="send wide" {
+                    button class="act danger" { b { "Stop it" } " " span { "New transfers of it are refused until somebody lifts the stop; nothing that was done is undone." } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Freezing a user, and letting it go on.
+
+use actix_web::{HttpResponse, web};
+use bursar_app::{Error, FieldError};
+use bursar_domain::{User, UserStatus};
+use bursar_ports::Permission;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::read_id;
+use crate::{
+    Posted,
+    desk::{Desk, Reply},
+    fault::Fault,
+    flash::Done,
+    forms,
+    links::said,
+};
+
+/// The longest reason, in characters.
+const REASON_MAX: usize = 500;
+
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    status: Option<String>,
+    reason: Option<String>,
+    was: Option<String>,
+}
+
+pub(crate) async fn change(
+    desk: Desk,
+    id: web::Path<String>,
+    posted: Posted<Wanted>,
+) -> HttpResponse {
+    desk.answer(carry_out(&desk, &id, &posted.form).await)
+}
+
+async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Fault> {
+    let grant = desk.grant(Permission::Admin)?;
+    let id = read_id(id)?;
+    let invalid = |field: &str, detail: &str| {
+        let code = format!("{field}.invalid");
+        Fault::from(Error::Invalid(vec![FieldError::new(field, code, detail)]))
+    };
+    let status = match said(wanted.status.as_ref()) {
+        Some("Active") => UserStatus::Active,
+        Some("Frozen") => UserStatus::Frozen,
+        Some(_) | None => return Err(invalid("status", "must be Active or Frozen")),
+    };
+    let reason = said(wanted.reason.as_ref());
+    let reason = reason.filter(|text| text.chars().count() <= REASON_MAX);
+    let reason = reason.ok_or_else(|| invalid("reason", "say why, in at most 500 characters"))?;
+    let user = desk.app().find_user(&grant, id).await?;
+    if wanted.was.as_deref() != Some(user.status.as_str()) {
+        return Err(Fault::Overtaken {
+            now: html! { "The user is now " (user.status.as_str()) "." },
+            link: format!("/console/users/{id}"),
+        });
+    }
+    desk.app()
+        .set_user_status(&grant, id, status, reason)
+        .await?;
+    let done = match status {
+        UserStatus::Active => Done::Unfrozen,
+        UserStatus::Frozen | UserStatus::Terminated => Done::Frozen,
+    };
+    Ok(Reply::done(done, format!("/console/users/{id}")))
+}
+
+pub(super) fn section(desk: &Desk, user: &User) -> Markup {
+    if !desk.may(Permission::Admin) {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="status" {
+            @match user.status {
+                UserStatus::Active => {
+                    h2 id="status" { "Freeze" }
+                    (form(desk, user, UserStatus::Frozen, "Freeze the user", "danger",
+                        "Nothing comes in or goes out from the moment you press it, not even what is under way; what is held stays held."))
+                }
+                UserStatus::Frozen => {
+                    h2 id="status" { "Unfreeze" }
+                    (form(desk, user, UserStatus::Active, "Unfreeze the user", "primary",
+                        "Money comes in and goes out again from the moment you press it."))
+                }
+                UserStatus::Terminated => {
+                    h2 id="status" { "Terminated" }
+                    p { "The user is stopped for good. Whoever must undo that does so through the admin API." }
+                }
+            }
+        }
+    }
+}
+
+fn form(
+    desk: &Desk,
+    user: &User,
+    to: UserStatus,
+    label: &str,
+    class: &str,
+    sentence: &str,
+) -> Markup {
+    html! {
+        form class="filters" method="post" action={ "/console/users/" (user.id) "/status" } {
+            (forms::csrf(&desk.visitor))
+            input type="hidden" name="status" value=(to.as_str());
+            input type="hidden" name="was" value=(user.status.as_str());
+            div class="wide" {
+                label for="s-reason" { "Why, for the audit log" }
+                input id="s-reason" name="reason" type="text" required maxlength=(REASON_MAX) autocomplete="off";
+            }
+            div class="send wide" {
+                button class={ "act " (class) } { b { (label) } " " span { (sentence) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The console from outside: the real pages and use cases over the in-memory store.
+
+mod acting;
+mod browser;
+mod colours;
+mod crowd;
+mod live;
+mod markup;
+mod operations;
+mod pages;
+mod queue;
+mod rules;
+mod search;
+mod settings;
+mod story;
+mod users;
+mod world;

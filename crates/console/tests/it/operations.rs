@@ -1,0 +1,147 @@
+//! Callbacks, the audit log and the overview.
+
+use bursar_domain::{Kind, Timestamp};
+use bursar_ports::{CallbackState, Replayable, Volume, Volumes, Waiting};
+use bursar_testkit::{build, fakes::locked};
+
+use crate::{
+    browser::Browser,
+    world::{NOW, OLGA, World, operator},
+};
+
+#[actix_web::test]
+async fn callbacks_are_listed_by_state_dead_letters_first() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for (path, state) in [
+        ("/console/callbacks", Some(CallbackState::Dead)),
+        (
+            "/console/callbacks?state=pending",
+            Some(CallbackState::Pending),
+        ),
+        ("/console/callbacks?state=all", None),
+    ] {
+        browser.get(path).await.ok();
+        let asked = locked(&world.callback_log.asked)
+            .take()
+            .expect("the log is read");
+        assert_eq!(asked.state, state, "{path}");
+    }
+    assert_eq!(
+        browser.get("/console/callbacks?state=odd").await.status,
+        400
+    );
+}
+
+#[actix_web::test]
+async fn dead_letters_since_a_day_are_delivered_again() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console/callbacks").await.ok();
+    let path = "/console/callbacks/replay";
+    assert_eq!(
+        browser.press(&page, path, &[("since", "x")]).await.status,
+        400
+    );
+    let done = browser.press(&page, path, &[("since", "2021-04-01")]).await;
+    assert_eq!(done.leads(), "/console/callbacks");
+    let since = Timestamp::parse("2021-04-01").unwrap();
+    assert_eq!(
+        *locked(&world.callback_log.replayed),
+        Some((Replayable::Dead, since))
+    );
+    let mut again = Browser::of(&world, operator(OLGA));
+    again.cookies = done.cookies();
+    let text = again.get("/console/callbacks").await.ok().text();
+    assert!(text.contains("3 callbacks are due again."), "{text}");
+}
+
+#[actix_web::test]
+async fn the_audit_log_is_asked_as_the_form_says() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = "/console/audit?actor=carla&action=withdrawal.confirm&target=transfer%3A42&from=2021-04-01&to=";
+    browser.get(path).await.ok();
+    let asked = locked(&world.audit_log.asked)
+        .clone()
+        .expect("the log is read");
+    assert_eq!(asked.actor.as_deref(), Some("carla"));
+    assert_eq!(asked.action.as_deref(), Some("withdrawal.confirm"));
+    assert_eq!(asked.target.as_deref(), Some("transfer:42"));
+    assert_eq!(
+        (asked.from, asked.to),
+        (Some(Timestamp::parse("2021-04-01").unwrap()), None)
+    );
+}
+
+#[actix_web::test]
+async fn the_overview_tells_what_waits_and_what_moved_with_a_table_behind_the_chart() {
+    let world = World::new();
+    *locked(&world.figures.waiting) = bursar_ports::WaitingWork {
+        withdrawals: Waiting {
+            count: 12,
+            oldest: Some(NOW.plus_micros(-11_520_000_000)),
+        },
+        approvals: Waiting {
+            count: 10_000,
+            oldest: None,
+        },
+        dead_callbacks: Waiting::default(),
+    };
+    let hour = 3_600_000_000;
+    let start = Timestamp::from_micros(NOW.as_micros().div_euclid(hour) * hour);
+    *locked(&world.figures.volumes) = Volumes {
+        rows: vec![Volume {
+            asset: build::asset_id("btc"),
+            kind: Kind::Withdrawal,
+            start,
+            count: 3,
+            amount: Some(125_000_000),
+        }],
+        behind: 0,
+    };
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console").await.ok();
+    let text = page.text();
+    for words in [
+        "To confirm 12 the oldest for 3 h 12 min",
+        "To approve 10000 or more",
+        "Withdrawal BTC 1.25 BTC in 3 transfers",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(page.body.contains("<svg ") && page.body.contains("<td class=\"num\">3</td>"));
+    browser.get("/console?period=week").await.ok();
+    let asked = locked(&world.figures.asked).expect("volumes are asked for");
+    assert_eq!(asked.hours, 6);
+}
+
+#[actix_web::test]
+async fn whoever_may_not_look_is_told_so() {
+    let world = World::new();
+    let nobody = Browser::of(&world, crate::world::visitor("nora", &[]));
+    let text = nobody.get("/console").await.ok().text();
+    assert!(
+        text.contains("Your account may not look at transfers."),
+        "{text}"
+    );
+    let page = nobody.get("/console/queue").await;
+    assert_eq!(page.status, 403);
+    assert!(!page.body.contains("data-after"), "nothing is told live");
+    assert_eq!(nobody.get("/console/events").await.status, 403);
+}
+
+#[actix_web::test]
+async fn the_list_shows_the_last_attempts_and_leads_to_all_of_them() {
+    let world = crate::crowd::crowded().await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let count = async |path: &str| {
+        let text = browser.get(path).await.ok().text();
+        (
+            text.matches("12 ms").count(),
+            text.contains("The last 6; all of them"),
+        )
+    };
+    assert_eq!(count("/console/callbacks").await, (25 * 6, true));
+    assert_eq!(count("/console/transfers/6").await, (20 * 8, false));
+}

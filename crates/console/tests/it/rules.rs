@@ -1,0 +1,177 @@
+//! Rules: what would change is shown first, and only what was shown is changed.
+
+use bursar_domain::Kind;
+use bursar_ports::RuleBook;
+use bursar_testkit::{build, fakes::locked};
+
+use crate::{
+    browser::{Browser, Page},
+    markup::Tag,
+    world::{OLGA, OTTO, World, operator},
+};
+
+const EDIT: &str = "/console/rules/edit";
+
+#[actix_web::test]
+async fn a_change_is_shown_with_its_audit_entry_before_it_is_made() {
+    let world = World::new();
+    world.fees("btc", 10_000);
+    let browser = Browser::of(&world, operator(OLGA));
+    let text = browser.get("/console/rules").await.ok().text();
+    assert!(text.contains("0.0001 BTC whatever the amount"), "{text}");
+    let path =
+        "/console/rules/edit?rule=fees:withdrawal:btc&percent=0.5&min=0&max=&absolute=0.0002";
+    let page = browser.get(path).await.ok();
+    let text = page.text();
+    for words in [
+        "This would change",
+        "On top0.00010.0002",
+        "olga did fees.put to fees:withdrawal:btc, with session:olga",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let before = world.rule_book.rules().await.unwrap();
+    assert_eq!(
+        before.fees[&(Kind::Withdrawal, build::asset_id("btc"))].absolute,
+        build::amount(10_000)
+    );
+    let done = make(&browser, &page).await;
+    assert_eq!(done.leads(), "/console/rules");
+    let after = world.rule_book.rules().await.unwrap();
+    let fees = after.fees[&(Kind::Withdrawal, build::asset_id("btc"))];
+    assert_eq!(
+        (fees.absolute, fees.percent.to_plain()),
+        (build::amount(20_000), "0.5".to_owned())
+    );
+    let audited = locked(&world.rule_book.audited);
+    assert_eq!(audited[0].target, "fees:withdrawal:btc");
+}
+
+/// Presses the button that makes the change.
+async fn make(browser: &Browser<'_>, page: &Page) -> Page {
+    let document = page.document();
+    let makes = |tag: &Tag| {
+        tag.attribute("action") == Some(EDIT) && tag.attribute("method") == Some("post")
+    };
+    let form = document.all("form").find(|(_, tag)| makes(tag));
+    let (form, _) = form.expect("there is a form that makes it");
+    let inputs = document
+        .all("input")
+        .filter(|(_, tag)| tag.path.contains(&form));
+    let fields: Vec<(&str, &str)> = inputs
+        .filter_map(|(_, tag)| Some((tag.attribute("name")?, tag.attribute("value")?)))
+        .collect();
+    browser.post(EDIT, &fields).await
+}
+
+#[actix_web::test]
+async fn what_another_operator_changed_meanwhile_is_not_overwritten() {
+    let world = World::new();
+    let path = "/console/rules/edit?rule=limits:withdrawal&daily=1000";
+    let (olga, otto) = (
+        Browser::of(&world, operator(OLGA)),
+        Browser::of(&world, operator(OTTO)),
+    );
+    let (one, other) = (olga.get(path).await.ok(), otto.get(path).await.ok());
+    make(&olga, &one).await.leads();
+    let late = make(&otto, &other).await;
+    assert_eq!(late.status, 409);
+    assert!(
+        late.text()
+            .contains("Somebody else has changed limits of withdrawals in all assets")
+    );
+}
+
+#[actix_web::test]
+async fn what_cannot_be_is_said_at_its_field() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for (query, words) in [
+        (
+            "rule=fees:withdrawal:btc&percent=x&min=0.000000001",
+            "must have at most 8 decimals",
+        ),
+        (
+            "rule=rate:btc&rate=1e5",
+            "is a plain decimal number greater than zero",
+        ),
+        (
+            "rule=asset:new&name=&scale=19",
+            "is a whole number from 0 to 18",
+        ),
+    ] {
+        let page = browser.get(&format!("{EDIT}?{query}")).await.ok();
+        assert!(page.text().contains(words), "{query}: {}", page.text());
+        assert!(page.body.contains("aria-invalid"), "{query}");
+        assert!(!page.text().contains("This would change"), "{query}");
+    }
+    assert_eq!(
+        browser.get(&format!("{EDIT}?rule=gifts:btc")).await.status,
+        404
+    );
+}
+
+#[actix_web::test]
+async fn a_rate_and_a_new_asset_are_set() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let to = browser
+        .get("/console/rules/new-asset?id=DOGE")
+        .await
+        .leads();
+    assert_eq!(to, "/console/rules/edit?rule=asset%3Adoge");
+    let page = browser
+        .get(&format!(
+            "{to}&name=Doge&scale=8&deposit=yes&withdraw=no&transfer=yes"
+        ))
+        .await
+        .ok();
+    make(&browser, &page).await.leads();
+    let doge = locked(&world.directory.assets)[&build::asset_id("doge")].clone();
+    assert_eq!(
+        (doge.can_deposit, doge.can_withdraw, doge.can_transfer),
+        (true, false, true)
+    );
+    let page = browser
+        .get(&format!("{EDIT}?rule=rate:doge&rate=0.125"))
+        .await
+        .ok();
+    make(&browser, &page).await.leads();
+    let rate = locked(&world.directory.rates)[&build::asset_id("doge")].clone();
+    assert_eq!(
+        (rate.rate.to_string(), rate.source.as_str()),
+        ("0.125".to_owned(), OLGA)
+    );
+}
+
+#[actix_web::test]
+async fn what_leaves_is_stopped_with_a_reason_and_let_go_on() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console/rules").await.ok();
+    let silent = browser
+        .press(&page, "/console/rules/stop", &[("scope", "btc")])
+        .await;
+    assert_eq!(silent.status, 400);
+    let fields = [("scope", "btc"), ("reason", "a fork")];
+    assert_eq!(
+        browser
+            .press(&page, "/console/rules/stop", &fields)
+            .await
+            .leads(),
+        "/console/rules"
+    );
+    let page = browser.get("/console/rules").await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("What leaves users’ accounts in BTC by olga"),
+        "{text}"
+    );
+    assert!(text.contains("a fork"));
+    browser
+        .press(&page, "/console/rules/lift", &[])
+        .await
+        .leads();
+    let text = browser.get("/console/rules").await.ok().text();
+    assert!(text.contains("Nothing is stopped."), "{text}");
+}

@@ -1,0 +1,162 @@
+//! A transfer's page: everything about it in one place.
+
+use bursar_domain::{AccountKey, Entry, Kind, Operation, Status};
+use bursar_ports::{AuditRecord, CallbackAttempt, CallbackRecord, CallbackState};
+use bursar_testkit::{build, fakes::locked};
+use uuid::Uuid;
+
+use crate::{
+    browser::Browser,
+    world::{ALICE, NOW, OLGA, World, operator},
+};
+
+#[actix_web::test]
+async fn a_withdrawal_tells_who_did_what_and_what_moved() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    world.fees("btc", 10_000);
+    let id = world
+        .withdrawal_noted(ALICE, "btc", "0.25", Some("for <b>rent</b>"))
+        .await;
+    world.clock.advance_ms(60_000);
+    world.confirm("carla", id).await;
+    let btc = build::asset_id("btc");
+    let line = |held: i128, at| Entry {
+        account: AccountKey::user(ALICE, btc),
+        seq: 2,
+        transfer: id,
+        available_delta: 0,
+        held_delta: held,
+        available_after: 74_990_000,
+        held_after: 25_010_000,
+        at,
+    };
+    *locked(&world.query.entries) = vec![
+        line(25_010_000, NOW),
+        line(-25_010_000, NOW.plus_micros(60_000_000)),
+    ];
+    *locked(&world.audit_log.records) = vec![AuditRecord {
+        id: Uuid::from_u128(1),
+        at: NOW.plus_micros(60_000_000),
+        actor: "carla".to_owned(),
+        credential: "session:17".to_owned(),
+        request_id: "request-9".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        action: "withdrawal.confirm".to_owned(),
+        target: format!("transfer:{id}"),
+        before: None,
+        after: None,
+    }];
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    let text = page.text();
+    for words in [
+        "Completed",
+        "Created: 0.25 BTC by exchange",
+        "Held: 0.2501 BTC",
+        "Confirmed by carla",
+        "session:17, request request-9",
+        "Hold ended: 0.2501 BTC",
+        "It costs 0.0001 BTC, as was decided when it was made.",
+        "one BTC was 50000 USD, said a feed",
+        "It was worth 12500 USD when it was made",
+        "for <b>rent</b>",
+        "Nobody was told.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let asked = locked(&world.audit_log.asked)
+        .clone()
+        .expect("the log is read");
+    assert_eq!(asked.target, Some(format!("transfer:{id}")));
+    assert!(
+        page.body
+            .contains(&format!("href=\"/console/users/{ALICE}\""))
+    );
+}
+
+#[actix_web::test]
+async fn a_dead_callback_shows_every_attempt_and_is_delivered_again() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let callback = Uuid::from_u128(5);
+    let attempt = |outcome: &str, status| CallbackAttempt {
+        at: NOW,
+        duration_ms: 12,
+        http_status: status,
+        outcome: outcome.to_owned(),
+    };
+    *locked(&world.callback_log.callbacks) = vec![CallbackRecord {
+        id: callback,
+        transfer: id,
+        kind: Kind::Deposit,
+        operation: Operation::Settle,
+        url: "https://example.com/hook".to_owned(),
+        status: Status::Completed,
+        state: CallbackState::Dead,
+        created_at: NOW,
+        next_attempt_at: None,
+        attempts: vec![attempt("timeout", None), attempt("answered", Some(500))],
+    }];
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("2 attempts, the last one: answered with 500"),
+        "{text}"
+    );
+    let path = format!("/console/callbacks/{callback}/replay");
+    let done = browser.press(&page, &path, &[]).await;
+    assert_eq!(done.leads(), format!("/console/transfers/{id}"));
+    let audited = locked(&world.callback_log.audited);
+    assert_eq!(audited[0].credential, "session:olga");
+}
+
+#[actix_web::test]
+async fn a_transfer_is_taken_back_once_however_often_it_is_sent() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    assert!(
+        page.text().contains("Debits alice the amount at once"),
+        "{}",
+        page.text()
+    );
+    let path = format!("/console/transfers/{id}/reverse");
+    let silent = browser.press(&page, &path, &[("amount", "0.4")]).await;
+    assert_eq!(silent.status, 400);
+    assert!(
+        silent.text().contains("comment: say why"),
+        "{}",
+        silent.text()
+    );
+    let fields = [("amount", "0.4"), ("comment", "a mistake")];
+    let done = browser.press(&page, &path, &fields).await;
+    assert_eq!(done.leads(), format!("/console/transfers/{id}"));
+    let again = browser.press(&page, &path, &fields).await;
+    assert_eq!(
+        again.status, 409,
+        "the page it was sent from is out of date"
+    );
+    assert_eq!(
+        world.transfer(id).await.parts().reversed,
+        build::amount(40_000_000)
+    );
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    assert!(
+        page.text().contains("Taken back: 0.4 BTC by transfer"),
+        "{}",
+        page.text()
+    );
+}
+
+#[actix_web::test]
+async fn what_names_no_transfer_has_no_page() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for id in ["999", "0", "-1", "x", "9007199254740993"] {
+        let page = browser.get(&format!("/console/transfers/{id}")).await;
+        assert_eq!(page.status, 404, "{id}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Users: finding one, what it has, stopping it, and its credentials.
+
+use bursar_domain::{AccountKey, Kind, Limits, UserStatus};
+use bursar_ports::{AccountBalance, Permission, Token, TokenHash};
+use bursar_testkit::{build, fakes::locked};
+use uuid::Uuid;
+
+use crate::{
+    browser::Browser,
+    world::{ALICE, NOW, OLGA, World, operator},
+};
+
+#[actix_web::test]
+async fn a_user_is_found_by_a_part_of_its_name_or_by_its_id() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let text = browser.get("/console/users?q=lic").await.ok().text();
+    assert!(
+        text.contains("alice@example.com") && !text.contains("bob@"),
+        "{text}"
+    );
+    let page = browser.get(&format!("/console/users?q={ALICE}")).await;
+    assert_eq!(page.leads(), format!("/console/users/{ALICE}"));
+    let text = browser.get("/console/users?q=nobody").await.ok().text();
+    assert!(text.contains("Nobody is called like that."), "{text}");
+}
+
+#[actix_web::test]
+async fn a_users_page_tells_what_it_has_and_may_still_move() {
+    let world = World::new();
+    let btc = build::asset_id("btc");
+    *locked(&world.query.user_balances) = vec![AccountBalance {
+        account: AccountKey::user(ALICE, btc),
+        available: 123_456_789_012,
+        held: 25_000_000,
+        updated_at: NOW,
+    }];
+    world.rule_book.put(|rules| {
+        let limits = Limits {
+            daily: Some(build::amount(500_000_000)),
+            ..Limits::default()
+        };
+        rules.limits.insert((Kind::Withdrawal, Some(btc)), limits);
+    });
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    let text = page.text();
+    assert!(text.contains("1234.56789012"), "{text}");
+    assert!(text.contains("Withdrawal, BTC5 BTC of 5"), "{text}");
+    assert!(page.body.contains("1<i>234</i>.567<i>890</i><i>12</i>"));
+}
+
+#[actix_web::test]
+async fn a_user_is_frozen_and_let_go_on_with_a_reason() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    assert!(
+        page.text()
+            .contains("Nothing comes in or goes out from the moment you press it")
+    );
+    let path = format!("/console/users/{ALICE}/status");
+    let silent = browser.press(&page, &path, &[("reason", " ")]).await;
+    assert_eq!(silent.status, 400);
+    let done = browser
+        .press(&page, &path, &[("reason", "stolen phone")])
+        .await;
+    assert_eq!(done.leads(), format!("/console/users/{ALICE}"));
+    assert_eq!(
+        locked(&world.directory.users)[&ALICE].status,
+        UserStatus::Frozen
+    );
+    let audit = locked(&world.directory.audited)[0].clone();
+    assert_eq!((audit.action, audit.actor.as_str()), ("user.put", OLGA));
+    assert!(audit.after.unwrap().contains("\"reason\":\"stolen phone\""));
+    let again = browser.press(&page, &path, &[("reason", "twice")]).await;
+    assert_eq!(again.status, 409, "the page is out of date");
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    browser
+        .press(&page, &path, &[("reason", "found")])
+        .await
+        .leads();
+    assert_eq!(
+        locked(&world.directory.users)[&ALICE].status,
+        UserStatus::Active
+    );
+}
+
+#[actix_web::test]
+async fn a_token_is_revoked() {
+    let world = World::new();
+    let id = Uuid::from_u128(9);
+    locked(&world.credentials.tokens).push(Token {
+        id,
+        hash: TokenHash([0; 32]),
+        subject: "alice-token".to_owned(),
+        user: Some(ALICE),
+        permissions: vec![Permission::AllowTransfer],
+        created_at: NOW,
+        expires_at: NOW,
+        revoked_at: None,
+    });
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    assert!(page.text().contains("alice-token"));
+    let done = browser
+        .press(&page, &format!("/console/tokens/{id}/revoke"), &[])
+        .await;
+    assert_eq!(done.leads(), format!("/console/users/{ALICE}"));
+    assert_eq!(locked(&world.credentials.tokens)[0].revoked_at, Some(NOW));
+}

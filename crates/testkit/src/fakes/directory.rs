@@ -1,0 +1,283 @@
+//! The directory, the address book and rules in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use crate::{FixedClock, InMemoryStore};
+use async_trait::async_trait;
+use bursar_domain::{
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops, Usage,
+    UsageKey, User, UserId,
+};
+use bursar_ports::{
+    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, PutAsset, PutUser, RuleBook,
+    Stop, StopScope, StoreError, UserPage,
+};
+
+use super::locked;
+
+/// Users, assets and rates in memory.
+#[derive(Default)]
+pub struct FakeDirectory {
+    pub users: Mutex<BTreeMap<UserId, User>>,
+    pub assets: Mutex<BTreeMap<AssetId, Asset>>,
+    pub rates: Mutex<BTreeMap<AssetId, AssetRate>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
+}
+
+#[async_trait]
+impl Directory for FakeDirectory {
+    async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(locked(&self.users).get(&id).cloned())
+    }
+
+    async fn find_users(&self, ids: Vec<UserId>) -> Result<Vec<User>, StoreError> {
+        let users = locked(&self.users);
+        Ok(ids.iter().filter_map(|id| users.get(id).cloned()).collect())
+    }
+
+    async fn find_recipients(
+        &self,
+        names: Vec<RecipientName>,
+    ) -> Result<Vec<Option<User>>, StoreError> {
+        let users = locked(&self.users);
+        let find = |name: RecipientName| match name {
+            RecipientName::Id(id) => users.get(&id).cloned(),
+            RecipientName::Alias(alias) => {
+                let answers = |user: &&User| {
+                    user.email.eq_ignore_ascii_case(&alias)
+                        || user.username.eq_ignore_ascii_case(&alias)
+                };
+                users.values().find(answers).cloned()
+            }
+        };
+        Ok(names.into_iter().map(find).collect())
+    }
+
+    async fn list_users(
+        &self,
+        search: Option<String>,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<UserPage, StoreError> {
+        let search = search.unwrap_or_default().to_lowercase();
+        let limit = usize::try_from(limit).unwrap_or_default();
+        let mut users: Vec<User> = locked(&self.users)
+            .values()
+            .filter(|user| after.is_none_or(|after| user.id > after))
+            .filter(|user| user.username.contains(&search) || user.email.contains(&search))
+            .cloned()
+            .collect();
+        let more = users.len() > limit;
+        users.truncate(limit);
+        Ok(UserPage { users, more })
+    }
+
+    async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError> {
+        let mut users = locked(&self.users);
+        let others = || users.values().filter(|other| other.id != user.id);
+        if others().any(|other| other.username.eq_ignore_ascii_case(&user.username)) {
+            return Ok(PutUser::UsernameTaken);
+        }
+        let same = |other: &User| other.email.eq_ignore_ascii_case(&user.email);
+        if !user.email.is_empty() && others().any(same) {
+            return Ok(PutUser::EmailTaken);
+        }
+        users.insert(user.id, user);
+        locked(&self.audited).push(audit);
+        Ok(PutUser::Written)
+    }
+
+    async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
+        Ok(locked(&self.assets).get(&id).cloned())
+    }
+
+    async fn find_assets(&self, ids: Vec<AssetId>) -> Result<Vec<Asset>, StoreError> {
+        let assets = locked(&self.assets);
+        Ok(ids
+            .iter()
+            .filter_map(|id| assets.get(id).cloned())
+            .collect())
+    }
+
+    async fn list_assets(&self) -> Result<Vec<Asset>, StoreError> {
+        Ok(locked(&self.assets).values().cloned().collect())
+    }
+
+    /// Every asset that exists is in use.
+    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
+        let mut assets = locked(&self.assets);
+        let had = assets.get(&asset.id).map(|had| had.scale);
+        if had.is_some_and(|scale| scale != asset.scale) {
+            return Ok(PutAsset::ScaleInUse);
+        }
+        assets.insert(asset.id, asset);
+        locked(&self.audited).push(audit);
+        Ok(PutAsset::Written)
+    }
+
+    async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError> {
+        Ok(locked(&self.rates).get(&asset).cloned())
+    }
+
+    async fn put_rate(
+        &self,
+        asset: AssetId,
+        rate: BigDecimal,
+        source: String,
+        audit: AuditDraft,
+    ) -> Result<AssetRate, StoreError> {
+        let rate = AssetRate {
+            rate,
+            source,
+            rated_at: FixedClock::START,
+        };
+        locked(&self.rates).insert(asset, rate.clone());
+        locked(&self.audited).push(audit);
+        Ok(rate)
+    }
+}
+
+/// Rules in memory, in force in a store in memory.
+pub struct FakeRuleBook {
+    store: Arc<InMemoryStore>,
+    rules: Mutex<Rules>,
+    stops: Mutex<BTreeMap<StopScope, Stop>>,
+    pub audited: Mutex<Vec<AuditDraft>>,
+}
+
+impl FakeRuleBook {
+    pub fn of(store: Arc<InMemoryStore>) -> Self {
+        Self {
+            audited: Mutex::default(),
+            store,
+            rules: Mutex::default(),
+            stops: Mutex::default(),
+        }
+    }
+
+    /// Changes the rules without anybody's word.
+    pub fn put(&self, change: impl FnOnce(&mut Rules)) {
+        self.change(change);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = locked(&self.rules);
+        change(&mut rules);
+        self.store.put_rules(rules.clone());
+    }
+
+    fn stops_changed(&self) {
+        let stops = locked(&self.stops);
+        let outgoing = stops.keys().filter_map(|scope| match scope {
+            StopScope::ReadOnly => None,
+            StopScope::Outgoing(asset) => Some(*asset),
+        });
+        let stops = Stops {
+            read_only: stops.contains_key(&StopScope::ReadOnly),
+            outgoing: outgoing.collect(),
+        };
+        self.change(|rules| rules.stops = stops);
+    }
+}
+
+#[async_trait]
+impl RuleBook for FakeRuleBook {
+    async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
+        Ok(Arc::new(locked(&self.rules).clone()))
+    }
+
+    async fn put_fees(
+        &self,
+        kind: Kind,
+        asset: AssetId,
+        schedule: FeeSchedule,
+        audit: AuditDraft,
+    ) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
+        self.change(|rules| {
+            rules.fees.insert((kind, asset), schedule);
+        });
+        Ok(())
+    }
+
+    async fn put_limits(
+        &self,
+        kind: Kind,
+        asset: Option<AssetId>,
+        limits: bursar_domain::Limits,
+        audit: AuditDraft,
+    ) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
+        self.change(|rules| {
+            rules.limits.insert((kind, asset), limits);
+        });
+        Ok(())
+    }
+
+    async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
+        Ok(locked(&self.stops).values().cloned().collect())
+    }
+
+    async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
+        locked(&self.audited).push(audit);
+        locked(&self.stops).entry(stop.scope).or_insert(stop);
+        self.stops_changed();
+        Ok(())
+    }
+
+    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
+        locked(&self.audited).push(audit);
+        let lifted = locked(&self.stops).remove(&scope).is_some();
+        self.stops_changed();
+        Ok(lifted)
+    }
+
+    async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {
+        Ok(keys.into_iter().map(|key| self.store.usage(key)).collect())
+    }
+}
+
+/// Address books in memory, the newest entries first.
+#[derive(Default)]
+pub struct FakeAddressBook {
+    pub entries: Mutex<Vec<AddressBookEntry>>,
+}
+
+#[async_trait]
+impl AddressBook for FakeAddressBook {
+    async fn find(
+        &self,
+        user: UserId,
+        code: String,
+    ) -> Result<Option<AddressBookEntry>, StoreError> {
+        let entries = locked(&self.entries);
+        let is_it = |entry: &&AddressBookEntry| entry.user == user && entry.code == code;
+        Ok(entries.iter().find(is_it).cloned())
+    }
+
+    async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
+        let entries = locked(&self.entries).clone();
+        let own = entries.into_iter().filter(|entry| entry.user == user);
+        Ok(own.collect())
+    }
+
+    async fn add(&self, entry: AddressBookEntry, entries_max: u32) -> Result<AddEntry, StoreError> {
+        if let Some(had) = self.find(entry.user, entry.code.clone()).await? {
+            return Ok(AddEntry::Exists(had));
+        }
+        let max = usize::try_from(entries_max).unwrap_or_default();
+        if self.list(entry.user).await?.len() >= max {
+            return Ok(AddEntry::Full);
+        }
+        locked(&self.entries).insert(0, entry);
+        Ok(AddEntry::Added)
+    }
+
+    async fn remove(&self, user: UserId, code: String) -> Result<bool, StoreError> {
+        let mut entries = locked(&self.entries);
+        let before = entries.len();
+        entries.retain(|entry| entry.user != user || entry.code != code);
+        Ok(entries.len() < before)
+    }
+}
