@@ -76,8 +76,11 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     let (asked, contradictions) = requests(record);
     shown(&mut found, Rule::KeyIsOnce, contradictions);
     let mut history: Vec<Operation> = vec![];
+    let otherwise = |asked| answered_otherwise(asked, ledger.keys.get(&asked.key));
+    let otherwise = asked.iter().filter_map(otherwise).collect();
+    shown(&mut found, Rule::AnsweredIsThere, otherwise);
     for asked in &asked {
-        history.push(operation(asked, &mut ledger, &mut found));
+        history.push(operation(asked, &mut ledger));
     }
     let unknown = history.iter().filter(|op| op.outcome == Outcome::Unknown);
     let mut judged = Judged {
@@ -176,11 +179,8 @@ fn requests(record: &[Line]) -> (Vec<Asked>, Vec<String>) {
 }
 
 /// What the ledger has of a request, which it then has no more.
-fn operation(asked: &Asked, ledger: &mut Ledger, found: &mut Vec<Violation>) -> Operation {
+fn operation(asked: &Asked, ledger: &mut Ledger) -> Operation {
     let bound = ledger.keys.get(&asked.key);
-    if let Some(wrong) = answered_otherwise(asked, bound) {
-        shown(found, Rule::AnsweredIsThere, vec![wrong]);
-    }
     let bound = bound.filter(|bound| !bound.is_refusal);
     let step = |(transfer, is_end)| Step { transfer, is_end };
     let steps: Vec<Step> = match (bound, asked.ends) {

@@ -104,8 +104,12 @@ impl World {
 
     /// Counts something rare.
     pub(crate) fn see(&self, what: &'static str) {
-        *self.state().seen.entry(what).or_default() += 1;
-        self.note(format_args!("seen: {what}"));
+        self.see_many(what, 1);
+    }
+
+    pub(crate) fn see_many(&self, what: &'static str, count: usize) {
+        *self.state().seen.entry(what).or_default() += u64::try_from(count).unwrap();
+        self.note(format_args!("seen: {count} {what}"));
     }
 
     /// A promise is broken.

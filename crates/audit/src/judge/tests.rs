@@ -242,6 +242,25 @@ fn the_end_of_a_transfer_is_its_own_request_s() {
 }
 
 #[test]
+fn of_many_lost_answers_some_are_shown() {
+    let wrong = found(|record, _| {
+        for number in 0..25 {
+            record.push(Line::Asked(Asked {
+                sent: 1,
+                answered: None,
+                key: format!("lost{number:02}"),
+                ends: None,
+                outcome: Outcome::Done,
+                moves: false,
+                transfer: None,
+            }));
+        }
+    });
+    assert_eq!(wrong.len(), SHOWN_MAX + 1, "{wrong:?}");
+    assert_eq!(wrong[SHOWN_MAX].1, "and 15 more");
+}
+
+#[test]
 fn of_many_rows_some_are_shown() {
     let wrong = found(|_, ledger| ledger.untold.extend(0..25));
     assert_eq!(wrong.len(), SHOWN_MAX + 1);

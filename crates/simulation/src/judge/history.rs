@@ -45,6 +45,8 @@ pub(super) fn judge(bank: &Bank, records: &[Record]) {
         bank.world.see("statements read and judged");
     }
     operations.extend(ends(records, &mut lines));
+    bank.world
+        .see_many("operations judged for one order", operations.len());
     for anomaly in check(&operations) {
         let those = anomaly.operations.iter();
         let those: Vec<&Operation> = those.map(|number| &operations[*number]).collect();

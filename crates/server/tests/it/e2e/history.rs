@@ -163,7 +163,7 @@ pub(super) async fn assert_serializable<'t>(
     assert!(!ledger.steps.is_empty(), "nothing was done");
     let (judged, found) = judge(&whole, ledger);
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "{judged:?}\n{}", found.join("\n"));
+    assert!(found.is_empty(), "{}\nof {judged:?}", found.join("\n"));
     record
 }
 
