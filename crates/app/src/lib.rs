@@ -26,6 +26,7 @@ mod internal;
 mod keyring;
 mod limits;
 mod lists;
+mod neutral;
 mod operators;
 mod payouts;
 mod principal;
@@ -61,6 +62,7 @@ pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBa
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
+pub use neutral::neutral;
 pub use operators::{
     Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError,
     SignedIn, TotpSecret, csrf_token,

@@ -1,7 +1,7 @@
 //! The same view as CSV: all of it, however many pages it has.
 
 use actix_web::{HttpResponse, http::header, web};
-use bursar_app::{FoundTransfer, TransferExport};
+use bursar_app::{FoundTransfer, TransferExport, neutral};
 use bursar_domain::{Body, Recipient, Timestamp};
 use bytes::Bytes;
 use csv::{Terminator, WriterBuilder};
@@ -132,14 +132,9 @@ fn row(found: &FoundTransfer) -> [String; 17] {
     ]
 }
 
-/// What somebody wrote, so that no spreadsheet takes it for a formula.
+/// What somebody wrote.
 fn inert(text: Option<String>) -> String {
-    let text = text.unwrap_or_default();
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text
-    }
+    neutral(&text.unwrap_or_default()).into_owned()
 }
 
 fn written(rows: &[[String; 17]]) -> Option<Bytes> {

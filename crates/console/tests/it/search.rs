@@ -155,6 +155,37 @@ async fn a_link_shows_the_same_view_again_and_so_does_its_csv() {
     assert!(lines[1].contains("\"'=1+1, \"\"so\"\"\""), "{}", lines[1]);
 }
 
+/// As in exports: what somebody wrote is no formula, however it is written, and can be had back.
+#[actix_web::test]
+async fn no_note_in_a_sheet_is_a_formula() {
+    let notes = ["=1", "\n=1", "＝1", "＋1", "－1", "＠1", "'=1", "1"];
+    let world = World::new();
+    world.fund(ALICE, "btc", "10").await;
+    let mut transfers = vec![];
+    for note in notes {
+        let id = world.withdrawal_noted(ALICE, "btc", "1", Some(note)).await;
+        transfers.push(world.transfer(id).await);
+    }
+    world.listed(transfers);
+    let browser = Browser::of(&world, operator(OLGA));
+    let sheet = browser.get("/console/transfers.csv").await.ok();
+    let mut sheet = csv::Reader::from_reader(sheet.body.as_bytes());
+    let column = sheet.headers().unwrap().iter().position(|it| it == "note");
+    let found: Vec<String> = sheet
+        .records()
+        .map(|row| row.unwrap()[column.unwrap()].to_owned())
+        .collect();
+    assert_eq!(found.len(), notes.len());
+    for note in notes {
+        let expected = if note == "1" {
+            note.to_owned()
+        } else {
+            format!("'{note}")
+        };
+        assert!(found.contains(&expected), "{note:?} in {found:?}");
+    }
+}
+
 #[actix_web::test]
 async fn the_next_page_begins_where_this_one_ends() {
     let world = World::new();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bursar_app::neutral;
 use csv::{Terminator, WriterBuilder};
 use serde::Serialize;
 use serde_json::Value;
@@ -155,19 +156,6 @@ fn cell(value: &Value, is_signed: bool) -> Cow<'_, str> {
         Value::Bool(_) | Value::Number(_) => Cow::Owned(value.to_string()),
         // A column that is not flat is not for spreadsheets, but it is not left out either.
         Value::Array(_) | Value::Object(_) => Cow::Owned(neutral(&value.to_string()).into_owned()),
-    }
-}
-
-/// A text that no spreadsheet takes for a formula: an apostrophe stands before whatever begins like
-/// one. It also stands before an apostrophe, so that taking the first one away gives back the text.
-fn neutral(text: &str) -> Cow<'_, str> {
-    const RUN: [char; 12] = [
-        '=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠',
-    ];
-    if text.starts_with(RUN) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
     }
 }
 
