@@ -31,7 +31,7 @@ pub use export::{
 };
 pub use forecast::Forecast;
 pub use overview::{Overview, Period};
-pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, Taken};
+pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, TAKERS, Taken};
 pub use reversals::ReversalRequest;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};
@@ -42,4 +42,4 @@ pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 use bursar_ports::Permission;
 
 /// What may read: everything but credentials.
-pub(crate) const READERS: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];
+pub const READERS: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];

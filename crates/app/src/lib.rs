@@ -41,9 +41,9 @@ pub use admin::{
     AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast,
     FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits,
     LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview,
-    OwnerKind, Period, QueuePage, QueueRow, QueueSearch, ReversalRequest, ReviewRequest, RootValue,
-    Taken, ToldTransfer, TransferExport, TransferSearch, TransferStory, TransferTotal,
-    UserStatement, approval_digest,
+    OwnerKind, Period, QueuePage, QueueRow, QueueSearch, READERS, ReversalRequest, ReviewRequest,
+    RootValue, TAKERS, Taken, ToldTransfer, TransferExport, TransferSearch, TransferStory,
+    TransferTotal, UserStatement, approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};

@@ -5,16 +5,13 @@ mod carry_out;
 mod second_look;
 
 use actix_web::web::{self, ServiceConfig};
-use bursar_app::{Forecast, Taken, approval_digest};
+use bursar_app::{Forecast, TAKERS, Taken, approval_digest};
 use bursar_domain::{ActorId, Amount, Kind, PayoutRoute, Stage, Status, Transfer};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
 use maud::{Markup, html};
 
 use crate::{desk::Desk, forms, words};
-
-/// Who may take a transfer: whoever may do what it waits for.
-const TAKERS: [Permission; 2] = [Permission::BackofficeConfirm, Permission::BackofficeApprove];
 
 pub(crate) use carry_out::{overtaken, read_id};
 
@@ -202,8 +199,7 @@ impl Offer<'_> {
 
     /// Takes the transfer, or lets it go.
     fn taking(&self, base: &str) -> Markup {
-        let may = self.desk.may(Permission::BackofficeConfirm)
-            || self.desk.may(Permission::BackofficeApprove);
+        let may = self.desk.may_any(&TAKERS);
         let mine = self.taken.is_some_and(|taken| is_mine(self.desk, taken));
         html! {
             @if may && (mine || self.taken.is_none()) {

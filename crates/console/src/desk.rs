@@ -8,7 +8,7 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
-use bursar_app::{App, Grant};
+use bursar_app::{App, Grant, READERS};
 use bursar_domain::Timestamp;
 use bursar_ports::Permission;
 use maud::Markup;
@@ -93,15 +93,19 @@ impl Desk {
 
     /// Leave to look.
     pub(crate) fn reader(&self) -> Result<Grant, Fault> {
-        Ok(self.visitor.principal.grant_any(&READ)?)
+        Ok(self.visitor.principal.grant_any(&READERS)?)
     }
 
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.visitor.may(permission)
     }
 
+    pub(crate) fn may_any(&self, permissions: &[Permission]) -> bool {
+        permissions.iter().any(|permission| self.may(*permission))
+    }
+
     pub(crate) fn may_read(&self) -> bool {
-        READ.into_iter().any(|permission| self.may(permission))
+        self.may_any(&READERS)
     }
 
     /// Whether cookies travel over TLS alone.
@@ -180,9 +184,6 @@ impl Desk {
         layout::respond(answer, layout::framed(&frame, title, body))
     }
 }
-
-/// What may look at pages: one of these.
-const READ: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];
 
 /// An address of the console's own, and of nobody else's.
 pub(crate) fn own_path(path: &str) -> Option<&str> {

@@ -5,7 +5,9 @@ use actix_web::{
     http::{Method, header::HeaderMap},
     web,
 };
-use bursar_app::{App, Error, FieldError, Grant, InternalCall, Options, Principal};
+use bursar_app::{
+    App, Error, FieldError, Grant, InternalCall, Options, Principal, READERS, TAKERS,
+};
 use bursar_domain::{AssetId, TransferId};
 use bursar_ports::Permission;
 use bytes::Bytes;
@@ -107,14 +109,12 @@ impl Call {
 
     /// The permission to read what operators read.
     pub(crate) fn grant_reader(&self) -> Result<Grant, Problem> {
-        let readers = [Permission::Admin, Permission::BackofficeRead];
-        Ok(self.principal.grant_any(&readers)?)
+        Ok(self.principal.grant_any(&READERS)?)
     }
 
     /// The permission to take what waits for an operator: whatever may be done with it.
     pub(crate) fn grant_taker(&self) -> Result<Grant, Problem> {
-        let takers = [Permission::BackofficeConfirm, Permission::BackofficeApprove];
-        Ok(self.principal.grant_any(&takers)?)
+        Ok(self.principal.grant_any(&TAKERS)?)
     }
 
     /// A user's permission: a credential without a user is refused before anything else about the

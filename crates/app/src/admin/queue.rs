@@ -9,8 +9,7 @@ use super::READERS;
 use crate::{App, Conflict, Error, Grant, Missing, settle::STALE_TRIES_MAX};
 
 /// Who may take something: whoever may do what it waits for.
-pub(crate) const TAKERS: [Permission; 2] =
-    [Permission::BackofficeConfirm, Permission::BackofficeApprove];
+pub const TAKERS: [Permission; 2] = [Permission::BackofficeConfirm, Permission::BackofficeApprove];
 
 /// How long something stays taken, in minutes.
 const TAKEN_MINUTES: i64 = 5;

@@ -1,7 +1,7 @@
 //! Doing it.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{FinishRequest, Options, ReviewRequest, Taken};
+use bursar_app::{FinishRequest, Options, ReviewRequest, TAKERS, Taken};
 use bursar_domain::{Stage, Transfer, TransferId};
 use maud::html;
 use serde::Deserialize;
@@ -35,7 +35,7 @@ pub(crate) async fn act(
 pub(crate) async fn take(desk: Desk, id: web::Path<String>, posted: Posted<Word>) -> HttpResponse {
     let reply = async {
         let id = read_id(&id)?;
-        let grant = desk.visitor.principal.grant_any(&super::TAKERS)?;
+        let grant = desk.visitor.principal.grant_any(&TAKERS)?;
         desk.app().take(&grant, Some(id)).await?;
         Ok::<_, Fault>(Reply::done(Done::Taken(id), back(&posted.form, id)))
     };
@@ -49,7 +49,7 @@ pub(crate) async fn let_go(
 ) -> HttpResponse {
     let reply = async {
         let id = read_id(&id)?;
-        let grant = desk.visitor.principal.grant_any(&super::TAKERS)?;
+        let grant = desk.visitor.principal.grant_any(&TAKERS)?;
         desk.app().let_go(&grant, Some(id)).await?;
         Ok::<_, Fault>(Reply::done(Done::LetGo(id), back(&posted.form, id)))
     };
