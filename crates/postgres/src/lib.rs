@@ -37,6 +37,7 @@ mod row;
 mod rule_book;
 mod schema;
 mod seal;
+mod sequencers;
 mod statement;
 mod store;
 #[cfg(feature = "testing")]

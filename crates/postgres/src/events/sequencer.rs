@@ -26,6 +26,7 @@ use super::{PgEvents, SEQUENCE};
 use crate::{
     error::{inconsistent, unavailable},
     schema::{journal, journal_queue, sequencers},
+    sequencers::{lease, move_on},
     statement::NumberJournal,
     tx::run_tx,
     value::At,
@@ -103,15 +104,7 @@ fn waiting() -> _ {
 }
 
 async fn number(connection: &mut AsyncPgConnection) -> QueryResult<Chunk> {
-    let lease: Option<i64> = sequencers::table
-        .filter(sequencers::name.eq(SEQUENCE))
-        .select(sequencers::next_number)
-        .for_update()
-        .skip_locked()
-        .first(connection)
-        .await
-        .optional()?;
-    let Some(first) = lease else {
+    let Some(first) = lease(connection, SEQUENCE).await? else {
         return Ok(Chunk::Elsewhere);
     };
     // In a statement of its own: it sees what was committed before the lease was given.
@@ -142,10 +135,7 @@ async fn number(connection: &mut AsyncPgConnection) -> QueryResult<Chunk> {
         }
         .load::<(i64,)>(connection)
         .await?;
-        diesel::update(sequencers::table.filter(sequencers::name.eq(SEQUENCE)))
-            .set(sequencers::next_number.eq(next))
-            .execute(connection)
-            .await?;
+        move_on(connection, SEQUENCE, next).await?;
     }
     Ok(Chunk::Numbered {
         rows: ids.len(),

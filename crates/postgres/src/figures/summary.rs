@@ -13,7 +13,11 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 
 use super::{BEHIND, BehindRow, PgFigures, SEQUENCE};
-use crate::{error::unavailable, schema::sequencers, tx::run_tx};
+use crate::{
+    error::unavailable,
+    sequencers::{lease, move_on},
+    tx::run_tx,
+};
 
 /// How many rows of the journal one transaction counts: some thousand transfers under load.
 const CHUNK: i64 = 128;
@@ -67,15 +71,7 @@ impl Summary for PgFigures {
 }
 
 async fn fold(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
-    let lease: Option<i64> = sequencers::table
-        .filter(sequencers::name.eq(SEQUENCE))
-        .select(sequencers::next_number)
-        .for_update()
-        .skip_locked()
-        .first(connection)
-        .await
-        .optional()?;
-    let Some(first) = lease else {
+    let Some(first) = lease(connection, SEQUENCE).await? else {
         return Ok(false);
     };
     // In a statement of its own: it sees what was committed before the lease was given.
@@ -85,10 +81,7 @@ async fn fold(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
         .get_result(connection)
         .await?;
     if folded.rows > 0 {
-        diesel::update(sequencers::table.filter(sequencers::name.eq(SEQUENCE)))
-            .set(sequencers::next_number.eq(folded.next))
-            .execute(connection)
-            .await?;
+        move_on(connection, SEQUENCE, folded.next).await?;
     }
     Ok(folded.rows >= CHUNK)
 }
