@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
-    layout::Place,
+    layout::{Place, wide},
     links::said,
     words,
 };
@@ -107,7 +107,7 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
         }
     };
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Books" {
+        (wide("Books", &html! {
             table class="list" {
                 thead {
                     tr {
@@ -132,13 +132,13 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }
 
 fn system_table(system: &[(bursar_ports::AccountBalance, Asset)]) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="System accounts" {
+        (wide("System accounts", &html! {
             table class="list" {
                 thead { tr { th scope="col" { "Asset" } th scope="col" { "Account" } th scope="col" class="num" { "Holds" } } }
                 tbody {
@@ -157,6 +157,6 @@ fn system_table(system: &[(bursar_ports::AccountBalance, Asset)]) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }

@@ -136,6 +136,11 @@ fn bar(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
     }
 }
 
+/// A table that may be wider than the window, and is then scrolled by pointer and keyboard.
+pub(crate) fn wide(label: &str, table: &Markup) -> Markup {
+    html! { div class="scroll" tabindex="0" role="group" aria-label=(label) { (table) } }
+}
+
 fn flash(done: Option<Done>) -> Markup {
     html! {
         @if let Some(done) = done {

@@ -17,7 +17,7 @@ use self::{rule::Rule, tell::limit_words};
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
-    layout::Place,
+    layout::{Place, wide},
     words,
 };
 
@@ -48,7 +48,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
         (assets::section(desk, &assets, &rates))
         section aria-labelledby="fees" {
             h2 id="fees" { "Fees" }
-            div class="scroll" tabindex="0" role="group" aria-label="Fees" {
+            (wide("Fees", &html! {
                 table class="list" {
                     (kinds_head())
                     tbody {
@@ -60,11 +60,11 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
                         }
                     }
                 }
-            }
+            }))
         }
         section aria-labelledby="limits" {
             h2 id="limits" { "Limits" }
-            div class="scroll" tabindex="0" role="group" aria-label="Limits" {
+            (wide("Limits", &html! {
                 table class="list" {
                     (kinds_head())
                     tbody {
@@ -72,7 +72,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
                         @for asset in &assets { (limits_row(desk, rules, Some(asset.id), asset)) }
                     }
                 }
-            }
+            }))
         }
     };
     Ok(Reply::page(Place::Rules, "Rules", body))

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
-    layout::Place,
+    layout::{Place, wide},
     links::{Link, said},
     transfers,
     words::People,
@@ -78,7 +78,7 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
 
 fn table(users: &[User]) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Users" {
+        (wide("Users", &html! {
             table class="list" id="rows" {
                 thead { tr { th scope="col" { "Name" } th scope="col" { "Email" } th scope="col" { "Status" } th scope="col" { "Roles" } } }
                 tbody {
@@ -92,7 +92,7 @@ fn table(users: &[User]) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }
 

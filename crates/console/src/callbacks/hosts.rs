@@ -4,6 +4,7 @@ use bursar_ports::HostHealth;
 use maud::{Markup, html};
 
 use crate::desk::Desk;
+use crate::layout::wide;
 
 pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
     if hosts.is_empty() {
@@ -12,7 +13,7 @@ pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Health by host" {
+        (wide("Health by host", &html! {
             table class="list" {
                 thead {
                     tr {
@@ -27,7 +28,7 @@ pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
                 }
                 tbody { @for host in hosts { (row(desk, host)) } }
             }
-        }
+        }))
     }
 }
 

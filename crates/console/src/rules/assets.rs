@@ -7,6 +7,7 @@ use bursar_ports::{AssetRate, Permission};
 use maud::{Markup, html};
 
 use super::{change_link, rule::Rule};
+use crate::layout::wide;
 use crate::{desk::Desk, fault::Fault, words};
 
 /// What an asset is worth, if somebody said.
@@ -30,7 +31,7 @@ pub(super) fn section(desk: &Desk, assets: &[Asset], rates: &[Option<AssetRate>]
             @if assets.is_empty() {
                 div class="empty" { p { strong { "No asset yet." } } p { "What can be moved would be here, with what it is worth." } }
             } @else {
-                div class="scroll" tabindex="0" role="group" aria-label="Assets" {
+                (wide("Assets", &html! {
                     table class="list" {
                         thead {
                             tr {
@@ -44,7 +45,7 @@ pub(super) fn section(desk: &Desk, assets: &[Asset], rates: &[Option<AssetRate>]
                         }
                         tbody { @for (asset, rate) in assets.iter().zip(rates) { (row(desk, asset, rate.as_ref())) } }
                     }
-                }
+                }))
             }
             @if admin {
                 form class="filters" method="get" action="/console/rules/new-asset" {

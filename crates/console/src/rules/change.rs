@@ -18,7 +18,7 @@ use crate::{
     fault::Fault,
     flash::Done,
     forms,
-    layout::Place,
+    layout::{Place, wide},
 };
 
 /// The longest rate that is read, in characters.
@@ -105,7 +105,7 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
     html! {
         section aria-labelledby="would" {
             h2 id="would" { "This would change" }
-            div class="scroll" tabindex="0" role="group" aria-label="What would change" {
+            (wide("What would change", &html! {
                 table class="list" {
                     thead { tr { th scope="col" { "Field" } th scope="col" { "Now" } th scope="col" { "From then on" } } }
                     tbody {
@@ -118,7 +118,7 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
                         }
                     }
                 }
-            }
+            }))
             p {
                 "The audit log will say: " bdi { (desk.visitor.operator) } " did " code { (sheet.rule.action()) } " to "
                 code { (sheet.rule.target()) } ", with " code { (desk.visitor.principal.origin.credential) } "."

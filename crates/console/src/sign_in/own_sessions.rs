@@ -16,7 +16,7 @@ use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     forms,
-    layout::Place,
+    layout::{Place, wide},
 };
 
 const HERE: &str = "/console/sessions";
@@ -54,7 +54,7 @@ fn body(desk: &Desk, sessions: &[OperatorSession]) -> Markup {
     html! {
         h1 { "Your sessions" }
         p { "Where you are signed in. End what you do not know, and have your password changed." }
-        div class="scroll" {
+        (wide("Your sessions", &html! {
             table {
                 thead { tr {
                     th scope="col" { "Signed in" }
@@ -66,7 +66,7 @@ fn body(desk: &Desk, sessions: &[OperatorSession]) -> Markup {
                 } }
                 tbody { @for session in sessions { (row(desk, session)) } }
             }
-        }
+        }))
     }
 }
 

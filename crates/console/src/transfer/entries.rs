@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     desk::Desk,
+    layout::wide,
     words::{self, People},
 };
 
@@ -18,7 +19,7 @@ pub(super) fn table(desk: &Desk, story: &TransferStory, people: &People) -> Mark
     }
     let unit = words::unit(story.transfer.parts().asset);
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Ledger lines" {
+        (wide("Ledger lines", &html! {
             table class="list" {
                 thead {
                     tr {
@@ -33,7 +34,7 @@ pub(super) fn table(desk: &Desk, story: &TransferStory, people: &People) -> Mark
                 }
                 tbody { @for line in &story.entries { (row(desk, story, line, people)) } }
             }
-        }
+        }))
     }
 }
 

@@ -5,13 +5,14 @@ use maud::{Markup, html};
 
 use crate::{
     desk::Desk,
+    layout::wide,
     words::{self, People},
 };
 
 /// Rows of transfers, the newest first. Each is as short as it can be: a page may have 200.
 pub(crate) fn table(desk: &Desk, found: &[FoundTransfer], people: &People) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Transfers" {
+        (wide("Transfers", &html! {
             table class="list" id="rows" {
                 thead {
                     tr {
@@ -25,7 +26,7 @@ pub(crate) fn table(desk: &Desk, found: &[FoundTransfer], people: &People) -> Ma
                 }
                 tbody { @for one in found { (row(desk, one, people)) } }
             }
-        }
+        }))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     fault::Fault,
     flash::Done,
     forms,
+    layout::wide,
 };
 
 /// How many of each are shown.
@@ -70,7 +71,7 @@ pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> 
             @if keys.is_empty() && tokens.is_empty() {
                 div class="empty" { p { strong { "None were issued." } } p { "Access keys and tokens that act for this user would be here, to be revoked." } }
             } @else {
-                div class="scroll" tabindex="0" role="group" aria-label="Keys and tokens" {
+                (wide("Keys and tokens", &html! {
                     table class="list" {
                         thead {
                             tr {
@@ -86,7 +87,7 @@ pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> 
                             @for token in &tokens { (token_row(desk, token)) }
                         }
                     }
-                }
+                }))
                 @if more { p class="muted" { "The first " (ROWS) " of each are shown; the admin API lists all." } }
             }
         }

@@ -3,6 +3,7 @@
 use bursar_app::{LimitHeadroom, UserBalance};
 use maud::{Markup, html};
 
+use crate::layout::wide;
 use crate::{desk::Desk, words};
 
 pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
@@ -12,7 +13,7 @@ pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Balances" {
+        (wide("Balances", &html! {
             table class="list" {
                 thead {
                     tr {
@@ -34,7 +35,7 @@ pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -49,7 +50,7 @@ pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
         };
     }
     html! {
-        div class="scroll" tabindex="0" role="group" aria-label="Headroom" {
+        (wide("Headroom", &html! {
             table class="list" {
                 thead {
                     tr {
@@ -60,7 +61,7 @@ pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
                 }
                 tbody { @for one in rolling { (row(one)) } }
             }
-        }
+        }))
     }
 }
 
