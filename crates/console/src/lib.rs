@@ -44,12 +44,12 @@ use actix_web::{
 };
 use bursar_app::App;
 use bursar_domain::DecimalAmount;
+use bursar_streams::EventStreams;
 
 use self::{desk::Desk, fault::Fault};
 
 pub use forms::{Posted, Refused, csrf};
 pub use layout::page;
-pub use live::Live;
 pub use visitor::{SignInFirst, Visitor};
 
 /// Everything that the pages are made from. Cheap to clone.
@@ -57,7 +57,7 @@ pub use visitor::{SignInFirst, Visitor};
 pub struct Console {
     app: App,
     settings: ConsoleSettings,
-    live: Live,
+    live: EventStreams,
 }
 
 /// What an exchange decides about its console.
@@ -71,12 +71,12 @@ pub struct ConsoleSettings {
 }
 
 impl Console {
-    /// Puts the parts together.
-    pub fn new(app: App, settings: ConsoleSettings) -> Self {
+    /// Puts the parts together. `live` is what open pages wait for.
+    pub const fn new(app: App, settings: ConsoleSettings, live: EventStreams) -> Self {
         Self {
             app,
             settings,
-            live: Live::default(),
+            live,
         }
     }
 
@@ -90,8 +90,8 @@ impl Console {
         &self.settings
     }
 
-    /// What open pages wait for: whoever learns how far the event feed has got tells it here.
-    pub const fn live(&self) -> &Live {
+    /// What open pages wait for.
+    pub const fn live(&self) -> &EventStreams {
         &self.live
     }
 }

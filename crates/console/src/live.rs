@@ -9,11 +9,12 @@ use actix_web::{HttpRequest, HttpResponse, http::header, rt, web};
 use bursar_app::{App, Error, FeedEvent, Grant};
 use bursar_domain::TransferId;
 use bursar_ports::StoreError;
+use bursar_streams::EventStreams;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -36,51 +37,6 @@ const LOOK: Duration = Duration::from_secs(3);
 const GATHER: Duration = Duration::from_millis(100);
 /// The pause after the feed could not be read.
 const OUTAGE: Duration = Duration::from_secs(1);
-
-/// How far the event feed has got, told to every open page. Clones are one and the same.
-#[derive(Clone, Debug, Default)]
-pub struct Live(watch::Sender<Tail>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Tail {
-    last: i64,
-    over: bool,
-}
-
-impl Live {
-    /// Events up to this number can be read.
-    pub fn reach(&self, last: i64) {
-        self.0.send_if_modified(|tail| {
-            let further = last > tail.last;
-            tail.last = tail.last.max(last);
-            further
-        });
-    }
-
-    /// Ends all streams, those to come too: the process stops.
-    pub fn end(&self) {
-        self.0.send_modify(|tail| tail.over = true);
-    }
-
-    /// The last number that is known to be given; 0 as long as nothing is known.
-    pub(crate) fn last(&self) -> i64 {
-        self.0.borrow().last
-    }
-
-    /// Waits until there is something after this number, or streams are to end.
-    async fn beyond(&self, number: i64) {
-        let mut tail = self.0.subscribe();
-        // The sender is `self`, so it is there as long as this waits.
-        let _open = tail
-            .wait_for(|tail| tail.over || tail.last > number)
-            .await
-            .is_ok();
-    }
-
-    async fn over(&self) {
-        self.beyond(i64::MAX).await;
-    }
-}
 
 #[derive(Deserialize)]
 pub(crate) struct From {
@@ -130,7 +86,7 @@ pub(crate) async fn events(
 struct Feed {
     app: App,
     grant: Grant,
-    live: Live,
+    live: EventStreams,
     after: i64,
     rows: Vec<TransferId>,
     /// Who is at them, as the page knows it.
@@ -248,25 +204,5 @@ impl Feed {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Ended),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn whoever_waits_is_woken_by_what_comes_after_and_by_the_end() {
-        let live = Live::default();
-        live.reach(5);
-        live.reach(3);
-        assert_eq!(live.last(), 5);
-        assert!(live.beyond(4).now_or_never().is_some());
-        assert!(live.beyond(5).now_or_never().is_none());
-        live.clone().end();
-        assert!(live.beyond(5).now_or_never().is_some());
-        assert!(live.over().now_or_never().is_some());
     }
 }

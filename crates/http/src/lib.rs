@@ -25,7 +25,6 @@ mod callback_tests;
 mod client_address;
 mod config;
 mod credentials;
-mod event_streams;
 mod fields;
 mod headroom;
 mod health;
@@ -48,7 +47,6 @@ mod state;
 mod unread;
 
 pub use config::HttpConfig;
-pub use event_streams::EventStreams;
 pub use import::{IMPORT_COLUMNS, read_import_row, tell};
 pub use openapi::OPENAPI;
 pub use routes::configure;

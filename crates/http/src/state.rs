@@ -8,9 +8,10 @@ use std::{
 
 use bursar_app::App;
 use bursar_ports::IpRange;
+use bursar_streams::EventStreams;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{HttpConfig, event_streams::EventStreams};
+use crate::HttpConfig;
 
 /// The application and what the service pages tell of it. Cheap to clone.
 #[derive(Clone)]

@@ -10,11 +10,12 @@ use std::{
 use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
-use bursar_console::{Console, ConsoleSettings, Live};
-use bursar_http::{EventStreams, HttpConfig, HttpState};
+use bursar_console::{Console, ConsoleSettings};
+use bursar_http::{HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
 use bursar_limiter::RedisKeeper;
 use bursar_postgres::EngineTasks;
+use bursar_streams::EventStreams;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -90,13 +91,10 @@ pub(crate) async fn serve(
 
     keep_redis(&mut background, redis, &stop).await;
 
-    let console = console(config, &app);
-    let state = HttpState::new(app, Arc::new(move || metrics.render()));
+    let state = HttpState::new(app.clone(), Arc::new(move || metrics.render()));
     let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
-    let live = console.live().clone();
-    let told = (streams.clone(), live.clone());
-    number_events(&mut background, numbering, told, stop.clone());
-    let beside = beside(config, console);
+    number_events(&mut background, numbering, streams.clone(), stop.clone());
+    let beside = beside(config, console(config, app, streams.clone()));
     let (server, addresses) =
         bursar_http::server(&http_config(config), state, vec![listener], beside)
             .context("the server cannot be started")?;
@@ -120,7 +118,6 @@ pub(crate) async fn serve(
     }
     // The server waits for all answers, and theirs have no end.
     streams.end();
-    live.end();
     handle.stop(true).await;
     within(config.shutdown_grace, async {
         // Settlements that were started after answers come before the loop that would take them up.
@@ -214,26 +211,22 @@ fn look_after_books(
     background.spawn(watch_books(integrity, Pace::default(), stop.clone()));
 }
 
-/// Numbers events, and tells their streams and the console's pages.
+/// Numbers events, and tells their streams.
 fn number_events(
     background: &mut JoinSet<()>,
     numbering: NumberingLoop,
-    (streams, live): (EventStreams, Live),
+    streams: EventStreams,
     stop: CancellationToken,
 ) {
-    let tell = move |last| {
-        streams.reach(last);
-        live.reach(last);
-    };
-    background.spawn(numbering.run(tell, stop));
+    background.spawn(numbering.run(move |last| streams.reach(last), stop));
 }
 
-fn console(config: &Config, app: &App) -> Console {
+fn console(config: &Config, app: App, streams: EventStreams) -> Console {
     let settings = ConsoleSettings {
         second_look_above: config.console.second_look_above,
         secure_cookies: config.console.secure_cookies,
     };
-    Console::new(app.clone(), settings)
+    Console::new(app, settings, streams)
 }
 
 /// Mounts the console, where it is served.

@@ -12,6 +12,7 @@ use bursar_domain::{
     Transfer, TransferId, User, UserId, UserStatus,
 };
 use bursar_ports::{AssetRate, Permission, TransferStore};
+use bursar_streams::EventStreams;
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
     InMemoryStore, PlainPasswords, SequentialIds, build,
@@ -128,6 +129,7 @@ impl World {
                 second_look_above: Some(DecimalAmount::parse("100000").expect("it is a number")),
                 ..ConsoleSettings::default()
             },
+            EventStreams::default(),
         );
         Self {
             console,

@@ -16,8 +16,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("app", &["domain", "ports"]),
     ("postgres", &["domain", "ports", "audit"]),
-    ("http", &["domain", "ports", "app"]),
-    ("console", &["domain", "ports", "app"]),
+    // It knows of nothing but how far the feed has got.
+    ("streams", &[]),
+    ("http", &["domain", "ports", "app", "streams"]),
+    ("console", &["domain", "ports", "app", "streams"]),
     ("webhook", &["domain", "ports"]),
     ("callback", &["domain", "ports", "webhook"]),
     ("payout", &["domain", "ports", "webhook"]),
@@ -27,7 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "server",
         &[
             "domain", "ports", "app", "audit", "postgres", "http", "console", "callback", "payout",
-            "jwt", "limiter",
+            "jwt", "streams", "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),

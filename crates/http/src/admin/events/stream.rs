@@ -13,6 +13,7 @@ use actix_web::{
 };
 use bursar_app::{App, Error, FeedEvent, Grant};
 use bursar_ports::StoreError;
+use bursar_streams::EventStreams;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::{
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use super::{EVENT_STREAM, EventBody};
-use crate::{call::Call, event_streams::EventStreams, problem::Problem};
+use crate::{call::Call, problem::Problem};
 
 /// How many events are read at once.
 const PAGE: u32 = 200;

@@ -1,4 +1,4 @@
-//! What the streams of the event feed wait for.
+//! What the streams of the event feed wait for: those of the API and those of the console's pages.
 
 use tokio::sync::watch;
 
@@ -30,8 +30,13 @@ impl EventStreams {
         self.0.send_modify(|tail| tail.over = true);
     }
 
+    /// The last number that is known to be given; 0 as long as nothing is known.
+    pub fn last(&self) -> i64 {
+        self.0.borrow().last
+    }
+
     /// Waits until there is something after this number, or streams are to end.
-    pub(crate) async fn beyond(&self, number: i64) {
+    pub async fn beyond(&self, number: i64) {
         let mut tail = self.0.subscribe();
         // The sender is `self`, so it is there as long as this waits.
         let _open = tail
@@ -41,7 +46,7 @@ impl EventStreams {
     }
 
     /// Waits until streams are to end.
-    pub(crate) async fn over(&self) {
+    pub async fn over(&self) {
         self.beyond(i64::MAX).await;
     }
 }
@@ -61,6 +66,7 @@ mod tests {
         assert!(streams.beyond(5).now_or_never().is_none());
         shared.reach(3);
         assert!(streams.beyond(4).now_or_never().is_some(), "it went back");
+        assert_eq!(streams.last(), 5);
         let waiting = streams.beyond(5);
         let (woken, ()) = tokio::join!(waiting.map(|()| true), async { shared.reach(6) });
         assert!(woken);
