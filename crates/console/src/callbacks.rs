@@ -244,10 +244,7 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;
         let since = Timestamp::parse(said(posted.form.since.as_ref()).unwrap_or_default());
-        let since = since.map_err(|error| {
-            let wrong = bursar_app::FieldError::new("since", "since.invalid", error.to_string());
-            bursar_app::Error::Invalid(vec![wrong])
-        })?;
+        let since = since.map_err(|error| Fault::invalid("since", error.to_string()))?;
         let app = desk.app();
         let replayed = app
             .replay_callbacks(&grant, Replayable::Dead, since)

@@ -5,6 +5,8 @@ use bursar_app::{Conflict, Error, FieldError, Missing, Original};
 use bursar_ports::StoreError;
 use maud::{Markup, html};
 
+use crate::links::said;
+
 /// Why there is no other page.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -30,6 +32,22 @@ impl<E: Into<Error>> From<E> for Fault {
 }
 
 impl Fault {
+    /// A field of a form that is not what it must be.
+    pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        let code = format!("{field}.invalid");
+        Self::App(Error::Invalid(vec![FieldError::new(field, code, detail)]))
+    }
+
+    /// Why somebody does something, which must be said, in at most so many characters.
+    pub(crate) fn said_why<'t>(
+        field: &str,
+        text: Option<&'t String>,
+        max: usize,
+    ) -> Result<&'t str, Self> {
+        let text = said(text).filter(|text| text.chars().count() <= max);
+        text.ok_or_else(|| Self::invalid(field, format!("say why, in at most {max} characters")))
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::App(error) => status(error),

@@ -1,7 +1,6 @@
 //! Stopping what moves, and letting it go on.
 
 use actix_web::HttpResponse;
-use bursar_app::{Error, FieldError};
 use bursar_domain::{Asset, AssetId};
 use bursar_ports::{Permission, Stop, StopScope};
 use maud::{Markup, html};
@@ -49,12 +48,7 @@ pub(crate) async fn stop(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;
         let scope = scope_of(said(posted.form.scope.as_ref()))?;
-        let reason = said(posted.form.reason.as_ref());
-        let reason = reason.filter(|text| text.chars().count() <= REASON_MAX);
-        let reason = reason.ok_or_else(|| {
-            let detail = "say why, in at most 500 characters";
-            Error::Invalid(vec![FieldError::new("reason", "reason.invalid", detail)])
-        })?;
+        let reason = Fault::said_why("reason", posted.form.reason.as_ref(), REASON_MAX)?;
         desk.app().stop(&grant, scope, reason.to_owned()).await?;
         Ok::<_, Fault>(Reply::done(Done::Stopped, "/console/rules"))
     };

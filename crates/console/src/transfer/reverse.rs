@@ -1,7 +1,7 @@
 //! Taking a transfer back.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{FieldError, Options, ReversalRequest, TransferStory};
+use bursar_app::{Options, ReversalRequest, TransferStory};
 use bursar_domain::{DecimalAmount, IdempotencyKey, Kind, Status, Transfer};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
@@ -46,22 +46,11 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
     if wanted.digest.as_deref() != Some(&act::digest(&story.transfer)) {
         return Err(act::overtaken(desk, &story.transfer));
     }
-    let invalid = |field: &str, detail: String| {
-        let code = format!("{field}.invalid");
-        bursar_app::Error::Invalid(vec![FieldError::new(field, code, detail)])
-    };
     let amount = said(wanted.amount.as_ref())
         .map(DecimalAmount::parse)
         .transpose();
-    let amount = amount.map_err(|error| invalid("amount", error.to_string()))?;
-    let comment = said(wanted.comment.as_ref());
-    let comment = comment.filter(|text| text.chars().count() <= COMMENT_MAX);
-    let comment = comment.ok_or_else(|| {
-        invalid(
-            "comment",
-            format!("say why, in at most {COMMENT_MAX} characters"),
-        )
-    })?;
+    let amount = amount.map_err(|error| Fault::invalid("amount", error.to_string()))?;
+    let comment = Fault::said_why("comment", wanted.comment.as_ref(), COMMENT_MAX)?;
     let key = wanted
         .once
         .as_deref()
@@ -74,7 +63,7 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         comment: comment.to_owned(),
     };
     let options = Options {
-        key: key.map_err(|error| invalid("once", error.to_string()))?,
+        key: key.map_err(|error| Fault::invalid("once", error.to_string()))?,
         wait: true,
     };
     let made = desk

@@ -1,7 +1,6 @@
 //! Freezing a user, and letting it go on.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{Error, FieldError};
 use bursar_domain::{User, UserStatus};
 use bursar_ports::Permission;
 use maud::{Markup, html};
@@ -38,18 +37,12 @@ pub(crate) async fn change(
 async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let id = read_id(id)?;
-    let invalid = |field: &str, detail: &str| {
-        let code = format!("{field}.invalid");
-        Fault::from(Error::Invalid(vec![FieldError::new(field, code, detail)]))
-    };
     let status = match said(wanted.status.as_ref()) {
         Some("Active") => UserStatus::Active,
         Some("Frozen") => UserStatus::Frozen,
-        Some(_) | None => return Err(invalid("status", "must be Active or Frozen")),
+        Some(_) | None => return Err(Fault::invalid("status", "must be Active or Frozen")),
     };
-    let reason = said(wanted.reason.as_ref());
-    let reason = reason.filter(|text| text.chars().count() <= REASON_MAX);
-    let reason = reason.ok_or_else(|| invalid("reason", "say why, in at most 500 characters"))?;
+    let reason = Fault::said_why("reason", wanted.reason.as_ref(), REASON_MAX)?;
     let user = desk.app().find_user(&grant, id).await?;
     if wanted.was.as_deref() != Some(user.status.as_str()) {
         return Err(Fault::Overtaken {
