@@ -33,6 +33,7 @@ pub use forecast::Forecast;
 pub use overview::{Overview, Period};
 pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, TAKERS, Taken};
 pub use reversals::ReversalRequest;
+pub(crate) use reviews::is_other;
 pub use reviews::{ReviewRequest, approval_digest};
 pub use rules::{Fees, KindLimits, LimitHeadroom, NewFees, NewLimits};
 pub use statement::{CodedLine, UserStatement};

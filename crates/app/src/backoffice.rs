@@ -8,8 +8,8 @@ use bursar_ports::Permission;
 use serde_json::json;
 
 use crate::{
-    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, idempotency::RequestFields,
-    settle::STALE_TRIES_MAX,
+    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, admin::is_other,
+    idempotency::RequestFields, settle::STALE_TRIES_MAX,
 };
 
 /// A request to deposit or withdraw.
@@ -36,6 +36,9 @@ pub struct FinishRequest {
     pub transfer: Option<TransferId>,
     /// Where this operation's result goes.
     pub callback_url: Option<String>,
+    /// The [digest](crate::approval_digest) of what the operator was shown, if it was given: the withdrawal must be
+    /// that when it is confirmed or canceled.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// How a deposit and a withdrawal differ before they are made.
@@ -89,7 +92,8 @@ impl App {
     /// Pays a withdrawal out of its hold.
     ///
     /// # Errors
-    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`].
+    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`], and one that is not
+    /// what was shown [`Conflict::DigestMismatch`].
     pub async fn confirm_withdrawal(
         &self,
         grant: &Grant,
@@ -113,7 +117,8 @@ impl App {
     /// Gives a withdrawal's hold back.
     ///
     /// # Errors
-    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`].
+    /// See [`Error`]; another user's or unknown withdrawal is [`Error::NotFound`], and one that is not
+    /// what was shown [`Conflict::DigestMismatch`].
     pub async fn cancel_withdrawal(
         &self,
         grant: &Grant,
@@ -189,6 +194,10 @@ impl App {
             // Whoever confirmed what is not over yet hears of its end.
             let tells = request.callback_url.is_some() && current.status().is_final();
             let (change, audit) = match current.decide(command, self.now()) {
+                // It is not what the operator was shown.
+                Ok(Decision::Apply(_)) if is_other(request.digest, &current) => {
+                    return Err(Error::Conflict(Conflict::DigestMismatch));
+                }
                 Ok(Decision::Apply(change)) => {
                     (*change, Some(finish_audit(grant, action, &current)))
                 }

@@ -143,6 +143,7 @@ impl App {
             user: transfer.owner(),
             transfer: Some(transfer.id()),
             callback_url: None,
+            digest: None,
         };
         let answer = self.confirm_withdrawal(grant, request, Options::default());
         Ok(answer.await?.transfer)

@@ -11,7 +11,7 @@ use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
 use maud::{Markup, html};
 
-use crate::{desk::Desk, forms, words};
+use crate::{desk::Desk, fault::Fault, forms, words};
 
 pub(crate) use carry_out::{overtaken, read_id};
 
@@ -162,6 +162,22 @@ pub(crate) fn digest(transfer: &Transfer) -> String {
     HEXLOWER.encode(&approval_digest(transfer))
 }
 
+/// The digest that a form brings back.
+pub(crate) fn read_digest(text: Option<&str>) -> Result<[u8; 32], Fault> {
+    let bytes = HEXLOWER.decode(text.unwrap_or_default().as_bytes());
+    let bytes = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| Fault::invalid("digest", "load the page again"))
+}
+
+/// What the sentences of a form rest on beside the transfer, as it carries that.
+pub(crate) fn promise(transfer: &Transfer, forecast: &Forecast) -> &'static str {
+    match forecast.route() {
+        _ if forecast.asks_second(transfer) => "second",
+        PayoutRoute::Manual => "paid",
+        PayoutRoute::Gateway => "ordered",
+    }
+}
+
 /// Where the form of a transfer leads back to.
 pub(crate) struct Offer<'a> {
     pub(crate) desk: &'a Desk,
@@ -184,6 +200,7 @@ impl Offer<'_> {
                 form method="post" class="acts" {
                     (forms::csrf(&self.desk.visitor))
                     input type="hidden" name="digest" value=(digest(self.transfer));
+                    input type="hidden" name="promise" value=(promise(self.transfer, self.forecast));
                     input type="hidden" name="back" value=(self.back);
                     @for act in acts {
                         button class=(act.class()) data-key=(act.key()) formaction={ (base) "/" (act.as_str()) } {

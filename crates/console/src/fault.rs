@@ -19,6 +19,8 @@ pub(crate) enum Fault {
         /// Where to look at it.
         link: String,
     },
+    /// The rules make something else of it than the operator was promised; this is where to look again.
+    OtherRules(String),
     /// There is no such page.
     NoPage,
     /// The address asks for what cannot be.
@@ -51,7 +53,7 @@ impl Fault {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::App(error) => status(error),
-            Self::Overtaken { .. } => StatusCode::CONFLICT,
+            Self::Overtaken { .. } | Self::OtherRules(_) => StatusCode::CONFLICT,
             Self::NoPage => StatusCode::NOT_FOUND,
             Self::BadAddress => StatusCode::BAD_REQUEST,
         }
@@ -60,7 +62,7 @@ impl Fault {
     pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::App(error) => title(error),
-            Self::Overtaken { .. } => "This is not what you saw any more",
+            Self::Overtaken { .. } | Self::OtherRules(_) => "This is not what you saw any more",
             Self::NoPage => "There is no such page",
             Self::BadAddress => "This address asks for something that cannot be",
         }
@@ -72,7 +74,7 @@ impl Fault {
             h1 { (self.title()) }
             div class="notice bad" role="alert" { (self.what_happened()) }
             @match self {
-                Self::Overtaken { link, .. } => {
+                Self::Overtaken { link, .. } | Self::OtherRules(link) => {
                     p { a class="button" href=(link) { "Look at it as it is now" } }
                 }
                 Self::App(_) | Self::NoPage | Self::BadAddress => {
@@ -88,6 +90,9 @@ impl Fault {
             Self::Overtaken { now, .. } => html! {
                 p { strong { "Nothing was done." } " Somebody or something changed the transfer since your page was made." }
                 p { (now) }
+            },
+            Self::OtherRules(_) => html! {
+                p { strong { "Nothing was done." } " The rules changed since your page was made, and something else would come of it now." }
             },
             Self::NoPage => html! {
                 p { "The address is none of the console’s, or what it names is not there. Check it, or begin at the queue." }

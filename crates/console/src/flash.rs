@@ -17,6 +17,7 @@ pub(crate) enum Done {
     HandedOver(TransferId),
     Canceled(TransferId),
     Approved(TransferId),
+    ApprovedInVain(TransferId),
     Rejected(TransferId),
     Reversed(TransferId),
     Taken(TransferId),
@@ -40,6 +41,7 @@ impl Done {
             Self::HandedOver(id) => ("handed_over", id.get()),
             Self::Canceled(id) => ("canceled", id.get()),
             Self::Approved(id) => ("approved", id.get()),
+            Self::ApprovedInVain(id) => ("approved_in_vain", id.get()),
             Self::Rejected(id) => ("rejected", id.get()),
             Self::Reversed(id) => ("reversed", id.get()),
             Self::Taken(id) => ("taken", id.get()),
@@ -64,6 +66,7 @@ impl Done {
             "handed_over" => Self::HandedOver(id?),
             "canceled" => Self::Canceled(id?),
             "approved" => Self::Approved(id?),
+            "approved_in_vain" => Self::ApprovedInVain(id?),
             "rejected" => Self::Rejected(id?),
             "reversed" => Self::Reversed(id?),
             "taken" => Self::Taken(id?),
@@ -89,6 +92,7 @@ impl Done {
             | Self::HandedOver(id)
             | Self::Canceled(id)
             | Self::Approved(id)
+            | Self::ApprovedInVain(id)
             | Self::Rejected(id)
             | Self::Reversed(id)
             | Self::Taken(id)
@@ -105,6 +109,11 @@ impl Done {
         }
     }
 
+    /// Whether it came to what the operator wanted.
+    pub(crate) const fn is_good(self) -> bool {
+        !matches!(self, Self::ApprovedInVain(_))
+    }
+
     /// The sentence, which begins with the transfer where there is one.
     pub(crate) fn sentence(self) -> String {
         match self {
@@ -113,6 +122,9 @@ impl Done {
             Self::HandedOver(_) => "is confirmed and handed over to be paid out.".to_owned(),
             Self::Canceled(_) => "is canceled; what was held went back.".to_owned(),
             Self::Approved(_) => "is approved.".to_owned(),
+            Self::ApprovedInVain(_) => {
+                "has failed although you approved it, and moved nothing; it says why.".to_owned()
+            }
             Self::Rejected(_) => "is rejected.".to_owned(),
             Self::Reversed(_) => "takes the other transfer back.".to_owned(),
             Self::Taken(_) => "is yours for some minutes; others see that.".to_owned(),

@@ -144,8 +144,8 @@ pub(crate) fn wide(label: &str, table: &Markup) -> Markup {
 fn flash(done: Option<Done>) -> Markup {
     html! {
         @if let Some(done) = done {
-            p class="notice good" role="status" {
-                span aria-hidden="true" { "✓ " }
+            p class=(if done.is_good() { "notice good" } else { "notice bad" }) role="status" {
+                span aria-hidden="true" { (if done.is_good() { "✓ " } else { "✗ " }) }
                 @if let Some(id) = done.transfer() {
                     a href={ "/console/transfers/" (id) } { "Transfer " (id) } " "
                 }

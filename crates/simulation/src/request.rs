@@ -90,6 +90,7 @@ impl Request {
             user,
             transfer: Some(transfer),
             callback_url: self.url.clone(),
+            digest: None,
         }
     }
 

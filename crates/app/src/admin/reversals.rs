@@ -8,6 +8,7 @@ use bursar_ports::Permission;
 
 use crate::{
     Answer, App, Conflict, Error, Grant, Missing, Options,
+    admin::is_other,
     backoffice::{amount_in, target_of},
     idempotency::RequestFields,
     settle::STALE_TRIES_MAX,
@@ -24,13 +25,17 @@ pub struct ReversalRequest {
     pub return_fee: bool,
     /// Why.
     pub comment: String,
+    /// The [digest](crate::approval_digest) of what the operator was shown, if it was given: the transfer must be
+    /// that when it is taken back.
+    pub digest: Option<[u8; 32]>,
 }
 
 impl App {
     /// Takes a transfer back, in full or in part, by a new transfer.
     ///
     /// # Errors
-    /// See [`Error`]; more than is left of it is refused as `reversal.exceeds_original`.
+    /// See [`Error`]; more than is left of it is refused as `reversal.exceeds_original`, and one that
+    /// is not what was shown is [`Conflict::DigestMismatch`].
     pub async fn reverse(
         &self,
         grant: &Grant,
@@ -39,9 +44,22 @@ impl App {
     ) -> Result<Answer<Transfer>, Error> {
         grant.require(Permission::Admin)?;
         let claim = claim(grant, &request, &options);
+        let before = |transfer| Answer {
+            transfer,
+            replayed: true,
+            waited: options.wait,
+        };
         for _ in 0..STALE_TRIES_MAX {
             let original = self.find_sent(request.transfer).await?;
             let original = original.ok_or(Error::NotFound(Missing::Transfer))?;
+            if is_other(request.digest, &original) {
+                // What was asked for may be what has changed it.
+                let answered = self.answered_before(claim.as_ref()).await?;
+                return answered
+                    .map_or(Err(Error::Conflict(Conflict::DigestMismatch)), |transfer| {
+                        Ok(before(transfer))
+                    });
+            }
             let scale = original.parts().scale;
             let covers = request
                 .amount
@@ -59,13 +77,7 @@ impl App {
                 Ok(change) => change,
                 // What was asked for may have been done: then nothing is left of it.
                 Err(reason) => match self.answered_before(claim.as_ref()).await? {
-                    Some(transfer) => {
-                        return Ok(Answer {
-                            transfer,
-                            replayed: true,
-                            waited: options.wait,
-                        });
-                    }
+                    Some(transfer) => return Ok(before(transfer)),
                     None => {
                         return Err(Error::Refused {
                             reason,

@@ -96,7 +96,7 @@ impl App {
             let command = self.command(grant, word, digest);
             let change = match current.decide(&command, self.now()) {
                 // It is not what the operator was shown.
-                Ok(Decision::Apply(_)) if request.digest.is_some_and(|shown| shown != digest) => {
+                Ok(Decision::Apply(_)) if is_other(request.digest, &current) => {
                     return Err(Error::Conflict(Conflict::DigestMismatch));
                 }
                 Ok(Decision::Apply(change)) => *change,
@@ -177,6 +177,11 @@ pub fn approval_digest(transfer: &Transfer) -> [u8; 32] {
         hasher.update(line);
     }
     hasher.finalize().into()
+}
+
+/// Whether a transfer is another than the one that somebody was shown, if they said what that was.
+pub(crate) fn is_other(shown: Option<[u8; 32]>, current: &Transfer) -> bool {
+    shown.is_some_and(|shown| shown != approval_digest(current))
 }
 
 fn claim(

@@ -1,12 +1,14 @@
 //! Doing it.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{FinishRequest, Options, ReviewRequest, TAKERS, Taken};
-use bursar_domain::{Stage, Transfer, TransferId};
+use bursar_app::{
+    Conflict, Error, FinishRequest, Grant, Options, ReviewRequest, TAKERS, Taken, approval_digest,
+};
+use bursar_domain::{ActorId, Reason, Stage, Status, Transfer, TransferId};
 use maud::html;
 use serde::Deserialize;
 
-use super::{Act, digest, is_mine, possible, second_look};
+use super::{Act, is_mine, possible, promise, read_digest, second_look};
 use crate::{
     Posted,
     desk::{Desk, Reply, own_path},
@@ -19,8 +21,12 @@ use crate::{
 #[derive(Deserialize)]
 pub(crate) struct Word {
     digest: Option<String>,
+    promise: Option<String>,
     back: Option<String>,
+    /// Said at the second look at much money.
     sure: Option<String>,
+    /// Said at the second look at what somebody else was at: who that was.
+    sure_of: Option<String>,
 }
 
 pub(crate) async fn act(
@@ -62,45 +68,74 @@ async fn carry_out(desk: &Desk, id: &str, act: &str, word: &Word) -> Result<Repl
     let id = read_id(id)?;
     let reader = desk.reader()?;
     let current = desk.app().transfer_story(&reader, id).await?.transfer;
-    let shown = word.digest.as_deref().unwrap_or_default();
-    if shown != digest(&current) || !possible(&current).contains(&act) {
-        return Err(overtaken(desk, &current));
+    let shown = read_digest(word.digest.as_deref())?;
+    if shown != approval_digest(&current) || !possible(&current).contains(&act) {
+        // Who presses twice has had it done.
+        let done = done_by(desk, act, &current).ok_or_else(|| overtaken(desk, &current))?;
+        return Ok(Reply::done(done, back(word, id)));
+    }
+    let forecast = desk.app().forecast(&reader).await?;
+    if act.moves_on() && word.promise.as_deref() != Some(promise(&current, &forecast)) {
+        return Err(Fault::OtherRules(format!("/console/transfers/{id}")));
     }
     let taken = desk.app().taken(&reader, &current).await?;
     let others = taken.filter(|taken| !is_mine(desk, taken));
-    let sure = word.sure.as_deref() == Some("yes");
-    if !sure && needs_second_look(desk, act, &current, others.as_ref()) {
+    if needs_second_look(desk, act, &current, others.as_ref(), word) {
         let to = second_look::link(&current, act, word.back.as_deref());
         return Ok(Reply::Goto(to));
     }
+    let made = match say(desk, &grant, act, &current, shown).await {
+        Err(Error::Conflict(Conflict::DigestMismatch)) => {
+            let now = desk.app().transfer_story(&reader, id).await?.transfer;
+            return Err(overtaken(desk, &now));
+        }
+        made => made?,
+    };
+    let done = done_by(desk, act, &made).ok_or_else(|| overtaken(desk, &made))?;
+    Ok(Reply::done(done, back(word, id)))
+}
+
+/// Says it, of what was shown and of nothing else.
+async fn say(
+    desk: &Desk,
+    grant: &Grant,
+    act: Act,
+    current: &Transfer,
+    shown: [u8; 32],
+) -> Result<Transfer, Error> {
     let options = Options::default();
     let finish = FinishRequest {
         user: current.owner(),
-        transfer: Some(id),
+        transfer: Some(current.id()),
         callback_url: None,
+        digest: Some(shown),
     };
     let review = ReviewRequest {
-        transfer: Some(id),
-        digest: Some(bursar_app::approval_digest(&current)),
+        transfer: Some(current.id()),
+        digest: Some(shown),
     };
     let app = desk.app();
     let answer = match act {
-        Act::Confirm => app.confirm_withdrawal(&grant, finish, options).await?,
-        Act::Cancel => app.cancel_withdrawal(&grant, finish, options).await?,
-        Act::Approve => app.approve(&grant, review, options).await?,
-        Act::Reject => app.reject(&grant, review, options).await?,
+        Act::Confirm => app.confirm_withdrawal(grant, finish, options).await?,
+        Act::Cancel => app.cancel_withdrawal(grant, finish, options).await?,
+        Act::Approve => app.approve(grant, review, options).await?,
+        Act::Reject => app.reject(grant, review, options).await?,
     };
-    let made = answer.transfer;
-    if !was_mine(desk, act, &made) {
-        return Err(overtaken(desk, &made));
-    }
-    Ok(Reply::done(done(act, &made), back(word, id)))
+    Ok(answer.transfer)
 }
 
 /// Whether the operator is asked once more: for much money, for money of unknown value, and for what
-/// somebody else is at.
-fn needs_second_look(desk: &Desk, act: Act, transfer: &Transfer, others: Option<&Taken>) -> bool {
-    others.is_some() || act.moves_on() && is_much(desk, transfer)
+/// somebody else is at. A yes counts for what was asked, and not for what has come up since.
+fn needs_second_look(
+    desk: &Desk,
+    act: Act,
+    transfer: &Transfer,
+    others: Option<&Taken>,
+    word: &Word,
+) -> bool {
+    let is_sure = word.sure.as_deref() == Some("yes");
+    let is_taken = others.is_some_and(|taken| word.sure_of.as_deref() != Some(taken.by.as_str()));
+    is_taken || act.moves_on() && !is_sure && is_much(desk, transfer)
 }
 
 /// Whether it is worth more than what an operator may confirm at one look.
@@ -117,26 +152,32 @@ pub(super) fn is_much(desk: &Desk, transfer: &Transfer) -> bool {
     worth.unwrap_or(true)
 }
 
-/// Whether what came of it came of this operator: two may act at the same moment.
-fn was_mine(desk: &Desk, act: Act, made: &Transfer) -> bool {
-    let parts = made.parts();
-    let by = match act {
-        Act::Confirm => parts.confirmed.as_ref().map(|confirmed| &confirmed.by),
-        Act::Cancel => made.finished_by(),
-        Act::Approve | Act::Reject => parts.review.as_ref().map(|review| &review.by),
-    };
-    by.is_some_and(|by| by.as_str() == desk.visitor.principal.subject)
-}
-
-fn done(act: Act, made: &Transfer) -> Done {
-    let id = made.id();
-    match (act, made.stage()) {
-        (Act::Confirm, Some(Stage::Approval)) => Done::AsksSecond(id),
-        (Act::Confirm, Some(Stage::Payout)) => Done::HandedOver(id),
-        (Act::Confirm, None) => Done::Confirmed(id),
-        (Act::Cancel, _) => Done::Canceled(id),
-        (Act::Approve, _) => Done::Approved(id),
-        (Act::Reject, _) => Done::Rejected(id),
+/// What this operator has done, if it is this that the transfer came to: two may act at the same moment.
+fn done_by(desk: &Desk, act: Act, made: &Transfer) -> Option<Done> {
+    let (id, parts) = (made.id(), made.parts());
+    let me = desk.visitor.principal.subject.as_str();
+    let by_me = |by: Option<&ActorId>| by.is_some_and(|by| by.as_str() == me);
+    let reviewed = by_me(parts.review.as_ref().map(|review| &review.by));
+    let rejected = made.reason() == Some(Reason::ApprovalRejected);
+    match (act, made.status(), made.stage()) {
+        (Act::Confirm, Status::Canceled | Status::Failed, _) => None,
+        (Act::Confirm, _, stage) => {
+            let confirmed = by_me(parts.confirmed.as_ref().map(|confirmed| &confirmed.by));
+            confirmed.then_some(match stage {
+                Some(Stage::Approval) => Done::AsksSecond(id),
+                Some(Stage::Payout) => Done::HandedOver(id),
+                None => Done::Confirmed(id),
+            })
+        }
+        (Act::Cancel, Status::Canceled, _) => {
+            by_me(made.finished_by()).then_some(Done::Canceled(id))
+        }
+        (Act::Cancel, _, _) => None,
+        (Act::Approve, Status::Failed, _) => {
+            (reviewed && !rejected).then_some(Done::ApprovedInVain(id))
+        }
+        (Act::Approve, _, _) => reviewed.then_some(Done::Approved(id)),
+        (Act::Reject, _, _) => (reviewed && rejected).then_some(Done::Rejected(id)),
     }
 }
 

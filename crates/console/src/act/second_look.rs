@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     Act,
     carry_out::{is_much, overtaken, read_id},
-    digest, is_mine, offered, sentence,
+    digest, is_mine, offered, promise, sentence,
 };
 use crate::{
     desk::{Desk, Reply, own_path},
@@ -66,7 +66,7 @@ async fn look(desk: &Desk, id: &str, asked: &Asked) -> Result<Reply, Fault> {
         h1 { "Look again: " (act.label()) " transfer " (id) "?" }
         (why(desk, &transfer, taken.as_ref()))
         (facts(desk, &transfer, &people))
-        (form(desk, act, &transfer, &people, &forecast, back))
+        (form(desk, act, &transfer, &people, &forecast, taken.as_ref(), back))
     };
     Ok(Reply::page(Place::Queue, "Look again", body))
 }
@@ -114,6 +114,7 @@ fn form(
     transfer: &Transfer,
     people: &People,
     forecast: &Forecast,
+    taken: Option<&Taken>,
     back: &str,
 ) -> Markup {
     let to = format!("/console/transfers/{}/{}", transfer.id(), act.as_str());
@@ -121,8 +122,10 @@ fn form(
         form method="post" class="acts" action=(to) {
             (forms::csrf(&desk.visitor))
             input type="hidden" name="digest" value=(digest(transfer));
+            input type="hidden" name="promise" value=(promise(transfer, forecast));
             input type="hidden" name="back" value=(back);
-            input type="hidden" name="sure" value="yes";
+            @if is_much(desk, transfer) { input type="hidden" name="sure" value="yes"; }
+            @if let Some(taken) = taken { input type="hidden" name="sure_of" value=(taken.by.as_str()); }
             button class=(act.class()) data-key=(act.key()) {
                 b { "Yes, " (act.label().to_lowercase()) } " "
                 span { (sentence(act, transfer, &people.name(transfer.owner()), forecast)) }

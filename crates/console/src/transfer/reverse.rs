@@ -1,7 +1,7 @@
 //! Taking a transfer back.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{Options, ReversalRequest, TransferStory};
+use bursar_app::{Conflict, Error, Options, ReversalRequest, TransferStory};
 use bursar_domain::{DecimalAmount, IdempotencyKey, Kind, Status, Transfer};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
@@ -42,10 +42,6 @@ pub(crate) async fn reverse(
 async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let id = read_id(id)?;
-    let story = desk.app().transfer_story(&grant, id).await?;
-    if wanted.digest.as_deref() != Some(&act::digest(&story.transfer)) {
-        return Err(act::overtaken(desk, &story.transfer));
-    }
     let amount = said(wanted.amount.as_ref())
         .map(DecimalAmount::parse)
         .transpose();
@@ -61,19 +57,21 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
         amount,
         return_fee: wanted.fee.is_some(),
         comment: comment.to_owned(),
+        digest: Some(act::read_digest(wanted.digest.as_deref())?),
     };
     let options = Options {
         key: key.map_err(|error| Fault::invalid("once", error.to_string()))?,
         wait: true,
     };
-    let made = desk
-        .app()
-        .reverse(&grant, request, options)
-        .await?
-        .transfer
-        .id();
+    let made = match desk.app().reverse(&grant, request, options).await {
+        Err(Error::Conflict(Conflict::DigestMismatch)) => {
+            let now = desk.app().transfer_story(&grant, id).await?.transfer;
+            return Err(act::overtaken(desk, &now));
+        }
+        made => made?.transfer,
+    };
     Ok(Reply::done(
-        Done::Reversed(made),
+        Done::Reversed(made.id()),
         format!("/console/transfers/{id}"),
     ))
 }

@@ -1,6 +1,6 @@
 //! Acting on transfers: only on what was seen, only by whoever may, and with word of what will happen.
 
-use bursar_domain::{Stage, Status};
+use bursar_domain::{Kind, Stage, Status, UserStatus};
 use bursar_ports::{Permission, TransferStore};
 
 use crate::{
@@ -104,6 +104,101 @@ async fn of_two_who_confirm_at_once_one_is_told() {
     let late = otto.press(&other, &path, &[]).await;
     assert_eq!(late.status, 409);
     assert!(late.text().contains("by olga"), "{}", late.text());
+}
+
+#[actix_web::test]
+async fn who_presses_twice_is_told_that_it_is_done() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let confirmed = world.withdrawal(ALICE, "btc", "0.25").await;
+    let canceled = world.withdrawal(ALICE, "btc", "0.25").await;
+    let olga = Browser::of(&world, operator(OLGA));
+    let seen = seen_by(&olga).await;
+    let path = |id, act| format!("/console/transfers/{id}/{act}");
+    for (path, flash) in [
+        (path(confirmed, "confirm"), "bursar_flash=confirmed."),
+        (path(canceled, "cancel"), "bursar_flash=canceled."),
+    ] {
+        for _ in 0..2 {
+            let done = olga.press(&seen, &path, &[]).await;
+            assert_eq!(done.leads(), "/console/queue");
+            assert!(done.cookies().starts_with(flash), "{}", done.cookies());
+        }
+    }
+    // What she did is not taken for what she did not do.
+    for path in [path(confirmed, "cancel"), path(canceled, "confirm")] {
+        assert_eq!(olga.press(&seen, &path, &[]).await.status, 409);
+    }
+}
+
+#[actix_web::test]
+async fn what_the_button_promised_is_what_happens_or_nothing_does() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let id = world.withdrawal(ALICE, "btc", "0.25").await;
+    let olga = Browser::of(&world, operator(OLGA));
+    let seen = seen_by(&olga).await;
+    world.second_operator_above(Kind::Withdrawal, "btc", 1_000_000);
+    let path = format!("/console/transfers/{id}/confirm");
+    let late = olga.press(&seen, &path, &[]).await;
+    assert_eq!(late.status, 409);
+    let text = late.text();
+    assert!(text.contains("The rules changed since"), "{text}");
+    assert_eq!(
+        world.transfer(id).await.status(),
+        Status::AwaitingConfirmation
+    );
+    // What goes back goes back whatever the rules say.
+    let cancel = format!("/console/transfers/{id}/cancel");
+    let done = olga.press(&seen, &cancel, &[]).await;
+    assert_eq!(done.leads(), "/console/queue");
+}
+
+#[actix_web::test]
+async fn an_approval_that_moves_nothing_is_not_praised() {
+    let world = World::new();
+    world.second_operator_above(Kind::Deposit, "btc", 1_000_000);
+    let id = world.fund(ALICE, "btc", "0.25").await;
+    let otto = Browser::of(&world, operator(OTTO));
+    let seen = otto.get("/console/queue?work=approvals").await.ok();
+    world.store.put_user(ALICE, UserStatus::Frozen);
+    let approve = format!("/console/transfers/{id}/approve");
+    let done = otto.press(&seen, &approve, &[]).await;
+    assert_eq!(world.transfer(id).await.status(), Status::Failed);
+    let mut again = Browser::of(&world, operator(OTTO));
+    again.cookies = done.cookies();
+    let text = again.get("/console/queue").await.ok().text();
+    let told = format!("Transfer {id} has failed although you approved it");
+    assert!(text.contains(&told), "{text}");
+}
+
+#[actix_web::test]
+async fn a_yes_counts_for_what_was_asked_and_not_for_what_came_up_since() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "10").await;
+    let id = world.withdrawal(ALICE, "btc", "5").await;
+    let (olga, otto) = (
+        Browser::of(&world, operator(OLGA)),
+        Browser::of(&world, operator(OTTO)),
+    );
+    let path = format!("/console/transfers/{id}/confirm");
+    let to = olga.press(&seen_by(&olga).await, &path, &[]).await.leads();
+    let second = olga.get(&to).await.ok();
+    let take = format!("/console/transfers/{id}/take");
+    otto.press(&seen_by(&otto).await, &take, &[]).await.leads();
+    let to = olga.press(&second, &path, &[]).await.leads();
+    assert!(to.contains("/second-look?"), "{to}");
+    let third = olga.get(&to).await.ok();
+    assert!(third.text().contains("otto has taken it until"));
+    assert_eq!(
+        world.transfer(id).await.status(),
+        Status::AwaitingConfirmation
+    );
+    assert_eq!(
+        olga.press(&third, &path, &[]).await.leads(),
+        "/console/queue"
+    );
+    assert_eq!(world.transfer(id).await.status(), Status::Completed);
 }
 
 #[actix_web::test]
@@ -217,7 +312,7 @@ async fn nothing_moves_by_looking() {
 async fn a_second_operator_approves_and_the_first_cannot() {
     let world = World::new();
     world.fund(ALICE, "btc", "1").await;
-    world.second_operator_above("btc", 1_000_000);
+    world.second_operator_above(Kind::Withdrawal, "btc", 1_000_000);
     let id = world.withdrawal(ALICE, "btc", "0.25").await;
     let olga = Browser::of(&world, operator(OLGA));
     let seen = seen_by(&olga).await;

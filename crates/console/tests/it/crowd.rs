@@ -21,7 +21,7 @@ pub(crate) async fn crowded() -> World {
     }
     world.fund(ALICE, "btc", "1000000").await;
     world.fund(BOB, "eth", "1234567.123456789012345678").await;
-    world.second_operator_above("btc", 300_000_000);
+    world.second_operator_above(Kind::Withdrawal, "btc", 300_000_000);
     let mut transfers = vec![];
     for number in 1..=60 {
         let amount = format!("{number}.12345678");

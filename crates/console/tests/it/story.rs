@@ -136,7 +136,19 @@ async fn a_transfer_is_taken_back_once_however_often_it_is_sent() {
     assert_eq!(done.leads(), format!("/console/transfers/{id}"));
     let again = browser.press(&page, &path, &fields).await;
     assert_eq!(
-        again.status, 409,
+        again.cookies(),
+        done.cookies(),
+        "it is told of the same one"
+    );
+    let form = page.document().form_leading_to(&path);
+    let kept = form
+        .iter()
+        .filter(|(name, _)| name == "csrf" || name == "digest");
+    let mut wish: Vec<(&str, &str)> = kept.map(|(name, value)| (&**name, &**value)).collect();
+    wish.extend([("once", "0123456789abcdef"), fields[0], fields[1]]);
+    let other = browser.post(&path, &wish).await;
+    assert_eq!(
+        other.status, 409,
         "the page it was sent from is out of date"
     );
     assert_eq!(

@@ -230,6 +230,7 @@ impl World {
             user: self.transfer(id).await.owner(),
             transfer: Some(id),
             callback_url: None,
+            digest: None,
         };
         let answer = self
             .app()
@@ -237,14 +238,14 @@ impl World {
         answer.await.expect("it is confirmed");
     }
 
-    /// Makes withdrawals of an asset wait for a second operator above an amount of smallest units.
-    pub(crate) fn second_operator_above(&self, asset: &str, units: i128) {
+    /// Makes transfers of a kind and an asset wait for a second operator above so many smallest units.
+    pub(crate) fn second_operator_above(&self, kind: Kind, asset: &str, units: i128) {
         let limits = KindLimits {
             approval_above: Some(build::amount(units)),
             ..KindLimits::default()
         };
         self.rule_book.put(|rules: &mut Rules| {
-            let key = (Kind::Withdrawal, Some(build::asset_id(asset)));
+            let key = (kind, Some(build::asset_id(asset)));
             rules.limits.insert(key, limits);
         });
     }

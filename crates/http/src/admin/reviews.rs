@@ -60,6 +60,7 @@ pub(super) async fn reverse(
             amount,
             return_fee: return_fee?,
             comment: comment?,
+            digest: None,
         };
         Some((wanted, options?))
     };

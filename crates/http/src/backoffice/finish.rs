@@ -51,6 +51,7 @@ fn read(call: &Call) -> Result<(FinishRequest, Options), Problem> {
             user: user?,
             transfer: transfer?.0,
             callback_url,
+            digest: None,
         };
         Some((wanted, options?))
     };

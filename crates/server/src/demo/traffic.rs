@@ -114,6 +114,7 @@ impl Traffic {
             user,
             transfer: Some(transfer),
             callback_url: None,
+            digest: None,
         };
         let done = self.app.confirm_withdrawal(&confirmer, request, settled());
         done.await?;

@@ -45,6 +45,7 @@ fn request(amount: Option<&str>) -> ReversalRequest {
         amount: amount.map(|amount| DecimalAmount::parse(amount).unwrap()),
         return_fee: true,
         comment: "why".to_owned(),
+        digest: None,
     }
 }
 
@@ -234,6 +235,57 @@ async fn the_same_request_with_its_key_is_answered_when_nothing_is_left_because_
             replayed: true,
         })
     ));
+}
+
+#[tokio::test]
+async fn who_says_what_was_shown_takes_nothing_else_back() {
+    let mut parts = deposited().into_parts();
+    parts.version = parts.version.next();
+    let newer = Transfer::from_parts(parts);
+    let shown = ReversalRequest {
+        digest: Some(crate::approval_digest(&deposited())),
+        ..request(None)
+    };
+    let mut mocks = stored(&deposited(), 1);
+    mocks.commits([committed()]);
+    run(mocks, shown.clone(), plain()).await.unwrap();
+    let is_other = |answer| matches!(answer, Err(Error::Conflict(Conflict::DigestMismatch)));
+    assert!(is_other(
+        run(stored(&newer, 1), shown.clone(), plain()).await
+    ));
+    // Also when somebody else is faster.
+    let mut found = vec![newer.clone(), deposited()];
+    let mut mocks = Mocks::new();
+    mocks
+        .store
+        .expect_find()
+        .times(2)
+        .returning(move |_| Ok(found.pop()));
+    mocks.commits([stale()]);
+    assert!(is_other(run(mocks, shown, plain()).await));
+    // Who asks twice with a key has the answer of the first time, whatever that has changed.
+    let (commits, made) = keyed_commit().await;
+    let claim = commits.only().idempotency.unwrap();
+    let mut mocks = stored(&newer, 1);
+    mocks.finds(&made, 1);
+    let bound = StoredClaim {
+        fingerprint: claim.fingerprint,
+        fields: claim.fields,
+        transfer: made.id(),
+        refusal: None,
+        results: None,
+    };
+    mocks
+        .store
+        .expect_find_key()
+        .times(1)
+        .return_once(|_, _| Ok(Some(bound)));
+    let again = ReversalRequest {
+        digest: Some([7; 32]),
+        ..request(None)
+    };
+    let answer = run(mocks, again, keyed()).await.unwrap();
+    assert!(answer.transfer == made && answer.replayed);
 }
 
 #[tokio::test]

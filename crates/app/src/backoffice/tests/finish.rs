@@ -134,6 +134,7 @@ pub(super) fn request(url: Option<&str>) -> FinishRequest {
         user: ALICE,
         transfer: Some(build::transfer_id(1)),
         callback_url: url.map(str::to_owned),
+        digest: None,
     }
 }
 

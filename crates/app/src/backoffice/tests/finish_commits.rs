@@ -9,7 +9,7 @@ use super::{
     finish::{BOTH, URL, open, request},
 };
 use crate::{
-    Original,
+    Original, approval_digest,
     test_support::{
         Mocks, NOW, committed, in_doubt, inconsistent, keyed, outcome, overloaded, plain, replayed,
         stale, stored, trouble, unavailable, wait,
@@ -157,6 +157,37 @@ async fn when_somebody_else_was_first_it_is_decided_again() {
             build::step(&newer, &finish.command(None), NOW)
         );
         assert_eq!(first.idempotency, second.idempotency, "the key goes along");
+    }
+}
+
+#[tokio::test]
+async fn who_says_what_was_shown_finishes_nothing_else() {
+    for finish in BOTH {
+        let mut parts = open().into_parts();
+        parts.version = parts.version.next();
+        let newer = Transfer::from_parts(parts);
+        let shown = FinishRequest {
+            digest: Some(approval_digest(&open())),
+            ..request(None)
+        };
+        let mut mocks = stored(&open());
+        mocks.commits([committed()]);
+        let answer = finish.run(mocks, shown.clone(), plain()).await.unwrap();
+        assert_eq!(answer.transfer.status(), finish.ends_as());
+        // Somebody else was faster: it is not decided again about what nobody has shown.
+        let mut found = vec![newer, open()];
+        let mut mocks = Mocks::new();
+        mocks
+            .store
+            .expect_find()
+            .times(2)
+            .returning(move |_| Ok(found.pop()));
+        mocks.commits([stale()]);
+        let answer = finish.run(mocks, shown, plain()).await;
+        assert!(
+            matches!(answer, Err(Error::Conflict(Conflict::DigestMismatch))),
+            "{answer:?}"
+        );
     }
 }
 

@@ -21,6 +21,7 @@ fn finish() -> FinishRequest {
         user: ALICE,
         transfer: Some(build::transfer_id(1)),
         callback_url: Some("https://example.com/a".to_owned()),
+        digest: None,
     }
 }
 
