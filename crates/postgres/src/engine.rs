@@ -19,6 +19,7 @@ mod connected;
 mod intake;
 mod journal_columns;
 mod landed;
+mod pace;
 mod planted;
 mod results;
 mod round_trips;
@@ -43,6 +44,7 @@ use tokio::{
 use self::{
     batcher::{Batcher, Rows},
     intake::{Intake, Shares},
+    pace::Pace,
     waiting::{Place, Waiting},
     writer::{Hold, Writer},
 };
@@ -106,7 +108,7 @@ pub struct EngineConfig {
     /// The most requests that wait; beyond that the engine is overloaded.
     pub queue_max: usize,
     /// How long a request waits for its batch; then the engine is overloaded too, and nothing of the
-    /// request happens. Bulks wait for longer, and so does what nobody asks for, such as
+    /// request happens. One that would wait for longer, as fast as batches go, is told so at once. Bulks wait for longer, and so does what nobody asks for, such as
     /// settlements.
     pub queue_wait: Duration,
     /// How long a request may wait for its answer; after that it is told that nobody knows. Longer than
@@ -170,6 +172,7 @@ struct BulkJob {
 #[derive(Clone)]
 pub(crate) struct Engine {
     jobs: mpsc::Sender<Waiting<Job>>,
+    pace: Arc<Pace>,
     queue_wait: Duration,
     answer_within: Duration,
     /// Set in a replica that writes the book alone, or waits to.
@@ -226,6 +229,7 @@ impl Engine {
             items_max: config.batch_items_max,
         };
         let intake = Arc::new(Intake::new(queue, shares));
+        let pace = intake.pace();
         let accounts = AccountIds::new(database.clone(), config.seals.clone());
         let root_uses = RootUseRows::new(database);
         let (writer, hold) = match config.kind {
@@ -256,6 +260,7 @@ impl Engine {
             .collect();
         let engine = Self {
             jobs,
+            pace,
             queue_wait: config.queue_wait,
             answer_within: config.answer_within,
             writer,
@@ -310,8 +315,8 @@ impl Engine {
             .await
     }
 
-    /// Has a job done, unless no batch takes it in time: then nothing of it happens. A caller is answered
-    /// in time, whatever the database does.
+    /// Has a job done, unless no batch takes it in time, or none would: then nothing of it happens. A
+    /// caller is answered in time, whatever the database does.
     async fn submit<T>(
         &self,
         patience: u32,
@@ -320,6 +325,13 @@ impl Engine {
         let (reply, mut answer) = oneshot::channel();
         let place = Place::default();
         let wait = self.queue_wait.saturating_mul(patience);
+        let waiting = self
+            .jobs
+            .max_capacity()
+            .saturating_sub(self.jobs.capacity());
+        if self.pace.wait_behind(waiting) > wait {
+            return Err(StoreError::Overloaded);
+        }
         let deadline = Instant::now() + wait + self.answer_within;
         self.jobs
             .try_send(Waiting::new(job(reply), place.clone()))

@@ -64,9 +64,6 @@ impl Service {
                     .unwrap_or_default(),
             ),
             ("BURSAR_LOG_LEVEL", "warn".to_owned()),
-            // What is measured are batches, on a slow disk too, where hundreds at once wait for longer
-            // than they might by default.
-            ("BURSAR_DATABASE_QUEUE_WAIT_MS", "1000".to_owned()),
             // Counted like any other, and only high enough not to be what is measured.
             ("BURSAR_LIMITS_INTERNAL_PER_MINUTE", "1000000000".to_owned()),
         ];

@@ -4,16 +4,16 @@
 //! is evenly, and one does not set out with a few while another has many under way: those will be
 //! back soon. A lone request waits for nobody, and the few for no longer than [`PATIENCE`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     select,
     sync::{Mutex, mpsc, watch},
     task::yield_now,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-use super::waiting::Waiting;
+use super::{pace::Pace, waiting::Waiting};
 
 /// Longer than a batch takes. What is under way may be stuck, and then the few must go on.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -23,16 +23,20 @@ pub(super) struct Intake<J> {
     queue: Mutex<mpsc::Receiver<Waiting<J>>>,
     under_way: watch::Sender<usize>,
     shares: Shares,
+    pace: Arc<Pace>,
 }
 
 /// Requests that were taken; they are under way until it is dropped.
 pub(super) struct UnderWay<'i> {
     all: &'i watch::Sender<usize>,
+    pace: &'i Pace,
     count: usize,
+    since: Instant,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        self.pace.note(self.since.elapsed());
         self.all
             .send_modify(|all| *all = all.saturating_sub(self.count));
     }
@@ -44,7 +48,13 @@ impl<J> Intake<J> {
             queue: Mutex::new(queue),
             under_way: watch::Sender::new(0),
             shares,
+            pace: Arc::new(Pace::new(shares)),
         }
+    }
+
+    /// How fast what was taken is done.
+    pub(super) fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.pace)
     }
 
     /// Takes the next batch; none when the queue is closed and empty.
@@ -57,8 +67,13 @@ impl<J> Intake<J> {
         let count = jobs.len();
         self.under_way
             .send_modify(|all| *all = all.saturating_add(count));
-        let all = &self.under_way;
-        Some((jobs, UnderWay { all, count }))
+        let under_way = UnderWay {
+            all: &self.under_way,
+            pace: &self.pace,
+            count,
+            since: Instant::now(),
+        };
+        Some((jobs, under_way))
     }
 
     /// Waits until there are enough to set out.

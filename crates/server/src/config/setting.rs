@@ -216,7 +216,8 @@ pub(super) const DATABASE_QUEUE_WAIT: Setting = Setting {
     form: "milliseconds, 10 to 60,000",
     example: "250",
     help: "How long a change may wait for its batch; after that its request is answered with 503, \
-           and has no effect. Bulks wait five times as long.",
+           and has no effect. One that would wait longer, as fast as batches go, is refused at once. \
+           Bulks wait five times as long.",
     ..PLAIN
 };
 
