@@ -1,10 +1,10 @@
--- wrk: the requests of a file, lines of `token<TAB>path`, in random order; tells what they took.
+-- wrk: the requests of a file, lines of `header<TAB>value<TAB>path`, in random order; tells what they took.
 local requests = {}
 function init()
   math.randomseed(42)
   for line in io.lines(os.getenv("BENCH_REQUESTS")) do
-    local token, path = line:match("([^\t]+)\t([^\t]+)")
-    local headers = { ["Authorization"] = "Bearer " .. token, ["Host"] = wrk.headers["Host"] }
+    local header, value, path = line:match("([^\t]+)\t([^\t]+)\t([^\t]+)")
+    local headers = { [header] = value, ["Host"] = wrk.headers["Host"] }
     requests[#requests + 1] = wrk.format("GET", path, headers)
   end
 end

@@ -58,7 +58,7 @@ def pages(query):
 def measure(what, requests):
     path = os.path.join(folder, "requests.tsv")
     with open(path, "w", encoding="utf-8") as lines:
-        lines.writelines(f"{token}\t{path}\n" for token, path in requests)
+        lines.writelines(f"Authorization\tBearer {token}\t{path}\n" for token, path in requests)
     wrk = ["wrk", "--threads", "1", "--connections", str(READERS), "--duration", f"{seconds}s"]
     wrk += ["--latency", "--script", "scripts/bench_lists.lua", os.environ["BURSAR_URL"]]
     environment = dict(os.environ, BENCH_REQUESTS=path)
