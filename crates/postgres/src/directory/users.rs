@@ -115,8 +115,8 @@ fn named<K>(row: NamedRow<K>) -> Result<(K, Option<User>), StoreError> {
     Ok((asked, answers.then_some(user)))
 }
 
-/// Walks the primary key: a part of a name is found in no index, so a search reads every user after
-/// `after` until it has found enough.
+/// Users in the order of their ids. A part of a name that few have is found by the index of parts; else,
+/// and where there is none, a search reads every user after `after` until it has found enough.
 pub(super) async fn list(
     database: &Database,
     search: Option<String>,

@@ -398,3 +398,24 @@ async fn rates_are_exact_and_show_at_once() {
         assert_eq!(directory.find_rate(btc).await.unwrap(), Some(written));
     }
 }
+
+/// A search that reads every user takes most of a second when there are a million.
+#[tokio::test]
+async fn a_part_of_a_name_is_found_without_reading_everybody() {
+    let mut fixture = Fixture::new().await;
+    let users = "INSERT INTO directory.users \
+        (id, username, username_fold, email, email_fold, roles, status, updated_at) \
+        SELECT gen_random_uuid(), name, name, name || '@example.com', name || '@example.com', '{}', \
+            'Active', now() \
+        FROM (SELECT 'user' || n AS name FROM generate_series(1, 20000) AS n) AS named";
+    fixture.run(users).await;
+    fixture.run("ANALYZE directory.users").await;
+    let search = "SELECT id FROM directory.users \
+        WHERE username_fold LIKE '%r19999%' OR email_fold LIKE '%r19999%' ORDER BY id LIMIT 26";
+    let plan = fixture.explain(search).await;
+    assert!(plan.contains("users_name_parts_idx"), "{plan}");
+    let found = directory(&fixture).list_users(Some("R19999@".to_owned()), None, 25);
+    let found = found.await.unwrap();
+    assert_eq!(found.users.len(), 1);
+    assert!(!found.more);
+}

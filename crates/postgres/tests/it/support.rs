@@ -55,6 +55,19 @@ impl Fixture {
         texts(&mut self.connection, query).await
     }
 
+    /// How the server would answer a query.
+    pub(crate) async fn explain(&self, query: &str) -> String {
+        #[derive(diesel::QueryableByName)]
+        struct Line {
+            #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+            line: String,
+        }
+        let explain = diesel::sql_query(format!("EXPLAIN (COSTS OFF) {query}"));
+        let lines: Vec<Line> = explain.load(&mut self.connect().await).await.unwrap();
+        let lines: Vec<String> = lines.into_iter().map(|line| line.line).collect();
+        lines.join("\n")
+    }
+
     /// Returns when some statement waits for a lock.
     pub(crate) async fn until_somebody_waits(&mut self) {
         let waiting = "SELECT count(*)::text FROM pg_stat_activity \
