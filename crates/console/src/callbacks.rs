@@ -1,6 +1,7 @@
 //! `/console/callbacks`: how they fare by host, those that were given up, and replay.
 
 mod hosts;
+mod states;
 
 use actix_web::{HttpResponse, web};
 use bursar_domain::{Timestamp, TransferId};
@@ -11,6 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use self::states::{state_badge, state_word};
 use crate::{
     Posted,
     desk::{Desk, Reply, own_path},
@@ -21,6 +23,8 @@ use crate::{
     links::{Link, said},
     words,
 };
+
+pub(crate) use states::last_of;
 
 /// How many callbacks a page has.
 const ROWS: u32 = 25;
@@ -253,33 +257,6 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
         Ok::<_, Fault>(Reply::done(Done::ReplayedMany(count), "/console/callbacks"))
     };
     desk.answer(reply.await)
-}
-
-fn state_badge(state: CallbackState) -> Markup {
-    let word = match state {
-        CallbackState::Dead => "Dead letter",
-        CallbackState::Pending
-        | CallbackState::Delivering
-        | CallbackState::Succeeded
-        | CallbackState::Cancelled => state_word(state),
-    };
-    let tone = match state {
-        CallbackState::Pending | CallbackState::Delivering => "wait",
-        CallbackState::Succeeded => "good",
-        CallbackState::Dead => "bad",
-        CallbackState::Cancelled => "off",
-    };
-    html! { span class={ "badge " (tone) } { (word) } }
-}
-
-const fn state_word(state: CallbackState) -> &'static str {
-    match state {
-        CallbackState::Pending => "Pending",
-        CallbackState::Delivering => "Being tried",
-        CallbackState::Succeeded => "Delivered",
-        CallbackState::Dead => "Dead letters",
-        CallbackState::Cancelled => "Overtaken",
-    }
 }
 
 fn read_place(text: &str) -> Option<CallbackPlace> {

@@ -9,10 +9,11 @@ use crate::{
 };
 
 /// What each key does where script runs.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     ("j", "the next row"),
     ("k", "the row before"),
     ("Enter", "opens the row, or what the row leads to"),
+    ("Escape", "closes the row"),
     (
         "c",
         "chooses the yes of the open row: confirm or approve. Once more, or Enter, does it.",

@@ -124,6 +124,7 @@ fn pages(service: &mut ServiceConfig) {
         .route("/transfers", reading().to(transfers::show))
         .route("/transfers.csv", reading().to(transfers::csv))
         .route("/transfers/{id}", reading().to(transfer::show))
+        .route("/transfers/{id}/details", reading().to(transfer::details))
         .route("/transfers/{id}/reverse", web::post().to(transfer::reverse))
         .route("/users", reading().to(users::find))
         .route("/users/{id}", reading().to(users::show))

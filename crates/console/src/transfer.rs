@@ -1,5 +1,6 @@
 //! `/console/transfers/{id}`: the whole story of one transfer.
 
+mod details;
 mod entries;
 mod reverse;
 mod rules;
@@ -21,6 +22,7 @@ use crate::{
     words::{self, People},
 };
 
+pub(crate) use details::show as details;
 pub(crate) use reverse::reverse;
 
 /// How many rows of the audit log a story rests on.
@@ -81,26 +83,35 @@ fn head(desk: &Desk, story: &TransferStory, people: &People) -> Markup {
     html! {
         p class="huge" { (words::money(parts.amount, parts.scale, parts.asset)) }
         dl class="facts" {
-            (parties(story, people))
-            dt { "Fee" } dd { (words::money(parts.fee, parts.scale, parts.asset)) }
-            @if let Some(reason) = words::reason_line(transfer) { dt { "Reason" } dd { (reason) } }
-            @if let Some(code) = &story.code { dt { "Code" } dd { code { (code) } } }
-            @if let Body::Internal { custom_id: Some(custom_id), .. } = &parts.body {
-                dt { "Sender’s own id" } dd { code { (custom_id) } }
-            }
-            @if let Some(note) = &parts.note { dt { "Note" } dd class="prose" { (note) } }
-            @if let Some(reversal) = &parts.reversal {
-                dt { "Takes back" }
-                dd { a href={ "/console/transfers/" (reversal.of) } { "Transfer " (reversal.of) } }
-            }
-            @if !parts.reversed.is_zero() {
-                dt { "Taken back" } dd { (words::money(parts.reversed, parts.scale, parts.asset)) " of it" }
-            }
-            dt { "Created" } dd { (desk.clock().exact(parts.created_at)) " by " bdi { (parts.created_by.as_str()) } }
+            (facts(desk, story, people))
             @if transfer.stage() == Some(Stage::Approval) {
                 dt { "Digest" } dd { code class="long" { (HEXLOWER.encode(&approval_digest(transfer))) } }
             }
         }
+    }
+}
+
+/// What is known of a transfer, whichever page tells it.
+fn facts(desk: &Desk, story: &TransferStory, people: &People) -> Markup {
+    let transfer = &story.transfer;
+    let parts = transfer.parts();
+    html! {
+        (parties(story, people))
+        dt { "Fee" } dd { (words::money(parts.fee, parts.scale, parts.asset)) }
+        @if let Some(reason) = words::reason_line(transfer) { dt { "Reason" } dd { (reason) } }
+        @if let Some(code) = &story.code { dt { "Code" } dd { code { (code) } } }
+        @if let Body::Internal { custom_id: Some(custom_id), .. } = &parts.body {
+            dt { "Sender’s own id" } dd { code { (custom_id) } }
+        }
+        @if let Some(note) = &parts.note { dt { "Note" } dd class="prose" { (note) } }
+        @if let Some(reversal) = &parts.reversal {
+            dt { "Takes back" }
+            dd { a href={ "/console/transfers/" (reversal.of) } { "Transfer " (reversal.of) } }
+        }
+        @if !parts.reversed.is_zero() {
+            dt { "Taken back" } dd { (words::money(parts.reversed, parts.scale, parts.asset)) " of it" }
+        }
+        dt { "Created" } dd { (desk.clock().exact(parts.created_at)) " by " bdi { (parts.created_by.as_str()) } }
     }
 }
 

@@ -3,10 +3,10 @@
 // and every action works without it.
 
 // Times in the browser's zone, unless the operator chose another; UTC stays in the title.
-(() => {
+const localTimes = (root) => {
   if (document.documentElement.dataset.zone !== "browser") return;
   const two = (n) => String(n).padStart(2, "0");
-  for (const time of document.querySelectorAll("time[datetime]")) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
     if (time.title) continue;
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
@@ -16,15 +16,64 @@
     time.title = time.dateTime.replace("T", " ").replace("Z", " UTC");
     time.textContent = forms[time.dataset.t] || `${day} ${minutes}`;
   }
+};
+(() => {
+  localTimes(document);
+  if (document.documentElement.dataset.zone !== "browser") return;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const told = document.getElementById("zone-now");
   if (told && zone) told.textContent = `Times are in ${zone}.`;
 })();
 
+// Rows of transfers open to what one looks for first, by a button before the number, which is a link to
+// the whole of it. Whatever cannot be had is on that page, or said there.
+(() => {
+  const open = async (row, button) => {
+    const below = document.createElement("tr");
+    below.id = `details-${row.dataset.id}`;
+    below.className = "details";
+    const place = document.createElement("div");
+    place.textContent = "…";
+    const cell = below.insertCell();
+    cell.colSpan = row.cells.length;
+    cell.append(place);
+    row.after(below);
+    button.setAttribute("aria-expanded", "true");
+    button.setAttribute("aria-controls", below.id);
+    try {
+      const answer = await fetch(`/console/transfers/${row.dataset.id}/details`);
+      if (!answer.ok || answer.redirected) throw new Error("no details");
+      place.innerHTML = await answer.text();
+      localTimes(place);
+    } catch {
+      place.replaceChildren("This cannot be shown here now: open transfer ", row.querySelector("a").cloneNode(true));
+    }
+  };
+  for (const row of document.querySelectorAll("table#rows tr[data-id]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "peek";
+    button.setAttribute("aria-expanded", "false");
+    button.setAttribute("aria-label", `Details of transfer ${row.dataset.id}`);
+    button.addEventListener("click", () => {
+      if (button.getAttribute("aria-expanded") === "false") {
+        open(row, button);
+        return;
+      }
+      // What had the focus goes with it.
+      button.focus();
+      row.nextElementSibling.remove();
+      button.setAttribute("aria-expanded", "false");
+      button.removeAttribute("aria-controls");
+    });
+    row.querySelector("th a").before(button);
+  }
+})();
+
 // The keyboard. Nothing happens while somebody writes, nor with a modifier held.
 (() => {
   const list = document.getElementById("rows");
-  const rows = () => (list ? [...(list.tBodies ? list.tBodies[0].rows : list.children)] : []);
+  const rows = () => (list ? [...(list.tBodies ? list.tBodies[0].rows : list.children)].filter((row) => row.className !== "details") : []);
   let at = -1;
   let led = false;
 
@@ -35,14 +84,20 @@
     at = Math.max(0, Math.min(all.length - 1, to));
     const row = all[at];
     row.classList.add("at");
-    (row.querySelector("summary") || row.querySelector("a"))?.focus({ preventScroll: true });
+    row.querySelector("summary, .peek, a")?.focus({ preventScroll: true });
     row.scrollIntoView({ block: "nearest" });
   };
   const open = () => {
     const row = rows()[at];
     const details = row?.querySelector("details");
     if (details) details.open = !details.open;
-    else row?.querySelector("a")?.click();
+    else row?.querySelector(".peek, a")?.click();
+  };
+  const close = () => {
+    const row = rows()[at];
+    const opened = row?.querySelector("details[open] > summary, .peek[aria-expanded=true]");
+    opened?.focus();
+    opened?.click();
   };
   // The first press opens the row and goes to its button, whose sentence is read; the second does it.
   const choose = (key) => {
@@ -63,7 +118,8 @@
   // Whoever moves with Tab or the pointer moves the row as well, so that no key acts on another one.
   document.addEventListener("focusin", (event) => {
     const all = rows();
-    const row = all.findIndex((one) => one.contains(event.target));
+    const within = event.target.closest("tr.details")?.previousElementSibling || event.target;
+    const row = all.findIndex((one) => one.contains(within));
     if (row >= 0 && row !== at) {
       all[at]?.classList.remove("at");
       at = row;
@@ -86,6 +142,7 @@
     x: () => choose("x"),
     t: () => choose("t"),
     r: () => location.reload(),
+    Escape: close,
     "/": () => (document.querySelector("main input[type=search]") || document.getElementById("find"))?.focus(),
     "?": () => location.assign("/console/help"),
   };

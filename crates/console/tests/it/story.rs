@@ -76,6 +76,57 @@ async fn a_withdrawal_tells_who_did_what_and_what_moved() {
 }
 
 #[actix_web::test]
+async fn the_details_of_a_row_are_in_the_words_of_the_page() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    world.fees("btc", 10_000);
+    let id = world
+        .withdrawal_noted(ALICE, "btc", "0.25", Some("for <b>rent</b>"))
+        .await;
+    world.confirm("carla", id).await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = format!("/console/transfers/{id}");
+    let details = browser.get(&format!("{path}/details")).await.ok();
+    assert!(details.header("content-type").starts_with("text/html"));
+    let document = details.document();
+    assert_eq!(document.all("html").count() + document.all("h1").count(), 0);
+    let text = details.text();
+    for words in [
+        "Withdrawal0.25 BTC Completed",
+        "Fee0.0001 BTC",
+        "for <b>rent</b>",
+        "Nobody was told.",
+        "Ended",
+        "The whole story of transfer",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // What both say, they say alike.
+    let page = browser.get(&path).await.ok();
+    let shared = |body: &str| {
+        let (_, rest) = body
+            .split_once("<dt>From</dt>")
+            .expect("it is from somebody");
+        rest.split_once("by <bdi>")
+            .expect("somebody made it")
+            .0
+            .to_owned()
+    };
+    assert_eq!(shared(&details.body), shared(&page.body));
+    for link in [
+        path.clone(),
+        format!("{path}#books"),
+        format!("{path}#told"),
+    ] {
+        assert!(details.body.contains(&format!("href=\"{link}\"")), "{link}");
+    }
+    let none = browser.get("/console/transfers/999/details").await;
+    assert_eq!(none.status, 404);
+    let stranger = Browser::stranger(&world);
+    stranger.get(&format!("{path}/details")).await.leads();
+}
+
+#[actix_web::test]
 async fn a_dead_callback_shows_every_attempt_and_is_delivered_again() {
     let world = World::new();
     let id = world.fund(ALICE, "btc", "1").await;

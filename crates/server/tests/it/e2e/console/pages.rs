@@ -36,6 +36,15 @@ const FOCUS: &str = "
 const WIDER: &str = "
     return document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
+/// Opens a row of transfers, where there are any, so that what it opens to is looked at as well.
+const OPEN_A_ROW: &str = "
+    const done = arguments[arguments.length - 1];
+    const button = document.querySelector('.peek');
+    if (!button) { done(); return; }
+    button.click();
+    const wait = () => document.querySelector('tr.details dl') ? done() : setTimeout(wait, 20);
+    wait();";
+
 struct Looked {
     axe: String,
     wrong: Vec<String>,
@@ -46,6 +55,7 @@ impl Looked {
         window.open(path).await;
         let shown = window.path().await;
         assert_eq!(shown, path, "it leads elsewhere");
+        window.come_to(OPEN_A_ROW).await;
         window.run(&self.axe).await;
         let found = window.come_to(AXE).await;
         let unseen = window.run(FOCUS).await;
