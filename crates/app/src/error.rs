@@ -148,11 +148,15 @@ pub enum Missing {
     Callback,
     /// A stop.
     Stop,
+    /// An operator of the console.
+    Operator,
+    /// A session of an operator.
+    OperatorSession,
 }
 
 impl Missing {
     /// Everything that may be missing.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::User,
         Self::Asset,
         Self::Currency,
@@ -164,6 +168,8 @@ impl Missing {
         Self::AddressBookEntry,
         Self::Callback,
         Self::Stop,
+        Self::Operator,
+        Self::OperatorSession,
     ];
 
     /// What has this code.
@@ -185,6 +191,8 @@ impl Missing {
             Self::AddressBookEntry => "address_book_code.unknown",
             Self::Callback => "callback.unknown",
             Self::Stop => "stop.unknown",
+            Self::Operator => "operator.unknown",
+            Self::OperatorSession => "session.unknown",
         }
     }
 
@@ -202,6 +210,8 @@ impl Missing {
             Self::AddressBookEntry => "The address-book entry",
             Self::Callback => "The callback",
             Self::Stop => "The stop",
+            Self::Operator => "The operator",
+            Self::OperatorSession => "The session",
         }
     }
 }

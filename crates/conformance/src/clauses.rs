@@ -26,6 +26,7 @@ mod internal_create;
 mod internal_list;
 mod json;
 mod jwt;
+mod operators;
 mod problems;
 mod queue;
 mod rate_limit;
@@ -74,6 +75,7 @@ const ALL: &[&[Clause]] = &[
     rules::CLAUSES,
     reviews::CLAUSES,
     queue::CLAUSES,
+    operators::CLAUSES,
     events::CLAUSES,
     service::CLAUSES,
     admin_ledger::CLAUSES,

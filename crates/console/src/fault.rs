@@ -248,5 +248,8 @@ const fn where_to_look(missing: Missing) -> &'static str {
         Missing::CallbackSecret | Missing::Callback => "The callbacks are listed by state.",
         Missing::AddressBookEntry => "Its owner has removed it.",
         Missing::Stop => "Somebody has lifted it already.",
+        Missing::Operator | Missing::OperatorSession => {
+            "Operators and their sessions are listed under Operators."
+        }
     }
 }

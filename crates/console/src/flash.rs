@@ -31,6 +31,7 @@ pub(crate) enum Done {
     ChangedRule,
     Stopped,
     Lifted,
+    EndedSession,
 }
 
 impl Done {
@@ -55,6 +56,7 @@ impl Done {
             Self::ChangedRule => ("changed_rule", 0),
             Self::Stopped => ("stopped", 0),
             Self::Lifted => ("lifted", 0),
+            Self::EndedSession => ("ended_session", 0),
         }
     }
 
@@ -80,6 +82,7 @@ impl Done {
             "changed_rule" => Self::ChangedRule,
             "stopped" => Self::Stopped,
             "lifted" => Self::Lifted,
+            "ended_session" => Self::EndedSession,
             _ => return None,
         })
     }
@@ -105,7 +108,8 @@ impl Done {
             | Self::RevokedKey
             | Self::ChangedRule
             | Self::Stopped
-            | Self::Lifted => None,
+            | Self::Lifted
+            | Self::EndedSession => None,
         }
     }
 
@@ -139,6 +143,7 @@ impl Done {
             Self::ChangedRule => "The change is in force.".to_owned(),
             Self::Stopped => "It is stopped.".to_owned(),
             Self::Lifted => "The stop is lifted.".to_owned(),
+            Self::EndedSession => "The session has ended.".to_owned(),
         }
     }
 

@@ -27,7 +27,7 @@ const KEYS: [(&str, &str); 11] = [
     ("r", "loads the page again"),
     (
         "g then a letter",
-        "goes to o overview, q queue, t transfers, u users, c callbacks, r rules, a audit, i integrity",
+        "goes to o overview, q queue, t transfers, u users, c callbacks, r rules, a audit, i integrity, p operators",
     ),
     ("?", "this page"),
 ];

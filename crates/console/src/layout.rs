@@ -1,6 +1,7 @@
 //! What stands round every page.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, body::BoxBody, http::header};
+use bursar_ports::Permission;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
@@ -21,12 +22,13 @@ pub(crate) enum Place {
     Rules,
     Audit,
     Integrity,
+    Operators,
     /// None of those that the navigation leads to.
     Elsewhere,
 }
 
 /// The navigation, with the letter that leads there after `g`.
-const PLACES: [(Place, &str, &str, &str); 8] = [
+const PLACES: [(Place, &str, &str, &str); 9] = [
     (Place::Overview, "Overview", "/console", "o"),
     (Place::Queue, "Queue", "/console/queue", "q"),
     (Place::Transfers, "Transfers", "/console/transfers", "t"),
@@ -35,6 +37,7 @@ const PLACES: [(Place, &str, &str, &str); 8] = [
     (Place::Rules, "Rules", "/console/rules", "r"),
     (Place::Audit, "Audit", "/console/audit", "a"),
     (Place::Integrity, "Integrity", "/console/integrity", "i"),
+    (Place::Operators, "Operators", "/console/operators", "p"),
 ];
 
 /// What a page stands in.
@@ -107,6 +110,11 @@ pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// Whether the navigation leads there: not to what would be refused.
+fn shows(visitor: &Visitor, place: Place) -> bool {
+    place != Place::Operators || visitor.may(Permission::Admin)
+}
+
 fn bar(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
     html! {
         header class="bar" {
@@ -114,7 +122,7 @@ fn bar(frame: &Frame<'_>, visitor: &Visitor) -> Markup {
             @if frame.may_read {
                 nav aria-label="Console" {
                     ul {
-                        @for (place, name, href, key) in PLACES {
+                        @for (place, name, href, key) in PLACES.into_iter().filter(|(place, ..)| shows(visitor, *place)) {
                             @let current = (place == frame.place).then_some("page");
                             li { a href=(href) aria-current=[current] data-key=(key) { (name) } }
                         }

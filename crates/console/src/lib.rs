@@ -21,6 +21,7 @@ mod integrity;
 mod layout;
 mod links;
 mod live;
+mod operators;
 mod overview;
 mod prefs;
 mod queue;
@@ -143,6 +144,8 @@ fn pages(service: &mut ServiceConfig) {
         .route("/rules/edit", web::post().to(rules::make))
         .route("/rules/stop", web::post().to(rules::stop))
         .route("/rules/lift", web::post().to(rules::lift))
+        .route("/operators", reading().to(operators::show))
+        .route("/operators/end", web::post().to(operators::end))
         .route("/audit", reading().to(audit::show))
         .route("/integrity", reading().to(integrity::show))
         .route("/events", reading().to(live::events))

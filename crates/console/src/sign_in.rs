@@ -166,7 +166,7 @@ async fn sign_out(
 }
 
 /// Shows the way out: the browser forgets the session.
-fn leave(console: &Console) -> HttpResponse {
+pub(crate) fn leave(console: &Console) -> HttpResponse {
     let mut answer = HttpResponse::SeeOther();
     answer.insert_header((LOCATION, SIGN_IN));
     if let Some(cookie) = Cookie::Session.forget(console.settings().secure_cookies) {

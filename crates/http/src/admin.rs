@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod integrity;
 mod money;
+mod operators;
 mod overview;
 mod page;
 mod queue;
@@ -76,6 +77,7 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
         .service(path("/admin/v1/integrity", read).route(get().to(integrity::show)))
         .service(path("/admin/v1/overview", read).route(get().to(overview::show)))
         .configure(mount_rules)
+        .configure(mount_operators)
         .service(path("/admin/v1/audit", read).route(get().to(audit::list)))
         .service(path("/admin/v1/callbacks", read).route(get().to(callbacks::list)))
         .service(
@@ -129,6 +131,20 @@ fn mount_rules(service: &mut ServiceConfig) {
             path("/admin/v1/stops/outgoing/{asset}", "PUT, DELETE")
                 .route(put().to(stops::stop))
                 .route(delete().to(stops::lift)),
+        );
+}
+
+/// Who signs in to the console.
+fn mount_operators(service: &mut ServiceConfig) {
+    let read = "GET, HEAD";
+    service
+        .service(path("/admin/v1/operators", read).route(get().to(operators::list)))
+        .service(
+            path("/admin/v1/operators/{name}/sessions", read).route(get().to(operators::sessions)),
+        )
+        .service(
+            path("/admin/v1/operators/{name}/sessions/{id}", "DELETE")
+                .route(web::delete().to(operators::end)),
         );
 }
 

@@ -1,13 +1,13 @@
 //! What a session is good for, and its end.
 
 use bursar_domain::{ActorId, Timestamp};
-use bursar_ports::{OperatorSession, Permission};
+use bursar_ports::{Operator, OperatorSession, Permission};
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
 
 use super::{Caller, OPERATORS_PERMISSIONS, operator_target, sign_in::draft};
 use crate::{
-    App, Error, Grant, Origin, Principal,
+    App, Error, Grant, Missing, Origin, Principal,
     keyring::{hash_token, hmac_sha256},
 };
 
@@ -137,31 +137,59 @@ impl App {
             .await
     }
 
-    /// The open sessions of an operator, the newest first.
+    /// Operators behind `after` in order of names, at most `limit`, each with its open sessions, the
+    /// newest first.
     ///
     /// # Errors
     /// See [`Error`].
+    pub async fn list_signed_in(
+        &self,
+        grant: &Grant,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<(Operator, Vec<OperatorSession>)>, Error> {
+        let operators = self.list_operators(grant, after, limit).await?;
+        let mut signed_in = Vec::with_capacity(operators.len());
+        for operator in operators {
+            let sessions = self.open_sessions(operator.name.clone()).await?;
+            signed_in.push((operator, sessions));
+        }
+        Ok(signed_in)
+    }
+
+    /// The open sessions of an operator, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such operator.
     pub async fn operator_sessions(
         &self,
         grant: &Grant,
         operator: String,
     ) -> Result<Vec<OperatorSession>, Error> {
         grant.require(Permission::Admin)?;
+        let operators = &self.ports.operators;
+        if operators.find(operator.clone()).await?.is_none() {
+            return Err(Error::NotFound(Missing::Operator));
+        }
         self.open_sessions(operator).await
     }
 
-    /// Ends a session of an operator; `false` when the operator has none with this id.
+    /// Ends a session of an operator; repeating it changes nothing.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// [`Error::NotFound`] when the operator has none with this id.
     pub async fn end_operator_session(
         &self,
         grant: &Grant,
         operator: String,
         id: Uuid,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
-        self.end_session(grant, operator, id).await
+        if self.end_session(grant, operator, id).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound(Missing::OperatorSession))
+        }
     }
 
     async fn open_sessions(&self, operator: String) -> Result<Vec<OperatorSession>, Error> {

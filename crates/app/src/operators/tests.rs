@@ -8,7 +8,7 @@ use bursar_testkit::{FixedClock, InMemoryOperators, PlainPasswords};
 
 use super::*;
 use crate::{
-    App, Error, Grant,
+    App, Error, Grant, Missing,
     test_support::{Mocks, NOW, operator, other_grants},
 };
 
@@ -410,13 +410,39 @@ async fn an_operator_sees_and_ends_their_own_sessions_alone() {
     assert!(scene.is_open(&other).await);
     assert!(scene.app.end_own_session(&grant, id).await.unwrap());
     assert!(!scene.is_open(&other).await && scene.is_open(&one).await);
-    let listed = scene.app.operator_sessions(&stranger, "anna".to_owned());
-    assert_eq!(ids(listed.await.unwrap()), [one.session.id]);
-    let ended = scene
-        .app
-        .end_operator_session(&stranger, "anna".to_owned(), one.session.id);
-    assert!(ended.await.unwrap());
-    assert!(!scene.is_open(&one).await);
+}
+
+#[tokio::test]
+async fn a_colleague_sees_who_is_signed_in_and_ends_it() {
+    let scene = Scene::new().await;
+    let one = scene.sign_in().await;
+    let other = scene.sign_in_again().await;
+    let app = &scene.app;
+    let name = || "anna".to_owned();
+    let listed = app.list_signed_in(&ADMIN, None, 9).await.unwrap();
+    let [(operator, sessions)] = &listed[..] else {
+        panic!("there is one operator: {listed:?}");
+    };
+    assert_eq!(operator.name, "anna");
+    assert_eq!(sessions[..], [other.session.clone(), one.session.clone()]);
+    let before = scene.told();
+    for _ in 0..2 {
+        let ended = app.end_operator_session(&ADMIN, name(), one.session.id);
+        ended.await.unwrap();
+    }
+    assert!(!scene.is_open(&one).await && scene.is_open(&other).await);
+    assert_eq!(scene.told()[before.len()..], ["operator.end_session"]);
+    let left = app.operator_sessions(&ADMIN, name()).await.unwrap();
+    assert_eq!(left, [other.session]);
+    // What is nobody's is told as such.
+    let ended = app.end_operator_session(&ADMIN, "ben".to_owned(), left[0].id);
+    let told = ended.await;
+    assert!(matches!(
+        told,
+        Err(Error::NotFound(Missing::OperatorSession))
+    ));
+    let told = app.operator_sessions(&ADMIN, "ben".to_owned()).await;
+    assert!(matches!(told, Err(Error::NotFound(Missing::Operator))));
 }
 
 #[tokio::test]
@@ -534,6 +560,7 @@ async fn nobody_but_an_admin_administers_operators() {
                 .err(),
             app.disable_operator(&grant, name()).await.err(),
             app.enable_operator(&grant, name()).await.err(),
+            app.list_signed_in(&grant, None, 1).await.err(),
             app.operator_sessions(&grant, name()).await.err(),
             app.end_operator_session(&grant, name(), id).await.err(),
         ];

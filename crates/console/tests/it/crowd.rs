@@ -68,6 +68,7 @@ pub(crate) async fn crowded() -> World {
         last_failure: Some(NOW),
         last_failure_outcome: Some("timeout".to_owned()),
     }];
+    world.signed_in("carla", HOSTILE).await;
     *locked(&world.integrity.books) = vec![AssetIntegrity {
         sums: AssetSums {
             asset: build::asset_id("btc"),

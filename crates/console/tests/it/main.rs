@@ -7,6 +7,7 @@ mod crowd;
 mod live;
 mod markup;
 mod operations;
+mod operators;
 mod pages;
 mod queue;
 mod rules;

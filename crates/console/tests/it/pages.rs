@@ -7,7 +7,7 @@ use crate::{
     world::{BOB, OLGA, World, operator, reader},
 };
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/console",
     "/console?period=month",
     "/console/queue",
@@ -21,6 +21,7 @@ const PAGES: [&str; 15] = [
     "/console/audit",
     "/console/integrity",
     "/console/integrity?examine=now",
+    "/console/operators",
     "/console/help",
     "/console/transfers?min=x&max=1",
 ];
@@ -170,6 +171,7 @@ async fn where_one_is_stands_out_in_the_navigation() {
         ("/console", "Overview"),
         ("/console/queue", "Queue"),
         ("/console/audit", "Audit"),
+        ("/console/operators", "Operators"),
     ] {
         let document = browser.get(path).await.ok().document();
         let current: Vec<String> = document

@@ -1,17 +1,18 @@
 //! A small exchange with two users, and operators who look at it.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, FinishRequest, Keyring, Limits, OpenRequest, Options,
-    Origin, Ports, Principal, SessionSettings, Settings, TransferSettings,
+    App, BooksSeen, CallbackUrlPolicy, Caller, FinishRequest, IssuedOperator, Keyring, Limits,
+    NewOperator, OpenRequest, Options, Origin, Ports, Principal, SessionSettings, Settings, SignIn,
+    TransferSettings,
 };
 use bursar_console::{Console, ConsoleSettings, Visitor};
 use bursar_domain::{
     AssetId, Change, DecimalAmount, FeeSchedule, Kind, Limits as KindLimits, Rules, Timestamp,
     Transfer, TransferId, User, UserId, UserStatus,
 };
-use bursar_ports::{AssetRate, Permission, TransferStore};
+use bursar_ports::{AssetRate, OperatorSession, Password, Permission, TransferStore};
 use bursar_streams::EventStreams;
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
@@ -32,6 +33,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_617_965_440_116_485);
 pub(crate) const OLGA: &str = "olga";
 /// Another one.
 pub(crate) const OTTO: &str = "otto";
+
+const PASSWORD: &str = "correct horse battery";
 
 const OPERATOR: [Permission; 5] = [
     Permission::BackofficeRead,
@@ -54,6 +57,7 @@ pub(crate) struct World {
     pub(crate) figures: Arc<FakeFigures>,
     pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) rule_book: Arc<FakeRuleBook>,
+    pub(crate) operators: Arc<InMemoryOperators>,
     pub(crate) clock: Arc<FixedClock>,
 }
 
@@ -93,6 +97,7 @@ impl World {
         let figures = Arc::new(FakeFigures::default());
         let integrity = Arc::new(FakeIntegrity::default());
         let rule_book = Arc::new(FakeRuleBook::of(store.clone()));
+        let operators = Arc::new(InMemoryOperators::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: store.clone(),
@@ -119,7 +124,7 @@ impl World {
             replay_guard: limiter,
             rule_book: rule_book.clone(),
             payouts: None,
-            operators: Arc::new(InMemoryOperators::default()),
+            operators: operators.clone(),
             passwords: Arc::new(PlainPasswords),
         };
         let app = App::new(ports, keyring, settings());
@@ -144,6 +149,7 @@ impl World {
             figures,
             integrity,
             rule_book,
+            operators,
             clock,
         }
     }
@@ -260,6 +266,36 @@ impl World {
             let key = (Kind::Withdrawal, build::asset_id(asset));
             rules.fees.insert(key, schedule);
         });
+    }
+
+    /// Makes an operator.
+    pub(crate) async fn employed(&self, name: &str) -> IssuedOperator {
+        let admin = operator(OLGA).principal.grant(Permission::Admin);
+        let admin = admin.expect("it may");
+        let new = NewOperator {
+            name: name.to_owned(),
+            permissions: vec![Permission::BackofficeRead],
+            password: Password(PASSWORD.to_owned()),
+        };
+        let made = self.app().create_operator(&admin, new);
+        made.await.expect("the name is free")
+    }
+
+    /// Makes an operator, who signs in from somewhere.
+    pub(crate) async fn signed_in(&self, name: &str, user_agent: &str) -> OperatorSession {
+        let made = self.employed(name).await;
+        let given = SignIn {
+            name: name.to_owned(),
+            password: Password(PASSWORD.to_owned()),
+            code: made.totp.code_at(self.app().now()),
+            user_agent: user_agent.to_owned(),
+            caller: Caller {
+                request_id: "request-0".to_owned(),
+                address: Some(Ipv4Addr::new(192, 0, 2, 7).into()),
+            },
+        };
+        let opened = self.app().sign_in(given).await;
+        opened.expect("the code is right").session
     }
 
     pub(crate) async fn transfer(&self, id: TransferId) -> Transfer {

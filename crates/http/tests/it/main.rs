@@ -24,6 +24,7 @@ mod limits;
 mod observed;
 mod openapi;
 mod openapi_scenes;
+mod operators;
 mod outages;
 mod payout_results;
 mod queue;

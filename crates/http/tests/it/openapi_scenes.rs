@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     fakes::locked,
+    operators::sign_in,
     world::{ALICE, ALICES, BOB, DEPOSIT, INTERNAL, NOW, OPERATOR, Sent, World},
 };
 
@@ -90,6 +91,9 @@ pub(crate) async fn prepare(world: &World, operation: &str) {
             world.fund(ALICE, "btc", "1.5").await;
             let made = world.transfer(1).await.expect("it was just made");
             *locked(&world.query.transfers) = vec![made];
+        }
+        "listOperators" | "listOperatorSessions" | "endOperatorSession" => {
+            sign_in(world, "anna").await;
         }
         "listEvents" => happen(world).await,
         "listCallbacks" | "showCallback" | "replayCallback" => give_up(world),

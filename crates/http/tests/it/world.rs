@@ -58,6 +58,7 @@ pub(crate) const INTERNAL: &str = "/internal-transfer";
 
 pub(crate) struct World {
     pub(crate) state: HttpState,
+    pub(crate) app: App,
     pub(crate) config: HttpConfig,
     pub(crate) store: Arc<InMemoryStore>,
     pub(crate) directory: Arc<FakeDirectory>,
@@ -67,6 +68,7 @@ pub(crate) struct World {
     pub(crate) callback_log: Arc<FakeCallbackLog>,
     pub(crate) audit_log: Arc<FakeAuditLog>,
     pub(crate) callback_secrets: Arc<InMemoryCallbackSecrets>,
+    pub(crate) operators: Arc<InMemoryOperators>,
     pub(crate) events: Arc<FakeEvents>,
     pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) books_seen: BooksSeen,
@@ -133,6 +135,7 @@ impl World {
         let callback_log = Arc::new(FakeCallbackLog::default());
         let audit_log = Arc::new(FakeAuditLog::default());
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
+        let operators = Arc::new(InMemoryOperators::default());
         let events = Arc::new(FakeEvents::default());
         let integrity = Arc::new(FakeIntegrity::default());
         let books_seen = BooksSeen::default();
@@ -164,12 +167,13 @@ impl World {
             replay_guard: limiter,
             rule_book: Arc::new(FakeRuleBook::of(store.clone())),
             payouts: Some(payouts()),
-            operators: Arc::new(InMemoryOperators::default()),
+            operators: operators.clone(),
             passwords: Arc::new(PlainPasswords),
         };
         let app = App::new(ports, keyring.clone(), settings(limits));
         let world = Self {
-            state: HttpState::new(app, Arc::new(|| "bursar_up 1\n".to_owned())),
+            state: HttpState::new(app.clone(), Arc::new(|| "bursar_up 1\n".to_owned())),
+            app,
             config: HttpConfig::default(),
             store,
             directory,
@@ -179,6 +183,7 @@ impl World {
             callback_log,
             audit_log,
             callback_secrets,
+            operators,
             events,
             integrity,
             books_seen,

@@ -3,6 +3,7 @@
 mod at_work;
 pub(super) mod browser;
 mod chromium;
+mod colleagues;
 mod details;
 mod pages;
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Answer, Client},
+    console::browser::{Browser, Operator},
     exchange::{DEPOSIT, Exchange, INTERNAL, WAIT, WITHDRAW},
     issuer,
     service::Service,
@@ -119,6 +120,9 @@ const LINES: &[Line] = &[
     ("GET /admin/v1/callbacks/{id}",                          "-     -     -     -       200    200      200   200   -", ""),
     ("POST /admin/v1/callbacks/{id}/replay",                  "-     -     -     -       -      -        200   200   -", ""),
     ("POST /admin/v1/callbacks/replay",                       "-     -     -     -       -      -        200   200   -", REPLAY),
+    ("GET /admin/v1/operators",                               "-     -     -     -       -      -        200   200   -", ""),
+    ("GET /admin/v1/operators/{name}/sessions",               "-     -     -     -       -      -        200   200   -", ""),
+    ("DELETE /admin/v1/operators/{name}/sessions/{id}",       "-     -     -     -       -      -        204   204   -", ""),
     ("GET /admin/v1/audit",                                   "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/audit.csv",                               "-     -     -     -       200    200      200   200   -", ""),
     ("GET /admin/v1/audit.jsonl",                             "-     -     -     -       200    200      200   200   -", ""),
@@ -232,6 +236,7 @@ impl Scene {
                 ("key", key.ok().text_of("access_key")),
                 ("signer", signer.ok().text_of("id")),
                 ("token", revoked.text_of("id")),
+                ("session", session(database_url, &admin).await),
                 ("alice", alice.id.clone()),
                 ("carol", carol.id.clone()),
             ],
@@ -381,6 +386,8 @@ impl Scene {
                 .replace("users/{id}", "users/$alice")
                 .replace("tokens/{id}", "tokens/$token")
                 .replace("callback-secrets/{id}", "callback-secrets/$signer")
+                .replace("sessions/{id}", "sessions/$session")
+                .replace("{name}", "anna")
                 .replace("transfers/{id}", "transfers/$confirmed")
                 .replace("callbacks/{id}", "callbacks/$callback")
                 .replace("address-book/{code}", "address-book/none")
@@ -398,6 +405,17 @@ impl Scene {
             |text: String, (name, value): &(&str, String)| text.replace(&format!("${name}"), value);
         self.values.iter().fold(text.to_owned(), fill)
     }
+}
+
+/// The id of a session of an operator.
+async fn session(database_url: &str, admin: &Client) -> String {
+    let anna = Operator::create(database_url, "anna", "backoffice_read").await;
+    Browser::at(admin.address()).sign_in(&anna).await;
+    let sessions = admin.get("/admin/v1/operators/anna/sessions").await.ok();
+    sessions.json()["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The id of a callback, of a withdrawal like this one.

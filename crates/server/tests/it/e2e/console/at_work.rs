@@ -76,7 +76,7 @@ impl Office {
         self.sit_down(&self.anna).await
     }
 
-    async fn ben(&self) -> Window {
+    pub(super) async fn ben(&self) -> Window {
         self.sit_down(&self.ben).await
     }
 

@@ -76,7 +76,7 @@ impl Looked {
     }
 }
 
-/// Pages that anybody who is signed in may come to.
+/// Pages that an operator who may do everything comes to.
 async fn paths(office: &Office) -> Vec<String> {
     let receiver = Receiver::start().await;
     let open = office
@@ -98,6 +98,7 @@ async fn paths(office: &Office) -> Vec<String> {
         "/console/rules",
         "/console/audit",
         "/console/integrity",
+        "/console/operators",
         "/console/help",
         "/console/sessions",
     ]
