@@ -30,7 +30,7 @@ pub use export::{
     AuditExport, AuditTotal, EntryExport, EntryTotal, OwnerKind, TransferExport, TransferTotal,
 };
 pub use forecast::Forecast;
-pub use overview::{Overview, Period};
+pub use overview::{CallbackHost, Overview, Period};
 pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, TAKERS, Taken};
 pub use reversals::ReversalRequest;
 pub(crate) use reviews::is_other;

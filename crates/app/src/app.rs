@@ -11,8 +11,8 @@ use bursar_ports::{
 };
 
 use crate::{
-    BooksSeen, CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts, SessionSettings,
-    credential_tries::KnownCredentials, recipient_tries::Turns,
+    BooksSeen, BreakersSeen, CallbackUrlPolicy, Error, Keyring, Limits, Missing, Payouts,
+    SessionSettings, credential_tries::KnownCredentials, recipient_tries::Turns,
 };
 
 /// Everything the application needs from the outside.
@@ -46,6 +46,8 @@ pub struct Ports {
     pub integrity: Arc<dyn BookIntegrity>,
     /// What the watch of this process last saw of them.
     pub books_seen: BooksSeen,
+    /// The hosts that this process delivers nothing to but probes.
+    pub breakers_seen: BreakersSeen,
     /// What signs callbacks.
     pub callback_secrets: Arc<dyn CallbackSecrets>,
     /// Tokens of another issuer; none when they are not accepted.

@@ -17,14 +17,18 @@ mod census;
 mod host;
 mod pace;
 mod reception;
+mod seen;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bursar_domain::Timestamp;
 use bursar_ports::{ClaimedCallback, DueLane, Lane, LaneShare};
 
-pub use self::reception::Reception;
 use self::{census::Census, host::Host};
+pub use self::{
+    reception::Reception,
+    seen::{BreakersSeen, OpenBreaker},
+};
 
 /// How long a host is remembered that nothing is delivered to, in milliseconds; longer than the
 /// longest wait between two probes.
@@ -109,10 +113,13 @@ impl Dispatch {
         u32::try_from(self.flights.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many hosts are left alone but for probes.
-    pub fn open_breakers(&self) -> u32 {
-        let open = self.hosts.values().filter(|host| host.breaker.is_open());
-        u32::try_from(open.count()).unwrap_or(u32::MAX)
+    /// The hosts that are left alone but for probes.
+    pub fn open_breakers(&self) -> BTreeMap<String, OpenBreaker> {
+        let open = self
+            .hosts
+            .iter()
+            .filter_map(|(name, host)| Some((name.clone(), host.breaker.opening()?)));
+        open.collect()
     }
 
     /// Where to look for due lanes next.

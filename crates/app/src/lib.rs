@@ -38,12 +38,12 @@ mod test_support;
 
 pub use address_book::NewAddress;
 pub use admin::{
-    AuditExport, AuditTotal, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees, Forecast,
-    FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken, KindLimits,
-    LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken, Overview,
-    OwnerKind, Period, QueuePage, QueueRow, QueueSearch, READERS, ReversalRequest, ReviewRequest,
-    RootValue, TAKERS, Taken, ToldTransfer, TransferExport, TransferSearch, TransferStory,
-    TransferTotal, UserStatement, approval_digest,
+    AuditExport, AuditTotal, CallbackHost, CodedLine, EntryExport, EntryTotal, FeedEvent, Fees,
+    Forecast, FoundTransfer, FoundTransfers, IssuedAccessKey, IssuedCallbackSecret, IssuedToken,
+    KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken,
+    Overview, OwnerKind, Period, QueuePage, QueueRow, QueueSearch, READERS, ReversalRequest,
+    ReviewRequest, RootValue, TAKERS, Taken, ToldTransfer, TransferExport, TransferSearch,
+    TransferStory, TransferTotal, UserStatement, approval_digest,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};
@@ -54,7 +54,7 @@ pub use callback_test::CallbackTest;
 pub use commit::{Answer, Options};
 pub use credential_tries::CredentialTry;
 pub use deliver_callbacks::{Attempt, CallbackPass, Delivery, Look};
-pub use dispatch::{Dispatch, DispatchLimits, Reception, Ticket};
+pub use dispatch::{BreakersSeen, Dispatch, DispatchLimits, OpenBreaker, Reception, Ticket};
 pub use error::{Conflict, Error, FieldError, Missing, Original};
 pub use import::{ImportKind, ImportRow, Imported};
 pub use integrity::{BooksSeen, BooksState, IntegrityWatch};

@@ -19,8 +19,8 @@ use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
 
 use crate::{
-    App, BooksSeen, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options, Origin, Payouts,
-    Ports, Principal, SessionSettings, Settings, TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Error, Grant, Keyring, Limits, Options,
+    Origin, Payouts, Ports, Principal, SessionSettings, Settings, TransferSettings,
 };
 
 pub(crate) const NOW: Timestamp = FixedClock::START;
@@ -52,6 +52,7 @@ pub(crate) struct Mocks {
     pub(crate) events: MockEventFeed,
     pub(crate) integrity: MockBookIntegrity,
     pub(crate) books_seen: BooksSeen,
+    pub(crate) breakers_seen: BreakersSeen,
     pub(crate) notifier: MockNotifier,
     pub(crate) credentials: MockCredentialStore,
     pub(crate) callback_secrets: Arc<dyn CallbackSecrets>,
@@ -89,6 +90,7 @@ impl Mocks {
             events: MockEventFeed::new(),
             integrity: MockBookIntegrity::new(),
             books_seen: BooksSeen::default(),
+            breakers_seen: BreakersSeen::default(),
             notifier: MockNotifier::new(),
             credentials: MockCredentialStore::new(),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),
@@ -124,6 +126,7 @@ impl Mocks {
             events: Arc::new(self.events),
             integrity: Arc::new(self.integrity),
             books_seen: self.books_seen,
+            breakers_seen: self.breakers_seen,
             notifier: Arc::new(self.notifier),
             credentials: Arc::new(self.credentials),
             callback_secrets: self.callback_secrets,

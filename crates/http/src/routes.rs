@@ -92,8 +92,8 @@ mod tests {
     };
 
     use bursar_app::{
-        App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
-        TransferSettings,
+        App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings,
+        Settings, TransferSettings,
     };
     use bursar_domain::AssetId;
     use bursar_ports::{
@@ -129,6 +129,7 @@ mod tests {
             events: Arc::new(MockEventFeed::new()),
             integrity: Arc::new(MockBookIntegrity::new()),
             books_seen: BooksSeen::default(),
+            breakers_seen: BreakersSeen::default(),
             notifier: Arc::new(MockNotifier::new()),
             credentials: Arc::new(MockCredentialStore::new()),
             callback_secrets: Arc::new(MockCallbackSecrets::new()),

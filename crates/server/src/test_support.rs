@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings, Settings,
-    TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Keyring, Limits, Ports, SessionSettings,
+    Settings, TransferSettings,
 };
 use bursar_ports::{
     MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets,
@@ -28,6 +28,7 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         events: Arc::new(MockEventFeed::new()),
         integrity: Arc::new(MockBookIntegrity::new()),
         books_seen: BooksSeen::default(),
+        breakers_seen: BreakersSeen::default(),
         notifier: Arc::new(MockNotifier::new()),
         credentials: Arc::new(MockCredentialStore::new()),
         callback_secrets: Arc::new(MockCallbackSecrets::new()),

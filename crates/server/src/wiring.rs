@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bursar_app::{
-    App, BooksSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports, ResealPass,
-    SessionSettings, Settings, TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackPass, IntegrityWatch, Keyring, Payouts, Ports,
+    ResealPass, SessionSettings, Settings, TransferSettings,
 };
 use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
@@ -118,6 +118,7 @@ impl System {
             notifier: Arc::new(notifier(config)?),
             integrity: integrity.clone(),
             books_seen: BooksSeen::default(),
+            breakers_seen: BreakersSeen::default(),
             credentials: credentials.clone(),
             callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
@@ -135,9 +136,10 @@ impl System {
         let integrity = watch(integrity, &ports);
         let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
         let pass = callback_pass(&ports, database, Arc::clone(&keyring));
+        let callbacks = callbacks(config, pass, ports.breakers_seen.clone(), hint);
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
-            callbacks: callbacks(config, pass, hint),
+            callbacks,
             numbering: numbering(events, committed),
             summary: figures,
             changes,
@@ -279,9 +281,15 @@ fn callback_pass(ports: &Ports, database: Database, keyring: Arc<Keyring>) -> Ca
     }
 }
 
-fn callbacks(config: &Config, pass: CallbackPass, hint: Arc<Notify>) -> CallbackLoop {
+fn callbacks(
+    config: &Config,
+    pass: CallbackPass,
+    seen: BreakersSeen,
+    hint: Arc<Notify>,
+) -> CallbackLoop {
     CallbackLoop {
         pass,
+        seen,
         limits: config.callback.limits,
         poll: config.callback.poll,
         hint,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use bursar_app::{
-    App, BooksSeen, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch, DispatchLimits, Keyring,
-    Limits, Ports, SessionSettings, Settings, Ticket, TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackPass, CallbackUrlPolicy, Delivery, Dispatch,
+    DispatchLimits, Keyring, Limits, Ports, SessionSettings, Settings, Ticket, TransferSettings,
 };
 use bursar_ports::{
     CallbackSecrets, IdSource, MockAddressBook, MockAuditLog, MockBookIntegrity, MockCallbackLog,
@@ -190,6 +190,7 @@ impl Cluster {
             credentials: unused.credentials.clone(),
             integrity: unused.integrity.clone(),
             books_seen: BooksSeen::default(),
+            breakers_seen: BreakersSeen::default(),
             callback_secrets: secrets,
             token_verifier: None,
             clock: self.world.clock.clone(),

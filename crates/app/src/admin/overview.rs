@@ -4,7 +4,7 @@ use bursar_domain::{Asset, Timestamp};
 use bursar_ports::{CallbackLag, HostHealth, VolumeScan, Volumes, WaitingWork};
 
 use super::READERS;
-use crate::{App, BooksState, Error, Grant};
+use crate::{App, BooksState, Error, Grant, OpenBreaker};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -87,6 +87,16 @@ pub struct Overview {
     pub books: Option<BooksState>,
 }
 
+/// A host that callbacks go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackHost {
+    /// What the outbox tells of it.
+    pub health: HostHealth,
+    /// The breaker, if the replica that is asked has it open; another one may have met the host less
+    /// often, or not at all.
+    pub breaker: Option<OpenBreaker>,
+}
+
 impl App {
     /// How things stand.
     ///
@@ -112,13 +122,19 @@ impl App {
         })
     }
 
-    /// How callbacks to each host fare, in order of hosts.
+    /// How callbacks to each host fare, in order of hosts, and whether this replica leaves it alone.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn callback_hosts(&self, grant: &Grant) -> Result<Vec<HostHealth>, Error> {
+    pub async fn callback_hosts(&self, grant: &Grant) -> Result<Vec<CallbackHost>, Error> {
         grant.require_any(&READERS)?;
-        Ok(self.ports.figures.callback_hosts().await?)
+        let hosts = self.ports.figures.callback_hosts().await?;
+        let seen = &self.ports.breakers_seen;
+        let with_breaker = |health: HostHealth| CallbackHost {
+            breaker: seen.of(&health.host),
+            health,
+        };
+        Ok(hosts.into_iter().map(with_breaker).collect())
     }
 }
 

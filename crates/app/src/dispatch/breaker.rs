@@ -7,7 +7,7 @@
 
 use bursar_domain::Timestamp;
 
-use super::plus_ms;
+use super::{OpenBreaker, plus_ms};
 
 /// So many failures in a row open it.
 const FAILURES_MAX: u32 = 5;
@@ -57,6 +57,20 @@ impl Default for Breaker {
 impl Breaker {
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
+    }
+
+    /// What others are told of one that is open.
+    pub(super) fn opening(&self) -> Option<OpenBreaker> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open {
+                probe_at,
+                is_probing,
+                ..
+            } => Some(OpenBreaker {
+                probe_at: (!is_probing).then_some(probe_at),
+            }),
+        }
     }
 
     /// Whether the waits between probes have grown as long as they get.

@@ -206,7 +206,8 @@ fn a_full_subscriber_is_told_so_that_its_lanes_are_passed_over() {
 #[test]
 fn an_open_breaker_lets_one_through_at_a_time_and_says_when() {
     let mut dispatch = heard(&["gone"], Reception::Away, 5);
-    assert_eq!(dispatch.open_breakers(), 1);
+    let probing = |probe_at| BTreeMap::from([("gone".to_owned(), OpenBreaker { probe_at })]);
+    assert_eq!(dispatch.open_breakers(), probing(Some(at(5_000))));
     let asked = [due(lane("a", "gone"), 0), due(lane("b", "gone"), 0)];
     let shut = dispatch.allot(&asked, at(0));
     assert_eq!((shut.shares, shut.again_at), (vec![], Some(at(5_000))));
@@ -215,14 +216,15 @@ fn an_open_breaker_lets_one_through_at_a_time_and_says_when() {
     assert_eq!(probe.shares[0].places, 1);
     let ticket = begin(&mut dispatch, &probe.shares[0].lane, at(5_000));
     assert_eq!(dispatch.allot(&asked, at(6_000)), Allotment::default());
+    assert_eq!(dispatch.open_breakers(), probing(None));
     dispatch.end(ticket, Reception::Refused, 0, at(7_000));
-    assert_eq!(dispatch.open_breakers(), 0);
+    assert_eq!(dispatch.open_breakers(), BTreeMap::new());
 }
 
 #[test]
 fn callbacks_without_a_host_tell_nothing_of_each_other() {
     let mut dispatch = heard(&[""], Reception::Away, 50);
-    assert_eq!(dispatch.open_breakers(), 0);
+    assert_eq!(dispatch.open_breakers(), BTreeMap::new());
     let shares = shares(&mut dispatch, &[due(Lane::default(), 0)], 0);
     assert_eq!(shares[&Lane::default()], LIMITS.per_host);
 }

@@ -1,12 +1,13 @@
 //! How callbacks to each host fare.
 
+use bursar_app::{CallbackHost, OpenBreaker};
 use bursar_ports::HostHealth;
 use maud::{Markup, html};
 
 use crate::desk::Desk;
 use crate::layout::wide;
 
-pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
+pub(super) fn table(desk: &Desk, hosts: &[CallbackHost]) -> Markup {
     if hosts.is_empty() {
         return html! {
             div class="empty" { p { strong { "No callbacks lately." } } p { "Each host that callbacks go to would be here, with what waits for it and what became of the last ones." } }
@@ -29,16 +30,30 @@ pub(super) fn table(desk: &Desk, hosts: &[HostHealth]) -> Markup {
                 tbody { @for host in hosts { (row(desk, host)) } }
             }
         }))
+        @if hosts.iter().any(|host| host.breaker.is_some()) {
+            p class="hint" {
+                "A breaker opens when a host keeps failing: nothing but one probe at a time is sent then, what is due waits, and the first answer closes it. This is what the replica that made this page knows; each one has its own."
+            }
+        }
     }
 }
 
-fn row(desk: &Desk, host: &HostHealth) -> Markup {
+fn row(
+    desk: &Desk,
+    CallbackHost {
+        health: host,
+        breaker,
+    }: &CallbackHost,
+) -> Markup {
     let clock = desk.clock();
     let (tone, word) = health(host);
     html! {
         tr {
             th scope="row" { bdi { (host.host) } }
-            td { span class={ "badge " (tone) } { (word) } }
+            td {
+                span class={ "badge " (tone) } { (word) }
+                @if let Some(breaker) = breaker { " " (open(desk, breaker)) }
+            }
             td class="num" { (host.pending) }
             td { @if let Some(at) = host.oldest_pending { (clock.age(at)) } @else { "–" } }
             td class="num" { (host.dead) }
@@ -47,6 +62,20 @@ fn row(desk: &Desk, host: &HostHealth) -> Markup {
                 @if let Some(at) = host.last_failure {
                     (clock.time(at)) @if let Some(outcome) = &host.last_failure_outcome { " " span class="muted" { (outcome) } }
                 } @else { "–" }
+            }
+        }
+    }
+}
+
+/// That a host is left alone, and until when.
+fn open(desk: &Desk, breaker: &OpenBreaker) -> Markup {
+    html! {
+        span class="badge wait" { "Breaker open" } " "
+        span class="muted" {
+            @match breaker.probe_at {
+                None => "a probe is under way",
+                Some(at) if at <= desk.now() => "the next probe is due",
+                Some(at) => { "until the probe at " (desk.clock().hour(at)) },
             }
         }
     }

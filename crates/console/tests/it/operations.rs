@@ -1,7 +1,8 @@
 //! Callbacks, the audit log and the overview.
 
+use bursar_app::OpenBreaker;
 use bursar_domain::{Kind, Timestamp};
-use bursar_ports::{CallbackState, Replayable, Volume, Volumes, Waiting};
+use bursar_ports::{CallbackState, HostHealth, Replayable, Volume, Volumes, Waiting};
 use bursar_testkit::{build, fakes::locked};
 
 use crate::{
@@ -54,6 +55,37 @@ async fn dead_letters_since_a_day_are_delivered_again() {
     again.cookies = done.cookies();
     let text = again.get("/console/callbacks").await.ok().text();
     assert!(text.contains("3 callbacks are due again."), "{text}");
+}
+
+#[actix_web::test]
+async fn a_host_that_is_left_alone_says_until_when() {
+    let world = World::new();
+    *locked(&world.figures.hosts) = vec![HostHealth {
+        host: "gone.example:443".to_owned(),
+        pending: 3,
+        dead: 0,
+        oldest_pending: Some(NOW),
+        last_success: None,
+        last_failure: Some(NOW),
+        last_failure_outcome: Some("timeout".to_owned()),
+    }];
+    let browser = Browser::of(&world, operator(OLGA));
+    let text = browser.get("/console/callbacks").await.ok().text();
+    assert!(!text.contains("Breaker open") && !text.contains("each one has its own"));
+    for (probe_at, words) in [
+        (
+            Some(NOW.plus_micros(60_000_000)),
+            "Breaker open until the probe at 10:51",
+        ),
+        (Some(NOW), "Breaker open the next probe is due"),
+        (None, "Breaker open a probe is under way"),
+    ] {
+        let open = [("gone.example:443".to_owned(), OpenBreaker { probe_at })];
+        world.breakers_seen.tell(open.into());
+        let text = browser.get("/console/callbacks").await.ok().text();
+        assert!(text.contains(words), "{words}: {text}");
+        assert!(text.contains("what the replica that made this page knows"));
+    }
 }
 
 #[actix_web::test]

@@ -3,9 +3,9 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, Caller, FinishRequest, IssuedOperator, Keyring, Limits,
-    NewOperator, OpenRequest, Options, Origin, Ports, Principal, SessionSettings, Settings, SignIn,
-    TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Caller, FinishRequest, IssuedOperator,
+    Keyring, Limits, NewOperator, OpenRequest, Options, Origin, Ports, Principal, SessionSettings,
+    Settings, SignIn, TransferSettings,
 };
 use bursar_console::{Console, ConsoleSettings, Visitor};
 use bursar_domain::{
@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) rule_book: Arc<FakeRuleBook>,
     pub(crate) operators: Arc<InMemoryOperators>,
+    pub(crate) breakers_seen: BreakersSeen,
     pub(crate) clock: Arc<FixedClock>,
 }
 
@@ -96,6 +97,7 @@ impl World {
         let events = Arc::new(FakeEvents::default());
         let figures = Arc::new(FakeFigures::default());
         let integrity = Arc::new(FakeIntegrity::default());
+        let breakers_seen = BreakersSeen::default();
         let rule_book = Arc::new(FakeRuleBook::of(store.clone()));
         let operators = Arc::new(InMemoryOperators::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
@@ -114,6 +116,7 @@ impl World {
             credentials: credentials.clone(),
             integrity: integrity.clone(),
             books_seen: BooksSeen::default(),
+            breakers_seen: breakers_seen.clone(),
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,
             clock: clock.clone(),
@@ -150,6 +153,7 @@ impl World {
             integrity,
             rule_book,
             operators,
+            breakers_seen,
             clock,
         }
     }

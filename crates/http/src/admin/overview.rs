@@ -1,9 +1,9 @@
 //! `/admin/v1/overview` and `/admin/v1/callbacks/hosts`: how things stand.
 
 use actix_web::{HttpRequest, HttpResponse};
-use bursar_app::{BooksState, Overview, Period};
+use bursar_app::{BooksState, CallbackHost, Overview, Period};
 use bursar_domain::{Amount, Asset, AssetId, Scale, Timestamp};
-use bursar_ports::{CallbackLag, HostHealth, Volume, Waiting, WaitingWork};
+use bursar_ports::{CallbackLag, Volume, Waiting, WaitingWork};
 use serde::Serialize;
 
 use crate::{
@@ -85,6 +85,8 @@ struct HostBody<'a> {
     last_success: Option<String>,
     last_failure: Option<String>,
     last_failure_outcome: Option<&'a str>,
+    breaker_open: bool,
+    next_probe_at: Option<String>,
 }
 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -193,7 +195,8 @@ impl BooksBody {
 }
 
 impl<'a> HostBody<'a> {
-    fn of(health: &'a HostHealth) -> Self {
+    fn of(host: &'a CallbackHost) -> Self {
+        let (health, breaker) = (&host.health, host.breaker);
         Self {
             host: &health.host,
             pending: health.pending,
@@ -202,6 +205,8 @@ impl<'a> HostBody<'a> {
             last_success: text(health.last_success),
             last_failure: text(health.last_failure),
             last_failure_outcome: health.last_failure_outcome.as_deref(),
+            breaker_open: breaker.is_some(),
+            next_probe_at: text(breaker.and_then(|breaker| breaker.probe_at)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What must have happened before the examples of the document can be answers.
 
+use bursar_app::OpenBreaker;
 use bursar_domain::{AccountKey, Command, Entry, Kind, Operation, Status, Timestamp, Version};
 use bursar_ports::{
     AccountBalance, AssetIntegrity, AssetSums, AuditRecord, CallbackAttempt, CallbackLag,
@@ -187,6 +188,9 @@ fn fail_callbacks(world: &World) {
         last_failure: Some(NOW),
         last_failure_outcome: Some("timeout".to_owned()),
     }];
+    let probe_at = Some(NOW.plus_micros(60_000_000));
+    let open = [("example.com:443".to_owned(), OpenBreaker { probe_at })];
+    world.breakers_seen.tell(open.into());
 }
 
 /// Puts a rule.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bursar_app::IntegrityWatch;
+use bursar_app::{IntegrityWatch, OpenBreaker};
 use bursar_domain::{Kind, Timestamp};
 use bursar_ports::{
     AssetSums, CallbackLag, CheckedAccounts, HostHealth, MockBookIntegrity, MockIntegrityAlarm,
@@ -283,9 +283,23 @@ async fn hosts_tell_how_callbacks_fare() {
     let hosts = get(&world, "callbacks/hosts").await.ok();
     let now = "2021-04-09T10:50:40.116485Z";
     let expected = format!(
-        r#"{{"data":[{{"host":"a.example:443","pending":3,"dead":1,"oldest_pending":"{now}","last_success":null,"last_failure":"{now}","last_failure_outcome":"timeout"}}]}}"#
+        r#"{{"data":[{{"host":"a.example:443","pending":3,"dead":1,"oldest_pending":"{now}","last_success":null,"last_failure":"{now}","last_failure_outcome":"timeout","breaker_open":false,"next_probe_at":null}}]}}"#
     );
     assert_eq!(hosts.body, expected);
+    let closed = r#""breaker_open":false,"next_probe_at":null"#;
+    for (probe_at, open) in [
+        (
+            Some(NOW),
+            r#""breaker_open":true,"next_probe_at":"2021-04-09T10:50:40.116485Z""#,
+        ),
+        (None, r#""breaker_open":true,"next_probe_at":null"#),
+    ] {
+        let breaker = OpenBreaker { probe_at };
+        let open_now = [("a.example:443".to_owned(), breaker)].into();
+        world.breakers_seen.tell(open_now);
+        let hosts = get(&world, "callbacks/hosts").await.ok();
+        assert_eq!(hosts.body, expected.replace(closed, open));
+    }
     let refused = get(&world, "callbacks/hosts?host=a").await;
     assert_eq!(refused.refusal(), (400, "parameter.unknown".into()));
 }

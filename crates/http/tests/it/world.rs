@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{App as Web, test};
 use bursar_app::{
-    App, BooksSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports, SessionSettings, Settings,
-    TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Keyring, Limits, Payouts, Ports,
+    SessionSettings, Settings, TransferSettings,
 };
 use bursar_domain::{
     AccountKey, ActorId, Change, Command, Commit, Owner, PayoutRoute, Timestamp, Transfer,
@@ -72,6 +72,7 @@ pub(crate) struct World {
     pub(crate) events: Arc<FakeEvents>,
     pub(crate) integrity: Arc<FakeIntegrity>,
     pub(crate) books_seen: BooksSeen,
+    pub(crate) breakers_seen: BreakersSeen,
     pub(crate) figures: Arc<FakeFigures>,
     pub(crate) tasks: Arc<HeldTasks>,
     pub(crate) clock: Arc<FixedClock>,
@@ -139,6 +140,7 @@ impl World {
         let events = Arc::new(FakeEvents::default());
         let integrity = Arc::new(FakeIntegrity::default());
         let books_seen = BooksSeen::default();
+        let breakers_seen = BreakersSeen::default();
         let figures = Arc::new(FakeFigures::default());
         let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
@@ -155,6 +157,7 @@ impl World {
             events: events.clone(),
             integrity: integrity.clone(),
             books_seen: books_seen.clone(),
+            breakers_seen: breakers_seen.clone(),
             notifier: Arc::new(Taken),
             credentials: credentials.clone(),
             callback_secrets: callback_secrets.clone(),
@@ -187,6 +190,7 @@ impl World {
             events,
             integrity,
             books_seen,
+            breakers_seen,
             figures,
             tasks,
             clock,

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bursar_app::{Attempt, CallbackPass, Delivery, Dispatch, DispatchLimits, Ticket};
+use bursar_app::{Attempt, BreakersSeen, CallbackPass, Delivery, Dispatch, DispatchLimits, Ticket};
 use bursar_ports::Verdict;
 use tokio::{
     sync::Notify,
@@ -23,6 +23,8 @@ const GATHER: Duration = Duration::from_millis(5);
 pub struct CallbackLoop {
     /// Claims and delivers them.
     pub pass: CallbackPass,
+    /// Where to leave which hosts are left alone.
+    pub seen: BreakersSeen,
     /// How many may be under way at once.
     pub limits: DispatchLimits,
     /// How often to look without a hint.
@@ -34,6 +36,7 @@ pub struct CallbackLoop {
 /// What is going on.
 struct Running {
     pass: CallbackPass,
+    seen: BreakersSeen,
     dispatch: Dispatch,
     deliveries: JoinSet<Delivery>,
     tickets: HashMap<Id, Ticket>,
@@ -50,6 +53,7 @@ impl CallbackLoop {
         let now = Instant::now();
         let mut running = Running {
             pass: self.pass,
+            seen: self.seen,
             dispatch: Dispatch::new(self.limits),
             deliveries: JoinSet::new(),
             tickets: HashMap::new(),
@@ -159,7 +163,10 @@ impl Running {
 
     fn show(&self) {
         metrics::gauge!("bursar_callbacks_in_flight").set(self.dispatch.under_way());
-        metrics::gauge!("bursar_callback_breakers_open").set(self.dispatch.open_breakers());
+        let open = self.dispatch.open_breakers();
+        let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("bursar_callback_breakers_open").set(count);
+        self.seen.tell(open);
     }
 }
 

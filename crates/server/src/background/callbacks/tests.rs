@@ -188,6 +188,7 @@ impl Running {
                 ids: Arc::new(SequentialIds::default()),
                 keyring: Arc::new(keyring),
             },
+            seen: BreakersSeen::default(),
             limits: DispatchLimits {
                 overall: 4,
                 ..DispatchLimits::default()
