@@ -131,6 +131,7 @@ impl System {
             payouts: payouts(config.payout.as_ref(), &database)?,
             operators: Arc::new(PgOperators::new(database.clone())),
             passwords: Arc::new(Argon2Passwords::default()),
+            identity_provider: None,
         };
         let integrity = watch(integrity, &ports);
         let reseal = reseal(credentials, &ports, Arc::clone(&keyring));

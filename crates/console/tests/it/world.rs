@@ -121,6 +121,7 @@ impl World {
             payouts: None,
             operators: Arc::new(InMemoryOperators::default()),
             passwords: Arc::new(PlainPasswords),
+            identity_provider: None,
         };
         let app = App::new(ports, keyring, settings());
         let console = Console::new(

@@ -166,6 +166,7 @@ impl World {
             payouts: Some(payouts()),
             operators: Arc::new(InMemoryOperators::default()),
             passwords: Arc::new(PlainPasswords),
+            identity_provider: None,
         };
         let app = App::new(ports, keyring.clone(), settings(limits));
         let world = Self {
