@@ -4,6 +4,7 @@ mod at_work;
 pub(super) mod browser;
 mod chromium;
 mod pages;
+mod provider;
 
 use bursar_postgres::testing::TestDatabase;
 use serde_json::json;
