@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bursar_domain::{Asset, AssetId, PayoutRoute, RootRate, Terms, Timestamp};
 use bursar_ports::{
     AddressBook, AssetRate, AuditLog, BookIntegrity, CallbackLog, CallbackSecrets, Clock,
-    CredentialStore, Directory, EventFeed, Exports, Figures, IdSource, Notifier, Operators,
-    PasswordHasher, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier, TransferQuery,
-    TransferStore, WorkQueue,
+    CredentialStore, Directory, EventFeed, Exports, Figures, IdSource, IdentityProvider, Notifier,
+    Operators, PasswordHasher, RateLimiter, ReplayGuard, RuleBook, Tasks, TokenVerifier,
+    TransferQuery, TransferStore, WorkQueue,
 };
 
 use crate::{
@@ -72,6 +72,8 @@ pub struct Ports {
     pub operators: Arc<dyn Operators>,
     /// What hashes their passwords.
     pub passwords: Arc<dyn PasswordHasher>,
+    /// Where they may sign in instead; none when there is no such place.
+    pub identity_provider: Option<Arc<dyn IdentityProvider>>,
 }
 
 /// What an operator of Bursar decides once.

@@ -64,8 +64,9 @@ pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};
 pub use lists::{BackofficeFilter, BackofficePage, BackofficeRow};
 pub use neutral::neutral;
 pub use operators::{
-    Caller, IssuedOperator, NewOperator, OpenedSession, SessionSettings, SignIn, SignInError,
-    SignedIn, TotpSecret, csrf_token,
+    BegunSignIn, Caller, IssuedOperator, NewLinkedOperator, NewOperator, OpenedSession,
+    ProviderAnswer, ProviderSeed, ProviderSignIn, ProviderSignInError, SessionSettings, SignIn,
+    SignInError, SignedIn, TotpSecret, csrf_token,
 };
 pub use payouts::{DuePayout, FromGateway, PayoutEnd, PayoutResult, Payouts};
 pub use principal::{Grant, Origin, Principal};

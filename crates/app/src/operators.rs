@@ -1,10 +1,14 @@
 //! Who signs in to the console: accounts, signing in, and what a session is good for.
 //!
-//! A sign-in needs a name, a password and a code. Whatever is wrong, the answer is the same, and so
+//! A sign-in needs a name, a password and a code, or the word of the identity provider that the
+//! exchange has. Of the former, whatever is wrong, the answer is the same, and so
 //! is the work behind it. Tries are counted before they are judged, so that many at once are not
 //! more than one after the other.
 
 mod accounts;
+mod identities;
+mod opening;
+mod provider;
 mod sessions;
 mod sign_in;
 mod totp;
@@ -14,8 +18,13 @@ use std::net::IpAddr;
 use bursar_ports::Permission;
 
 pub use accounts::{IssuedOperator, NewOperator};
+pub use identities::NewLinkedOperator;
+pub use opening::OpenedSession;
+pub use provider::{
+    BegunSignIn, ProviderAnswer, ProviderSeed, ProviderSignIn, ProviderSignInError,
+};
 pub use sessions::{SessionSettings, SignedIn, csrf_token};
-pub use sign_in::{OpenedSession, SignIn, SignInError};
+pub use sign_in::{SignIn, SignInError};
 pub use totp::TotpSecret;
 
 /// What an operator may be given. The others are about a user's own money.

@@ -8,12 +8,12 @@ use bursar_domain::{
     UserId,
 };
 use bursar_ports::{
-    AssetRate, CallbackSecrets, CommitOutcome, IdSource, MockAddressBook, MockAuditLog,
-    MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore, MockDirectory,
-    MockEventFeed, MockExports, MockFigures, MockNotifier, MockOperators, MockPasswordHasher,
-    MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery, MockTransferStore,
-    MockWorkQueue, Operators, PasswordHasher, Permission, RateLimiter, ReplayGuard, StoreError,
-    Task, TokenVerifier,
+    AssetRate, CallbackSecrets, CommitOutcome, IdSource, IdentityProvider, MockAddressBook,
+    MockAuditLog, MockBookIntegrity, MockCallbackLog, MockCallbackSecrets, MockCredentialStore,
+    MockDirectory, MockEventFeed, MockExports, MockFigures, MockNotifier, MockOperators,
+    MockPasswordHasher, MockRuleBook, MockTasks, MockTokenVerifier, MockTransferQuery,
+    MockTransferStore, MockWorkQueue, Operators, PasswordHasher, Permission, RateLimiter,
+    ReplayGuard, StoreError, Task, TokenVerifier,
 };
 use bursar_testkit::{FixedClock, FixedLimiter, SequentialIds, build};
 use mockall::{Sequence, predicate::eq};
@@ -69,6 +69,8 @@ pub(crate) struct Mocks {
     pub(crate) transfers: TransferSettings,
     pub(crate) operators: Arc<dyn Operators>,
     pub(crate) passwords: Arc<dyn PasswordHasher>,
+    /// None: nobody signs in anywhere else.
+    pub(crate) identity_provider: Option<Arc<dyn IdentityProvider>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -105,6 +107,7 @@ impl Mocks {
             transfers: TransferSettings::default(),
             operators: Arc::new(MockOperators::new()),
             passwords: Arc::new(MockPasswordHasher::new()),
+            identity_provider: None,
             clock,
             ids: Arc::new(SequentialIds::default()),
         }
@@ -143,6 +146,7 @@ impl Mocks {
             payouts: self.payouts,
             operators: self.operators,
             passwords: self.passwords,
+            identity_provider: self.identity_provider,
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),

@@ -1,10 +1,13 @@
 //! The cookies that a session hangs on.
 //!
 //! Where the console is served over TLS their names begin with `__Host-`, which no other host and no
-//! page over plain http can set. None has an age: a browser that is closed forgets it, and how long
-//! a session lasts is decided where it is kept.
+//! page over plain http can set. But for the one of a sign-in at the identity provider none has an
+//! age: a browser that is closed forgets it, and how long a session lasts is decided where it is kept.
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+
+/// How long somebody may be at the provider.
+const PROVIDER_AGE: &str = "; Max-Age=600";
 
 /// A cookie of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(crate) enum Cookie {
     Session,
     /// What ties a sign-in form to the browser that it was made for.
     Form,
+    /// What a sign-in at the identity provider hangs on while the browser is there.
+    Provider,
 }
 
 impl Cookie {
@@ -22,6 +27,8 @@ impl Cookie {
             (Self::Session, false) => "bursar_session",
             (Self::Form, true) => "__Host-bursar_form",
             (Self::Form, false) => "bursar_form",
+            (Self::Provider, true) => "__Host-bursar_provider",
+            (Self::Provider, false) => "bursar_provider",
         }
     }
 
@@ -42,7 +49,11 @@ impl Cookie {
 
     /// Sets it; the value is one that we made.
     pub(crate) fn set(self, value: &str, is_secure: bool) -> Option<HeaderValue> {
-        self.header(value, "", is_secure)
+        let age = match self {
+            Self::Session | Self::Form => "",
+            Self::Provider => PROVIDER_AGE,
+        };
+        self.header(value, age, is_secure)
     }
 
     /// Takes it away.
@@ -58,7 +69,12 @@ impl Cookie {
         } else {
             "Path=/console"
         };
-        let text = format!("{name}={value}; {place}; HttpOnly; SameSite=Strict{age}");
+        // The provider's pages send the browser back, and what they begin brings no strict ones.
+        let site = match self {
+            Self::Session | Self::Form => "Strict",
+            Self::Provider => "Lax",
+        };
+        let text = format!("{name}={value}; {place}; HttpOnly; SameSite={site}{age}");
         HeaderValue::from_str(&text).ok()
     }
 }
@@ -120,6 +136,14 @@ mod tests {
         assert_eq!(
             text(Cookie::Form.forget(true)),
             "__Host-bursar_form=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
+        );
+        assert_eq!(
+            text(Cookie::Provider.set("abc", true)),
+            "__Host-bursar_provider=abc; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
+        );
+        assert_eq!(
+            text(Cookie::Provider.forget(false)),
+            "bursar_provider=; Path=/console; HttpOnly; SameSite=Lax; Max-Age=0"
         );
     }
 }

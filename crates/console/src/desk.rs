@@ -180,6 +180,7 @@ impl Desk {
             flash: self.flash,
             here: &self.here,
             events_after: self.console.live().last(),
+            onward: None,
         };
         layout::respond(answer, layout::framed(&frame, title, body))
     }

@@ -52,6 +52,24 @@ pub(crate) struct Frame<'a> {
     pub(crate) here: &'a str,
     /// What had happened when the page was made.
     pub(crate) events_after: i64,
+    /// Where the browser goes on to by itself.
+    pub(crate) onward: Option<&'a str>,
+}
+
+impl<'a> Frame<'a> {
+    /// A page that is no part of the console.
+    fn alone(visitor: Option<&'a Visitor>) -> Self {
+        Self {
+            visitor,
+            may_read: false,
+            prefs: Prefs::default(),
+            place: Place::Elsewhere,
+            flash: None,
+            here: "/console",
+            events_after: 0,
+            onward: None,
+        }
+    }
 }
 
 /// A whole page: its title, and what is on it, beginning with its `h1`.
@@ -60,14 +78,18 @@ pub(crate) struct Frame<'a> {
     reason = "a body is written where it is passed"
 )]
 pub fn page(visitor: Option<&Visitor>, title: &str, body: Markup) -> Markup {
+    framed(&Frame::alone(visitor), title, &body)
+}
+
+/// A page that leads on by itself, and by a link where that is switched off.
+pub(crate) fn passage(title: &str, to: &str, link: &str) -> Markup {
     let frame = Frame {
-        visitor,
-        may_read: false,
-        prefs: Prefs::default(),
-        place: Place::Elsewhere,
-        flash: None,
-        here: "/console",
-        events_after: 0,
+        onward: Some(to),
+        ..Frame::alone(None)
+    };
+    let body = html! {
+        h1 { (title) }
+        p { a class="button primary" href=(to) { (link) } }
     };
     framed(&frame, title, &body)
 }
@@ -86,6 +108,9 @@ pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content=(theme.unwrap_or("light dark"));
+                @if let Some(to) = frame.onward {
+                    meta http-equiv="refresh" content={ "0; url=" (to) };
+                }
                 title { (title) " · Bursar" }
                 link rel="icon" href=(assets::icon_url()) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::css_url());

@@ -62,18 +62,33 @@ pub struct Console {
 }
 
 /// What an exchange decides about its console.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ConsoleSettings {
     /// Beyond this much of the root asset, what is confirmed or approved is asked for once more, on a
     /// page of its own; of what has no value in the root asset too. None = never.
     pub second_look_above: Option<DecimalAmount>,
     /// Whether browsers reach the console over TLS alone: its cookies then travel over nothing else.
     pub secure_cookies: bool,
+    /// Whether a password and a code open a session.
+    pub password_sign_in: bool,
+    /// What the identity provider is called, if operators may sign in there.
+    pub provider: Option<String>,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self {
+            second_look_above: None,
+            secure_cookies: false,
+            password_sign_in: true,
+            provider: None,
+        }
+    }
 }
 
 impl Console {
     /// Puts the parts together. `live` is what open pages wait for.
-    pub const fn new(app: App, settings: ConsoleSettings, live: EventStreams) -> Self {
+    pub fn new(app: App, settings: ConsoleSettings, live: EventStreams) -> Self {
         Self {
             app,
             settings,

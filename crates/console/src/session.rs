@@ -175,7 +175,7 @@ async fn collect(mut payload: Payload) -> Option<Bytes> {
     Some(body.freeze())
 }
 
-fn no_page() -> HttpResponse {
+pub(crate) fn no_page() -> HttpResponse {
     refusal(
         StatusCode::NOT_FOUND,
         "There is no such page",

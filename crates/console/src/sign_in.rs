@@ -3,6 +3,7 @@
 mod next;
 mod own_sessions;
 mod page;
+mod provider;
 
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,7 @@ pub(crate) fn routes(service: &mut ServiceConfig) {
                 .route(web::post().to(sign_in)),
         )
         .route("/sign-out", web::post().to(sign_out))
+        .configure(provider::routes)
         .configure(own_sessions::routes);
 }
 
@@ -80,6 +82,10 @@ struct Sent {
 
 async fn sign_in(console: Data<Console>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let began = Instant::now();
+    if !console.settings().password_sign_in {
+        let form = Form::with(Note::NoPasswords);
+        return answer(&console, &request, HttpResponse::Forbidden(), &form);
+    }
     let text = std::str::from_utf8(&body).unwrap_or_default();
     let sent = web::Query::<Sent>::from_query(text).map(web::Query::into_inner);
     let Ok(sent) = sent else {
@@ -104,7 +110,10 @@ async fn sign_in(console: Data<Console>, request: HttpRequest, body: web::Bytes)
         caller: caller(&request),
     };
     match console.app().sign_in(given).await {
-        Ok(opened) => enter(&console, &request, &opened, form.next).await,
+        Ok(opened) => {
+            let answer = onward(Some(form.next).filter(|next| !next.is_empty()));
+            settle_in(&console, &request, &opened, answer).await
+        }
         Err(SignInError::Refused) => {
             tokio::time::sleep(REFUSAL_TIME.saturating_sub(began.elapsed())).await;
             let form = form.noting(Note::Refused);
@@ -124,11 +133,11 @@ async fn sign_in(console: Data<Console>, request: HttpRequest, body: web::Bytes)
 }
 
 /// Lets an operator in: the session's token is new, and whatever session the browser had ends.
-async fn enter(
+async fn settle_in(
     console: &Console,
     request: &HttpRequest,
     opened: &OpenedSession,
-    next: &str,
+    mut answer: HttpResponse,
 ) -> HttpResponse {
     let is_secure = console.settings().secure_cookies;
     if let Some(old) = Cookie::Session.of(request.headers(), is_secure)
@@ -136,7 +145,6 @@ async fn enter(
     {
         tracing::warn!(%error, "the browser's earlier session was not ended");
     }
-    let mut answer = onward(Some(next).filter(|next| !next.is_empty()));
     let cookies = [
         Cookie::Session.set(&opened.token, is_secure),
         Cookie::Form.forget(is_secure),
@@ -197,7 +205,7 @@ fn answer(
         }
         token
     });
-    let body = page::body(form, &csrf_token(&token));
+    let body = page::body(form, &csrf_token(&token), console.settings());
     layout::respond(builder, layout::page(None, "Sign in", body))
 }
 

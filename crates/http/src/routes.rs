@@ -144,6 +144,7 @@ mod tests {
             payouts: None,
             operators: Arc::new(MockOperators::new()),
             passwords: Arc::new(MockPasswordHasher::new()),
+            identity_provider: None,
         };
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let settings = Settings {

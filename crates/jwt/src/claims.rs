@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{JwtConfig, refusal::Refusal};
 
 /// Claims by their names.
-pub(crate) type Claims = Map<String, Value>;
+pub type Claims = Map<String, Value>;
 
 const NAME_CHARS_MAX: usize = 255;
 
@@ -37,13 +37,13 @@ pub(crate) fn check(
     let leeway_us = i64::try_from(config.leeway.as_micros()).unwrap_or(0);
     let until = claims
         .get("exp")
-        .and_then(instant)
+        .and_then(numeric_date)
         .map(|expires| expires.plus_micros(leeway_us))
         .filter(|until| now < *until)
         .ok_or(Refusal::Expired)?;
     let begun = match claims.get("nbf") {
         None | Some(Value::Null) => true,
-        Some(begins) => instant(begins).is_some_and(|at| at <= now.plus_micros(leeway_us)),
+        Some(begins) => numeric_date(begins).is_some_and(|at| at <= now.plus_micros(leeway_us)),
     };
     if !begun {
         return Err(Refusal::NotYet);
@@ -77,7 +77,7 @@ fn is_for_us(audience: Option<&Value>, ours: &[String]) -> bool {
 
 /// A NumericDate: seconds since the epoch, which may have a fraction. None when it is no number,
 /// lies before the epoch, or beyond what a timestamp holds.
-fn instant(value: &Value) -> Option<Timestamp> {
+pub fn numeric_date(value: &Value) -> Option<Timestamp> {
     let seconds = match value.as_i64() {
         Some(seconds) => seconds,
         None => whole_seconds(value.as_f64()?)?,

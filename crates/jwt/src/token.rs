@@ -6,26 +6,50 @@ use jsonwebtoken::{
 
 use crate::{claims::Claims, refusal::Refusal};
 
-/// Far more than an access token needs; less than would cost anything to refuse.
-pub(crate) const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// What a token is for. Those of one issuer are signed by the same keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// It opens an API.
+    Access,
+    /// It says who signed in.
+    Id,
+}
+
+impl TokenKind {
+    /// Far more than one needs; less than would cost anything to refuse. An ID token may tell of
+    /// groups and the like.
+    pub(crate) const fn bytes_max(self) -> usize {
+        match self {
+            Self::Access => 8 * 1024,
+            Self::Id => 64 * 1024,
+        }
+    }
+
+    /// What its type may be; it may also have none.
+    const fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Access => &["JWT", "at+jwt"],
+            Self::Id => &["JWT"],
+        }
+    }
+}
 
 /// Reads a header, which is not to be believed: it only says what to verify with. Addresses and
 /// keys in it (`jku`, `x5u`, `jwk`, `x5c`) are not looked at.
-pub(crate) fn read_header(token: &str) -> Result<Header, Refusal> {
-    if token.len() > TOKEN_BYTES_MAX {
+pub(crate) fn read_header(token: &str, kind: TokenKind) -> Result<Header, Refusal> {
+    if token.len() > kind.bytes_max() {
         return Err(Refusal::TooLarge);
     }
     let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
     if header.crit.is_some() {
         return Err(Refusal::Critical);
     }
-    // An ID token or a logout token of the same issuer is signed by the same keys.
-    let is_access_token = header.typ.as_deref().is_none_or(|typ| {
-        ["JWT", "at+jwt"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(typ))
+    // Tokens for other purposes are signed by the same keys.
+    let is_such = header.typ.as_deref().is_none_or(|typ| {
+        let mut known = kind.types().iter();
+        known.any(|known| known.eq_ignore_ascii_case(typ))
     });
-    if is_access_token {
+    if is_such {
         Ok(header)
     } else {
         Err(Refusal::Type)

@@ -7,14 +7,10 @@ use bursar_ports::{Clock, StoreError, TokenVerifier, VerifiedToken};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, watch};
 
 use crate::{
-    JwksAlgorithm, JwksRefresh, JwtConfig, KeyConfig, SourceError,
+    IssuerSignatures, JwksRefresh, JwtConfig, KeyConfig, Refusal, SourceError, TokenKind,
     claims::{self, Accepted},
-    keys::{Fetched, IssuerKeys},
-    refusal::Refusal,
-    source::Source,
     token,
 };
 
@@ -32,10 +28,7 @@ pub struct JwtVerifier {
 
 enum Keys {
     Secret(DecodingKey),
-    Issuer {
-        keys: IssuerKeys,
-        algorithms: Vec<JwksAlgorithm>,
-    },
+    Issuer(IssuerSignatures),
 }
 
 /// A token that was found good, and the set of keys it was verified with.
@@ -58,23 +51,8 @@ impl JwtVerifier {
         let (keys, refresh) = match &config.keys {
             KeyConfig::Secret(secret) => (Keys::Secret(DecodingKey::from_secret(secret)), None),
             KeyConfig::Jwks(jwks) => {
-                let (sender, fetched) = watch::channel(Fetched::default());
-                let asked = Arc::new(Notify::new());
-                let refresh = JwksRefresh {
-                    source: Source::try_new(jwks.source.clone())?,
-                    algorithms: jwks.algorithms.clone(),
-                    interval: jwks.refresh,
-                    fetched: sender,
-                    asked: Arc::clone(&asked),
-                    clock: Arc::clone(&clock),
-                };
-                let keys = IssuerKeys {
-                    fetched,
-                    asked,
-                    clock: Arc::clone(&clock),
-                };
-                let algorithms = jwks.algorithms.clone();
-                (Keys::Issuer { keys, algorithms }, Some(refresh))
+                let (keys, refresh) = IssuerSignatures::try_new(jwks, Arc::clone(&clock))?;
+                (Keys::Issuer(keys), Some(refresh))
             }
         };
         let verifier = Self {
@@ -100,12 +78,12 @@ impl JwtVerifier {
     fn generation(&self) -> Option<u64> {
         match &self.keys {
             Keys::Secret(_) => None,
-            Keys::Issuer { keys, .. } => keys.generation(),
+            Keys::Issuer(keys) => keys.generation(),
         }
     }
 
     async fn examine(&self, token: &str) -> Result<Result<Remembered, Refusal>, StoreError> {
-        let header = match token::read_header(token) {
+        let header = match token::read_header(token, TokenKind::Access) {
             Ok(header) => header,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -114,22 +92,10 @@ impl JwtVerifier {
                 (token::verify(token, key, Algorithm::HS256), None)
             }
             Keys::Secret(_) => return Ok(Err(Refusal::Algorithm)),
-            Keys::Issuer { keys, algorithms } => {
-                let fits = |one: &&JwksAlgorithm| as_verified(**one) == header.alg;
-                let Some(algorithm) = algorithms.iter().find(fits).copied() else {
-                    return Ok(Err(Refusal::Algorithm));
-                };
-                let kid = header.kid.as_deref();
-                let (generation, set) = keys
-                    .set_with(|set| set.find(kid, algorithm).is_some())
-                    .await
-                    .map_err(|never| StoreError::Unavailable(never.into()))?;
-                let claims = match set.find(kid, algorithm) {
-                    Some(key) => token::verify(token, key, as_verified(algorithm)),
-                    None => Err(Refusal::KeyUnknown),
-                };
-                (claims, Some(generation))
-            }
+            Keys::Issuer(keys) => match keys.verify_with(token, &header).await? {
+                Ok((claims, generation)) => (Ok(claims), Some(generation)),
+                Err(refusal) => return Ok(Err(refusal)),
+            },
         };
         let accepted = claims.and_then(|claims| {
             claims::check(
@@ -147,19 +113,10 @@ impl JwtVerifier {
     }
 }
 
-/// The algorithm as the library that verifies calls it.
-const fn as_verified(algorithm: JwksAlgorithm) -> Algorithm {
-    match algorithm {
-        JwksAlgorithm::Rs256 => Algorithm::RS256,
-        JwksAlgorithm::Es256 => Algorithm::ES256,
-        JwksAlgorithm::EdDsa => Algorithm::EdDSA,
-    }
-}
-
 #[async_trait]
 impl TokenVerifier for JwtVerifier {
     async fn verify(&self, token: String) -> Result<Option<VerifiedToken>, StoreError> {
-        if token.len() > token::TOKEN_BYTES_MAX {
+        if token.len() > TokenKind::Access.bytes_max() {
             tracing::debug!(reason = %Refusal::TooLarge, "a JWT was refused");
             return Ok(None);
         }

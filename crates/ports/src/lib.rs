@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod export;
 mod figures;
+mod identity_provider;
 mod ids;
 mod integrity;
 mod ledger;
@@ -58,6 +59,7 @@ pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
 pub use figures::{
     CallbackLag, Figures, HostHealth, Summary, Volume, VolumeScan, Volumes, Waiting, WaitingWork,
 };
+pub use identity_provider::{BeginIdentification, EndIdentification, Identified, IdentityProvider};
 pub use ids::IdSource;
 pub use integrity::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
@@ -68,8 +70,8 @@ pub use ledger::{
 };
 pub use notifier::{CallbackSecret, Delivered, Notification, Notifier, Undelivered};
 pub use operators::{
-    OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password, PasswordHash,
-    PasswordHasher,
+    Identity, OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password,
+    PasswordHash, PasswordHasher, SignInProof,
 };
 pub use outbox::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
@@ -107,6 +109,7 @@ pub use {
     events::{MockEventFeed, MockEventSequencer},
     export::{MockExportPages, MockExports},
     figures::{MockFigures, MockSummary},
+    identity_provider::MockIdentityProvider,
     ids::MockIdSource,
     integrity::{MockBookIntegrity, MockIntegrityAlarm},
     notifier::MockNotifier,

@@ -51,6 +51,16 @@ pub trait PasswordHasher: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
+/// Somebody as an identity provider knows them. Both parts together never mean anybody else; names
+/// and emails, which their owners can change, are no part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider (`iss`).
+    pub issuer: String,
+    /// What the provider calls them (`sub`).
+    pub subject: String,
+}
+
 /// Somebody who may sign in to the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
@@ -62,11 +72,13 @@ pub struct Operator {
     pub totp: SealedSecret,
     /// The step of the last code that was accepted.
     pub totp_step: Option<i64>,
+    /// Whom the identity provider means when it means the operator.
+    pub identity: Option<Identity>,
     /// What sessions of the operator allow.
     pub permissions: Vec<Permission>,
     /// Whether the operator may sign in, and sessions count.
     pub is_active: bool,
-    /// Moves on with every change of password, secret, permissions or status.
+    /// Moves on with every change of password, secret, identity, permissions or status.
     pub revision: i64,
     /// Tries since the last sign-in.
     pub failures: u32,
@@ -83,6 +95,10 @@ pub enum OperatorChange {
     Password(PasswordHash),
     /// Another secret for codes; ends the sessions.
     Totp(SealedSecret),
+    /// An identity, for an operator who has none; ends the sessions.
+    Link(Identity),
+    /// No identity any more; ends the sessions.
+    Unlink,
     /// Other permissions, which hold for open sessions too.
     Permissions(Vec<Permission>),
     /// No sign-in any more; ends the sessions.
@@ -114,6 +130,15 @@ pub struct OperatorSession {
     pub user_agent: String,
 }
 
+/// What shows that somebody is the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignInProof {
+    /// The password, and a code of this step.
+    Code(i64),
+    /// The identity provider's word that it is this one.
+    Identity(Identity),
+}
+
 /// A session that may be opened, and what that was judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSession {
@@ -121,8 +146,8 @@ pub struct OpenSession {
     pub session: OperatorSession,
     /// The operator's revision by which the sign-in was judged.
     pub revision: i64,
-    /// The step of the code.
-    pub totp_step: i64,
+    /// What showed that it is the operator.
+    pub proof: SignInProof,
 }
 
 /// Operators and their sessions. What is changed has its row of the audit log, written with it; what
@@ -136,20 +161,27 @@ pub trait Operators: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn find(&self, name: String) -> Result<Option<Operator>, StoreError>;
 
+    /// The operator who has this identity.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find_by_identity(&self, identity: Identity) -> Result<Option<Operator>, StoreError>;
+
     /// Operators behind `after` in order of names, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn list(&self, after: Option<String>, limit: u32) -> Result<Vec<Operator>, StoreError>;
 
-    /// Keeps a new operator; `false` when the name is taken, and then nothing happens.
+    /// Keeps a new operator; `false` when the name or the identity is taken, and then nothing happens.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn add(&self, operator: Operator, audit: AuditDraft) -> Result<bool, StoreError>;
 
-    /// Changes an operator; `false` when there is none with this name. Who is disabled or enabled
-    /// already stays as it is.
+    /// Changes an operator; `false` when there is none with this name, or when an identity cannot be
+    /// given, because another operator has it or this one has another. Who is disabled or enabled
+    /// already, has this identity or has none, stays as it is.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
@@ -179,9 +211,10 @@ pub trait Operators: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn note_failure(&self, at: Timestamp, audit: AuditDraft) -> Result<(), StoreError>;
 
-    /// Opens a session and forgets the failures; `false` when the operator has changed or was
-    /// disabled meanwhile, or when a code of this step or of a later one was accepted already. What
-    /// ended long before, of the same operator, may be forgotten with it.
+    /// Opens a session; `false` when the operator has changed or was disabled meanwhile, when a code
+    /// of this step or of a later one was accepted already, or when the identity is not the
+    /// operator's. By a code the failures are forgotten, by an identity they stay: they say nothing of
+    /// it. What ended long before, of the same operator, may be forgotten with it.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.

@@ -73,6 +73,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         delete: true,
+        ..append("directory.operator_identities")
+    },
+    Rule {
+        delete: true,
         ..append("directory.address_book")
     },
     Rule {

@@ -5,6 +5,7 @@
 //! opened beside a change that ends them all.
 
 mod accounts;
+mod identities;
 mod row;
 mod sessions;
 
@@ -13,7 +14,8 @@ use std::fmt;
 use async_trait::async_trait;
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{
-    OpenSession, Operator, OperatorChange, OperatorSession, Operators, StoreError, TokenHash,
+    Identity, OpenSession, Operator, OperatorChange, OperatorSession, Operators, StoreError,
+    TokenHash,
 };
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -39,6 +41,10 @@ impl PgOperators {
 impl Operators for PgOperators {
     async fn find(&self, name: String) -> Result<Option<Operator>, StoreError> {
         accounts::find(&self.database, name).await
+    }
+
+    async fn find_by_identity(&self, identity: Identity) -> Result<Option<Operator>, StoreError> {
+        identities::find(&self.database, identity).await
     }
 
     async fn list(&self, after: Option<String>, limit: u32) -> Result<Vec<Operator>, StoreError> {

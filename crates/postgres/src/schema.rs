@@ -100,6 +100,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory.operator_identities (issuer, subject) {
+        issuer -> Text,
+        subject -> Text,
+        operator -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     directory.address_book (user_id, code) {
         user_id -> Uuid,
         code -> Text,
@@ -398,7 +407,7 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions);
+diesel::allow_tables_to_appear_in_same_query!(operators, operator_sessions, operator_identities);
 diesel::allow_tables_to_appear_in_same_query!(accounts, entries);
 diesel::allow_tables_to_appear_in_same_query!(transfers, callbacks);
 diesel::allow_tables_to_appear_in_same_query!(journal, journal_queue, sequencers);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use self::operator::OperatorCommand;
 pub(crate) use self::operator::{
-    OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
+    OperatorLinkArgs, OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
     OperatorPermissionsArgs, PasswordArgs,
 };
 use crate::commands;

@@ -27,8 +27,8 @@ pub(crate) use heads::heads;
 pub(crate) use import::import;
 pub(crate) use migrate::migrate;
 pub(crate) use operator::{
-    create_operator, disable_operator, enable_operator, list_operators, reset_operator_password,
-    reset_operator_totp, set_operator_permissions,
+    create_operator, disable_operator, enable_operator, link_operator, list_operators,
+    reset_operator_password, reset_operator_totp, set_operator_permissions, unlink_operator,
 };
 pub(crate) use reseal::reseal;
 pub(crate) use serve::serve;

@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod jwt;
 mod limits;
+mod oidc;
 mod parse;
 mod payout;
 mod reader;
@@ -34,6 +35,7 @@ pub use console::ConsoleConfig;
 pub use error::{ConfigError, ConfigErrors, Origin};
 use file::ConfigFile;
 pub use limits::LimitsConfig;
+pub use oidc::ProviderConfig;
 pub use payout::PayoutConfig;
 use reader::Reader;
 pub use setting::Setting;
@@ -96,6 +98,8 @@ pub struct Config {
     pub payout: Option<PayoutConfig>,
     /// The console.
     pub console: ConsoleConfig,
+    /// The identity provider at which operators sign in; none = with passwords alone.
+    pub provider: Option<ProviderConfig>,
     /// Log lines.
     pub log: LogConfig,
     /// How long requests are still taken after a signal to stop.
@@ -228,9 +232,14 @@ impl Config {
         let transfers = TransfersConfig::load(&mut read);
         let payout = payout::load(&mut read, profile);
         let console = ConsoleConfig::load(&mut read);
+        let provider = oidc::load(&mut read, profile);
         let log = LogConfig::load(&mut read);
         let drain = read.value(&setting::SHUTDOWN_DRAIN, parse::millis(0, 600_000));
         let grace = read.value(&setting::SHUTDOWN_GRACE, parse::seconds(0, 600));
+        if let (Some(provider), Some(jwt)) = (&provider, &jwt) {
+            let (provider, jwt) = (provider.as_ref(), jwt.as_ref());
+            oidc::refuse_conflicts(&mut read, provider, console.as_ref(), jwt);
+        }
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
         let warnings = read.unknown_variables();
         let config = || {
@@ -248,6 +257,7 @@ impl Config {
                 transfers: transfers?,
                 payout: payout?,
                 console: console?,
+                provider: provider?,
                 log: log?,
                 shutdown_drain: drain?,
                 shutdown_grace: grace?,

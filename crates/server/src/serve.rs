@@ -14,6 +14,7 @@ use bursar_console::{Console, ConsoleSettings};
 use bursar_http::{HttpConfig, HttpState};
 use bursar_jwt::JwksRefresh;
 use bursar_limiter::RedisKeeper;
+use bursar_oidc::OidcRefresh;
 use bursar_postgres::EngineTasks;
 use bursar_streams::EventStreams;
 use tokio::task::JoinSet;
@@ -73,6 +74,7 @@ pub(crate) async fn serve(
         changes,
         payout_hint,
         jwks,
+        provider,
         tasks,
         mut engine,
         integrity,
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
     look_after_books(&mut background, &app, integrity, &stop);
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());
+    keep_provider_fresh(&mut background, provider, stop.clone());
     background.spawn(metrics.clone().keep_up(stop.clone()));
 
     keep_redis(&mut background, redis, &stop).await;
@@ -198,6 +201,20 @@ fn keep_keys_fresh(
     }
 }
 
+/// Asks the identity provider about itself, if there is one.
+fn keep_provider_fresh(
+    background: &mut JoinSet<()>,
+    provider: Option<OidcRefresh>,
+    stop: CancellationToken,
+) {
+    if let Some(provider) = provider {
+        background.spawn(async move {
+            // It has no end of its own.
+            let _stopped = stop.run_until_cancelled_owned(provider.run()).await;
+        });
+    }
+}
+
 /// Ends what is open, and watches what has been.
 fn look_after_books(
     background: &mut JoinSet<()>,
@@ -225,6 +242,8 @@ fn console(config: &Config, app: App, streams: EventStreams) -> Console {
     let settings = ConsoleSettings {
         second_look_above: config.console.second_look_above,
         secure_cookies: config.console.secure_cookies,
+        password_sign_in: config.console.password_sign_in,
+        provider: config.provider.as_ref().map(|it| it.label.clone()),
     };
     Console::new(app, settings, streams)
 }

@@ -43,6 +43,7 @@ pub(crate) fn app(replace: impl FnOnce(&mut Ports)) -> App {
         payouts: None,
         operators: Arc::new(MockOperators::new()),
         passwords: Arc::new(MockPasswordHasher::new()),
+        identity_provider: None,
     };
     replace(&mut ports);
     let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();

@@ -13,8 +13,11 @@ use bursar_callback::{HttpNotifier, NotifierConfig};
 use bursar_domain::PayoutRoute;
 use bursar_jwt::{JwksRefresh, JwtConfig, JwtVerifier};
 use bursar_limiter::{MemoryLimiter, RedisKeeper};
+use bursar_oidc::{OidcProvider, OidcRefresh};
 use bursar_payout::{GatewayConfig, HttpGateway};
-use bursar_ports::{BookIntegrity, Clock, EventSequencer, IdSource, Summary, TokenVerifier};
+use bursar_ports::{
+    BookIntegrity, Clock, EventSequencer, IdSource, IdentityProvider, Summary, TokenVerifier,
+};
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
     PgCallbackLog, PgCallbackSecrets, PgChanges, PgCredentials, PgDirectory, PgEvents, PgExports,
@@ -26,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::{
     background::{CallbackLoop, HintingStore, NumberingLoop, StoppingAlarm},
-    config::{Config, ConsoleConfig, DatabaseConfig, PayoutConfig},
+    config::{Config, ConsoleConfig, DatabaseConfig, PayoutConfig, ProviderConfig},
     passwords::Argon2Passwords,
     system::{BackgroundTasks, SystemClock},
 };
@@ -58,6 +61,8 @@ pub(crate) struct System {
     pub(crate) keyring: Arc<Keyring>,
     /// Keeps the keys of another issuer's tokens fresh.
     pub(crate) jwks: Option<JwksRefresh>,
+    /// Keeps what is known of the identity provider fresh.
+    pub(crate) provider: Option<OidcRefresh>,
     /// Work that goes on after answers.
     pub(crate) tasks: BackgroundTasks,
     /// Watches the books.
@@ -103,6 +108,7 @@ impl System {
         let directory = Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock)));
         let changes = PgChanges::new(&directory, &credentials);
         let (token_verifier, jwks) = token_verifier(config.jwt.as_ref(), &clock)?;
+        let (identity_provider, provider) = identity_provider(config.provider.as_ref(), &clock)?;
         let limits = limits::Shared::build(&config.limits)?;
         let ports = Ports {
             store: Arc::new(store),
@@ -132,6 +138,7 @@ impl System {
             payouts: payouts(config.payout.as_ref(), &database)?,
             operators: Arc::new(PgOperators::new(database.clone())),
             passwords: Arc::new(Argon2Passwords::default()),
+            identity_provider,
         };
         let integrity = watch(integrity, &ports);
         let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
@@ -147,6 +154,7 @@ impl System {
             reseal,
             keyring,
             jwks,
+            provider,
             tasks,
             integrity,
             engine,
@@ -329,6 +337,21 @@ fn token_verifier(
     let (verifier, refresh) =
         JwtVerifier::try_new(config.clone(), Arc::clone(clock)).context("jwt")?;
     Ok((Some(Arc::new(verifier)), refresh))
+}
+
+type Provider = Option<Arc<dyn IdentityProvider>>;
+
+/// Where operators may sign in, if there is such a place, and the work behind it.
+fn identity_provider(
+    config: Option<&ProviderConfig>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Provider, Option<OidcRefresh>)> {
+    let Some(config) = config else {
+        return Ok((None, None));
+    };
+    let made = OidcProvider::try_new(config.oidc.clone(), Arc::clone(clock));
+    let (provider, refresh) = made.context("oidc")?;
+    Ok((Some(Arc::new(provider)), Some(refresh)))
 }
 
 fn settings(config: &Config) -> Settings {

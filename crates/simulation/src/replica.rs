@@ -206,6 +206,7 @@ impl Cluster {
             payouts: None,
             operators: unused.operators.clone(),
             passwords: Arc::new(PlainPasswords),
+            identity_provider: None,
         }
     }
 }

@@ -14,6 +14,7 @@
 //!   what every such queue must do.
 //! * [`fakes`]: every other port, which answers what a test put into it.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
+//! * [`IdentityProviderServer`]: an identity provider of a test's own, which also lies.
 //! * [`RedisServer`]: a real Redis of a test's own.
 //! * [`contract`] with [`transfer_store_contract!`]: what every transfer store must do, as cases
 //!   that each store runs.
@@ -25,6 +26,7 @@ pub mod callback_secrets;
 mod clock;
 pub mod contract;
 pub mod fakes;
+pub mod identity_provider;
 mod ids;
 mod limiter;
 mod memory;
@@ -35,6 +37,7 @@ pub mod work_queue;
 
 pub use callback_secrets::InMemoryCallbackSecrets;
 pub use clock::FixedClock;
+pub use identity_provider::IdentityProviderServer;
 pub use ids::SequentialIds;
 pub use limiter::FixedLimiter;
 pub use memory::{AccountView, InMemoryStore};

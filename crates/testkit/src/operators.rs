@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{
-    OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password, PasswordHash,
-    PasswordHasher, StoreError, TokenHash,
+    Identity, OpenSession, Operator, OperatorChange, OperatorSession, Operators, Password,
+    PasswordHash, PasswordHasher, SignInProof, StoreError, TokenHash,
 };
 use uuid::Uuid;
 
@@ -45,6 +45,11 @@ impl Kept {
         self.operators.iter_mut().find(|one| one.name == name)
     }
 
+    fn has_identity(&self, identity: &Identity) -> Option<&Operator> {
+        let is_theirs = |one: &&Operator| one.identity.as_ref() == Some(identity);
+        self.operators.iter().find(is_theirs)
+    }
+
     fn end_all(&mut self, operator: &str, at: Timestamp) {
         let theirs = self.sessions.iter_mut();
         for session in theirs.filter(|session| session.operator == operator) {
@@ -59,6 +64,10 @@ impl Operators for InMemoryOperators {
         Ok(self.kept().operator(&name).cloned())
     }
 
+    async fn find_by_identity(&self, identity: Identity) -> Result<Option<Operator>, StoreError> {
+        Ok(self.kept().has_identity(&identity).cloned())
+    }
+
     async fn list(&self, after: Option<String>, limit: u32) -> Result<Vec<Operator>, StoreError> {
         let mut all = self.kept().operators.clone();
         all.sort_by(|one, other| one.name.cmp(&other.name));
@@ -69,7 +78,9 @@ impl Operators for InMemoryOperators {
 
     async fn add(&self, operator: Operator, audit: AuditDraft) -> Result<bool, StoreError> {
         let mut kept = self.kept();
-        if kept.operator(&operator.name).is_some() {
+        let identity = operator.identity.as_ref();
+        let has_it = identity.and_then(|identity| kept.has_identity(identity));
+        if has_it.is_some() || kept.operator(&operator.name).is_some() {
             return Ok(false);
         }
         kept.operators.push(operator);
@@ -85,35 +96,19 @@ impl Operators for InMemoryOperators {
         audit: AuditDraft,
     ) -> Result<bool, StoreError> {
         let mut kept = self.kept();
+        if let OperatorChange::Link(identity) = &change {
+            let owner = kept.has_identity(identity).map(|one| one.name.clone());
+            let has = kept.operator(&name).and_then(|one| one.identity.clone());
+            let has_another = has.is_some_and(|has| has != *identity);
+            if has_another || owner.is_some_and(|owner| owner != name) {
+                return Ok(false);
+            }
+        }
         let Some(operator) = kept.operator(&name) else {
             return Ok(false);
         };
         let before = operator.clone();
-        let ends = match change {
-            OperatorChange::Password(hash) => {
-                operator.password = hash;
-                true
-            }
-            OperatorChange::Totp(sealed) => {
-                operator.totp = sealed;
-                operator.totp_step = None;
-                true
-            }
-            OperatorChange::Permissions(permissions) => {
-                operator.permissions = permissions;
-                false
-            }
-            OperatorChange::Disable => {
-                operator.is_active = false;
-                true
-            }
-            OperatorChange::Enable => {
-                operator.is_active = true;
-                operator.failures = 0;
-                operator.next_try_at = None;
-                false
-            }
-        };
+        let ends = apply(operator, change);
         if *operator == before {
             return Ok(true);
         }
@@ -151,17 +146,21 @@ impl Operators for InMemoryOperators {
         audit: AuditDraft,
     ) -> Result<bool, StoreError> {
         let mut kept = self.kept();
-        let step = opening.totp_step;
-        let Some(operator) = kept.operator(&opening.session.operator).filter(|one| {
-            one.is_active
-                && one.revision == opening.revision
-                && one.totp_step.is_none_or(|last| last < step)
-        }) else {
+        let is_shown = |one: &Operator| match &opening.proof {
+            SignInProof::Code(step) => one.totp_step.is_none_or(|last| last < *step),
+            SignInProof::Identity(identity) => one.identity.as_ref() == Some(identity),
+        };
+        let Some(operator) = kept
+            .operator(&opening.session.operator)
+            .filter(|one| one.is_active && one.revision == opening.revision && is_shown(one))
+        else {
             return Ok(false);
         };
-        operator.totp_step = Some(step);
-        operator.failures = 0;
-        operator.next_try_at = None;
+        if let SignInProof::Code(step) = opening.proof {
+            operator.totp_step = Some(step);
+            operator.failures = 0;
+            operator.next_try_at = None;
+        }
         kept.sessions.push(opening.session);
         kept.audited.push(audit);
         Ok(true)
@@ -218,6 +217,43 @@ impl Operators for InMemoryOperators {
             kept.audited.push(audit);
         }
         Ok(true)
+    }
+}
+
+/// Makes a change, and tells whether it ends the sessions.
+fn apply(operator: &mut Operator, change: OperatorChange) -> bool {
+    match change {
+        OperatorChange::Password(hash) => {
+            operator.password = hash;
+            true
+        }
+        OperatorChange::Totp(sealed) => {
+            operator.totp = sealed;
+            operator.totp_step = None;
+            true
+        }
+        OperatorChange::Link(identity) => {
+            operator.identity = Some(identity);
+            true
+        }
+        OperatorChange::Unlink => {
+            operator.identity = None;
+            true
+        }
+        OperatorChange::Permissions(permissions) => {
+            operator.permissions = permissions;
+            false
+        }
+        OperatorChange::Disable => {
+            operator.is_active = false;
+            true
+        }
+        OperatorChange::Enable => {
+            operator.is_active = true;
+            operator.failures = 0;
+            operator.next_try_at = None;
+            false
+        }
     }
 }
 

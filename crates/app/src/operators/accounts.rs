@@ -58,6 +58,7 @@ impl App {
             password: self.ports.passwords.hash(new.password).await?,
             totp: sealed,
             totp_step: None,
+            identity: None,
             permissions: new.permissions,
             is_active: true,
             revision: 1,
@@ -165,7 +166,7 @@ impl App {
             .await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         grant: &Grant,
         action: &'static str,
@@ -182,7 +183,7 @@ impl App {
         }
     }
 
-    fn new_totp(&self, name: &str) -> Result<(TotpSecret, SealedSecret), Error> {
+    pub(super) fn new_totp(&self, name: &str) -> Result<(TotpSecret, SealedSecret), Error> {
         let ids = &self.ports.ids;
         let totp = TotpSecret::from_random(ids.random_bytes());
         let owner = SecretOwner::OperatorTotp(name.to_owned()).to_string();
@@ -194,7 +195,7 @@ impl App {
     }
 }
 
-fn invalid(field: &str, code: &'static str, detail: &str) -> Error {
+pub(super) fn invalid(field: &str, code: &'static str, detail: &str) -> Error {
     Error::Invalid(vec![FieldError::new(field, code, detail)])
 }
 
@@ -205,7 +206,7 @@ pub(super) fn is_name(text: &str) -> bool {
     (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
-fn wrong_name(name: &str) -> Option<FieldError> {
+pub(super) fn wrong_name(name: &str) -> Option<FieldError> {
     let detail = "a name is 1 to 64 of a to z, 0 to 9, '.', '-', '_' and '@'";
     (!is_name(name)).then(|| FieldError::new("name", "operator.name_invalid", detail))
 }
@@ -217,7 +218,7 @@ fn wrong_password(password: &Password) -> Option<FieldError> {
     (!fits).then(|| FieldError::new("password", "operator.password_invalid", detail))
 }
 
-fn wrong_permissions(permissions: &[Permission]) -> Option<FieldError> {
+pub(super) fn wrong_permissions(permissions: &[Permission]) -> Option<FieldError> {
     let theirs = |one: &Permission| OPERATORS_PERMISSIONS.contains(one);
     let fits = !permissions.is_empty() && permissions.iter().all(theirs);
     let detail = "an operator has one permission at least, and none of those for users";

@@ -5,7 +5,7 @@ use bursar_ports::{Operator, OperatorSession, Permission};
 use data_encoding::BASE64URL_NOPAD;
 use uuid::Uuid;
 
-use super::{Caller, OPERATORS_PERMISSIONS, operator_target, sign_in::draft};
+use super::{Caller, OPERATORS_PERMISSIONS, opening::draft, operator_target};
 use crate::{
     App, Error, Grant, Missing, Origin, Principal,
     keyring::{hash_token, hmac_sha256},

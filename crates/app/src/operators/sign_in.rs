@@ -4,26 +4,16 @@
 //! to wait: the answer is one, and a password is hashed whatever was found. What an unknown name was
 //! is kept nowhere: people type passwords there.
 
-use bursar_domain::{ActorId, AuditDraft, Timestamp};
-use bursar_ports::{
-    OpenSession, Operator, OperatorSession, Password, Quota, SecretOwner, StoreError,
-};
+use bursar_domain::Timestamp;
+use bursar_ports::{Operator, Password, SecretOwner, SignInProof, StoreError};
 
 use super::{
-    Caller, TotpSecret,
+    Caller, OpenedSession, TotpSecret,
     accounts::{PASSWORD_BYTES_MAX, is_name},
-    operator_target,
+    opening::{TooMany, count, failure},
 };
-use crate::{
-    App, Origin,
-    callback_secret::time_ordered_id,
-    credential_tries::network_of,
-    keyring::{hash_token, random_text},
-    limits::MINUTE_MS,
-};
+use crate::App;
 
-/// How many tries there are a minute from one address, on each replica.
-const TRIES_PER_MINUTE: u32 = 20;
 /// How many tries in a row may fail before one has to wait.
 const FREE_TRIES: u32 = 4;
 /// The first wait, in microseconds; each is twice as long as the one before.
@@ -32,8 +22,6 @@ const WAIT_FIRST_US: i64 = 30_000_000;
 const WAIT_MAX_US: i64 = 900_000_000;
 /// How often a try is counted anew because another one was faster.
 const COUNTS_MAX: u32 = 5;
-/// The longest that is kept of what a browser calls itself, in characters.
-const USER_AGENT_MAX: usize = 200;
 
 /// What somebody signs in with.
 #[derive(Clone, Debug)]
@@ -48,15 +36,6 @@ pub struct SignIn {
     pub user_agent: String,
     /// The request.
     pub caller: Caller,
-}
-
-/// A session that was just opened.
-#[derive(Debug)]
-pub struct OpenedSession {
-    /// Its token: given to the browser now, and kept only as a hash.
-    pub token: String,
-    /// What is kept.
-    pub session: OperatorSession,
 }
 
 /// Why nobody was signed in.
@@ -76,13 +55,22 @@ pub enum SignInError {
     Trouble(#[from] StoreError),
 }
 
+impl From<TooMany> for SignInError {
+    fn from(many: TooMany) -> Self {
+        match many {
+            TooMany::Tries { retry_after_s } => Self::TooManyTries { retry_after_s },
+            TooMany::Trouble(error) => Self::Trouble(error),
+        }
+    }
+}
+
 impl App {
     /// Opens a session for whoever has a name, its password and a code that nobody has used.
     ///
     /// # Errors
     /// See [`SignInError`].
     pub async fn sign_in(&self, given: SignIn) -> Result<OpenedSession, SignInError> {
-        self.take_try(&given.caller).await?;
+        self.take_sign_in_try(&given.caller).await?;
         let name = given.name.trim().to_ascii_lowercase();
         let now = self.now();
         let (found, counted) = self.count_try(&name, now).await?;
@@ -101,35 +89,19 @@ impl App {
         }
         if let (true, Some(step)) = (known, step)
             && let Some(opened) = self
-                .open_session(&operator, step, given.user_agent, &given.caller, now)
+                .open_session(
+                    &operator,
+                    SignInProof::Code(step),
+                    given.user_agent,
+                    &given.caller,
+                )
                 .await?
         {
-            metrics::counter!("bursar_console_sign_ins_total", "outcome" => "opened").increment(1);
             return Ok(opened);
         }
-        let audit = failure(&operator, &given.caller);
+        let audit = failure(&operator, "password", &given.caller);
         self.ports.operators.note_failure(now, audit).await?;
         Err(refused())
-    }
-
-    /// Counts a try of whoever is at this address.
-    async fn take_try(&self, caller: &Caller) -> Result<(), SignInError> {
-        let Some(network) = caller.address.map(network_of) else {
-            return Ok(());
-        };
-        let quota = Quota {
-            units: TRIES_PER_MINUTE,
-            window_ms: MINUTE_MS,
-        };
-        let key = format!("sign_in:{network}");
-        let taken = self.ports.local_limiter.take(key, 1, quota).await?;
-        if taken.allowed {
-            return Ok(());
-        }
-        metrics::counter!("bursar_console_sign_ins_total", "outcome" => "limited").increment(1);
-        Err(SignInError::TooManyTries {
-            retry_after_s: taken.retry_after_ms.div_ceil(1_000).max(1),
-        })
     }
 
     /// The operator, and whether the try counts: whoever is disabled or has to wait has none.
@@ -193,43 +165,10 @@ impl App {
         let secret = secret.unwrap_or_else(|| TotpSecret::from_random([0; 32]));
         secret.step_of(&digits, now).filter(|_| is_known)
     }
-
-    async fn open_session(
-        &self,
-        operator: &Operator,
-        totp_step: i64,
-        user_agent: String,
-        caller: &Caller,
-        now: Timestamp,
-    ) -> Result<Option<OpenedSession>, StoreError> {
-        let token = random_text(self.ports.ids.random_bytes());
-        let id = time_ordered_id(now, &*self.ports.ids);
-        let origin = origin(format!("session:{id}"), caller);
-        let session = OperatorSession {
-            id,
-            token: hash_token(&token),
-            operator: operator.name.clone(),
-            created_at: now,
-            last_seen_at: now,
-            expires_at: now.plus_micros(self.settings.sessions.absolute_us),
-            ended_at: None,
-            address: origin.address.clone(),
-            user_agent: plain_line(&user_agent),
-        };
-        let actor = ActorId::new(operator.name.clone());
-        let audit = draft(actor, origin, "operator.sign_in", &operator.name);
-        let opening = OpenSession {
-            session: session.clone(),
-            revision: operator.revision,
-            totp_step,
-        };
-        let opened = self.ports.operators.open_session(opening, audit).await?;
-        Ok(opened.then_some(OpenedSession { token, session }))
-    }
 }
 
 fn refused() -> SignInError {
-    metrics::counter!("bursar_console_sign_ins_total", "outcome" => "refused").increment(1);
+    count("refused");
     SignInError::Refused
 }
 
@@ -242,41 +181,6 @@ fn wait_us(failures: u32) -> i64 {
             .and_then(|times| WAIT_FIRST_US.checked_mul(times))
             .map_or(WAIT_MAX_US, |wait| wait.min(WAIT_MAX_US)),
     }
-}
-
-fn origin(credential: String, caller: &Caller) -> Origin {
-    Origin::with(credential).of(caller)
-}
-
-/// What the audit log keeps of a failure. Who it was is not known.
-fn failure(operator: &Operator, caller: &Caller) -> AuditDraft {
-    let origin = origin("password".to_owned(), caller);
-    let nobody = ActorId::new("not signed in");
-    draft(nobody, origin, "operator.sign_in_failed", &operator.name)
-}
-
-pub(super) fn draft(
-    actor: ActorId,
-    origin: Origin,
-    action: &'static str,
-    operator: &str,
-) -> AuditDraft {
-    AuditDraft {
-        actor,
-        credential: origin.credential,
-        request_id: origin.request_id,
-        address: origin.address,
-        action,
-        target: operator_target(operator),
-        before: None,
-        after: None,
-    }
-}
-
-/// A stranger's text as one short line.
-fn plain_line(text: &str) -> String {
-    let shown = text.chars().filter(|c| !c.is_control());
-    shown.take(USER_AGENT_MAX).collect()
 }
 
 #[cfg(test)]
@@ -301,11 +205,5 @@ mod tests {
         ] {
             assert_eq!(seconds(failures), wait, "{failures}");
         }
-    }
-
-    #[test]
-    fn a_browser_s_name_is_one_short_line() {
-        assert_eq!(plain_line("Mozilla/5.0\r\nX"), "Mozilla/5.0X");
-        assert_eq!(plain_line(&"é".repeat(300)).chars().count(), 200);
     }
 }

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::ConsoleSettings;
+
 /// What the form is filled with.
 pub(super) struct Form<'a> {
     /// Where it leads, or nothing.
@@ -19,6 +21,8 @@ pub(super) enum Note {
     OutOfDate,
     Refused,
     TooManyTries(u32),
+    NoPasswords,
+    ProviderAway,
 }
 
 impl Form<'_> {
@@ -40,10 +44,33 @@ impl Form<'_> {
     }
 }
 
-pub(super) fn body(form: &Form<'_>, csrf: &str) -> Markup {
+pub(super) fn body(form: &Form<'_>, csrf: &str, settings: &ConsoleSettings) -> Markup {
     html! {
         h1 { "Sign in" }
         @if let Some(note) = form.note { (said(note)) }
+        @if let Some(label) = &settings.provider { (provider(form, csrf, label)) }
+        @if settings.password_sign_in {
+            @if settings.provider.is_some() { h2 { "Or with a password" } }
+            (passwords(form, csrf))
+        }
+    }
+}
+
+/// The button that leads to the identity provider.
+fn provider(form: &Form<'_>, csrf: &str, label: &str) -> Markup {
+    html! {
+        form class="with-provider" action="/console/sign-in/provider" method="post" {
+            input type="hidden" name="csrf" value=(csrf);
+            @if !form.next.is_empty() {
+                input type="hidden" name="next" value=(form.next);
+            }
+            p { button class="primary" { "Sign in with " (label) } }
+        }
+    }
+}
+
+fn passwords(form: &Form<'_>, csrf: &str) -> Markup {
+    html! {
         form class="sign-in" action="/console/sign-in" method="post" {
             input type="hidden" name="csrf" value=(csrf);
             @if !form.next.is_empty() {
@@ -67,7 +94,7 @@ pub(super) fn body(form: &Form<'_>, csrf: &str) -> Markup {
     }
 }
 
-fn said(note: Note) -> Markup {
+pub(super) fn said(note: Note) -> Markup {
     match note {
         Note::SignInFirst => html! {
             p class="notice" role="status" { "Sign in, and you go on to the page that you asked for." }
@@ -81,6 +108,16 @@ fn said(note: Note) -> Markup {
             div class="notice bad" role="alert" {
                 p { strong { "That was not accepted." } " Check the name, the password and the code; wait for the next code if you have used this one." }
                 p { "After several failures nothing is accepted for a while, fifteen minutes at most, not even what is right. Whoever administers Bursar can help sooner." }
+            }
+        },
+        Note::NoPasswords => html! {
+            div class="notice bad" role="alert" {
+                p { strong { "Passwords open nothing here." } " Sign in with the button below." }
+            }
+        },
+        Note::ProviderAway => html! {
+            div class="notice bad" role="alert" {
+                p { strong { "The place where you would sign in does not answer." } " Wait a moment, and press the button again." }
             }
         },
         Note::TooManyTries(seconds) => html! {

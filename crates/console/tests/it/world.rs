@@ -129,6 +129,7 @@ impl World {
             payouts: None,
             operators: operators.clone(),
             passwords: Arc::new(PlainPasswords),
+            identity_provider: None,
         };
         let app = App::new(ports, keyring, settings());
         let console = Console::new(

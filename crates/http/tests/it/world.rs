@@ -172,6 +172,7 @@ impl World {
             payouts: Some(payouts()),
             operators: operators.clone(),
             passwords: Arc::new(PlainPasswords),
+            identity_provider: None,
         };
         let app = App::new(ports, keyring.clone(), settings(limits));
         let world = Self {

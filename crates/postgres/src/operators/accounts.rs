@@ -6,33 +6,37 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 
-use super::row::OperatorRow;
+use super::{identities, row::OperatorRow};
 use crate::{
     audit_log::note_in_directory,
     credentials::permission_names,
     error::unavailable,
     pool::Database,
-    schema::{operator_sessions, operators},
+    schema::{operator_identities, operator_sessions, operators},
     tx::run_tx,
     value::At,
 };
 
 /// An operator with what names it.
-type Named = (String, At, OperatorRow);
+pub(super) type Named = (String, At, OperatorRow, Option<(String, String)>);
 
-fn read((name, created_at, row): Named) -> Result<Operator, StoreError> {
-    row.read(name, created_at)
+pub(super) fn read((name, created_at, row, identity): Named) -> Result<Operator, StoreError> {
+    row.read(name, created_at, identities::read(identity))
 }
 
 pub(super) async fn find(
     database: &Database,
     name: String,
 ) -> Result<Option<Operator>, StoreError> {
-    let operator = operators::table.find(name).select((
-        operators::name,
-        operators::created_at,
-        OperatorRow::as_select(),
-    ));
+    let operator = operators::table
+        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
+        .filter(operators::name.eq(name))
+        .select((
+            operators::name,
+            operators::created_at,
+            OperatorRow::as_select(),
+            (operator_identities::issuer, operator_identities::subject).nullable(),
+        ));
     let row: Option<Named> = database
         .look_up(async move |connection| {
             let found = operator.get_result(connection).await.optional();
@@ -48,10 +52,12 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<Operator>, StoreError> {
     let mut query = operators::table
+        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
         .select((
             operators::name,
             operators::created_at,
             OperatorRow::as_select(),
+            (operator_identities::issuer, operator_identities::subject).nullable(),
         ))
         .order(operators::name)
         .limit(i64::from(limit))
@@ -73,25 +79,42 @@ pub(super) async fn add(
     let row = OperatorRow::from(&operator);
     run_tx(database.pool(), "add operator", move |connection| {
         let (operator, row, audit) = (operator.clone(), row.clone(), audit.clone());
-        async move {
-            let added = diesel::insert_into(operators::table)
-                .values((
-                    operators::name.eq(&operator.name),
-                    operators::created_at.eq(At(operator.created_at)),
-                    &row,
-                ))
-                .on_conflict_do_nothing()
-                .execute(connection)
-                .await?;
-            if added > 0 {
-                let (at, after) = (operator.created_at, row.told(&operator.name));
-                note_in_directory(connection, &audit, at, None, Some(&after)).await?;
-            }
-            Ok(added > 0)
-        }
-        .boxed()
+        async move { add_once(connection, &operator, &row, &audit).await }.boxed()
     })
     .await
+}
+
+async fn add_once(
+    connection: &mut AsyncPgConnection,
+    operator: &Operator,
+    row: &OperatorRow,
+    audit: &AuditDraft,
+) -> QueryResult<bool> {
+    let (name, at) = (&operator.name, operator.created_at);
+    let identity = operator.identity.as_ref();
+    if let Some(identity) = identity
+        && !identities::add(connection, name, identity, at).await?
+    {
+        return Ok(false);
+    }
+    let added = diesel::insert_into(operators::table)
+        .values((
+            operators::name.eq(name),
+            operators::created_at.eq(At(at)),
+            row,
+        ))
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    if added == 0 {
+        if let Some(identity) = identity {
+            identities::take_back(connection, identity).await?;
+        }
+        return Ok(false);
+    }
+    let after = row.told_with(name, identity);
+    note_in_directory(connection, audit, at, None, Some(&after)).await?;
+    Ok(true)
 }
 
 pub(super) async fn change(
@@ -118,28 +141,42 @@ async fn change_once(
     let Some(before) = lock(connection, name).await? else {
         return Ok(false);
     };
+    let (had, has) = match identities::change(connection, name, &change, at).await? {
+        identities::Changed::Done(had, has) => (had, has),
+        identities::Changed::Refused => return Ok(false),
+    };
     let mut after = before.clone();
     let ends_sessions = apply(&mut after, change);
-    if after == before {
+    if after == before && had == has {
         return Ok(true);
     }
     after.revision = before.revision.saturating_add(1);
     write(connection, name, &after).await?;
     if ends_sessions {
-        let open = operator_sessions::table
-            .filter(operator_sessions::operator.eq(name))
-            .filter(operator_sessions::ended_at.is_null());
-        diesel::update(open)
-            .set(operator_sessions::ended_at.eq(At(at)))
-            .execute(connection)
-            .await?;
+        end_sessions(connection, name, at).await?;
     }
-    let (before, after) = (before.told(name), after.told(name));
+    let before = before.told_with(name, had.as_ref());
+    let after = after.told_with(name, has.as_ref());
     note_in_directory(connection, audit, at, Some(&before), Some(&after)).await?;
     Ok(true)
 }
 
-/// Makes a change, and tells whether it ends the sessions.
+async fn end_sessions(
+    connection: &mut AsyncPgConnection,
+    name: &str,
+    at: Timestamp,
+) -> QueryResult<()> {
+    let open = operator_sessions::table
+        .filter(operator_sessions::operator.eq(name))
+        .filter(operator_sessions::ended_at.is_null());
+    diesel::update(open)
+        .set(operator_sessions::ended_at.eq(At(at)))
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Makes a change of the row, and tells whether the change ends the sessions.
 fn apply(row: &mut OperatorRow, change: OperatorChange) -> bool {
     match change {
         OperatorChange::Password(hash) => {
@@ -152,6 +189,7 @@ fn apply(row: &mut OperatorRow, change: OperatorChange) -> bool {
             row.totp_step = None;
             true
         }
+        OperatorChange::Link(_) | OperatorChange::Unlink => true,
         OperatorChange::Permissions(permissions) => {
             row.permissions = permission_names(&permissions);
             false

@@ -1,7 +1,10 @@
 //! Rows of operators and sessions.
 
 use bursar_domain::Timestamp;
-use bursar_ports::{Operator, OperatorSession, PasswordHash, SealedSecret, StoreError, TokenHash};
+use bursar_ports::{
+    Identity, Operator, OperatorSession, PasswordHash, SealedSecret, SignInProof, StoreError,
+    TokenHash,
+};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -52,8 +55,22 @@ impl OperatorRow {
         status(is_active).clone_into(&mut self.status);
     }
 
+    /// The same with whom the identity provider means by it.
+    pub(super) fn told_with(&self, name: &str, identity: Option<&Identity>) -> Value {
+        let mut told = self.told(name);
+        if let (Some(identity), Value::Object(fields)) = (identity, &mut told) {
+            fields.insert("identity".to_owned(), told_identity(identity));
+        }
+        told
+    }
+
     /// The operator whose row it is.
-    pub(super) fn read(self, name: String, created_at: At) -> Result<Operator, StoreError> {
+    pub(super) fn read(
+        self,
+        name: String,
+        created_at: At,
+        identity: Option<Identity>,
+    ) -> Result<Operator, StoreError> {
         let fault = |column| inconsistent("operators", format!("name {name}: {column}"));
         Ok(Operator {
             is_active: self.is_active(),
@@ -65,12 +82,17 @@ impl OperatorRow {
                 bytes: self.totp_secret,
             },
             totp_step: self.totp_step,
+            identity,
             revision: self.revision,
             next_try_at: self.next_try_at.map(Timestamp::from),
             created_at: created_at.0,
             name,
         })
     }
+}
+
+fn told_identity(identity: &Identity) -> Value {
+    json!({"issuer": identity.issuer, "subject": identity.subject})
 }
 
 const fn status(is_active: bool) -> &'static str {
@@ -119,6 +141,15 @@ impl SessionRow {
             "user_agent": self.user_agent,
         })
     }
+}
+
+/// A session that is opened, and by what.
+pub(super) fn told_opening(row: &SessionRow, proof: &SignInProof) -> Value {
+    let mut told = row.told();
+    if let (SignInProof::Identity(identity), Value::Object(fields)) = (proof, &mut told) {
+        fields.insert("identity".to_owned(), told_identity(identity));
+    }
+    told
 }
 
 impl From<OperatorSession> for SessionRow {

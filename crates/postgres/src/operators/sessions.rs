@@ -1,7 +1,7 @@
 //! Operators' sessions.
 
 use bursar_domain::{AuditDraft, Timestamp};
-use bursar_ports::{OpenSession, Operator, OperatorSession, StoreError, TokenHash};
+use bursar_ports::{OpenSession, Operator, OperatorSession, SignInProof, StoreError, TokenHash};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -9,16 +9,20 @@ use uuid::Uuid;
 
 use super::{
     accounts::{lock, write},
-    row::{OperatorRow, SessionRow},
+    identities,
+    row::{OperatorRow, SessionRow, told_opening},
 };
 use crate::{
     audit_log::note_in_directory,
     error::unavailable,
     pool::Database,
-    schema::{operator_sessions, operators},
+    schema::{operator_identities, operator_sessions, operators},
     tx::run_tx,
     value::At,
 };
+
+/// A session with its operator.
+type Found = (SessionRow, At, OperatorRow, Option<(String, String)>);
 
 /// How long after its end a session is kept, in microseconds: the audit log tells of it for ever.
 const KEPT_US: i64 = 90 * 86_400 * 1_000_000;
@@ -44,16 +48,25 @@ async fn open_once(
     let Some(mut operator) = lock(connection, &name).await? else {
         return Ok(false);
     };
-    let unused = operator
-        .totp_step
-        .is_none_or(|last| last < opening.totp_step);
-    if !operator.is_active() || operator.revision != opening.revision || !unused {
+    if !operator.is_active() || operator.revision != opening.revision {
         return Ok(false);
     }
-    operator.totp_step = Some(opening.totp_step);
-    operator.failures = 0;
-    operator.next_try_at = None;
-    write(connection, &name, &operator).await?;
+    match &opening.proof {
+        SignInProof::Code(step) => {
+            if operator.totp_step.is_some_and(|last| last >= *step) {
+                return Ok(false);
+            }
+            operator.totp_step = Some(*step);
+            operator.failures = 0;
+            operator.next_try_at = None;
+            write(connection, &name, &operator).await?;
+        }
+        SignInProof::Identity(identity) => {
+            if identities::of(connection, &name).await?.as_ref() != Some(identity) {
+                return Ok(false);
+            }
+        }
+    }
     let old = operator_sessions::table
         .filter(operator_sessions::operator.eq(&name))
         .filter(operator_sessions::expires_at.lt(At(at.plus_micros(-KEPT_US))));
@@ -63,7 +76,8 @@ async fn open_once(
         .values(&row)
         .execute(connection)
         .await?;
-    note_in_directory(connection, audit, at, None, Some(&row.told())).await?;
+    let after = told_opening(&row, &opening.proof);
+    note_in_directory(connection, audit, at, None, Some(&after)).await?;
     Ok(true)
 }
 
@@ -73,21 +87,24 @@ pub(super) async fn find(
 ) -> Result<Option<(OperatorSession, Operator)>, StoreError> {
     let session = operator_sessions::table
         .inner_join(operators::table.on(operators::name.eq(operator_sessions::operator)))
+        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
         .filter(operator_sessions::token_hash.eq(token.0.to_vec()))
         .select((
             SessionRow::as_select(),
             operators::created_at,
             OperatorRow::as_select(),
+            (operator_identities::issuer, operator_identities::subject).nullable(),
         ));
-    let found: Option<(SessionRow, At, OperatorRow)> = database
+    let found: Option<Found> = database
         .look_up(async move |connection| {
             let found = session.get_result(connection).await.optional();
             found.map_err(unavailable)
         })
         .await?;
     found
-        .map(|(session, created_at, operator)| {
-            let operator = operator.read(session.operator.clone(), created_at)?;
+        .map(|(session, created_at, operator, identity)| {
+            let identity = identities::read(identity);
+            let operator = operator.read(session.operator.clone(), created_at, identity)?;
             Ok((OperatorSession::try_from(session)?, operator))
         })
         .transpose()

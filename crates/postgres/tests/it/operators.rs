@@ -4,8 +4,8 @@
 use std::ops::Deref;
 
 use bursar_ports::{
-    OpenSession, Operator, OperatorChange, OperatorSession, Operators, PasswordHash, Permission,
-    SealedRecord, SealedSecret, SealedSecrets, SecretOwner, TokenHash,
+    Identity, OpenSession, Operator, OperatorChange, OperatorSession, Operators, PasswordHash,
+    Permission, SealedRecord, SealedSecret, SealedSecrets, SecretOwner, SignInProof, TokenHash,
 };
 use bursar_postgres::{PgCredentials, PgOperators};
 use bursar_testkit::operators_contract;
@@ -48,6 +48,7 @@ fn operator(name: &str, key_id: &str) -> Operator {
             bytes: vec![1, 2],
         },
         totp_step: None,
+        identity: None,
         permissions: vec![Permission::BackofficeRead],
         is_active: true,
         revision: 1,
@@ -72,7 +73,7 @@ fn opening(number: u8, second: i64, totp_step: i64) -> OpenSession {
     OpenSession {
         session,
         revision: 1,
-        totp_step,
+        proof: SignInProof::Code(totp_step),
     }
 }
 
@@ -109,6 +110,78 @@ async fn every_change_is_in_the_audit_log_and_no_secret_is() {
     );
     for secret in ["a-hash-of", "password", "totp", "010101"] {
         assert!(!all.contains(secret), "{secret}: {all}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_whose_identity_was_given_and_let_in() {
+    let mut fixture = Fixture::new().await;
+    let store = PgOperators::new(fixture.database.clone());
+    let identity = || Identity {
+        issuer: "https://id.example".to_owned(),
+        subject: "subject-7".to_owned(),
+    };
+    let anna = Operator {
+        identity: Some(identity()),
+        ..operator("anna", "k1")
+    };
+    assert!(store.add(anna.clone(), draft()).await.unwrap());
+    // A name that is taken takes no identity along.
+    let again = Operator {
+        identity: Some(Identity {
+            subject: "subject-8".to_owned(),
+            ..identity()
+        }),
+        ..anna
+    };
+    assert!(!store.add(again, draft()).await.unwrap());
+    let opening = OpenSession {
+        proof: SignInProof::Identity(identity()),
+        ..opening(1, 1, 5)
+    };
+    assert!(store.open_session(opening, draft()).await.unwrap());
+    let unlinked = store.change("anna".to_owned(), OperatorChange::Unlink, at(2), draft());
+    assert!(unlinked.await.unwrap());
+    let told = fixture
+        .texts(
+            "SELECT coalesce(before #>> '{identity,subject}', '-') || ' ' \
+             || coalesce(after #>> '{identity,subject}', '-') \
+             FROM directory.audit_log ORDER BY at, id",
+        )
+        .await;
+    assert_eq!(told, ["- subject-7", "- subject-7", "subject-7 -"]);
+    let left = fixture
+        .texts("SELECT subject FROM directory.operator_identities")
+        .await;
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_two_who_are_given_one_identity_at_once_one_has_it() {
+    let fixture = Fixture::new().await;
+    let store = PgOperators::new(fixture.database.clone());
+    for name in ["anna", "bert"] {
+        store.add(operator(name, "k1"), draft()).await.unwrap();
+    }
+    for round in 0..20 {
+        let link = |name: &str| {
+            let identity = Identity {
+                issuer: "https://id.example".to_owned(),
+                subject: format!("subject-{round}"),
+            };
+            store.change(
+                name.to_owned(),
+                OperatorChange::Link(identity),
+                at(1),
+                draft(),
+            )
+        };
+        let (anna, bert) = tokio::join!(link("anna"), link("bert"));
+        assert!(anna.unwrap() != bert.unwrap());
+        for name in ["anna", "bert"] {
+            let unlinked = store.change(name.to_owned(), OperatorChange::Unlink, at(2), draft());
+            assert!(unlinked.await.unwrap());
+        }
     }
 }
 

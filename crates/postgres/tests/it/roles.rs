@@ -10,7 +10,7 @@ const ROLE: &str = "bursar_test_application";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
-const MAY: [(&str, &str); 32] = [
+const MAY: [(&str, &str); 33] = [
     ("directory.users", "UPDATE"),
     ("directory.asset_rates", "UPDATE"),
     ("directory.tokens", "UPDATE"),
@@ -19,6 +19,7 @@ const MAY: [(&str, &str); 32] = [
     ("directory.operators", "some UPDATE"),
     ("directory.operator_sessions", "some UPDATE"),
     ("directory.operator_sessions", "DELETE"),
+    ("directory.operator_identities", "DELETE"),
     ("directory.address_book", "DELETE"),
     ("directory.id_ranges", "UPDATE"),
     ("book_main.assets", "UPDATE"),

@@ -9,7 +9,7 @@ use crate::commands;
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
     /// Make an operator. The password, unless it was given, and the secret for codes are printed
-    /// once, to standard output.
+    /// once, to standard output; one who signs in at the identity provider has neither.
     #[command(after_help = "\
 The secret goes into an authenticator, typed or as the otpauth:// link; the codes that it shows are the
 second half of the sign-in.
@@ -18,11 +18,30 @@ Examples:
   bursar operator create anna --permission backoffice_read --permission backoffice_confirm
   bursar operator create bert --permissions backoffice_read,backoffice_approve
   pass show bursar/carla | bursar operator create carla --permission admin --password-stdin
+  bursar operator create dora --permission backoffice_read --subject 248289761001
 
 Permissions: backoffice_read, backoffice_write, backoffice_confirm, backoffice_approve, admin.")]
     Create(OperatorNewArgs),
 
-    /// List operators: name, status and permissions, a line each.
+    /// Let an operator sign in at the identity provider (`oidc.issuer`), and end the sessions.
+    #[command(after_help = "\
+The subject is what the provider calls the person (`sub`), to the byte. Somebody who signs in there and is
+no operator yet is shown it.
+
+Examples:
+  bursar operator link anna --subject 248289761001")]
+    Link(OperatorLinkArgs),
+
+    /// Let an operator sign in at the identity provider no more, and end the sessions.
+    #[command(after_help = "\
+An operator who was made with --subject has no password before `bursar operator reset-password` and
+`bursar operator reset-totp`.
+
+Examples:
+  bursar operator unlink anna")]
+    Unlink(OperatorNameArgs),
+
+    /// List operators: name, status and permissions, and the subject of those who have one; a line each.
     #[command(after_help = "\
 Examples:
   bursar operator list --config /etc/bursar.toml")]
@@ -91,8 +110,32 @@ pub(crate) struct OperatorNewArgs {
     )]
     pub(crate) permissions: Vec<Permission>,
 
+    /// What the identity provider calls the operator (`sub`), who then signs in there and nowhere else.
+    #[arg(
+        long,
+        value_name = "SUBJECT",
+        allow_hyphen_values = true,
+        conflicts_with = "password_stdin"
+    )]
+    pub(crate) subject: Option<String>,
+
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
+}
+
+/// Whom the identity provider means.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorLinkArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The operator.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// What the identity provider calls the operator (`sub`).
+    #[arg(long, value_name = "SUBJECT", allow_hyphen_values = true)]
+    pub(crate) subject: String,
 }
 
 /// Which operators are listed.
@@ -152,6 +195,8 @@ pub(crate) struct OperatorPermissionsArgs {
 pub(super) async fn run(command: OperatorCommand) -> anyhow::Result<()> {
     match command {
         OperatorCommand::Create(args) => commands::create_operator(args).await,
+        OperatorCommand::Link(args) => commands::link_operator(args).await,
+        OperatorCommand::Unlink(args) => commands::unlink_operator(args).await,
         OperatorCommand::List(args) => commands::list_operators(args).await,
         OperatorCommand::Disable(args) => commands::disable_operator(args).await,
         OperatorCommand::Enable(args) => commands::enable_operator(args).await,

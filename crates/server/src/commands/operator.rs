@@ -1,15 +1,18 @@
 //! `bursar operator …`: who may sign in to the console.
 
-use std::io::{self, BufRead as _};
+use std::{
+    io::{self, BufRead as _},
+    path::Path,
+};
 
 use anyhow::Context;
-use bursar_app::{App, Error, Grant, NewOperator, TotpSecret};
+use bursar_app::{App, Error, Grant, NewLinkedOperator, NewOperator, TotpSecret};
 use bursar_ports::{Operator, Password};
 use data_encoding::BASE32_NOPAD;
 
 use super::{credentials::with_app, say};
 use crate::cli::{
-    OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
+    OperatorLinkArgs, OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
     OperatorPermissionsArgs, PasswordArgs,
 };
 
@@ -21,6 +24,14 @@ const GROUP: usize = 4;
 
 /// Makes an operator, and prints what it signs in with.
 pub(crate) async fn create_operator(args: OperatorNewArgs) -> anyhow::Result<()> {
+    if let Some(subject) = args.subject {
+        let new = NewLinkedOperator {
+            name: args.name,
+            permissions: args.permissions,
+            subject,
+        };
+        return create_linked_operator(args.config.config.as_deref(), new).await;
+    }
     let (password, generated) = password(&args.password)?;
     let new = NewOperator {
         name: args.name,
@@ -38,6 +49,40 @@ pub(crate) async fn create_operator(args: OperatorNewArgs) -> anyhow::Result<()>
         password_line(generated.as_deref()),
         totp_lines(name, &issued.totp)
     ))
+}
+
+/// Makes an operator who has nothing to sign in with here.
+async fn create_linked_operator(file: Option<&Path>, new: NewLinkedOperator) -> anyhow::Result<()> {
+    let made = with_app(file, async |app, grant| {
+        app.create_linked_operator(grant, new).await
+    })
+    .await
+    .map_err(told)?;
+    let subject = made.identity.map(|identity| identity.subject);
+    let subject = subject.unwrap_or_default();
+    say(&format!("operator={}\nsubject={subject}\n", made.name))
+}
+
+/// Tells whom the identity provider means.
+pub(crate) async fn link_operator(args: OperatorLinkArgs) -> anyhow::Result<()> {
+    let (name, subject) = (args.name.clone(), args.subject);
+    with_app(args.config.config.as_deref(), async |app, grant| {
+        app.link_operator(grant, name, subject).await
+    })
+    .await
+    .map_err(told)?;
+    say(&format!("linked: {}\n", args.name))
+}
+
+/// Lets an operator sign in at the identity provider no more.
+pub(crate) async fn unlink_operator(args: OperatorNameArgs) -> anyhow::Result<()> {
+    let name = args.name.clone();
+    with_app(args.config.config.as_deref(), async |app, grant| {
+        app.unlink_operator(grant, name).await
+    })
+    .await
+    .map_err(told)?;
+    say(&format!("unlinked: {}\n", args.name))
 }
 
 /// Lists operators.
@@ -73,7 +118,13 @@ fn line(operator: &Operator) -> String {
         .iter()
         .map(|one| one.as_str())
         .collect();
-    format!("{} {status} {}\n", operator.name, permissions.join(","))
+    let (name, permissions) = (&operator.name, permissions.join(","));
+    let identity = operator.identity.as_ref();
+    let subject = identity.map(|identity| format!(" subject={}", identity.subject));
+    format!(
+        "{name} {status} {permissions}{}\n",
+        subject.unwrap_or_default()
+    )
 }
 
 /// Ends an operator's sessions, and lets none be opened.

@@ -23,6 +23,8 @@ pub struct ConsoleConfig {
     pub secure_cookies: bool,
     /// Beyond this much of the root asset, what is confirmed or approved is asked for once more.
     pub second_look_above: Option<DecimalAmount>,
+    /// Whether a password and a code open a session.
+    pub password_sign_in: bool,
 }
 
 impl ConsoleConfig {
@@ -32,12 +34,14 @@ impl ConsoleConfig {
         let session = read.value(&setting::SESSION, parse::seconds(300, 604_800));
         let secure_cookies = read.value(&setting::SECURE_COOKIES, parse::boolean);
         let second_look_above = read.optional(&setting::SECOND_LOOK_ABOVE, amount);
+        let password_sign_in = read.value(&setting::PASSWORD_SIGN_IN, parse::boolean);
         Some(Self {
             enabled: enabled?,
             idle: idle?,
             session: session?,
             secure_cookies: secure_cookies?,
             second_look_above: second_look_above?,
+            password_sign_in: password_sign_in?,
         })
     }
 }

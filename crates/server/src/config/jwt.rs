@@ -153,7 +153,7 @@ enum KeySource<'a> {
     Secret(&'a SecretString),
 }
 
-fn text(text: &str) -> Parsed<String> {
+pub(super) fn text(text: &str) -> Parsed<String> {
     let plain = !text.trim().is_empty() && text.len() <= 1_024;
     if plain && !text.chars().any(char::is_control) {
         Ok(text.to_owned())
@@ -180,28 +180,9 @@ fn secret(text: &str) -> Parsed<SecretString> {
     Ok(SecretString::from(text))
 }
 
-/// Who can change the answer can issue tokens, so it comes over TLS, or from this very machine
-/// while somebody develops on it.
+/// Who can change the answer can issue tokens.
 fn jwks_url(profile: Option<Profile>) -> impl Fn(&str) -> Parsed<Url> {
-    move |text| {
-        let url = Url::parse(text).map_err(|_| "is not an absolute URL".to_owned())?;
-        let at_home = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let developing = profile == Some(Profile::Development);
-        let safe = url.scheme() == "https" || (url.scheme() == "http" && at_home && developing);
-        if !safe {
-            return Err("is not an https URL (http to this machine in development)".to_owned());
-        }
-        let credentials = !url.username().is_empty() || url.password().is_some();
-        if credentials || url.fragment().is_some() {
-            return Err("has a user, a password or a fragment".to_owned());
-        }
-        Ok(url)
-    }
+    move |text| parse::private_url(text, profile)
 }
 
 #[cfg(test)]

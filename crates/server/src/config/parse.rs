@@ -106,6 +106,28 @@ pub(super) fn database_url(text: &str) -> Parsed<SecretString> {
     Ok(SecretString::from(text))
 }
 
+/// A URL whose answers nobody on the way can change: over TLS, or from this very machine while somebody
+/// develops on it.
+pub(super) fn private_url(text: &str, profile: Option<Profile>) -> Parsed<Url> {
+    let url = Url::parse(text).map_err(|_| "is not an absolute URL".to_owned())?;
+    let at_home = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let developing = profile == Some(Profile::Development);
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && at_home && developing);
+    if !safe {
+        return Err("is not an https URL (http to this machine in development)".to_owned());
+    }
+    let credentials = !url.username().is_empty() || url.password().is_some();
+    if credentials || url.fragment().is_some() {
+        return Err("has a user, a password or a fragment".to_owned());
+    }
+    Ok(url)
+}
+
 /// Only the form: Redis may come and go while Bursar runs.
 pub(super) fn redis_url(text: &str) -> Parsed<SecretString> {
     let wrong = || "is not of the form redis://user:password@host:port/number".to_owned();

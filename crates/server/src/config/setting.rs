@@ -4,6 +4,7 @@ pub(super) mod console;
 pub(super) mod http;
 pub(super) mod jwt;
 pub(super) mod limits;
+pub(super) mod oidc;
 pub(super) mod payout;
 pub(super) mod transfers;
 
@@ -441,6 +442,15 @@ pub(super) const ALL: &[&Setting] = &[
     &console::SESSION,
     &console::SECURE_COOKIES,
     &console::SECOND_LOOK_ABOVE,
+    &console::PASSWORD_SIGN_IN,
+    &oidc::ISSUER,
+    &oidc::CLIENT_ID,
+    &oidc::CLIENT_SECRET,
+    &oidc::REDIRECT_URL,
+    &oidc::LABEL,
+    &oidc::ALGORITHMS,
+    &oidc::SCOPES,
+    &oidc::ACR,
     &LOG_FORMAT,
     &LOG_LEVEL,
     &SHUTDOWN_DRAIN,

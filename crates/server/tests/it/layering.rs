@@ -24,12 +24,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("callback", &["domain", "ports", "webhook"]),
     ("payout", &["domain", "ports", "webhook"]),
     ("jwt", &["domain", "ports"]),
+    ("oidc", &["domain", "ports", "jwt"]),
     ("limiter", &["ports"]),
     (
         "server",
         &[
             "domain", "ports", "app", "audit", "postgres", "http", "console", "callback", "payout",
-            "jwt", "streams", "limiter",
+            "jwt", "oidc", "streams", "limiter",
         ],
     ),
     ("testkit", &["domain", "ports"]),

@@ -1,12 +1,18 @@
 //! What every store of operators must do.
 
+mod identities;
+
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{
     OpenSession, Operator, OperatorChange, OperatorSession, Operators, PasswordHash, Permission,
-    SealedSecret, TokenHash,
+    SealedSecret, SignInProof, TokenHash,
 };
 use uuid::Uuid;
 
+pub use self::identities::{
+    an_identity_belongs_to_one, an_identity_opens_sessions_without_codes,
+    another_identity_ends_the_sessions,
+};
 use crate::{FixedClock, build};
 
 /// A time so many seconds after the beginning.
@@ -23,6 +29,7 @@ fn operator(name: &str) -> Operator {
             bytes: vec![1, 2, 3],
         },
         totp_step: None,
+        identity: None,
         permissions: vec![Permission::BackofficeRead, Permission::Admin],
         is_active: true,
         revision: 1,
@@ -63,10 +70,14 @@ async fn anna(store: &dyn Operators) -> Operator {
 }
 
 async fn open(store: &dyn Operators, number: u8, revision: i64, totp_step: i64) -> bool {
+    open_by(store, number, revision, SignInProof::Code(totp_step)).await
+}
+
+async fn open_by(store: &dyn Operators, number: u8, revision: i64, proof: SignInProof) -> bool {
     let opening = OpenSession {
         session: session(number, "anna"),
         revision,
-        totp_step,
+        proof,
     };
     let opened = store.open_session(opening, audit()).await;
     opened.expect("the store answers")
@@ -150,7 +161,7 @@ pub async fn what_has_changed_meanwhile_opens_nothing(store: &dyn Operators) {
     let nobody = OpenSession {
         session: session(9, "nobody"),
         revision: 1,
-        totp_step: 1,
+        proof: SignInProof::Code(1),
     };
     let opened = store.open_session(nobody, audit()).await;
     assert!(!opened.expect("the store answers"));
@@ -260,6 +271,9 @@ macro_rules! operators_contract {
             changes_end_the_sessions_they_must
             enabling_forgets_the_failures
             a_session_is_found_and_ended
+            an_identity_belongs_to_one
+            another_identity_ends_the_sessions
+            an_identity_opens_sessions_without_codes
         }
     };
     (@stamp ($store:expr) $($case:ident)+) => {

@@ -53,3 +53,13 @@ pub(in crate::config) const SECOND_LOOK_ABOVE: Setting = Setting {
            approves, on a page of its own; and for what has no value in the root asset too.",
     ..PLAIN
 };
+
+pub(in crate::config) const PASSWORD_SIGN_IN: Setting = Setting {
+    key: "console.password_sign_in",
+    default: Default::Value("true"),
+    form: "`true` or `false`",
+    example: "true",
+    help: "Whether operators may sign in with a password and a code. With `false` they sign in at the \
+           identity provider (`oidc.issuer`) and nowhere else; sessions that are open stay so.",
+    ..PLAIN
+};

@@ -6,6 +6,7 @@ mod chromium;
 mod colleagues;
 mod details;
 mod pages;
+mod provider;
 
 use bursar_postgres::testing::TestDatabase;
 use serde_json::json;

@@ -14,6 +14,9 @@ const WITHOUT_GRANT: &[&str] = &[
     "App::standing",
     // Whoever has name, password and code, or a session's token, is the operator.
     "App::sign_in",
+    // Whoever the identity provider vouches for is the operator with that identity.
+    "App::begin_provider_sign_in",
+    "App::end_provider_sign_in",
     "App::session",
     "App::sign_out",
     "App::settle_pending",

@@ -151,7 +151,7 @@ impl Window {
         }
     }
 
-    async fn ask(&self, path: &str) -> Value {
+    pub(super) async fn ask(&self, path: &str) -> Value {
         self.command(Method::GET, path, Value::Null).await.unwrap()
     }
 

@@ -1,0 +1,6 @@
+//! The adapter against a provider that the tests start.
+
+mod answers;
+mod documents;
+mod tokens;
+mod world;
