@@ -7,6 +7,7 @@ mod rule;
 mod sheet;
 mod stops;
 mod tell;
+mod wanted;
 
 use actix_web::HttpResponse;
 use bursar_domain::{Asset, AssetId, Kind, Rules};

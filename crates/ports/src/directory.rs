@@ -5,7 +5,7 @@ use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId,
 };
 
-use crate::StoreError;
+use crate::{Expected, StoreError};
 
 /// What became of writing a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,18 @@ pub enum PutAsset {
     Written,
     /// The asset has accounts, so its scale cannot change any more.
     ScaleInUse,
+    /// What is there is not what was expected: nothing was written.
+    Overtaken,
+}
+
+/// What became of writing a rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum PutRate {
+    /// In force, as written.
+    Written(AssetRate),
+    /// What is there is not what was expected: nothing was written.
+    Overtaken,
 }
 
 /// What one of an asset is worth in the root asset.
@@ -117,11 +129,16 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn list_assets(&self) -> Result<Vec<Asset>, StoreError>;
 
-    /// Creates or replaces an asset.
+    /// Creates an asset or replaces the one that is expected.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError>;
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError>;
 
     /// What one of this asset is worth in the root asset; none when nobody said.
     ///
@@ -130,7 +147,7 @@ pub trait Directory: Send + Sync {
     async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError>;
 
     /// Sets what one of this asset is worth in the root asset, as a positive decimal, and who or what
-    /// says so; as written, with its time.
+    /// says so, if the rate so far is the one that is expected; as written, with its time.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
@@ -139,6 +156,7 @@ pub trait Directory: Send + Sync {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError>;
+    ) -> Result<PutRate, StoreError>;
 }

@@ -57,7 +57,9 @@ use async_trait::async_trait;
 use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, fold_name,
 };
-use bursar_ports::{AssetRate, Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
+use bursar_ports::{
+    AssetRate, Clock, Directory, Expected, PutAsset, PutRate, PutUser, StoreError, UserPage,
+};
 
 use crate::{cache::ReadCache, pool::Database, value::At};
 
@@ -302,9 +304,14 @@ impl Directory for PgDirectory {
         Ok(listed.map(Arc::unwrap_or_clone).unwrap_or_default())
     }
 
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         let id = asset.id;
-        let put = assets::put(&self.shared.database, asset, self.now(), audit).await;
+        let put = assets::put(&self.shared.database, asset, was, self.now(), audit).await;
         self.shared.assets.forget(&id);
         self.shared.asset_list.forget(&());
         put
@@ -322,16 +329,17 @@ impl Directory for PgDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
         let rate = AssetRate {
             rate,
             source,
             rated_at: self.now().0,
         };
-        let put = rates::put(&self.shared.database, asset, &rate, audit).await;
+        let put = rates::put(&self.shared.database, asset, rate, was, audit).await;
         self.shared.rates.forget(&asset);
-        put.map(|()| rate)
+        put
     }
 }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bursar_domain::{Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId};
-use bursar_ports::{AssetRate, Directory, PutAsset, PutUser, StoreError, UserPage};
+use bursar_ports::{
+    AssetRate, Directory, Expected, PutAsset, PutRate, PutUser, StoreError, UserPage,
+};
 use bursar_testkit::build;
 
 use crate::world::World;
@@ -87,7 +89,12 @@ impl Directory for FixedDirectory {
         Ok(assets().to_vec())
     }
 
-    async fn put_asset(&self, _: Asset, _: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        _: Asset,
+        _: Expected<Option<Asset>>,
+        _: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         never_asked()
     }
 
@@ -100,8 +107,9 @@ impl Directory for FixedDirectory {
         _: AssetId,
         _: BigDecimal,
         _: String,
+        _: Expected<Option<BigDecimal>>,
         _: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
         never_asked()
     }
 }

@@ -99,6 +99,20 @@ async fn what_cannot_be_is_said_at_its_field() {
             "rule=asset:new&name=&scale=19",
             "is a whole number from 0 to 18",
         ),
+        (
+            "rule=fees:withdrawal:btc&percent=101",
+            "a percentage is between 0 and 100",
+        ),
+        (
+            "rule=fees:withdrawal:btc&min=2&max=1",
+            "must not be below the minimum",
+        ),
+        (
+            "rule=limits:withdrawal:btc&min_amount=2&max_amount=1",
+            "must not be below the minimum",
+        ),
+        ("rule=rate:usd&rate=2", "the root asset is always worth 1"),
+        ("rule=asset:btc&withdraw=maybe", "is yes or no"),
     ] {
         let page = browser.get(&format!("{EDIT}?{query}")).await.ok();
         assert!(page.text().contains(words), "{query}: {}", page.text());
@@ -108,6 +122,28 @@ async fn what_cannot_be_is_said_at_its_field() {
     assert_eq!(
         browser.get(&format!("{EDIT}?rule=gifts:btc")).await.status,
         404
+    );
+}
+
+/// An address need not say everything: what it leaves out stays as it is, in the table as in the rule.
+#[actix_web::test]
+async fn what_an_address_leaves_out_stays_as_it_is() {
+    let world = World::new();
+    world.fees("btc", 10_000);
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = "/console/rules/edit?rule=fees:withdrawal:btc&percent=0.5";
+    let page = browser.get(path).await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("Percent of the amount00.5") && !text.contains("On top0"),
+        "{text}"
+    );
+    make(&browser, &page).await.leads();
+    let rules = world.rule_book.rules().await.unwrap();
+    let fees = rules.fees[&(Kind::Withdrawal, build::asset_id("btc"))];
+    assert_eq!(
+        (fees.absolute, fees.percent.to_plain()),
+        (build::amount(10_000), "0.5".to_owned())
     );
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops, Usage,
-    UsageKey, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, Limits, RecipientName, Rules, Stops,
+    Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
-    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, PutAsset, PutUser, RuleBook,
-    Stop, StopScope, StoreError, UserPage,
+    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, PutAsset, PutRate,
+    PutRule, PutUser, RuleBook, Stop, StopScope, StoreError, UserPage,
 };
 
 use super::locked;
@@ -105,9 +105,18 @@ impl Directory for FakeDirectory {
     }
 
     /// Every asset that exists is in use.
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         let mut assets = locked(&self.assets);
-        let had = assets.get(&asset.id).map(|had| had.scale);
+        let had = assets.get(&asset.id).cloned();
+        if !was.allows(&had) {
+            return Ok(PutAsset::Overtaken);
+        }
+        let had = had.map(|had| had.scale);
         if had.is_some_and(|scale| scale != asset.scale) {
             return Ok(PutAsset::ScaleInUse);
         }
@@ -125,16 +134,21 @@ impl Directory for FakeDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
+        let mut rates = locked(&self.rates);
+        if !was.allows(&rates.get(&asset).map(|had| had.rate.clone())) {
+            return Ok(PutRate::Overtaken);
+        }
         let rate = AssetRate {
             rate,
             source,
             rated_at: FixedClock::START,
         };
-        locked(&self.rates).insert(asset, rate.clone());
+        rates.insert(asset, rate.clone());
         locked(&self.audited).push(audit);
-        Ok(rate)
+        Ok(PutRate::Written(rate))
     }
 }
 
@@ -161,10 +175,11 @@ impl FakeRuleBook {
         self.change(change);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Rules)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Rules) -> T) -> T {
         let mut rules = locked(&self.rules);
-        change(&mut rules);
+        let answer = change(&mut rules);
         self.store.put_rules(rules.clone());
+        answer
     }
 
     fn stops_changed(&self) {
@@ -181,6 +196,15 @@ impl FakeRuleBook {
     }
 }
 
+/// Whether a rule is written where another one may stand by now.
+fn put_rule<T: PartialEq>(was: &Expected<T>, found: &T) -> PutRule {
+    if was.allows(found) {
+        PutRule::Written
+    } else {
+        PutRule::Overtaken
+    }
+}
+
 #[async_trait]
 impl RuleBook for FakeRuleBook {
     async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
@@ -192,27 +216,43 @@ impl RuleBook for FakeRuleBook {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        was: Expected<FeeSchedule>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        self.change(|rules| {
-            rules.fees.insert((kind, asset), schedule);
+    ) -> Result<PutRule, StoreError> {
+        let put = self.change(|rules| {
+            let had = rules.fees.get(&(kind, asset)).copied();
+            let put = put_rule(&was, &had.unwrap_or_default());
+            if put == PutRule::Written {
+                rules.fees.insert((kind, asset), schedule);
+            }
+            put
         });
-        Ok(())
+        if put == PutRule::Written {
+            locked(&self.audited).push(audit);
+        }
+        Ok(put)
     }
 
     async fn put_limits(
         &self,
         kind: Kind,
         asset: Option<AssetId>,
-        limits: bursar_domain::Limits,
+        limits: Limits,
+        was: Expected<Limits>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        self.change(|rules| {
-            rules.limits.insert((kind, asset), limits);
+    ) -> Result<PutRule, StoreError> {
+        let put = self.change(|rules| {
+            let had = rules.limits.get(&(kind, asset)).copied();
+            let put = put_rule(&was, &had.unwrap_or_default());
+            if put == PutRule::Written {
+                rules.limits.insert((kind, asset), limits);
+            }
+            put
         });
-        Ok(())
+        if put == PutRule::Written {
+            locked(&self.audited).push(audit);
+        }
+        Ok(put)
     }
 
     async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
