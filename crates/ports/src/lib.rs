@@ -63,6 +63,7 @@ pub use figures::{
 pub use ids::IdSource;
 pub use integrity::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
+    OutgoingStop, WATCH,
 };
 pub use ledger::{
     Holding, LedgerOwner, LedgerRecord, Statement, StatementAccount, StatementFilter,
@@ -87,7 +88,7 @@ pub use query::{
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
-pub use rule_book::{PutRule, RuleBook, Stop, StopScope};
+pub use rule_book::{Lift, PutRule, RuleBook, Stop, StopMark, StopScope};
 pub use sealed_secrets::{SealedRecord, SealedSecrets, SecretOwner};
 pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};

@@ -31,6 +31,37 @@ pub struct Stop {
     pub stopped_at: Timestamp,
 }
 
+impl Stop {
+    /// What tells it from every other stop of the same scope.
+    pub fn mark(&self) -> StopMark {
+        StopMark {
+            stopped_by: self.stopped_by.clone(),
+            stopped_at: self.stopped_at,
+        }
+    }
+}
+
+/// What tells a stop from those that stood at its place before or stand there later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopMark {
+    /// Who stopped it.
+    pub stopped_by: ActorId,
+    /// When.
+    pub stopped_at: Timestamp,
+}
+
+/// What became of lifting a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Lift {
+    /// It stands no longer.
+    Lifted,
+    /// Nothing of that scope is stopped.
+    NotStopped,
+    /// Another stop than the expected one stands there, and goes on standing.
+    Overtaken,
+}
+
 /// What became of writing a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -95,11 +126,16 @@ pub trait RuleBook: Send + Sync {
     /// [`StoreError`] when it cannot be written.
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError>;
 
-    /// Lifts a stop; `false` when there is none.
+    /// Lifts the stop of a scope, if it is the expected one.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError>;
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError>;
 
     /// What was used of each of these limits until now, in the same order.
     ///

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Usage, UsageKey, UserId,
+    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
+    UserId,
 };
-use bursar_ports::{Clock, Expected, PutRule, RuleBook, Stop, StopScope, StoreError};
+use bursar_ports::{
+    Clock, Expected, Lift, PutRule, RuleBook, Stop, StopMark, StopScope, StoreError,
+};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -163,24 +166,18 @@ impl RuleBook for PgRuleBook {
         .await
     }
 
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError> {
         let at = self.clock.now();
         run_tx(self.database.pool(), "lift stop", move |connection| {
-            let audit = audit.clone();
+            let (was, audit) = (was.clone(), audit.clone());
             async move {
                 move_on(connection).await?;
-                let (name, asset) = stop_columns(&scope);
-                let reason: Option<String> = diesel::delete(stops::table.find((name, asset)))
-                    .returning(stops::reason)
-                    .get_result(connection)
-                    .await
-                    .optional()?;
-                let Some(reason) = reason else {
-                    return Ok(false);
-                };
-                let before = json!({"reason": reason});
-                note_in_book(connection, &audit, at, Some(&before), None).await?;
-                Ok(true)
+                lift(connection, scope, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -227,6 +224,35 @@ async fn move_on(connection: &mut AsyncPgConnection) -> QueryResult<()> {
     } else {
         Err(diesel::result::Error::NotFound)
     }
+}
+
+/// The caller holds the row of the rules' revision: nobody stops or lifts anything meanwhile.
+async fn lift(
+    connection: &mut AsyncPgConnection,
+    scope: StopScope,
+    was: &Expected<StopMark>,
+    (audit, at): (&AuditDraft, Timestamp),
+) -> QueryResult<Lift> {
+    let place = stops::table.find(stop_columns(&scope));
+    let found: Option<(String, String, At)> = place
+        .select((stops::reason, stops::stopped_by, stops::stopped_at))
+        .get_result(connection)
+        .await
+        .optional()?;
+    let Some((reason, stopped_by, stopped_at)) = found else {
+        return Ok(Lift::NotStopped);
+    };
+    let stands = StopMark {
+        stopped_by: ActorId::new(stopped_by),
+        stopped_at: stopped_at.0,
+    };
+    if !was.allows(&stands) {
+        return Ok(Lift::Overtaken);
+    }
+    diesel::delete(place).execute(connection).await?;
+    let before = json!({"reason": reason});
+    note_in_book(connection, audit, at, Some(&before), None).await?;
+    Ok(Lift::Lifted)
 }
 
 fn stop_columns(scope: &StopScope) -> (&'static str, &str) {

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use bursar_domain::{Asset, BigDecimal, FeeSchedule, Kind, Limits, Rules};
-use bursar_ports::{Directory, Expected, PutAsset, PutRate, PutRule, RuleBook};
+use bursar_domain::{ActorId, Asset, BigDecimal, FeeSchedule, Kind, Limits, Rules};
+use bursar_ports::{
+    Directory, Expected, Lift, PutAsset, PutRate, PutRule, RuleBook, Stop, StopScope,
+};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::build;
+use crate::{FixedClock, build};
 
 /// Two replicas of one exchange.
 pub struct Replicas {
@@ -120,6 +122,41 @@ pub async fn fees_and_limits_are_replaced_only_as_they_were_expected(replicas: &
     assert_eq!(rules.limits.get(&(kind, None)), Some(&limits(2)));
 }
 
+/// A stop that was lifted elsewhere and placed anew is another one.
+pub async fn only_the_stop_that_is_expected_is_lifted(replicas: &Replicas) {
+    let book = &replicas.rule_book;
+    let scope = StopScope::Outgoing(build::asset_id("btc"));
+    let stop = |by: &str, second: i64| Stop {
+        scope,
+        reason: format!("by {by}"),
+        stopped_by: ActorId::new(by),
+        stopped_at: FixedClock::START.plus_micros(second * 1_000_000),
+    };
+    let place = async |stop: Stop| {
+        let audit = build::audit("stop.put", "stop:outgoing:btc");
+        book.stop(stop, audit).await.expect("it answers");
+    };
+    let lift = async |was| {
+        let audit = build::audit("stop.lift", "stop:outgoing:btc");
+        book.lift(scope, was, audit).await.expect("it answers")
+    };
+    let stands = async || book.list_stops().await.expect("it answers");
+    let (first, second, third) = (stop("olga", 1), stop("otto", 2), stop("olga", 3));
+    let exactly = |stop: &Stop| Expected::Exactly(stop.mark());
+    assert_eq!(lift(exactly(&first)).await, Lift::NotStopped);
+    place(first.clone()).await;
+    place(second.clone()).await;
+    assert_eq!(stands().await, [first.clone()], "the first one stays");
+    assert_eq!(lift(exactly(&second)).await, Lift::Overtaken);
+    assert_eq!(lift(exactly(&first)).await, Lift::Lifted);
+    place(third.clone()).await;
+    assert_eq!(lift(exactly(&first)).await, Lift::Overtaken);
+    assert_eq!(stands().await, [third]);
+    assert_eq!(lift(Expected::Anything).await, Lift::Lifted);
+    assert_eq!(lift(Expected::Anything).await, Lift::NotStopped);
+    assert_eq!(stands().await, []);
+}
+
 /// Of many who saw the same and change it at once, one does.
 pub async fn of_many_who_expect_the_same_one_writes(replicas: &Replicas) {
     const MANY: usize = 8;
@@ -158,6 +195,7 @@ macro_rules! expectations_contract {
             an_asset_is_replaced_only_as_it_was_expected
             a_rate_is_replaced_only_as_it_was_expected
             fees_and_limits_are_replaced_only_as_they_were_expected
+            only_the_stop_that_is_expected_is_lifted
             of_many_who_expect_the_same_one_writes
         }
     };

@@ -5,7 +5,7 @@ mod reading;
 use bursar_domain::{
     Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, UsageKey, UserId,
 };
-use bursar_ports::{Expected, Permission, PutRule, Stop, StopScope};
+use bursar_ports::{Expected, Lift, Permission, PutRule, Stop, StopMark, StopScope};
 
 use super::READERS;
 use crate::{App, Error, Grant, Missing};
@@ -258,17 +258,22 @@ impl App {
         Ok(self.ports.rule_book.stop(stop, audit).await?)
     }
 
-    /// Lifts a stop.
+    /// Lifts the stop of a scope, if it is the expected one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none.
-    pub async fn lift_stop(&self, grant: &Grant, scope: StopScope) -> Result<(), Error> {
+    /// [`Error::NotFound`] when there is none; [`Error::Overtaken`] when another one stands there.
+    pub async fn lift_stop(
+        &self,
+        grant: &Grant,
+        scope: StopScope,
+        was: Expected<StopMark>,
+    ) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
         let audit = grant.audit("stop.lift", stop_target(scope));
-        if self.ports.rule_book.lift(scope, audit).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound(Missing::Stop))
+        match self.ports.rule_book.lift(scope, was, audit).await? {
+            Lift::Lifted => Ok(()),
+            Lift::NotStopped => Err(Error::NotFound(Missing::Stop)),
+            Lift::Overtaken => Err(Error::Overtaken),
         }
     }
 

@@ -211,3 +211,74 @@ async fn what_leaves_is_stopped_with_a_reason_and_let_go_on() {
     let text = browser.get("/console/rules").await.ok().text();
     assert!(text.contains("Nothing is stopped."), "{text}");
 }
+
+/// The page shows one stop, and its button lifts no other.
+#[actix_web::test]
+async fn only_the_stop_that_was_shown_is_lifted() {
+    let world = World::new();
+    let (olga, otto) = (
+        Browser::of(&world, operator(OLGA)),
+        Browser::of(&world, operator(OTTO)),
+    );
+    let page = olga.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "a fork")];
+    let stop = olga.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let old = olga.get("/console/rules").await.ok();
+    otto.press(
+        &otto.get("/console/rules").await.ok(),
+        "/console/rules/lift",
+        &[],
+    )
+    .await
+    .leads();
+    let gone = olga.press(&old, "/console/rules/lift", &[]).await;
+    assert_eq!(gone.status, 404);
+    world.clock.advance_ms(1_000);
+    let page = otto.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "a thief")];
+    let stop = otto.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let late = olga.press(&old, "/console/rules/lift", &[]).await;
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("another one stands there now"));
+    let stops = world.rule_book.list_stops().await.unwrap();
+    assert_eq!(stops[0].reason, "a thief");
+}
+
+/// Whoever lifts a stop is told when the books are wrong, and nobody is told that something is stopped
+/// which is not.
+#[actix_web::test]
+async fn wrong_books_are_said_where_a_stop_is_lifted_and_what_leaves_where_it_is_not_stopped() {
+    let world = World::new();
+    world.watch_finds_wrong("btc").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    for path in [
+        "/console",
+        "/console/integrity",
+        "/console/integrity?examine=now",
+    ] {
+        let text = browser.get(path).await.ok().text();
+        assert!(
+            text.contains("What leaves in BTC is not stopped."),
+            "{text}"
+        );
+    }
+    let page = browser.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "maintenance")];
+    let stop = browser.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let text = browser.get("/console/rules").await.ok().text();
+    assert!(
+        text.contains("the watch stops the asset for that reason"),
+        "{text}"
+    );
+    for path in [
+        "/console",
+        "/console/integrity",
+        "/console/integrity?examine=now",
+    ] {
+        let text = browser.get(path).await.ok().text();
+        assert!(text.contains("What leaves in them is stopped."), "{text}");
+    }
+}

@@ -46,7 +46,8 @@ impl ModelHarness for PgHarness {
             }
             // There may be no such stop.
             RuleChange::Lift(scope) => {
-                book.lift(scope, draft()).await.unwrap();
+                let lift = book.lift(scope, Expected::Anything, draft());
+                let _there = lift.await.unwrap();
             }
         }
     }

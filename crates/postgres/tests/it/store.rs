@@ -8,8 +8,8 @@ use bursar_domain::{
     Timestamp, TransferId, User, UserId, UserStatus, Version,
 };
 use bursar_ports::{
-    AuditRecord, Clock, Directory, Expected, PutAsset, PutRule, PutUser, RuleBook, Stop, StopScope,
-    TransferStore,
+    AuditRecord, Clock, Directory, Expected, Lift, PutAsset, PutRule, PutUser, RuleBook, Stop,
+    StopScope, TransferStore,
 };
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
@@ -212,7 +212,8 @@ impl Harness for PgHarness {
             assert_eq!(put.await.unwrap(), PutRule::Written);
         }
         for stop in book.list_stops().await.unwrap() {
-            assert!(book.lift(stop.scope, draft()).await.unwrap());
+            let lift = book.lift(stop.scope, Expected::Anything, draft());
+            assert_eq!(lift.await.unwrap(), Lift::Lifted);
         }
         let read_only = rules.stops.read_only.then_some(StopScope::ReadOnly);
         let outgoing = rules.stops.outgoing.iter().copied();

@@ -10,8 +10,8 @@ use bursar_domain::{
     Usage, UsageKey, User, UserId,
 };
 use bursar_ports::{
-    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, PutAsset, PutRate,
-    PutRule, PutUser, RuleBook, Stop, StopScope, StoreError, UserPage,
+    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, Lift, PutAsset,
+    PutRate, PutRule, PutUser, RuleBook, Stop, StopMark, StopScope, StoreError, UserPage,
 };
 
 use super::locked;
@@ -260,17 +260,41 @@ impl RuleBook for FakeRuleBook {
     }
 
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        locked(&self.stops).entry(stop.scope).or_insert(stop);
-        self.stops_changed();
+        let stopped = {
+            let mut stops = locked(&self.stops);
+            let is_new = !stops.contains_key(&stop.scope);
+            stops.entry(stop.scope).or_insert(stop);
+            is_new
+        };
+        if stopped {
+            locked(&self.audited).push(audit);
+            self.stops_changed();
+        }
         Ok(())
     }
 
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
-        locked(&self.audited).push(audit);
-        let lifted = locked(&self.stops).remove(&scope).is_some();
-        self.stops_changed();
-        Ok(lifted)
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError> {
+        let lift = {
+            let mut stops = locked(&self.stops);
+            match stops.get(&scope) {
+                None => Lift::NotStopped,
+                Some(stop) if !was.allows(&stop.mark()) => Lift::Overtaken,
+                Some(_) => {
+                    stops.remove(&scope);
+                    Lift::Lifted
+                }
+            }
+        };
+        if lift == Lift::Lifted {
+            locked(&self.audited).push(audit);
+            self.stops_changed();
+        }
+        Ok(lift)
     }
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {

@@ -108,7 +108,7 @@ async fn only_an_admin_decides() {
             app.stop(&grant, StopScope::ReadOnly, "why".to_owned())
                 .await
                 .unwrap_err(),
-            app.lift_stop(&grant, StopScope::ReadOnly)
+            app.lift_stop(&grant, StopScope::ReadOnly, Expected::Anything)
                 .await
                 .unwrap_err(),
         ] {
@@ -408,7 +408,7 @@ async fn an_outage_of_the_rule_book_is_told() {
         .returning(|_, _, _, _, _| Err(unavailable()));
     book.expect_list_stops().returning(|| Err(unavailable()));
     book.expect_stop().returning(|_, _| Err(unavailable()));
-    book.expect_lift().returning(|_, _| Err(unavailable()));
+    book.expect_lift().returning(|_, _, _| Err(unavailable()));
     let app = mocks.app();
     let (kind, asset) = (Kind::Withdrawal, btc().id);
     assert_unavailable(
@@ -425,7 +425,7 @@ async fn an_outage_of_the_rule_book_is_told() {
     assert_unavailable(&app.list_stops(&admin()).await);
     let scope = StopScope::ReadOnly;
     assert_unavailable(&app.stop(&admin(), scope, "why".to_owned()).await);
-    assert_unavailable(&app.lift_stop(&admin(), scope).await);
+    assert_unavailable(&app.lift_stop(&admin(), scope, Expected::Anything).await);
 }
 
 #[tokio::test]
