@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId, UserStatus,
 };
 
 use crate::{Expected, StoreError};
@@ -17,6 +17,18 @@ pub enum PutUser {
     UsernameTaken,
     /// Another user has this email, in whatever case.
     EmailTaken,
+}
+
+/// What became of giving a user another status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum SetStatus {
+    /// The user with its new status, which binds what is in flight.
+    Written(User),
+    /// The user has another status than the expected one, or is about to: it stays.
+    Overtaken,
+    /// There is no such user.
+    Unknown,
 }
 
 /// What became of writing an asset.
@@ -110,6 +122,19 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
     async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError>;
+
+    /// Gives a user another status if it has the one that is expected, and changes nothing else; the
+    /// new one reaches every book before this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError>;
 
     /// The asset with this id.
     ///

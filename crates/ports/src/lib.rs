@@ -52,7 +52,7 @@ pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
     TokenHash,
 };
-pub use directory::{AssetRate, Directory, PutAsset, PutRate, PutUser, UserPage};
+pub use directory::{AssetRate, Directory, PutAsset, PutRate, PutUser, SetStatus, UserPage};
 pub use error::{BoxError, StoreError};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use expected::Expected;

@@ -27,6 +27,10 @@
 //! stop in the book already: that again errs on the safe side, and for a user that does not exist
 //! it means nothing.
 //!
+//! A change of the status alone expects what it replaces. Of a stop the book decides that, on the row
+//! that it locks; what it has taken the directory shows, by the rule above. Of a release the directory
+//! decides it, which is written first.
+//!
 //! The row of the audit log belongs to the directory's write, whatever that was told of the book: it
 //! says what people see afterwards.
 //!
@@ -47,6 +51,7 @@
 
 mod assets;
 mod rates;
+mod set_status;
 mod status;
 mod users;
 mod write_user;
@@ -55,10 +60,11 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, fold_name,
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, UserStatus, fold_name,
 };
 use bursar_ports::{
-    AssetRate, Clock, Directory, Expected, PutAsset, PutRate, PutUser, StoreError, UserPage,
+    AssetRate, Clock, Directory, Expected, PutAsset, PutRate, PutUser, SetStatus, StoreError,
+    UserPage,
 };
 
 use crate::{cache::ReadCache, pool::Database, value::At};
@@ -260,6 +266,32 @@ impl Directory for PgDirectory {
         // In a task of its own: a caller that hangs up must not leave a change half carried.
         let directory = self.clone();
         let change = tokio::spawn(async move { directory.change_user(user, audit).await });
+        change
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
+        let change = set_status::Change {
+            id,
+            was,
+            status,
+            at: self.now(),
+            audit,
+        };
+        // In a task of its own, as above.
+        let directory = self.clone();
+        let change = tokio::spawn(async move {
+            let set = set_status::run(&directory.shared.database, change).await;
+            directory.forget_user(id);
+            set
+        });
         change
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?

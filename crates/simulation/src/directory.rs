@@ -1,9 +1,11 @@
 //! Users and assets, which are always the same.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId};
+use bursar_domain::{
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, UserStatus,
+};
 use bursar_ports::{
-    AssetRate, Directory, Expected, PutAsset, PutRate, PutUser, StoreError, UserPage,
+    AssetRate, Directory, Expected, PutAsset, PutRate, PutUser, SetStatus, StoreError, UserPage,
 };
 use bursar_testkit::build;
 
@@ -71,6 +73,16 @@ impl Directory for FixedDirectory {
     }
 
     async fn put_user(&self, _: User, _: AuditDraft) -> Result<PutUser, StoreError> {
+        never_asked()
+    }
+
+    async fn set_status(
+        &self,
+        _: UserId,
+        _: UserStatus,
+        _: UserStatus,
+        _: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
         never_asked()
     }
 

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use bursar_domain::{ActorId, Asset, BigDecimal, FeeSchedule, Kind, Limits, Rules};
+use bursar_domain::{
+    ActorId, Asset, BigDecimal, FeeSchedule, Kind, Limits, Rules, User, UserStatus,
+};
 use bursar_ports::{
-    Directory, Expected, Lift, PutAsset, PutRate, PutRule, RuleBook, Stop, StopScope,
+    Directory, Expected, Lift, PutAsset, PutRate, PutRule, PutUser, RuleBook, SetStatus, Stop,
+    StopScope,
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -157,6 +160,51 @@ pub async fn only_the_stop_that_is_expected_is_lifted(replicas: &Replicas) {
     assert_eq!(stands().await, []);
 }
 
+/// What another replica has written of the user meanwhile stands, its status included.
+pub async fn a_status_is_set_over_the_expected_one_and_nothing_else_changes(replicas: &Replicas) {
+    const ACTIVE: UserStatus = UserStatus::Active;
+    const FROZEN: UserStatus = UserStatus::Frozen;
+    let (here, elsewhere) = (&replicas.here, &replicas.elsewhere);
+    let alice = build::user(build::user_id(1));
+    let put = async |user: &User| {
+        let audit = build::audit("user.put", "user:1");
+        let put = here.put_user(user.clone(), audit).await;
+        assert_eq!(put.expect("it answers"), PutUser::Written);
+    };
+    let set = async |directory: &Arc<dyn Directory>, was, status| {
+        let audit = build::audit("user.put", "user:1");
+        let set = directory.set_status(alice.id, was, status, audit).await;
+        set.expect("the directory answers")
+    };
+    assert_eq!(set(here, ACTIVE, FROZEN).await, SetStatus::Unknown);
+    put(&alice).await;
+    let seen = elsewhere.find_user(alice.id).await.expect("it answers");
+    assert_eq!(seen, Some(alice.clone()));
+    let renamed = User {
+        username: "another name".to_owned(),
+        email: "another@example.com".to_owned(),
+        roles: vec!["vip".to_owned()],
+        ..alice.clone()
+    };
+    put(&renamed).await;
+    let with = |status| User {
+        status,
+        ..renamed.clone()
+    };
+    let frozen = SetStatus::Written(with(FROZEN));
+    assert_eq!(set(elsewhere, ACTIVE, FROZEN).await, frozen);
+    let seen = elsewhere.find_user(alice.id).await.expect("it answers");
+    assert_eq!(seen, Some(with(FROZEN)));
+    assert_eq!(set(here, ACTIVE, FROZEN).await, SetStatus::Overtaken);
+    let active = SetStatus::Written(with(ACTIVE));
+    assert_eq!(set(here, FROZEN, ACTIVE).await, active);
+    put(&with(UserStatus::Terminated)).await;
+    assert_eq!(set(elsewhere, FROZEN, ACTIVE).await, SetStatus::Overtaken);
+    assert_eq!(set(elsewhere, ACTIVE, FROZEN).await, SetStatus::Overtaken);
+    let seen = elsewhere.find_user(alice.id).await.expect("it answers");
+    assert_eq!(seen, Some(with(UserStatus::Terminated)));
+}
+
 /// Of many who saw the same and change it at once, one does.
 pub async fn of_many_who_expect_the_same_one_writes(replicas: &Replicas) {
     const MANY: usize = 8;
@@ -196,6 +244,7 @@ macro_rules! expectations_contract {
             a_rate_is_replaced_only_as_it_was_expected
             fees_and_limits_are_replaced_only_as_they_were_expected
             only_the_stop_that_is_expected_is_lifted
+            a_status_is_set_over_the_expected_one_and_nothing_else_changes
             of_many_who_expect_the_same_one_writes
         }
     };

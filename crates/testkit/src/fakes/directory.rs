@@ -7,11 +7,12 @@ use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, Limits, RecipientName, Rules, Stops,
-    Usage, UsageKey, User, UserId,
+    Usage, UsageKey, User, UserId, UserStatus,
 };
 use bursar_ports::{
     AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, Lift, PutAsset,
-    PutRate, PutRule, PutUser, RuleBook, Stop, StopMark, StopScope, StoreError, UserPage,
+    PutRate, PutRule, PutUser, RuleBook, SetStatus, Stop, StopMark, StopScope, StoreError,
+    UserPage,
 };
 
 use super::locked;
@@ -86,6 +87,25 @@ impl Directory for FakeDirectory {
         users.insert(user.id, user);
         locked(&self.audited).push(audit);
         Ok(PutUser::Written)
+    }
+
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
+        let mut users = locked(&self.users);
+        let Some(user) = users.get_mut(&id) else {
+            return Ok(SetStatus::Unknown);
+        };
+        if user.status != was {
+            return Ok(SetStatus::Overtaken);
+        }
+        user.status = status;
+        locked(&self.audited).push(audit);
+        Ok(SetStatus::Written(user.clone()))
     }
 
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
