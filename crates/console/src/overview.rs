@@ -14,7 +14,7 @@ use crate::{
     fault::Fault,
     integrity,
     layout::Place,
-    links::said,
+    links::{Link, said},
     words,
 };
 
@@ -153,7 +153,8 @@ fn volumes(desk: &Desk, seen: &Overview, period: Period, asset: Option<&str>) ->
                 ul {
                     @for one in Period::ALL {
                         @let current = (one == period).then_some("page");
-                        li { a href={ "/console?period=" (one.as_str()) } aria-current=[current] { (period_word(one)) } }
+                        @let link = Link::to("/console").with("period", one.as_str()).with_some("asset", asset);
+                        li { a href=(link) aria-current=[current] { (period_word(one)) } }
                     }
                 }
             }
