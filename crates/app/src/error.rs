@@ -79,6 +79,9 @@ pub enum Error {
         /// The first event that is.
         oldest: i64,
     },
+    /// What is to be changed is not what the caller expected. Nothing happened.
+    #[error("what is there is not what was expected")]
+    Overtaken,
     /// The asset is in use, so its scale cannot change.
     #[error("the scale of an asset that is in use cannot change")]
     ScaleInUse,

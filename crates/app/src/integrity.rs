@@ -2,14 +2,23 @@
 //!
 //! Accounts are compared with their entries in rounds, some at a time; sums are taken of all of them
 //! at once, less often. What is found stops the asset's outgoing transfers, and no others.
+//!
+//! # Whose stop
+//!
+//! An asset has one stop, and somebody's may stand where the watch would put its own. Whoever lifts that
+//! one had another reason to place it, so the watch asks at each look whether it is its own stop that
+//! stands, until it has been once. Its own stop it places once for each time that the books turn wrong:
+//! who lifts that has read why, and is not overruled before the books have been right in between.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bursar_domain::{Asset, AssetId, Timestamp};
-use bursar_ports::{AssetIntegrity, BookIntegrity, Breach, Clock, IntegrityAlarm, StoreError};
+use bursar_ports::{
+    AssetIntegrity, BookIntegrity, Breach, Clock, IntegrityAlarm, OutgoingStop, StoreError,
+};
 
 use crate::{App, Error, Grant, admin::READERS};
 
@@ -77,8 +86,10 @@ pub struct IntegrityWatch {
     broken: [BTreeSet<AssetId>; 2],
     /// Assets with wrong sums.
     unbalanced: BTreeSet<AssetId>,
-    /// Assets whose outgoing transfers were stopped.
+    /// Assets whose books are wrong and which its own stop has kept from leaving.
     stopped: BTreeSet<AssetId>,
+    /// Assets whose books are wrong and of which its own stop has not stood yet, with what is wrong.
+    unstopped: BTreeMap<AssetId, String>,
     /// Where to leave what was seen, and the time of that.
     seen: Option<(BooksSeen, Arc<dyn Clock>)>,
 }
@@ -94,6 +105,7 @@ impl IntegrityWatch {
             broken: Default::default(),
             unbalanced: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            unstopped: BTreeMap::new(),
             seen: None,
         }
     }
@@ -157,19 +169,31 @@ impl IntegrityWatch {
         self.stop(wrong).await
     }
 
-    /// Stops what leaves, once for each asset: whoever lets it go on again has looked at it. One
-    /// that cannot be stopped keeps no other from it.
+    /// Sees to it that what leaves is stopped, in the assets that are wrong now and in those of which its
+    /// own stop has not stood yet. One that cannot be stopped keeps no other from it.
     async fn stop(&mut self, wrong: Vec<(AssetId, String)>) -> Result<(), StoreError> {
-        let mut all = Ok(());
+        let stopped = std::mem::take(&mut self.stopped);
+        self.stopped = stopped.into_iter().filter(|it| !self.is_ok(*it)).collect();
+        let mut unstopped = std::mem::take(&mut self.unstopped);
+        unstopped.retain(|asset, _| !self.is_ok(*asset));
         for (asset, detail) in wrong {
-            if self.stopped.contains(&asset) {
-                continue;
+            if !self.stopped.contains(&asset) {
+                unstopped.entry(asset).or_insert(detail);
             }
-            match self.alarm.stop_outgoing(asset, detail).await {
-                Ok(()) => {
+        }
+        let mut all = Ok(());
+        for (asset, detail) in unstopped {
+            match self.alarm.stop_outgoing(asset, detail.clone()).await {
+                Ok(OutgoingStop::Own) => {
                     self.stopped.insert(asset);
                 }
-                Err(error) => all = Err(error),
+                Ok(OutgoingStop::Another) => {
+                    self.unstopped.insert(asset, detail);
+                }
+                Err(error) => {
+                    self.unstopped.insert(asset, detail);
+                    all = Err(error);
+                }
             }
         }
         all

@@ -1,7 +1,6 @@
 //! `/console/audit`: who did what.
 
 use actix_web::{HttpResponse, web};
-use bursar_domain::Timestamp;
 use bursar_ports::{AuditFilter, AuditPlace, AuditRecord};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,12 +11,11 @@ use crate::{
     fault::Fault,
     layout::Place,
     links::{Link, said},
+    lists::{Edge, moment, one_more, page_of, place_text, read_place},
 };
 
 /// How many rows a page has.
 const ROWS: u32 = 50;
-/// The last microsecond of a day.
-const DAY_END: i64 = 86_400_000_000 - 1;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -36,22 +34,23 @@ pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
 async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let text = |field: &Option<String>| said(field.as_ref()).map(str::to_owned);
-    let after = said(asked.after.as_ref()).map(|text| read_place(text).ok_or(Fault::BadAddress));
+    let day = |text: &Option<String>, edge| {
+        let at = said(text.as_ref()).map(|text| moment(text, edge).ok_or(Fault::BadAddress));
+        at.transpose()
+    };
+    let after = said(asked.after.as_ref()).map(|text| place(text).ok_or(Fault::BadAddress));
     let filter = AuditFilter {
         actor: text(&asked.actor),
         action: text(&asked.action),
         target: text(&asked.target),
-        from: day(asked.from.as_ref(), 0)?,
-        to: day(asked.to.as_ref(), DAY_END)?,
+        from: day(&asked.from, Edge::First)?,
+        to: day(&asked.to, Edge::Last)?,
         after: after.transpose()?,
-        limit: ROWS,
+        limit: one_more(ROWS),
     };
-    let records = desk.app().list_audit(&grant, filter).await?;
-    let full = u32::try_from(records.len()).is_ok_and(|rows| rows == ROWS);
-    let next = records.last().filter(|_| full).map(|last| {
-        let place = format!("{}_{}", last.at.as_micros(), last.id);
-        link(asked).with("after", place)
-    });
+    let (records, more) = page_of(desk.app().list_audit(&grant, filter).await?, ROWS);
+    let last = records.last().filter(|_| more);
+    let next = last.map(|last| link(asked).with("after", place_text(last.at, last.id)));
     let body = html! {
         h1 { "Audit log" }
         (form(asked))
@@ -74,21 +73,9 @@ fn link(asked: &Asked) -> Link {
         .with_some("to", said(asked.to.as_ref()))
 }
 
-fn day(text: Option<&String>, of_day: i64) -> Result<Option<Timestamp>, Fault> {
-    let Some(text) = said(text) else {
-        return Ok(None);
-    };
-    let at = Timestamp::parse(text).map_err(|_| Fault::BadAddress)?;
-    let is_day = text.len() == "2026-11-28".len();
-    Ok(Some(if is_day { at.plus_micros(of_day) } else { at }))
-}
-
-fn read_place(text: &str) -> Option<AuditPlace> {
-    let (at, id) = text.split_once('_')?;
-    Some(AuditPlace {
-        at: Timestamp::from_micros(at.parse().ok()?),
-        id: Uuid::try_parse(id).ok()?,
-    })
+fn place(text: &str) -> Option<AuditPlace> {
+    let (at, id) = read_place(text, |id| Uuid::try_parse(id).ok())?;
+    Some(AuditPlace { at, id })
 }
 
 fn form(asked: &Asked) -> Markup {

@@ -21,6 +21,7 @@ use crate::{
     forms,
     layout::Place,
     links::{Link, said},
+    lists::{one_more, page_of, place_text, read_place},
     words,
 };
 
@@ -60,22 +61,20 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         Some("all") => None,
         Some(name) => Some(CallbackState::from_name(name).ok_or(Fault::BadAddress)?),
     };
-    let after = said(asked.after.as_ref()).map(|text| read_place(text).ok_or(Fault::BadAddress));
+    let after = said(asked.after.as_ref()).map(|text| place(text).ok_or(Fault::BadAddress));
     let filter = CallbackFilter {
         state,
         transfer: None,
         after: after.transpose()?,
-        limit: ROWS,
+        limit: one_more(ROWS),
     };
     let hosts = desk.app().callback_hosts(&grant).await?;
     let records = desk.app().list_callbacks(&grant, filter).await?;
+    let (records, more) = page_of(records, ROWS);
     let here =
         Link::to("/console/callbacks").with("state", state.map_or("all", CallbackState::as_str));
-    let full = u32::try_from(records.len()).is_ok_and(|rows| rows == ROWS);
-    let next = records.last().filter(|_| full).map(|last| {
-        let place = format!("{}_{}", last.created_at.as_micros(), last.id);
-        here.clone().with("after", place)
-    });
+    let last = records.last().filter(|_| more);
+    let next = last.map(|last| here.with("after", place_text(last.created_at, last.id)));
     let body = html! {
         h1 { "Callbacks" }
         section aria-labelledby="hosts" { h2 id="hosts" { "Health by host" } (hosts::table(desk, &hosts)) }
@@ -259,10 +258,7 @@ pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpRespons
     desk.answer(reply.await)
 }
 
-fn read_place(text: &str) -> Option<CallbackPlace> {
-    let (at, id) = text.split_once('_')?;
-    Some(CallbackPlace {
-        created_at: Timestamp::from_micros(at.parse().ok()?),
-        id: Uuid::try_parse(id).ok()?,
-    })
+fn place(text: &str) -> Option<CallbackPlace> {
+    let (created_at, id) = read_place(text, |id| Uuid::try_parse(id).ok())?;
+    Some(CallbackPlace { created_at, id })
 }

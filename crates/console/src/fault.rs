@@ -88,7 +88,7 @@ impl Fault {
         match self {
             Self::App(error) => told(error),
             Self::Overtaken { now, .. } => html! {
-                p { strong { "Nothing was done." } " Somebody or something changed the transfer since your page was made." }
+                p { strong { "Nothing was done." } " Somebody or something changed it since your page was made." }
                 p { (now) }
             },
             Self::OtherRules(_) => html! {
@@ -114,6 +114,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Conflict(_)
         | Error::TakenByOther(_)
         | Error::KeyReused { .. }
+        | Error::Overtaken
         | Error::ScaleInUse
         | Error::UsernameTaken
         | Error::EmailTaken
@@ -139,7 +140,9 @@ fn title(error: &Error) -> &'static str {
         Error::NotFound(_) => "It is not there",
         Error::RateLimited(_) => "Too often",
         Error::Invalid(_) => "Some of this cannot be",
-        Error::Conflict(Conflict::DigestMismatch) => "This is not what you saw any more",
+        Error::Conflict(Conflict::DigestMismatch) | Error::Overtaken => {
+            "This is not what you saw any more"
+        }
         Error::Conflict(_) => "It is too late for that",
         Error::TakenByOther(_) => "Somebody else is at it",
         Error::KeyReused { .. }
@@ -192,6 +195,9 @@ fn told(error: &Error) -> Markup {
         },
         Error::KeyReused { .. } => {
             html! { p { "The same request was made before with other contents. Nothing was done." } }
+        }
+        Error::Overtaken => {
+            html! { p { "Somebody or something changed it since your page was made. Nothing was done. Look at it as it is now." } }
         }
         Error::ScaleInUse => {
             html! { p { "The asset has accounts already, so its decimals stay as they are. Nothing was changed." } }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use bursar_app::BooksState;
 use bursar_domain::{Asset, AssetId, Scale};
-use bursar_ports::AssetIntegrity;
+use bursar_ports::{AssetIntegrity, Stop, StopScope};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -33,12 +33,13 @@ async fn page(desk: &Desk, examine: bool) -> Result<Reply, Fault> {
     } else {
         None
     };
+    let stops = desk.app().list_stops(&grant).await?;
     let body = html! {
         h1 { "Integrity" }
         @match &books {
-            Some(books) => (examined(desk, books)),
+            Some(books) => (examined(desk, books, &stops)),
             None => {
-                (watched(desk, seen.as_ref()))
+                (watched(desk, seen.as_ref(), &stops))
                 p { a class="button" href="/console/integrity?examine=now" { "Examine every account now" } }
                 p class="muted" { "That reads all accounts with their last entries, which takes a while where there are many." }
             },
@@ -54,7 +55,7 @@ async fn page(desk: &Desk, examine: bool) -> Result<Reply, Fault> {
 }
 
 /// What the watch last saw, which looks all the time.
-fn watched(desk: &Desk, seen: Option<&BooksState>) -> Markup {
+fn watched(desk: &Desk, seen: Option<&BooksState>, stops: &[Stop]) -> Markup {
     html! {
         @match seen {
             None => p class="notice" { "This replica has not looked at the books since it started." },
@@ -63,7 +64,7 @@ fn watched(desk: &Desk, seen: Option<&BooksState>) -> Markup {
             },
             Some(seen) => div class="notice bad" role="alert" {
                 p { "The books of " strong { (names(&seen.wrong)) } " are not what they must be, seen " (desk.clock().age(seen.at)) " ago." }
-                (what_to_do())
+                (what_to_do(&seen.wrong, stops))
             },
         }
     }
@@ -74,11 +75,26 @@ fn names(assets: &[AssetId]) -> String {
     names.join(", ")
 }
 
-fn what_to_do() -> Markup {
-    html! { p { "What leaves in them is stopped; do not lift that before somebody has looked. The operations guide says how." } }
+fn what_to_do(wrong: &[AssetId], stops: &[Stop]) -> Markup {
+    html! { p { (stopped_words(wrong, stops)) " Do not lift a stop before somebody has looked. The operations guide says how." } }
 }
 
-fn examined(desk: &Desk, books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
+/// Whether what leaves is stopped in assets with wrong books, by the stops that stand.
+pub(crate) fn stopped_words(wrong: &[AssetId], stops: &[Stop]) -> Markup {
+    let is_stopped = |asset: &AssetId| {
+        stops.iter().any(|stop| match stop.scope {
+            StopScope::ReadOnly => true,
+            StopScope::Outgoing(stopped) => stopped == *asset,
+        })
+    };
+    let running: Vec<AssetId> = wrong.iter().copied().filter(|it| !is_stopped(it)).collect();
+    html! {
+        @if running.is_empty() { "What leaves in them is stopped." }
+        @else { strong { "What leaves in " (names(&running)) " is not stopped." } }
+    }
+}
+
+fn examined(desk: &Desk, books: &[(AssetIntegrity, Option<Asset>)], stops: &[Stop]) -> Markup {
     let wrong = books.iter().filter(|(book, _)| !book.is_ok());
     let wrong: Vec<AssetId> = wrong.map(|(book, _)| book.sums.asset).collect();
     html! {
@@ -89,7 +105,7 @@ fn examined(desk: &Desk, books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
             @else {
                 div class="notice bad" role="alert" {
                     p { "The books of " strong { (names(&wrong)) } " are not what they must be." }
-                    (what_to_do())
+                    (what_to_do(&wrong, stops))
                 }
             }
             (table(books))

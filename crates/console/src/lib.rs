@@ -20,6 +20,7 @@ mod help;
 mod integrity;
 mod layout;
 mod links;
+mod lists;
 mod live;
 mod operators;
 mod overview;

@@ -5,15 +5,16 @@ mod series;
 
 use actix_web::{HttpResponse, web};
 use bursar_app::{BooksState, Overview, Period};
-use bursar_ports::{CallbackLag, Waiting};
+use bursar_ports::{CallbackLag, Stop, Waiting};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
+    integrity,
     layout::Place,
-    links::said,
+    links::{Link, said},
     words,
 };
 
@@ -43,11 +44,12 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let period = period.map_or(Some(Period::Day), Period::from_name);
     let period = period.ok_or(Fault::BadAddress)?;
     let seen = desk.app().overview(&grant, period).await?;
+    let stops = desk.app().list_stops(&grant).await?;
     let body = html! {
         h1 { "Overview" }
         (waiting(desk, &seen))
         div class="pair" {
-            (books(desk, seen.books.as_ref()))
+            (books(desk, seen.books.as_ref(), &stops))
             (lag(desk, &seen.callbacks))
         }
         (volumes(desk, &seen, period, said(asked.asset.as_ref())))
@@ -93,7 +95,7 @@ fn counted(count: u32) -> Markup {
     }
 }
 
-fn books(desk: &Desk, seen: Option<&BooksState>) -> Markup {
+fn books(desk: &Desk, seen: Option<&BooksState>, stops: &[Stop]) -> Markup {
     html! {
         section aria-labelledby="books" {
             h2 id="books" { "Books" }
@@ -105,7 +107,7 @@ fn books(desk: &Desk, seen: Option<&BooksState>) -> Markup {
                 Some(seen) => p role="alert" {
                     span class="badge bad" { "Wrong" } " "
                     @for asset in &seen.wrong { strong { (words::unit(*asset)) } " " }
-                    "are not what they must be; what leaves in them is stopped."
+                    "are not what they must be. " (integrity::stopped_words(&seen.wrong, stops))
                 },
             }
             p { a href="/console/integrity" { "Examine them" } }
@@ -151,7 +153,8 @@ fn volumes(desk: &Desk, seen: &Overview, period: Period, asset: Option<&str>) ->
                 ul {
                     @for one in Period::ALL {
                         @let current = (one == period).then_some("page");
-                        li { a href={ "/console?period=" (one.as_str()) } aria-current=[current] { (period_word(one)) } }
+                        @let link = Link::to("/console").with("period", one.as_str()).with_some("asset", asset);
+                        li { a href=(link) aria-current=[current] { (period_word(one)) } }
                     }
                 }
             }

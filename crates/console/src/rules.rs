@@ -7,6 +7,7 @@ mod rule;
 mod sheet;
 mod stops;
 mod tell;
+mod wanted;
 
 use actix_web::HttpResponse;
 use bursar_domain::{Asset, AssetId, Kind, Rules};
@@ -35,6 +36,8 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
     let app = desk.app();
     let assets = app.list_assets(&grant).await?;
     let stops = app.list_stops(&grant).await?;
+    let books = app.books_state(&grant)?;
+    let wrong = books.map(|books| books.wrong).unwrap_or_default();
     let forecast = app.forecast(&grant).await?;
     let rules = forecast.rules();
     let root = assets.iter().find(|asset| asset.id == app.root_asset());
@@ -44,7 +47,7 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
     }
     let body = html! {
         h1 { "Rules" }
-        (stops::section(desk, &stops, &assets))
+        (stops::section(desk, &stops, &wrong, &assets))
         (assets::section(desk, &assets, &rates))
         section aria-labelledby="fees" {
             h2 id="fees" { "Fees" }

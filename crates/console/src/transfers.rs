@@ -13,12 +13,13 @@ use maud::{Markup, html};
 
 use self::{
     meaning::Meaning,
-    view::{Asked, View, WrongField, place_text},
+    view::{Asked, View, WrongField},
 };
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     layout::Place,
+    lists::place_text,
     words::People,
 };
 
@@ -35,7 +36,7 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
     let view = match View::read(&asked) {
         Ok(view) => view,
         Err(wrong) => {
-            let body = page(desk, &asked, &assets, &wrong, &html! {});
+            let body = page(&asked, &assets, &wrong, &html! {});
             let status = StatusCode::BAD_REQUEST;
             return Ok(desk.page_with(status, Place::Transfers, "Transfers", &body));
         }
@@ -47,7 +48,7 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
         Ok(found) => found,
         Err(bursar_app::Error::Invalid(fields)) => {
             let wrong: Vec<WrongField> = fields.into_iter().map(WrongField::from).collect();
-            let body = page(desk, &asked, &assets, &wrong, &html! {});
+            let body = page(&asked, &assets, &wrong, &html! {});
             let status = StatusCode::BAD_REQUEST;
             return Ok(desk.page_with(status, Place::Transfers, "Transfers", &body));
         }
@@ -56,7 +57,7 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
     let transfers = found.transfers.iter().map(|found| &found.transfer);
     let people = People::of(desk, transfers).await?;
     let results = results(desk, &view, &meaning, &found, &people, is_first);
-    let body = page(desk, &asked, &assets, &[], &results);
+    let body = page(&asked, &assets, &[], &results);
     Ok(Reply::page(Place::Transfers, "Transfers", body))
 }
 
@@ -74,19 +75,12 @@ async fn resolve(desk: &Desk, view: &View) -> Result<(Meaning, TransferSearch), 
     Ok((meaning, search))
 }
 
-fn page(
-    desk: &Desk,
-    asked: &Asked,
-    assets: &[Asset],
-    wrong: &[WrongField],
-    results: &Markup,
-) -> Markup {
+fn page(asked: &Asked, assets: &[Asset], wrong: &[WrongField], results: &Markup) -> Markup {
     html! {
         h1 { "Transfers" }
         (filters::faults(wrong))
         (filters::form(asked, assets, wrong))
         (results)
-        @if !desk.may_read() { p { "Your account may not look at transfers." } }
     }
 }
 
@@ -100,7 +94,7 @@ fn results(
 ) -> Markup {
     let next = found.next.as_ref().map(|next| {
         view.link("/console/transfers")
-            .with("after", place_text(next))
+            .with("after", place_text(next.created_at, next.id))
     });
     html! {
         (understood(view, meaning))
@@ -124,7 +118,7 @@ fn understood(view: &View, meaning: &Meaning) -> Markup {
                 }
             }
             a href=(view.link("/console/transfers.csv")) { "CSV of this view" }
-            " " a href=(view.link("/console/transfers")) { "Link to this view" }
+            " " a href=(view.link_here("/console/transfers")) { "Link to this view" }
         }
     }
 }

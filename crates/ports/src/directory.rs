@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, Timestamp, User, UserId, UserStatus,
 };
 
-use crate::StoreError;
+use crate::{Expected, StoreError};
 
 /// What became of writing a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ pub enum PutUser {
     EmailTaken,
 }
 
+/// What became of giving a user another status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum SetStatus {
+    /// The user with its new status, which binds what is in flight.
+    Written(User),
+    /// The user has another status than the expected one, or is about to: it stays.
+    Overtaken,
+    /// There is no such user.
+    Unknown,
+}
+
 /// What became of writing an asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -27,6 +39,18 @@ pub enum PutAsset {
     Written,
     /// The asset has accounts, so its scale cannot change any more.
     ScaleInUse,
+    /// What is there is not what was expected: nothing was written.
+    Overtaken,
+}
+
+/// What became of writing a rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum PutRate {
+    /// In force, as written.
+    Written(AssetRate),
+    /// What is there is not what was expected: nothing was written.
+    Overtaken,
 }
 
 /// What one of an asset is worth in the root asset.
@@ -99,6 +123,19 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError>;
 
+    /// Gives a user another status if it has the one that is expected, and changes nothing else; the
+    /// new one reaches every book before this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError>;
+
     /// The asset with this id.
     ///
     /// # Errors
@@ -117,11 +154,16 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn list_assets(&self) -> Result<Vec<Asset>, StoreError>;
 
-    /// Creates or replaces an asset.
+    /// Creates an asset or replaces the one that is expected.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError>;
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError>;
 
     /// What one of this asset is worth in the root asset; none when nobody said.
     ///
@@ -130,7 +172,7 @@ pub trait Directory: Send + Sync {
     async fn find_rate(&self, asset: AssetId) -> Result<Option<AssetRate>, StoreError>;
 
     /// Sets what one of this asset is worth in the root asset, as a positive decimal, and who or what
-    /// says so; as written, with its time.
+    /// says so, if the rate so far is the one that is expected; as written, with its time.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
@@ -139,6 +181,7 @@ pub trait Directory: Send + Sync {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError>;
+    ) -> Result<PutRate, StoreError>;
 }

@@ -94,13 +94,31 @@ pub trait BookIntegrity: Send + Sync {
     ) -> Result<CheckedAccounts, StoreError>;
 }
 
+/// Who stops an asset whose books are not what they must be.
+pub const WATCH: &str = "integrity";
+
+/// Which stop keeps an asset from leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum OutgoingStop {
+    /// The watch's own: whoever lifts it knows what it is about.
+    Own,
+    /// Somebody's, who may lift it for reasons of their own.
+    Another,
+}
+
 /// Who must act when the books of an asset are not what they must be.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait IntegrityAlarm: Send + Sync {
-    /// Stops what leaves the exchange in this asset, because of this. Repeating it changes nothing.
+    /// Stops what leaves the exchange in this asset, because of this, unless a stop of it stands
+    /// already. Repeating it changes nothing. Answers which stop stands now.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be stopped; it is then asked for again.
-    async fn stop_outgoing(&self, asset: AssetId, reason: String) -> Result<(), StoreError>;
+    async fn stop_outgoing(
+        &self,
+        asset: AssetId,
+        reason: String,
+    ) -> Result<OutgoingStop, StoreError>;
 }

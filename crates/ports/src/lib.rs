@@ -19,6 +19,7 @@ mod credentials;
 mod directory;
 mod error;
 mod events;
+mod expected;
 mod export;
 mod figures;
 mod identity_provider;
@@ -52,9 +53,10 @@ pub use credentials::{
     AccessKey, CredentialStore, IpRange, ParseIpRangeError, Permission, SealedSecret, Token,
     TokenHash,
 };
-pub use directory::{AssetRate, Directory, PutAsset, PutUser, UserPage};
+pub use directory::{AssetRate, Directory, PutAsset, PutRate, PutUser, SetStatus, UserPage};
 pub use error::{BoxError, StoreError};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
+pub use expected::Expected;
 pub use export::{EntryFilter, ExportPages, Exports, OpenExport};
 pub use figures::{
     CallbackLag, Figures, HostHealth, Summary, Volume, VolumeScan, Volumes, Waiting, WaitingWork,
@@ -63,6 +65,7 @@ pub use identity_provider::{BeginIdentification, EndIdentification, Identified, 
 pub use ids::IdSource;
 pub use integrity::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, IntegrityAlarm,
+    OutgoingStop, WATCH,
 };
 pub use ledger::{
     Holding, LedgerOwner, LedgerRecord, Statement, StatementAccount, StatementFilter,
@@ -87,7 +90,7 @@ pub use query::{
 };
 pub use rate_limiter::{Allowance, Quota, RateLimiter};
 pub use replay_guard::ReplayGuard;
-pub use rule_book::{RuleBook, Stop, StopScope};
+pub use rule_book::{Lift, PutRule, RuleBook, Stop, StopMark, StopScope};
 pub use sealed_secrets::{SealedRecord, SealedSecrets, SecretOwner};
 pub use store::{BulkOutcome, CommitOutcome, TransferStore};
 pub use tasks::{Task, Tasks};

@@ -7,7 +7,7 @@ use bursar_domain::{
     ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
 };
 
-use crate::StoreError;
+use crate::{Expected, StoreError};
 
 /// What is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,47 @@ pub struct Stop {
     pub stopped_at: Timestamp,
 }
 
+impl Stop {
+    /// What tells it from every other stop of the same scope.
+    pub fn mark(&self) -> StopMark {
+        StopMark {
+            stopped_by: self.stopped_by.clone(),
+            stopped_at: self.stopped_at,
+        }
+    }
+}
+
+/// What tells a stop from those that stood at its place before or stand there later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopMark {
+    /// Who stopped it.
+    pub stopped_by: ActorId,
+    /// When.
+    pub stopped_at: Timestamp,
+}
+
+/// What became of lifting a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Lift {
+    /// It stands no longer.
+    Lifted,
+    /// Nothing of that scope is stopped.
+    NotStopped,
+    /// Another stop than the expected one stands there, and goes on standing.
+    Overtaken,
+}
+
+/// What became of writing a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum PutRule {
+    /// It is in force.
+    Written,
+    /// What is there is not what was expected: nothing was written.
+    Overtaken,
+}
+
 /// The rules by which money transactions decide.
 ///
 /// A change binds every money transaction on every replica that has not read the rules yet when it
@@ -44,7 +85,8 @@ pub trait RuleBook: Send + Sync {
     /// [`StoreError`] when they cannot be read.
     async fn rules(&self) -> Result<Arc<Rules>, StoreError>;
 
-    /// Sets what transfers of a kind and asset cost.
+    /// Sets what transfers of a kind and asset cost, if they cost so far what is expected: nothing,
+    /// when nobody said.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
@@ -53,11 +95,13 @@ pub trait RuleBook: Send + Sync {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        was: Expected<FeeSchedule>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError>;
+    ) -> Result<PutRule, StoreError>;
 
     /// Sets how much transfers of a kind may move of an asset or, without one, of all assets
-    /// together. A rolling limit counts what was moved before it was set, too.
+    /// together, if the limits so far are the ones that are expected: none, when nobody said. A
+    /// rolling limit counts what was moved before it was set, too.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
@@ -66,8 +110,9 @@ pub trait RuleBook: Send + Sync {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        was: Expected<Limits>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError>;
+    ) -> Result<PutRule, StoreError>;
 
     /// What is stopped, by scope.
     ///
@@ -81,11 +126,16 @@ pub trait RuleBook: Send + Sync {
     /// [`StoreError`] when it cannot be written.
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError>;
 
-    /// Lifts a stop; `false` when there is none.
+    /// Lifts the stop of a scope, if it is the expected one.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError>;
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError>;
 
     /// What was used of each of these limits until now, in the same order.
     ///

@@ -1,7 +1,9 @@
 //! What waits for an operator, and who is at it.
 
 use async_trait::async_trait;
-use bursar_domain::{ActorId, AssetId, BigDecimal, Timestamp, Transfer, TransferId, Version};
+use bursar_domain::{
+    ActorId, AssetId, AuditDraft, BigDecimal, Timestamp, Transfer, TransferId, Version,
+};
 
 use crate::StoreError;
 
@@ -194,13 +196,14 @@ pub trait WorkQueue: Send + Sync {
     async fn list_open(&self, scan: QueueScan) -> Result<QueueSlice, StoreError>;
 
     /// Takes what nobody else has at this version, or takes one's own for longer. Of several who
-    /// ask at once one gets it.
+    /// ask at once one gets it. What is taken is written with its row of the audit log.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn take(&self, taking: Taking) -> Result<Take, StoreError>;
+    async fn take(&self, taking: Taking, audit: AuditDraft) -> Result<Take, StoreError>;
 
-    /// Ends what this operator has of a transfer at this version.
+    /// Ends what this operator has of a transfer at this version, with its row of the audit log when
+    /// there was something to end.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
@@ -210,6 +213,7 @@ pub trait WorkQueue: Send + Sync {
         version: Version,
         by: ActorId,
         now: Timestamp,
+        audit: AuditDraft,
     ) -> Result<LetGo, StoreError>;
 
     /// Who has these transfers at `now`, at whatever version.

@@ -27,6 +27,10 @@
 //! stop in the book already: that again errs on the safe side, and for a user that does not exist
 //! it means nothing.
 //!
+//! A change of the status alone expects what it replaces. Of a stop the book decides that, on the row
+//! that it locks; what it has taken the directory shows, by the rule above. Of a release the directory
+//! decides it, which is written first.
+//!
 //! The row of the audit log belongs to the directory's write, whatever that was told of the book: it
 //! says what people see afterwards.
 //!
@@ -47,6 +51,7 @@
 
 mod assets;
 mod rates;
+mod set_status;
 mod status;
 mod users;
 mod write_user;
@@ -55,9 +60,12 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, fold_name,
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, UserStatus, fold_name,
 };
-use bursar_ports::{AssetRate, Clock, Directory, PutAsset, PutUser, StoreError, UserPage};
+use bursar_ports::{
+    AssetRate, Clock, Directory, Expected, PutAsset, PutRate, PutUser, SetStatus, StoreError,
+    UserPage,
+};
 
 use crate::{cache::ReadCache, pool::Database, value::At};
 
@@ -263,6 +271,32 @@ impl Directory for PgDirectory {
             .map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
+        let change = set_status::Change {
+            id,
+            was,
+            status,
+            at: self.now(),
+            audit,
+        };
+        // In a task of its own, as above.
+        let directory = self.clone();
+        let change = tokio::spawn(async move {
+            let set = set_status::run(&directory.shared.database, change).await;
+            directory.forget_user(id);
+            set
+        });
+        change
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
         let database = &self.shared.database;
         let load = || assets::find(database, id);
@@ -302,9 +336,14 @@ impl Directory for PgDirectory {
         Ok(listed.map(Arc::unwrap_or_clone).unwrap_or_default())
     }
 
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         let id = asset.id;
-        let put = assets::put(&self.shared.database, asset, self.now(), audit).await;
+        let put = assets::put(&self.shared.database, asset, was, self.now(), audit).await;
         self.shared.assets.forget(&id);
         self.shared.asset_list.forget(&());
         put
@@ -322,16 +361,17 @@ impl Directory for PgDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
         let rate = AssetRate {
             rate,
             source,
             rated_at: self.now().0,
         };
-        let put = rates::put(&self.shared.database, asset, &rate, audit).await;
+        let put = rates::put(&self.shared.database, asset, rate, was, audit).await;
         self.shared.rates.forget(&asset);
-        put.map(|()| rate)
+        put
     }
 }
 

@@ -3,28 +3,33 @@
 //! Every change moves the rules' revision on in the same transaction: that is how batchers learn of
 //! it. The revision's row is locked first, so that changes come one after the other.
 
+mod write;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, Amount, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage,
-    UsageKey, UserId,
+    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
+    UserId,
 };
-use bursar_ports::{Clock, RuleBook, Stop, StopScope, StoreError};
+use bursar_ports::{
+    Clock, Expected, Lift, PutRule, RuleBook, Stop, StopMark, StopScope, StoreError,
+};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::write::{write_fees, write_limits};
 use crate::{
     audit_log::note_in_book,
-    engine::{FeeRow, KnownRules, LimitsRow, RULE_SET, read_stop_scope, scope_column},
+    engine::{KnownRules, RULE_SET, read_stop_scope},
     error::{inconsistent, unavailable},
     pool::Database,
-    schema::{fee_schedules, limits, rule_sets, stops},
+    schema::{rule_sets, stops},
     tx::run_tx,
     usage::{count_anew, load_uses},
-    value::{At, Units},
+    value::At,
 };
 
 /// The rules in the database.
@@ -65,8 +70,9 @@ impl RuleBook for PgRuleBook {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        was: Expected<FeeSchedule>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
+    ) -> Result<PutRule, StoreError> {
         let percent = i64::try_from(schedule.percent.parts())
             .map_err(|error| inconsistent("fee_schedules", error.to_string()))?;
         let at = self.clock.now();
@@ -74,7 +80,8 @@ impl RuleBook for PgRuleBook {
             let audit = audit.clone();
             async move {
                 move_on(connection).await?;
-                write_fees(connection, (kind, asset, percent), &schedule, (&audit, at)).await
+                let new = (&schedule, percent);
+                write_fees(connection, (kind, asset), new, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -86,14 +93,15 @@ impl RuleBook for PgRuleBook {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        was: Expected<Limits>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
+    ) -> Result<PutRule, StoreError> {
         let at = self.clock.now();
         run_tx(self.database.pool(), "put limits", move |connection| {
             let audit = audit.clone();
             async move {
                 move_on(connection).await?;
-                write_limits(connection, kind, asset, limits, (&audit, at)).await
+                write_limits(connection, (kind, asset), limits, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -158,24 +166,18 @@ impl RuleBook for PgRuleBook {
         .await
     }
 
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError> {
         let at = self.clock.now();
         run_tx(self.database.pool(), "lift stop", move |connection| {
-            let audit = audit.clone();
+            let (was, audit) = (was.clone(), audit.clone());
             async move {
                 move_on(connection).await?;
-                let (name, asset) = stop_columns(&scope);
-                let reason: Option<String> = diesel::delete(stops::table.find((name, asset)))
-                    .returning(stops::reason)
-                    .get_result(connection)
-                    .await
-                    .optional()?;
-                let Some(reason) = reason else {
-                    return Ok(false);
-                };
-                let before = json!({"reason": reason});
-                note_in_book(connection, &audit, at, Some(&before), None).await?;
-                Ok(true)
+                lift(connection, scope, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -224,102 +226,33 @@ async fn move_on(connection: &mut AsyncPgConnection) -> QueryResult<()> {
     }
 }
 
-async fn write_fees(
+/// The caller holds the row of the rules' revision: nobody stops or lifts anything meanwhile.
+async fn lift(
     connection: &mut AsyncPgConnection,
-    (kind, asset, percent): (Kind, AssetId, i64),
-    schedule: &FeeSchedule,
+    scope: StopScope,
+    was: &Expected<StopMark>,
     (audit, at): (&AuditDraft, Timestamp),
-) -> QueryResult<()> {
-    let found = fee_schedules::table.find((kind.as_str(), asset.as_str()));
-    let had: Option<FeeRow> = found
-        .select(FeeRow::as_select())
+) -> QueryResult<Lift> {
+    let place = stops::table.find(stop_columns(&scope));
+    let found: Option<(String, String, At)> = place
+        .select((stops::reason, stops::stopped_by, stops::stopped_at))
         .get_result(connection)
         .await
         .optional()?;
-    let row = (
-        fee_schedules::percent.eq(percent),
-        fee_schedules::min.eq(Units(schedule.min.units())),
-        fee_schedules::max.eq(schedule.max.map(|max| Units(max.units()))),
-        fee_schedules::absolute.eq(Units(schedule.absolute.units())),
-    );
-    diesel::insert_into(fee_schedules::table)
-        .values((
-            fee_schedules::kind.eq(kind.as_str()),
-            fee_schedules::asset.eq(asset.as_str()),
-            row,
-        ))
-        .on_conflict((fee_schedules::kind, fee_schedules::asset))
-        .do_update()
-        .set(row)
-        .execute(connection)
-        .await?;
-    let before = had.and_then(|row| row.read()).map(|had| told_fees(&had));
-    let after = told_fees(schedule);
-    note_in_book(connection, audit, at, before.as_ref(), Some(&after)).await
-}
-
-/// A fee schedule as the audit log tells it: amounts in smallest units.
-fn told_fees(schedule: &FeeSchedule) -> Value {
-    json!({
-        "percent": schedule.percent.to_plain(),
-        "min": schedule.min.units().to_string(),
-        "max": schedule.max.map(|max| max.units().to_string()),
-        "absolute": schedule.absolute.units().to_string(),
-    })
-}
-
-/// Uses are counted from when a limit begins to roll; those of an earlier time when it did are out
-/// of date, and belong to another epoch.
-async fn write_limits(
-    connection: &mut AsyncPgConnection,
-    kind: Kind,
-    asset: Option<AssetId>,
-    new: Limits,
-    (audit, at): (&AuditDraft, Timestamp),
-) -> QueryResult<()> {
-    let scope = scope_column(asset.as_ref());
-    let had: Option<LimitsRow> = limits::table
-        .find((kind.as_str(), scope))
-        .select(LimitsRow::as_select())
-        .get_result(connection)
-        .await
-        .optional()?;
-    let epoch = had.as_ref().map_or(1, |had| {
-        // What rolled on has been counted all the time.
-        let rolls = had.read().is_some_and(|had| had.is_rolling());
-        had.epoch.saturating_add((!rolls).into())
-    });
-    let units = |amount: Option<Amount>| amount.map(|amount| Units(amount.units()));
-    let row = (
-        limits::min_amount.eq(units(new.min_amount)),
-        limits::max_amount.eq(units(new.max_amount)),
-        limits::daily.eq(units(new.daily)),
-        limits::monthly.eq(units(new.monthly)),
-        limits::approval_above.eq(units(new.approval_above)),
-        limits::epoch.eq(epoch),
-    );
-    diesel::insert_into(limits::table)
-        .values((limits::kind.eq(kind.as_str()), limits::asset.eq(scope), row))
-        .on_conflict((limits::kind, limits::asset))
-        .do_update()
-        .set(row)
-        .execute(connection)
-        .await?;
-    let before = had.and_then(|row| row.read()).map(|had| told_limits(&had));
-    let after = told_limits(&new);
-    note_in_book(connection, audit, at, before.as_ref(), Some(&after)).await
-}
-
-/// Limits as the audit log tells them: amounts in smallest units.
-fn told_limits(limits: &Limits) -> Value {
-    let units = |amount: Option<Amount>| amount.map(|amount| amount.units().to_string());
-    json!({
-        "min_amount": units(limits.min_amount),
-        "max_amount": units(limits.max_amount),
-        "daily": units(limits.daily),
-        "monthly": units(limits.monthly),
-        "approval_above": units(limits.approval_above),
-    })
+    let Some((reason, stopped_by, stopped_at)) = found else {
+        return Ok(Lift::NotStopped);
+    };
+    let stands = StopMark {
+        stopped_by: ActorId::new(stopped_by),
+        stopped_at: stopped_at.0,
+    };
+    if !was.allows(&stands) {
+        return Ok(Lift::Overtaken);
+    }
+    diesel::delete(place).execute(connection).await?;
+    let before = json!({"reason": reason});
+    note_in_book(connection, audit, at, Some(&before), None).await?;
+    Ok(Lift::Lifted)
 }
 
 fn stop_columns(scope: &StopScope) -> (&'static str, &str) {

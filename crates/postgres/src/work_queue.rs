@@ -13,7 +13,7 @@ mod takings;
 use std::fmt;
 
 use async_trait::async_trait;
-use bursar_domain::{ActorId, Timestamp, Transfer, TransferId, Version};
+use bursar_domain::{ActorId, AuditDraft, Timestamp, Transfer, TransferId, Version};
 use bursar_ports::{LetGo, QueueScan, QueueSlice, StoreError, Take, Taking, WorkQueue};
 use diesel::OptionalExtension as _;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -50,10 +50,13 @@ impl WorkQueue for PgWorkQueue {
             .await
     }
 
-    async fn take(&self, taking: Taking) -> Result<Take, StoreError> {
-        self.database
-            .read(async move |connection| takings::take(connection, &taking).await)
-            .await
+    async fn take(&self, taking: Taking, audit: AuditDraft) -> Result<Take, StoreError> {
+        let now = taking.taken_at;
+        let take = takings::take(&self.database, taking, audit).await?;
+        if let Take::Taken(_) = take {
+            takings::sweep(&self.database, now).await;
+        }
+        Ok(take)
     }
 
     async fn let_go(
@@ -62,12 +65,15 @@ impl WorkQueue for PgWorkQueue {
         version: Version,
         by: ActorId,
         now: Timestamp,
+        audit: AuditDraft,
     ) -> Result<LetGo, StoreError> {
-        self.database
-            .read(async move |connection| {
-                takings::let_go(connection, transfer, version, &by, now).await
-            })
-            .await
+        let ended = takings::Ended {
+            transfer,
+            version,
+            by,
+            now,
+        };
+        takings::let_go(&self.database, ended, audit).await
     }
 
     async fn list_takings(

@@ -1,8 +1,12 @@
 //! Users and assets, which are always the same.
 
 use async_trait::async_trait;
-use bursar_domain::{Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId};
-use bursar_ports::{AssetRate, Directory, PutAsset, PutUser, StoreError, UserPage};
+use bursar_domain::{
+    Asset, AssetId, AuditDraft, BigDecimal, RecipientName, User, UserId, UserStatus,
+};
+use bursar_ports::{
+    AssetRate, Directory, Expected, PutAsset, PutRate, PutUser, SetStatus, StoreError, UserPage,
+};
 use bursar_testkit::build;
 
 use crate::world::World;
@@ -72,6 +76,16 @@ impl Directory for FixedDirectory {
         never_asked()
     }
 
+    async fn set_status(
+        &self,
+        _: UserId,
+        _: UserStatus,
+        _: UserStatus,
+        _: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
+        never_asked()
+    }
+
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
         World::pause().await;
         Ok(assets().into_iter().find(|asset| asset.id == id))
@@ -87,7 +101,12 @@ impl Directory for FixedDirectory {
         Ok(assets().to_vec())
     }
 
-    async fn put_asset(&self, _: Asset, _: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        _: Asset,
+        _: Expected<Option<Asset>>,
+        _: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         never_asked()
     }
 
@@ -100,8 +119,9 @@ impl Directory for FixedDirectory {
         _: AssetId,
         _: BigDecimal,
         _: String,
+        _: Expected<Option<BigDecimal>>,
         _: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
         never_asked()
     }
 }

@@ -23,7 +23,7 @@ use bursar_ports::{
 use uuid::Uuid;
 
 pub use self::{
-    books::{EmptySchedule, FakeGateway, FakeIntegrity, GENUINE},
+    books::{EmptySchedule, FakeGateway, FakeIntegrity, GENUINE, StoppedByOthers},
     directory::{FakeAddressBook, FakeDirectory, FakeRuleBook},
     exports::{FakeExports, Pages},
     figures::FakeFigures,

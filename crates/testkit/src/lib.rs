@@ -12,6 +12,8 @@
 //!   [`PlainPasswords`] hashes what they sign in with.
 //! * [`InMemoryQueue`] with [`work_queue_contract!`]: what waits for operators and who is at it, and
 //!   what every such queue must do.
+//! * [`expectations`] with [`expectations_contract!`]: what every directory and rule book must do with
+//!   a change that expects something of what it replaces.
 //! * [`fakes`]: every other port, which answers what a test put into it.
 //! * [`FixedLimiter`]: limits and used signatures by a [`FixedClock`].
 //! * [`IdentityProviderServer`]: an identity provider of a test's own, which also lies.
@@ -25,6 +27,7 @@ pub mod build;
 pub mod callback_secrets;
 mod clock;
 pub mod contract;
+pub mod expectations;
 pub mod fakes;
 pub mod identity_provider;
 mod ids;

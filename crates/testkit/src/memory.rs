@@ -120,6 +120,17 @@ impl InMemoryStore {
             .unwrap_or_default()
     }
 
+    /// Keeps in the audit log what was done beside transfers.
+    pub fn note(
+        &self,
+        draft: AuditDraft,
+        at: Timestamp,
+        before: Option<String>,
+        after: Option<String>,
+    ) {
+        self.state().note(draft, at, before, after);
+    }
+
     /// The audit log, oldest first.
     pub fn audit(&self) -> Vec<AuditRecord> {
         self.state().audit.clone()
@@ -230,25 +241,36 @@ impl State {
         applied.next
     }
 
-    /// Keeps who did what. Of what is there now it tells no more than tests compare.
-    fn note(&mut self, draft: AuditDraft, transfer: &Transfer) {
-        let number = self.audit.len().saturating_add(1);
+    /// Keeps who changed a transfer. Of what is there now it tells no more than tests compare.
+    fn note_transfer(&mut self, draft: AuditDraft, transfer: &Transfer) {
         let after = format!(
             r#"{{"status":"{}","version":{}}}"#,
             transfer.status().as_str(),
             transfer.version().get()
         );
+        let (at, before) = (transfer.parts().updated_at, draft.before.clone());
+        self.note(draft, at, before, Some(after));
+    }
+
+    fn note(
+        &mut self,
+        draft: AuditDraft,
+        at: Timestamp,
+        before: Option<String>,
+        after: Option<String>,
+    ) {
+        let number = self.audit.len().saturating_add(1);
         self.audit.push(AuditRecord {
             id: Uuid::from_u128(u128::try_from(number).expect("it fits")),
-            at: transfer.parts().updated_at,
+            at,
             actor: draft.actor.as_str().to_owned(),
             credential: draft.credential,
             request_id: draft.request_id,
             address: draft.address,
             action: draft.action.to_owned(),
             target: draft.target,
-            before: draft.before,
-            after: Some(after),
+            before,
+            after,
         });
     }
 
@@ -266,7 +288,7 @@ impl State {
             Verdict::Applied(applied) => {
                 let transfer = self.write(*applied);
                 if let Some(draft) = commit.audited() {
-                    self.note(draft.clone(), &transfer);
+                    self.note_transfer(draft.clone(), &transfer);
                 }
                 CommitOutcome::Committed(Box::new(transfer))
             }

@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bursar_domain::{ActorId, Kind, Stage, Status, Timestamp, Transfer, TransferId, Version};
+use bursar_domain::{
+    ActorId, AuditDraft, Kind, Stage, Status, Timestamp, Transfer, TransferId, Version,
+};
 use bursar_ports::{
     LetGo, OpenWork, QueueOrder, QueuePlace, QueueScan, QueueSlice, StoreError, Take, Taking,
     WorkQueue, sort_value,
@@ -18,6 +20,7 @@ use bursar_ports::{
 pub use self::contract::{
     a_taking_ends_with_its_time_or_with_the_version, letting_go_frees_ones_own_and_nobody_elses,
     of_many_who_take_at_once_one_has_it, queues_come_in_their_order_page_by_page,
+    takings_are_in_the_audit_log_when_they_change_something,
     what_is_taken_is_told_to_others_and_prolonged_for_its_own,
 };
 use crate::InMemoryStore;
@@ -51,6 +54,12 @@ fn waits(transfer: &Transfer, which: OpenWork) -> bool {
         }
         OpenWork::Approvals => transfer.stage() == Some(Stage::Approval),
     }
+}
+
+/// A taking as the audit log tells it.
+fn told(taking: &Taking) -> String {
+    let (version, until) = (taking.version.get(), taking.until.to_micros_text());
+    format!(r#"{{"until":"{until}","version":{version}}}"#)
 }
 
 /// Whether a transfer stands behind a place.
@@ -97,9 +106,9 @@ impl WorkQueue for InMemoryQueue {
         })
     }
 
-    async fn take(&self, taking: Taking) -> Result<Take, StoreError> {
+    async fn take(&self, taking: Taking, audit: AuditDraft) -> Result<Take, StoreError> {
         let mut takings = self.takings();
-        let mut wanted = taking;
+        let (now, mut wanted) = (taking.taken_at, taking);
         if let Some(other) = takings.get(&wanted.transfer) {
             let is_held = other.until > wanted.taken_at;
             if other.version > wanted.version {
@@ -113,6 +122,7 @@ impl WorkQueue for InMemoryQueue {
             }
         }
         takings.insert(wanted.transfer, wanted.clone());
+        self.store.note(audit, now, None, Some(told(&wanted)));
         Ok(Take::Taken(wanted))
     }
 
@@ -122,6 +132,7 @@ impl WorkQueue for InMemoryQueue {
         version: Version,
         by: ActorId,
         now: Timestamp,
+        audit: AuditDraft,
     ) -> Result<LetGo, StoreError> {
         let mut takings = self.takings();
         let Some(other) = takings.get(&transfer).cloned() else {
@@ -129,6 +140,9 @@ impl WorkQueue for InMemoryQueue {
         };
         if other.by == by && other.version <= version {
             takings.remove(&transfer);
+            if other.version == version && other.until > now {
+                self.store.note(audit, now, Some(told(&other)), None);
+            }
             return Ok(LetGo::Free);
         }
         let is_held = other.by != by && other.version == version && other.until > now;
@@ -160,6 +174,7 @@ macro_rules! work_queue_contract {
             what_is_taken_is_told_to_others_and_prolonged_for_its_own
             a_taking_ends_with_its_time_or_with_the_version
             letting_go_frees_ones_own_and_nobody_elses
+            takings_are_in_the_audit_log_when_they_change_something
             of_many_who_take_at_once_one_has_it
         }
     };

@@ -1,7 +1,9 @@
 //! Assets, users, rates and balances.
 
 use bursar_domain::{Asset, AssetId, BigDecimal, Timestamp, User, UserId};
-use bursar_ports::{AccountBalance, AssetRate, Permission, PutAsset, PutUser, UserPage};
+use bursar_ports::{
+    AccountBalance, AssetRate, Expected, Permission, PutAsset, PutRate, PutUser, UserPage,
+};
 use uuid::Uuid;
 
 use super::{READERS, statement::with_assets};
@@ -11,16 +13,24 @@ use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
 const ID_CHARACTERS: usize = 36;
 
 impl App {
-    /// Creates or replaces an asset.
+    /// Creates an asset or replaces the one that is expected.
     ///
     /// # Errors
-    /// [`Error::ScaleInUse`] when the asset has accounts and the scale would change.
-    pub async fn put_asset(&self, grant: &Grant, asset: Asset) -> Result<Asset, Error> {
+    /// [`Error::ScaleInUse`] when the asset has accounts and the scale would change;
+    /// [`Error::Overtaken`] when what is there is not what was expected.
+    pub async fn put_asset(
+        &self,
+        grant: &Grant,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+    ) -> Result<Asset, Error> {
         grant.require(Permission::Admin)?;
         let audit = grant.audit("asset.put", format!("asset:{}", asset.id));
-        match self.ports.directory.put_asset(asset.clone(), audit).await? {
+        let directory = &self.ports.directory;
+        match directory.put_asset(asset.clone(), was, audit).await? {
             PutAsset::Written => Ok(asset),
             PutAsset::ScaleInUse => Err(Error::ScaleInUse),
+            PutAsset::Overtaken => Err(Error::Overtaken),
         }
     }
 
@@ -119,33 +129,50 @@ impl App {
         rate.ok_or(Error::NotFound(Missing::Rate))
     }
 
+    /// Whether one of an asset may be worth so much.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_rate(&self, asset: AssetId, rate: &BigDecimal) -> Result<(), FieldError> {
+        let detail = if *rate <= 0 {
+            "must be greater than zero"
+        } else if asset == self.settings.root_asset && *rate != 1 {
+            "the root asset is always worth 1"
+        } else {
+            return Ok(());
+        };
+        Err(FieldError::new("rate", "rate.invalid", detail))
+    }
+
     /// Sets what one of an asset is worth in the root asset, by somebody's word: the caller's, if no
     /// other is named.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset; [`Error::Invalid`] when the rate is not
-    /// positive or would make the root asset worth something other than itself.
+    /// positive or would make the root asset worth something other than itself; [`Error::Overtaken`]
+    /// when the rate so far is not the one that was expected.
     pub async fn put_rate(
         &self,
         grant: &Grant,
         asset: AssetId,
         rate: BigDecimal,
         source: Option<String>,
+        was: Expected<Option<BigDecimal>>,
     ) -> Result<AssetRate, Error> {
         grant.require(Permission::Admin)?;
-        let invalid =
-            |detail: &str| Error::Invalid(vec![FieldError::new("rate", "rate.invalid", detail)]);
         let asset = self.asset(asset, Missing::Asset).await?;
-        if rate <= 0 {
-            return Err(invalid("must be greater than zero"));
-        }
-        if asset.id == self.settings.root_asset && rate != 1 {
-            return Err(invalid("the root asset is always worth 1"));
-        }
+        self.check_rate(asset.id, &rate)
+            .map_err(|wrong| Error::Invalid(vec![wrong]))?;
         let source = source.unwrap_or_else(|| grant.actor().as_str().to_owned());
         let audit = grant.audit("rate.put", format!("rate:{}", asset.id));
         let directory = &self.ports.directory;
-        Ok(directory.put_rate(asset.id, rate, source, audit).await?)
+        match directory
+            .put_rate(asset.id, rate, source, was, audit)
+            .await?
+        {
+            PutRate::Written(rate) => Ok(rate),
+            PutRate::Overtaken => Err(Error::Overtaken),
+        }
     }
 
     /// What a user has of every asset.

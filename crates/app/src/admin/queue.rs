@@ -6,7 +6,7 @@ use bursar_domain::{
 use bursar_ports::{LetGo, OpenWork, Permission, QueueOrder, QueuePlace, QueueScan, Take, Taking};
 
 use super::READERS;
-use crate::{App, Conflict, Error, Grant, Missing, settle::STALE_TRIES_MAX};
+use crate::{App, Conflict, Error, Grant, Missing, backoffice::target_of, settle::STALE_TRIES_MAX};
 
 /// Who may take something: whoever may do what it waits for.
 pub const TAKERS: [Permission; 2] = [Permission::BackofficeConfirm, Permission::BackofficeApprove];
@@ -140,7 +140,8 @@ impl App {
                 taken_at: now,
                 until: now.plus_micros(TAKEN_MINUTES.saturating_mul(60_000_000)),
             };
-            match self.ports.work_queue.take(taking).await? {
+            let audit = grant.audit("transfer.take", target_of(current.id()));
+            match self.ports.work_queue.take(taking, audit).await? {
                 Take::Taken(taking) => return Ok(Taken::from(taking)),
                 Take::Held(taking) => return Err(Error::TakenByOther(Taken::from(taking))),
                 Take::Stale => {}
@@ -160,7 +161,9 @@ impl App {
         let current = found.ok_or(Error::NotFound(Missing::Transfer))?;
         let (id, version) = (current.id(), current.version());
         let queue = &self.ports.work_queue;
-        match queue.let_go(id, version, grant.actor(), self.now()).await? {
+        let audit = grant.audit("transfer.let_go", target_of(id));
+        let let_go = queue.let_go(id, version, grant.actor(), self.now(), audit);
+        match let_go.await? {
             LetGo::Free => Ok(()),
             LetGo::Held(taking) => Err(Error::TakenByOther(Taken::from(taking))),
         }

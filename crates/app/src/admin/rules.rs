@@ -1,13 +1,14 @@
 //! Fees, limits and stops.
 
+mod reading;
+
 use bursar_domain::{
-    Amount, Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, Percent, Scale,
-    UsageKey, UserId,
+    Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, UsageKey, UserId,
 };
-use bursar_ports::{Permission, Stop, StopScope};
+use bursar_ports::{Expected, Lift, Permission, PutRule, Stop, StopMark, StopScope};
 
 use super::READERS;
-use crate::{App, Error, FieldError, Grant, Missing};
+use crate::{App, Error, Grant, Missing};
 
 /// What transfers of a kind and asset are to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,23 +72,26 @@ pub struct LimitHeadroom {
 }
 
 impl App {
-    /// Sets what transfers of a kind and asset cost, from the next one on.
+    /// Sets what transfers of a kind and asset cost, from the next one on, if they cost so far what is
+    /// expected.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be.
+    /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be,
+    /// [`Error::Overtaken`] when they cost something else by now.
     pub async fn put_fees(
         &self,
         grant: &Grant,
         kind: Kind,
         asset: AssetId,
         new: NewFees,
+        was: Expected<FeeSchedule>,
     ) -> Result<Fees, Error> {
         grant.require(Permission::Admin)?;
         let asset = self.asset(asset, Missing::Asset).await?;
-        let schedule = read_fees(&new, asset.scale).map_err(Error::Invalid)?;
+        let schedule = new.read(asset.scale).map_err(Error::Invalid)?;
         let audit = grant.audit("fees.put", target("fees", kind, Some(asset.id)));
         let book = &self.ports.rule_book;
-        book.put_fees(kind, asset.id, schedule, audit).await?;
+        written(book.put_fees(kind, asset.id, schedule, was, audit).await?)?;
         Ok(Fees {
             kind,
             asset,
@@ -116,24 +120,26 @@ impl App {
         })
     }
 
-    /// Sets how much transfers of a kind may move of an asset, or of all of them together.
+    /// Sets how much transfers of a kind may move of an asset, or of all of them together, if the limits
+    /// so far are the ones that are expected.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be or
-    /// means nothing for the kind.
+    /// means nothing for the kind, [`Error::Overtaken`] when there are other limits by now.
     pub async fn put_limits(
         &self,
         grant: &Grant,
         kind: Kind,
         asset: Option<AssetId>,
         new: NewLimits,
+        was: Expected<Limits>,
     ) -> Result<KindLimits, Error> {
         grant.require(Permission::Admin)?;
         let counted_in = self.counted_in(asset).await?;
-        let limits = read_limits(kind, &new, counted_in.scale).map_err(Error::Invalid)?;
+        let limits = new.read(kind, counted_in.scale).map_err(Error::Invalid)?;
         let audit = grant.audit("limits.put", target("limits", kind, asset));
         let book = &self.ports.rule_book;
-        book.put_limits(kind, asset, limits, audit).await?;
+        written(book.put_limits(kind, asset, limits, was, audit).await?)?;
         Ok(KindLimits {
             kind,
             asset,
@@ -252,17 +258,22 @@ impl App {
         Ok(self.ports.rule_book.stop(stop, audit).await?)
     }
 
-    /// Lifts a stop.
+    /// Lifts the stop of a scope, if it is the expected one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none.
-    pub async fn lift_stop(&self, grant: &Grant, scope: StopScope) -> Result<(), Error> {
+    /// [`Error::NotFound`] when there is none; [`Error::Overtaken`] when another one stands there.
+    pub async fn lift_stop(
+        &self,
+        grant: &Grant,
+        scope: StopScope,
+        was: Expected<StopMark>,
+    ) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
         let audit = grant.audit("stop.lift", stop_target(scope));
-        if self.ports.rule_book.lift(scope, audit).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound(Missing::Stop))
+        match self.ports.rule_book.lift(scope, was, audit).await? {
+            Lift::Lifted => Ok(()),
+            Lift::NotStopped => Err(Error::NotFound(Missing::Stop)),
+            Lift::Overtaken => Err(Error::Overtaken),
         }
     }
 
@@ -270,6 +281,13 @@ impl App {
     async fn counted_in(&self, asset: Option<AssetId>) -> Result<Asset, Error> {
         self.asset(asset.unwrap_or(self.settings.root_asset), Missing::Asset)
             .await
+    }
+}
+
+fn written(put: PutRule) -> Result<(), Error> {
+    match put {
+        PutRule::Written => Ok(()),
+        PutRule::Overtaken => Err(Error::Overtaken),
     }
 }
 
@@ -287,100 +305,6 @@ fn stop_target(scope: StopScope) -> String {
         StopScope::ReadOnly => "stop:read_only".to_owned(),
         StopScope::Outgoing(asset) => format!("stop:outgoing:{asset}"),
     }
-}
-
-/// Reads the amounts of a rule, remembering every one that is wrong.
-struct RuleFields {
-    scale: Scale,
-    wrong: Vec<FieldError>,
-}
-
-impl RuleFields {
-    const fn new(scale: Scale) -> Self {
-        Self {
-            scale,
-            wrong: vec![],
-        }
-    }
-
-    fn amount(&mut self, field: &'static str, code: &'static str, given: DecimalAmount) -> Amount {
-        given.to_amount(self.scale).unwrap_or_else(|error| {
-            self.refuse(field, code, error.to_string());
-            Amount::ZERO
-        })
-    }
-
-    fn refuse(&mut self, field: &'static str, code: &'static str, detail: impl Into<String>) {
-        self.wrong.push(FieldError::new(field, code, detail));
-    }
-
-    fn finish<T>(self, made: T) -> Result<T, Vec<FieldError>> {
-        if self.wrong.is_empty() {
-            Ok(made)
-        } else {
-            Err(self.wrong)
-        }
-    }
-}
-
-fn read_fees(new: &NewFees, scale: Scale) -> Result<FeeSchedule, Vec<FieldError>> {
-    let mut fields = RuleFields::new(scale);
-    let percent = Percent::try_from_decimal(new.percent).unwrap_or_else(|error| {
-        fields.refuse("percent", "percent.invalid", error.to_string());
-        Percent::ZERO
-    });
-    let min = fields.amount("min", "min.too_precise", new.min);
-    let max = new
-        .max
-        .map(|max| fields.amount("max", "max.too_precise", max));
-    let absolute = fields.amount("absolute", "absolute.too_precise", new.absolute);
-    if max.is_some_and(|max| max < min) {
-        fields.refuse("max", "max.below_min", "must not be below the minimum");
-    }
-    fields.finish(FeeSchedule {
-        percent,
-        min,
-        max,
-        absolute,
-    })
-}
-
-fn read_limits(kind: Kind, new: &NewLimits, scale: Scale) -> Result<Limits, Vec<FieldError>> {
-    let mut fields = RuleFields::new(scale);
-    let mut read = |field, code, given: Option<DecimalAmount>| {
-        given.map(|given| fields.amount(field, code, given))
-    };
-    let limits = Limits {
-        min_amount: read("min_amount", "min_amount.too_precise", new.min_amount),
-        max_amount: read("max_amount", "max_amount.too_precise", new.max_amount),
-        daily: read("daily", "daily.too_precise", new.daily),
-        monthly: read("monthly", "monthly.too_precise", new.monthly),
-        approval_above: read(
-            "approval_above",
-            "approval_above.too_precise",
-            new.approval_above,
-        ),
-    };
-    if let (Some(min), Some(max)) = (limits.min_amount, limits.max_amount)
-        && max < min
-    {
-        let detail = "must not be below the minimum";
-        fields.refuse("max_amount", "max_amount.below_min", detail);
-    }
-    if kind == Kind::Deposit {
-        let detail = "deposits have no rolling limits";
-        if limits.daily.is_some() {
-            fields.refuse("daily", "daily.not_for_deposits", detail);
-        }
-        if limits.monthly.is_some() {
-            fields.refuse("monthly", "monthly.not_for_deposits", detail);
-        }
-    }
-    if kind == Kind::Internal && limits.approval_above.is_some() {
-        let detail = "internal transfers settle without a second operator";
-        fields.refuse("approval_above", "approval_above.not_for_internal", detail);
-    }
-    fields.finish(limits)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn alarm_for(assets: &'static [&'static str]) -> MockIntegrityAlarm {
             .expect_stop_outgoing()
             .with(eq(build::asset_id(asset)), always())
             .times(1)
-            .returning(|_, _| Ok(()));
+            .returning(|_, _| Ok(OutgoingStop::Own));
     }
     alarm
 }
@@ -175,7 +175,7 @@ async fn an_alarm_that_fails_is_raised_again() {
         .expect_sums()
         .returning(|| Ok(vec![sums("btc", 1, 0)]));
     let mut alarm = MockIntegrityAlarm::new();
-    let mut answers = vec![Ok(()), Err(away())];
+    let mut answers = vec![Ok(OutgoingStop::Own), Err(away())];
     alarm
         .expect_stop_outgoing()
         .times(2)
@@ -209,6 +209,63 @@ async fn an_alarm_that_fails_for_one_asset_is_raised_for_the_others() {
     let mut watch = watch(books, alarm);
     watch.check_accounts(10).await.unwrap_err();
     watch.check_sums().await.unwrap_err();
+}
+
+/// Another stop may be lifted for reasons of its own: the watch asks until its own one has stood.
+#[tokio::test]
+async fn a_stop_by_somebody_else_does_not_count_as_the_watchs_own() {
+    let mut books = MockBookIntegrity::new();
+    let mut rounds = vec![vec![breach("btc")], vec![], vec![], vec![breach("btc")]];
+    books
+        .expect_check_accounts()
+        .times(4)
+        .returning(move |_, _| {
+            Ok(CheckedAccounts {
+                breaches: rounds.pop().unwrap(),
+                last: Some(7),
+                ..CheckedAccounts::default()
+            })
+        });
+    let mut alarm = MockIntegrityAlarm::new();
+    let mut stands = vec![
+        OutgoingStop::Own,
+        OutgoingStop::Another,
+        OutgoingStop::Another,
+    ];
+    alarm
+        .expect_stop_outgoing()
+        .times(3)
+        .returning(move |asset, detail| {
+            assert_eq!(
+                (asset, detail),
+                (build::asset_id("btc"), breach("btc").detail)
+            );
+            Ok(stands.pop().unwrap())
+        });
+    let mut watch = watch(books, alarm);
+    for _ in 0..4 {
+        watch.check_accounts(10).await.unwrap();
+    }
+}
+
+/// Whoever lifts the watch's own stop is not overruled, until the books were right and are wrong again.
+#[tokio::test]
+async fn books_that_turn_wrong_again_are_stopped_again() {
+    let mut books = MockBookIntegrity::new();
+    let mut sums_taken = vec![1, 0, 1, 1];
+    books
+        .expect_sums()
+        .times(4)
+        .returning(move || Ok(vec![sums("btc", sums_taken.pop().unwrap(), 0)]));
+    let mut alarm = MockIntegrityAlarm::new();
+    alarm
+        .expect_stop_outgoing()
+        .times(2)
+        .returning(|_, _| Ok(OutgoingStop::Own));
+    let mut watch = watch(books, alarm);
+    for _ in 0..4 {
+        watch.check_sums().await.unwrap();
+    }
 }
 
 #[tokio::test]

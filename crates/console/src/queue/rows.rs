@@ -26,13 +26,15 @@ fn line(desk: &Desk, row: &QueueRow, people: &People, forecast: &Forecast) -> Ma
     let parts = row.transfer.parts();
     let id = parts.id;
     let who = people.name(row.transfer.owner());
+    // Where the row still is one of the list it is the one that is looked at next.
+    let back = format!("{}#t{id}", desk.here);
     let offer = Offer {
         desk,
         transfer: &row.transfer,
         who: &who,
         forecast,
         taken: row.taken.as_ref(),
-        back: &desk.here,
+        back: &back,
     };
     html! {
         li id={ "t" (id) } data-id=(id) data-is=(words::last_step(&row.transfer)) {

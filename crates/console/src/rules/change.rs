@@ -1,16 +1,14 @@
 //! Changing a rule: the form, what would change, and the change.
 
-use std::str::FromStr;
-
 use actix_web::{HttpResponse, web};
-use bursar_app::{Error, FieldError, Grant, NewFees, NewLimits};
-use bursar_domain::{Asset, BigDecimal, DecimalAmount, ParseAmountError, Scale};
+use bursar_app::{Error, FieldError};
 use bursar_ports::Permission;
 use maud::{Markup, html};
 
 use super::{
     rule::Rule,
     sheet::{Field, Said, Shape, Sheet},
+    wanted::Wanted,
 };
 use crate::{
     Posted,
@@ -20,9 +18,6 @@ use crate::{
     forms,
     layout::{Place, wide},
 };
-
-/// The longest rate that is read, in characters.
-const RATE_MAX: usize = 64;
 
 /// `GET /console/rules/edit?rule=fees:withdrawal:btc`: the form and, once it says something, what that
 /// would change. It changes nothing.
@@ -45,13 +40,18 @@ async fn form(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let rule = rule_of(said)?;
     let sheet = Sheet::of(desk, &grant, rule).await?;
     let asked = said.len() > 1;
-    let wrong = if asked { check(&sheet, said) } else { vec![] };
-    let verb = if sheet.is_new { "Add" } else { "Change" };
+    let said = sheet.completed(said);
+    let wrong = if asked {
+        Wanted::read(desk, &sheet, &said).err().unwrap_or_default()
+    } else {
+        vec![]
+    };
+    let verb = if sheet.is_new() { "Add" } else { "Change" };
     let title = format!("{verb} {}", rule.title());
     let body = html! {
         h1 { (title) }
-        @if asked && wrong.is_empty() { (preview(desk, &sheet, said)) }
-        (fields(&sheet, said, &wrong, asked))
+        @if asked && wrong.is_empty() { (preview(desk, &sheet, &said)) }
+        (fields(&sheet, &said, &wrong, asked))
         p { a href="/console/rules" { "Back to the rules, and change nothing" } }
     };
     Ok(Reply::page(Place::Rules, title, body))
@@ -70,7 +70,7 @@ fn fields(sheet: &Sheet, said: &Said, wrong: &[FieldError], asked: bool) -> Mark
 }
 
 fn input(field: &Field, said: &Said, wrong: &[FieldError]) -> Markup {
-    let value = said.get(field.name).unwrap_or(&field.now);
+    let value = said.get(field.name).map(String::as_str).unwrap_or_default();
     let fault = wrong.iter().find(|wrong| wrong.field == field.name);
     let id = format!("e-{}", field.name);
     html! {
@@ -95,8 +95,7 @@ fn input(field: &Field, said: &Said, wrong: &[FieldError]) -> Markup {
 
 /// What would change, and the row of the audit log that it makes.
 fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
-    let changed =
-        |field: &&Field| said.get(field.name).map(|text| text.trim()) != Some(field.now.as_str());
+    let changed = |field: &&Field| said.get(field.name) != Some(&field.now);
     let changes: Vec<&Field> = sheet.fields.iter().filter(changed).collect();
     if changes.is_empty() {
         return html! { p class="notice" { "It says that already: nothing would change." } };
@@ -113,7 +112,7 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
                             tr {
                                 th scope="row" { (field.label) }
                                 td { (told(&field.now)) }
-                                td { strong { (told(said.get(field.name).map(|text| text.trim()).unwrap_or_default())) } }
+                                td { strong { (told(said.get(field.name).map(String::as_str).unwrap_or_default())) } }
                             }
                         }
                     }
@@ -127,9 +126,7 @@ fn preview(desk: &Desk, sheet: &Sheet, said: &Said) -> Markup {
                 (forms::csrf(&desk.visitor))
                 input type="hidden" name="rule" value=(sheet.rule.target());
                 input type="hidden" name="was" value=(sheet.digest());
-                @for field in &sheet.fields {
-                    input type="hidden" name=(field.name) value=(said.get(field.name).unwrap_or(&field.now));
-                }
+                @for (field, text) in said { input type="hidden" name=(field) value=(text); }
                 button class="act primary" { b { "Make this change" } " " span { "It binds every transfer from the next one on." } }
             }
         }
@@ -140,122 +137,17 @@ async fn change(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let rule = rule_of(said)?;
     let sheet = Sheet::of(desk, &grant, rule).await?;
-    if said.get("was") != Some(&sheet.digest()) {
-        return Err(Fault::Overtaken {
-            now: html! { "Somebody else has changed " (rule.title()) " meanwhile." },
-            link: rule.link().to_string(),
-        });
-    }
-    let wrong = check(&sheet, said);
-    if !wrong.is_empty() {
-        return Err(Error::Invalid(wrong).into());
-    }
-    write(desk, &grant, rule, said).await?;
-    Ok(Reply::done(Done::ChangedRule, "/console/rules"))
-}
-
-async fn write(desk: &Desk, grant: &Grant, rule: Rule, said: &Said) -> Result<(), Fault> {
-    let app = desk.app();
-    let text = |name: &str| said.get(name).map(|text| text.trim()).unwrap_or_default();
-    let some = |name: &str| amount(text(name)).ok().flatten();
-    let yes = |name: &str| text(name) == "yes";
-    match rule {
-        Rule::Asset(id) => {
-            let asset = Asset {
-                id,
-                name: text("name").to_owned(),
-                scale: scale(text("scale")).unwrap_or(Scale::MAX),
-                can_deposit: yes("deposit"),
-                can_withdraw: yes("withdraw"),
-                can_transfer: yes("transfer"),
-            };
-            app.put_asset(grant, asset).await?;
-        }
-        Rule::Rate(id) => {
-            let rate = rate(text("rate")).ok_or(Fault::BadAddress)?;
-            app.put_rate(grant, id, rate, None).await?;
-        }
-        Rule::Fees(kind, asset) => {
-            let fees = NewFees {
-                percent: some("percent").unwrap_or(DecimalAmount::ZERO),
-                min: some("min").unwrap_or(DecimalAmount::ZERO),
-                max: some("max"),
-                absolute: some("absolute").unwrap_or(DecimalAmount::ZERO),
-            };
-            app.put_fees(grant, kind, asset, fees).await?;
-        }
-        Rule::Limits(kind, asset) => {
-            let limits = NewLimits {
-                min_amount: some("min_amount"),
-                max_amount: some("max_amount"),
-                daily: some("daily"),
-                monthly: some("monthly"),
-                approval_above: some("approval_above"),
-            };
-            app.put_limits(grant, kind, asset, limits).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The fields that cannot be, each with what is wrong.
-fn check(sheet: &Sheet, said: &Said) -> Vec<FieldError> {
-    let faulty = |field: &Field| {
-        let text = said
-            .get(field.name)
-            .map(|text| text.trim())
-            .unwrap_or_default();
-        let detail = match (sheet.rule, field.name) {
-            (Rule::Asset(_), "name") if text.is_empty() || text.chars().count() > 100 => {
-                "has 1 to 100 characters".to_owned()
-            }
-            (Rule::Asset(_), "scale") => match scale(text) {
-                Some(_) => return None,
-                None => "is a whole number from 0 to 18".to_owned(),
-            },
-            (Rule::Asset(_), _) => return None,
-            (Rule::Rate(_), _) => match rate(text) {
-                Some(_) => return None,
-                None => "is a plain decimal number greater than zero".to_owned(),
-            },
-            (Rule::Fees(_, _) | Rule::Limits(_, _), name) => match amount(text) {
-                Err(error) => error.to_string(),
-                Ok(Some(amount)) if name != "percent" => {
-                    amount.to_amount(sheet.scale).err()?.to_string()
-                }
-                Ok(_) => return None,
-            },
-        };
-        Some(FieldError::new(
-            field.name,
-            format!("{}.invalid", field.name),
-            detail,
-        ))
+    let overtaken = || Fault::Overtaken {
+        now: html! { "Somebody else has changed " (rule.title()) " meanwhile." },
+        link: rule.link().to_string(),
     };
-    sheet.fields.iter().filter_map(faulty).collect()
-}
-
-/// An amount, where nothing may be said and zero is a value.
-fn amount(text: &str) -> Result<Option<DecimalAmount>, ParseAmountError> {
-    if text.is_empty() {
-        return Ok(None);
+    if said.get("was") != Some(&sheet.digest()) {
+        return Err(overtaken());
     }
-    match DecimalAmount::parse(text) {
-        Err(ParseAmountError::Zero) => Ok(Some(DecimalAmount::ZERO)),
-        read => read.map(Some),
+    let wanted = Wanted::read(desk, &sheet, &sheet.completed(said)).map_err(Error::Invalid)?;
+    match wanted.put(desk, &grant, sheet.in_force).await {
+        // What this replica knew was older than what another one has written.
+        Err(Fault::App(Error::Overtaken)) => Err(overtaken()),
+        other => other.map(|()| Reply::done(Done::ChangedRule, "/console/rules")),
     }
-}
-
-fn scale(text: &str) -> Option<Scale> {
-    Scale::try_new(text.parse().ok()?).ok()
-}
-
-/// Digits alone: an exponent would make a number of any size out of a few characters.
-fn rate(text: &str) -> Option<BigDecimal> {
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let short = !text.is_empty() && text.len() <= RATE_MAX;
-    let rate = (plain && short).then(|| BigDecimal::from_str(text).ok())?;
-    rate.filter(|rate| *rate > 0)
 }

@@ -1,14 +1,14 @@
-//! The fields of a rule: what they are called, what they say now, and what they are to say.
+//! The fields of a rule: what they are called, and what they say now.
 
 use std::collections::BTreeMap;
 
-use bursar_app::{Error, Grant, Missing};
-use bursar_domain::{Amount, Asset, Scale};
+use bursar_app::{Error, Fees, Grant, KindLimits, Missing};
+use bursar_domain::{Amount, Asset, AssetId, BigDecimal, Scale};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::rule::Rule;
-use crate::{desk::Desk, fault::Fault};
+use crate::{desk::Desk, fault::Fault, words::unit};
 
 /// What a form says, field by field.
 pub(super) type Said = BTreeMap<String, String>;
@@ -32,52 +32,79 @@ pub(super) struct Field {
     pub(super) now: String,
 }
 
+/// A rule as it is in force, in the words of the use cases.
+#[derive(Clone, Debug)]
+pub(super) enum InForce {
+    Asset(AssetId, Option<Asset>),
+    Rate(AssetId, Option<BigDecimal>),
+    Fees(Fees),
+    Limits(KindLimits),
+}
+
 /// A rule as it is in force.
 pub(super) struct Sheet {
     pub(super) rule: Rule,
     pub(super) fields: Vec<Field>,
-    /// Whether there is no such thing yet.
-    pub(super) is_new: bool,
-    /// How many decimals its amounts have.
-    pub(super) scale: Scale,
+    pub(super) in_force: InForce,
 }
 
 impl Sheet {
     /// Reads what is in force.
     pub(super) async fn of(desk: &Desk, grant: &Grant, rule: Rule) -> Result<Self, Fault> {
-        let (fields, is_new, scale) = match rule {
-            Rule::Asset(id) => match desk.app().find_asset(grant, id).await {
-                Ok(asset) => (asset_fields(Some(&asset)), false, asset.scale),
-                Err(Error::NotFound(Missing::Asset)) => (asset_fields(None), true, Scale::MAX),
+        let app = desk.app();
+        let in_force = match rule {
+            Rule::Asset(id) => match app.find_asset(grant, id).await {
+                Ok(asset) => InForce::Asset(id, Some(asset)),
+                Err(Error::NotFound(Missing::Asset)) => InForce::Asset(id, None),
                 Err(error) => return Err(error.into()),
             },
-            Rule::Rate(id) => {
-                let now = match desk.app().find_rate(grant, id).await {
-                    Ok(rate) => rate.rate.normalized().to_plain_string(),
-                    Err(Error::NotFound(Missing::Rate)) => String::new(),
-                    Err(error) => return Err(error.into()),
-                };
-                let root = desk.app().root_asset();
-                let hint = format!("How many {} one is worth.", crate::words::unit(root));
-                (vec![decimal("rate", "Rate", hint, now)], false, Scale::MAX)
-            }
-            Rule::Fees(kind, asset) => {
-                let fees = desk.app().find_fees(grant, kind, asset).await?;
-                let scale = fees.asset.scale;
-                (fee_fields(&fees.schedule, scale), false, scale)
-            }
+            Rule::Rate(id) => match app.find_rate(grant, id).await {
+                Ok(rate) => InForce::Rate(id, Some(rate.rate)),
+                Err(Error::NotFound(Missing::Rate)) => InForce::Rate(id, None),
+                Err(error) => return Err(error.into()),
+            },
+            Rule::Fees(kind, asset) => InForce::Fees(app.find_fees(grant, kind, asset).await?),
             Rule::Limits(kind, asset) => {
-                let limits = desk.app().find_limits(grant, kind, asset).await?;
-                let scale = limits.counted_in.scale;
-                (limit_fields(&limits), false, scale)
+                InForce::Limits(app.find_limits(grant, kind, asset).await?)
             }
+        };
+        let fields = match &in_force {
+            InForce::Asset(_, asset) => asset_fields(asset.as_ref()),
+            InForce::Rate(_, rate) => {
+                let hint = format!("How many {} one is worth.", unit(app.root_asset()));
+                let now = rate
+                    .as_ref()
+                    .map(|rate| rate.normalized().to_plain_string());
+                vec![decimal("rate", "Rate", hint, now.unwrap_or_default())]
+            }
+            InForce::Fees(fees) => fee_fields(&fees.schedule, fees.asset.scale),
+            InForce::Limits(limits) => limit_fields(limits),
         };
         Ok(Self {
             rule,
             fields,
-            is_new,
-            scale,
+            in_force,
         })
+    }
+
+    /// Whether there is no such thing yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.in_force, InForce::Asset(_, None))
+    }
+
+    /// What every field is to say: what is asked for and, where nothing is, what it says now. What is
+    /// shown, checked and sent is this.
+    pub(super) fn completed(&self, said: &Said) -> Said {
+        let field = |field: &Field| {
+            let asked = said.get(field.name).map(|text| text.trim());
+            // A choice that nobody has made yet stands at its first one.
+            let now = match field.shape {
+                Shape::YesNo if field.now.is_empty() => "yes",
+                Shape::YesNo | Shape::Text | Shape::Decimal => &field.now,
+            };
+            (field.name.to_owned(), asked.unwrap_or(now).to_owned())
+        };
+        self.fields.iter().map(field).collect()
     }
 
     /// Proves which state of the rule a change was made for.
@@ -176,7 +203,7 @@ fn fee_fields(schedule: &bursar_domain::FeeSchedule, scale: Scale) -> Vec<Field>
     ]
 }
 
-fn limit_fields(limits: &bursar_app::KindLimits) -> Vec<Field> {
+fn limit_fields(limits: &KindLimits) -> Vec<Field> {
     let now = |amount: Option<Amount>| {
         let scale = limits.counted_in.scale;
         amount

@@ -1,8 +1,9 @@
 //! Stopping what moves, and letting it go on.
 
 use actix_web::HttpResponse;
-use bursar_domain::{Asset, AssetId};
-use bursar_ports::{Permission, Stop, StopScope};
+use bursar_app::Error;
+use bursar_domain::{ActorId, Asset, AssetId, Timestamp};
+use bursar_ports::{Expected, Permission, Stop, StopMark, StopScope, WATCH};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -25,6 +26,26 @@ const ALL: &str = "read_only";
 pub(crate) struct Wanted {
     scope: Option<String>,
     reason: Option<String>,
+}
+
+/// The stop that was shown.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    scope: Option<String>,
+    by: Option<String>,
+    at: Option<String>,
+}
+
+impl Shown {
+    fn read(&self) -> Result<(StopScope, StopMark), Fault> {
+        let scope = scope_of(said(self.scope.as_ref()))?;
+        let at = said(self.at.as_ref()).and_then(|at| at.parse().ok());
+        let mark = self.by.clone().zip(at).map(|(by, at)| StopMark {
+            stopped_by: ActorId::new(by),
+            stopped_at: Timestamp::from_micros(at),
+        });
+        Ok((scope, mark.ok_or(Fault::BadAddress)?))
+    }
 }
 
 fn scope_of(text: Option<&str>) -> Result<StopScope, Fault> {
@@ -55,41 +76,63 @@ pub(crate) async fn stop(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
     desk.answer(reply.await)
 }
 
-pub(crate) async fn lift(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
+pub(crate) async fn lift(desk: Desk, posted: Posted<Shown>) -> HttpResponse {
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;
-        let scope = scope_of(said(posted.form.scope.as_ref()))?;
-        desk.app().lift_stop(&grant, scope).await?;
-        Ok::<_, Fault>(Reply::done(Done::Lifted, "/console/rules"))
+        let (scope, mark) = posted.form.read()?;
+        let app = desk.app();
+        match app.lift_stop(&grant, scope, Expected::Exactly(mark)).await {
+            Ok(()) => Ok(Reply::done(Done::Lifted, "/console/rules")),
+            Err(Error::Overtaken) => Err(Fault::Overtaken {
+                now: html! { "The stop that you saw was lifted, and another one stands there now." },
+                link: "/console/rules".to_owned(),
+            }),
+            Err(error) => Err(error.into()),
+        }
     };
     desk.answer(reply.await)
 }
 
-pub(super) fn section(desk: &Desk, stops: &[Stop], assets: &[Asset]) -> Markup {
+/// Everything that is stopped; `wrong` are the assets whose books are not what they must be.
+pub(super) fn section(desk: &Desk, stops: &[Stop], wrong: &[AssetId], assets: &[Asset]) -> Markup {
     html! {
         section aria-labelledby="stops" {
             h2 id="stops" { "Stops" }
             @if stops.is_empty() {
                 div class="empty" { p { strong { "Nothing is stopped." } } p { "What somebody stopped by hand, or Bursar itself because the books do not add up, would be here." } }
-            } @else { ul class="cards" { @for stop in stops { (card(desk, stop)) } } }
+            } @else { ul class="cards" { @for stop in stops { (card(desk, stop, wrong)) } } }
             @if desk.may(Permission::Admin) { (form(desk, assets)) }
         }
     }
 }
 
-fn card(desk: &Desk, stop: &Stop) -> Markup {
+fn card(desk: &Desk, stop: &Stop, wrong: &[AssetId]) -> Markup {
+    let by = stop.stopped_by.as_str();
+    let of_wrong = matches!(stop.scope, StopScope::Outgoing(asset) if wrong.contains(&asset));
     html! {
         li {
-            p { span class="badge bad" { "Stopped" } " " strong { (named(stop.scope)) } " by " bdi { (stop.stopped_by.as_str()) } ", " (desk.clock().exact(stop.stopped_at)) }
+            p { span class="badge bad" { "Stopped" } " " strong { (named(stop.scope)) } " by " bdi { (by) } ", " (desk.clock().exact(stop.stopped_at)) }
             p class="prose" { (stop.reason) }
+            @if of_wrong { p class="notice bad" { (of_wrong_books(by == WATCH)) } }
             @if desk.may(Permission::Admin) {
                 form method="post" action="/console/rules/lift" {
                     (forms::csrf(&desk.visitor))
                     input type="hidden" name="scope" value=(scope_text(stop.scope));
+                    input type="hidden" name="by" value=(by);
+                    input type="hidden" name="at" value=(stop.stopped_at.as_micros());
                     button class="act primary" { b { "Lift it" } " " span { (lifting(stop.scope)) } }
                 }
             }
         }
+    }
+}
+
+/// What whoever lifts the stop of an asset with wrong books must know.
+fn of_wrong_books(is_watchs: bool) -> &'static str {
+    if is_watchs {
+        "The books of this asset are still wrong. Once lifted, wrong money can leave: the watch does not stop it again before they have been right."
+    } else {
+        "The books of this asset are wrong, which this stop hides. Once it is lifted, the watch stops the asset for that reason within seconds."
     }
 }
 

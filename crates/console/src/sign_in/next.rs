@@ -1,17 +1,14 @@
 //! Where somebody goes once signed in.
 
+use crate::desk::own_path;
+
 /// The longest address that is remembered, in bytes.
 const BYTES_MAX: usize = 2_048;
 
 /// A page of the console's own, and of nobody else's; nor the sign-in itself.
 pub(super) fn own_page(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix("/console")?;
-    let is_own = rest.is_empty() || rest.starts_with(['/', '?']);
-    let is_plain = path
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let leads_on = !rest.starts_with("/sign-");
-    (is_own && is_plain && leads_on && path.len() <= BYTES_MAX).then_some(path)
+    let leads_on = !path.starts_with("/console/sign-") && path.len() <= BYTES_MAX;
+    own_path(path).filter(|_| leads_on)
 }
 
 #[cfg(test)]

@@ -73,7 +73,9 @@ fn steps(story: &TransferStory, audit: &[AuditRecord]) -> Vec<Step> {
 
 fn created(transfer: &Transfer, audit: &[AuditRecord]) -> Step {
     let parts = transfer.parts();
-    let row = audit.iter().find(|row| row.action.ends_with(".create"));
+    let makes =
+        |row: &&AuditRecord| row.action.ends_with(".create") || row.action == "transfer.reverse";
+    let row = audit.iter().find(makes);
     Step {
         at: Some(parts.created_at),
         what: html! { "Created: " (words::money(parts.amount, parts.scale, parts.asset)) },

@@ -15,6 +15,8 @@ pub(super) enum Meaning {
     User(UserId),
     /// A part of a username or email; or else the sender's own id, when no user has it.
     Name(String),
+    /// A part of a username or email, whether or not a user has it.
+    NameOnly(String),
     CustomId(String),
     Amount(DecimalAmount, AssetId),
 }
@@ -25,12 +27,20 @@ impl Meaning {
         let text = text.trim();
         if let Some((prefix, rest)) = text.split_once(':') {
             let rest = rest.trim();
-            let plain = |rest: &str| rest.to_owned();
+            let plain = |meaning: fn(String) -> Self| {
+                if rest.is_empty() {
+                    return Err("says nothing after its colon");
+                }
+                Ok(meaning(rest.to_owned()))
+            };
             match prefix.to_ascii_lowercase().as_str() {
                 "id" => return number(rest).map(Self::Id).ok_or("an id is a whole number"),
-                "code" => return Ok(Self::Code(plain(rest))),
-                "user" => return Ok(user(rest).map_or_else(|| Self::Name(plain(rest)), Self::User)),
-                "custom" => return Ok(Self::CustomId(plain(rest))),
+                "code" => return plain(Self::Code),
+                "user" => {
+                    return user(rest)
+                        .map_or_else(|| plain(Self::NameOnly), |id| Ok(Self::User(id)));
+                }
+                "custom" => return plain(Self::CustomId),
                 _ => {}
             }
         }
@@ -57,7 +67,7 @@ impl Meaning {
             Self::Id(id) => format!("Looked for the transfer with the id {id}."),
             Self::Code(_) => "Looked for the transfer with this code.".to_owned(),
             Self::User(_) => "Looked for transfers of the user with this id.".to_owned(),
-            Self::Name(_) => {
+            Self::Name(_) | Self::NameOnly(_) => {
                 "Looked for transfers of users with this in their name or email.".to_owned()
             }
             Self::CustomId(_) => {
@@ -77,7 +87,7 @@ impl Meaning {
         let custom = |text: &str| ("it as the sender’s own id", format!("custom:{text}"));
         match self {
             Self::Id(id) => vec![custom(&id.to_string())],
-            Self::Name(text) => vec![custom(text)],
+            Self::Name(text) | Self::NameOnly(text) => vec![custom(text)],
             Self::CustomId(text) => vec![("it in users’ names", format!("user:{text}"))],
             Self::Nothing | Self::Code(_) | Self::User(_) | Self::Amount(_, _) => vec![],
         }
@@ -136,18 +146,20 @@ mod tests {
             ("alice@example.com", name("alice@example.com")),
             ("al ice", name("al ice")),
             ("custom:42", Meaning::CustomId("42".to_owned())),
-            ("user:42", name("42")),
+            ("user:42", Meaning::NameOnly("42".to_owned())),
             ("9007199254740993", name("9007199254740993")),
             ("https://x", name("https://x")),
         ] {
             assert_eq!(Meaning::of(text), Ok(meaning), "{text}");
         }
-        assert!(Meaning::of("id:x").is_err());
+        for text in ["id:x", "user:", "code: ", "custom:"] {
+            assert!(Meaning::of(text).is_err(), "{text}");
+        }
     }
 
     #[test]
     fn what_else_it_may_mean_reads_back() {
-        for text in ["42", "order-17", "custom:order-17"] {
+        for text in ["42", "order-17", "custom:order-17", "user:order-17"] {
             let meaning = Meaning::of(text).unwrap();
             for (_, other) in meaning.others() {
                 let read = Meaning::of(&other).unwrap();

@@ -7,12 +7,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::meaning::Meaning;
-use crate::links::{Link, said};
+use crate::{
+    links::{Link, said},
+    lists::{Edge, moment, place_text, read_place},
+};
 
 /// How many rows a page may have; the first unless it is said.
 pub(super) const ROWS: [u32; 3] = [50, 100, 200];
-/// The last microsecond of a day.
-const DAY_END: i64 = 86_400_000_000 - 1;
 
 /// The query of the address.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -115,8 +116,8 @@ impl View {
             }),
             min: reader.read("min", it.min.as_ref(), decimal),
             max: reader.read("max", it.max.as_ref(), decimal),
-            from: reader.read("from", it.from.as_ref(), |text| moment(text, 0)),
-            to: reader.read("to", it.to.as_ref(), |text| moment(text, DAY_END)),
+            from: reader.read("from", it.from.as_ref(), |text| day(text, Edge::First)),
+            to: reader.read("to", it.to.as_ref(), |text| day(text, Edge::Last)),
             user: reader.read("user", it.user.as_ref(), |text| {
                 let id = Uuid::try_parse(text).map(UserId::new);
                 id.map_err(|_| {
@@ -127,7 +128,7 @@ impl View {
                 .read("rows", it.rows.as_ref(), rows)
                 .unwrap_or_else(|| ROWS.first().copied().unwrap_or(50)),
             after: reader.read("after", it.after.as_ref(), |text| {
-                read_place(text).ok_or_else(|| "is no place in this list".to_owned())
+                place(text).ok_or_else(|| "is no place in this list".to_owned())
             }),
         };
         let ranged = said(it.min.as_ref()).is_some() || said(it.max.as_ref()).is_some();
@@ -137,11 +138,46 @@ impl View {
                 detail: "must be chosen when amounts are given: say of what".to_owned(),
             });
         }
+        reader.wrong.extend(view.disagreements());
         if reader.wrong.is_empty() {
             Ok(view)
         } else {
             Err(reader.wrong)
         }
+    }
+
+    /// The filters that say something else than the search box: neither counts more than the other.
+    fn disagreements(&self) -> Vec<WrongField> {
+        let says = |name: &str, detail: &str| WrongField {
+            name: name.to_owned(),
+            detail: format!("{detail}: take one of the two away"),
+        };
+        let mut wrong = vec![];
+        match &self.meaning {
+            Meaning::Amount(amount, asset) => {
+                if self.asset.is_some_and(|other| other != *asset) {
+                    wrong.push(says("asset", "is another one than in the search box"));
+                }
+                if self.min.is_some_and(|min| min > *amount) {
+                    wrong.push(says("min", "is more than the amount in the search box"));
+                }
+                if self.max.is_some_and(|max| max < *amount) {
+                    wrong.push(says("max", "is less than the amount in the search box"));
+                }
+            }
+            Meaning::User(user) => {
+                if self.user.is_some_and(|other| other != *user) {
+                    wrong.push(says("user", "is another one than in the search box"));
+                }
+            }
+            Meaning::Nothing
+            | Meaning::Id(_)
+            | Meaning::Code(_)
+            | Meaning::Name(_)
+            | Meaning::NameOnly(_)
+            | Meaning::CustomId(_) => {}
+        }
+        wrong
     }
 
     /// What the use case is asked for.
@@ -164,7 +200,7 @@ impl View {
             Meaning::Id(id) => search.id = Some(*id),
             Meaning::Code(code) => search.code = Some(code.clone()),
             Meaning::User(user) => search.user = Some(*user),
-            Meaning::Name(name) => search.search = Some(name.clone()),
+            Meaning::Name(name) | Meaning::NameOnly(name) => search.search = Some(name.clone()),
             Meaning::CustomId(custom) => search.custom_id = Some(custom.clone()),
             Meaning::Amount(amount, asset) => {
                 search.asset = Some(*asset);
@@ -178,6 +214,15 @@ impl View {
     /// The same view, from its beginning.
     pub(super) fn link(&self, path: &str) -> Link {
         self.linked(path, said(self.asked.q.as_ref()))
+    }
+
+    /// The same view, from where it begins now.
+    pub(super) fn link_here(&self, path: &str) -> Link {
+        let after = self.after.as_ref();
+        self.link(path).with_some(
+            "after",
+            after.map(|place| place_text(place.created_at, place.id)),
+        )
     }
 
     /// The same view with another text in the search box.
@@ -222,13 +267,10 @@ fn decimal(text: &str) -> Result<DecimalAmount, String> {
     DecimalAmount::parse(text).map_err(|error| error.to_string())
 }
 
-/// A day of UTC, from its beginning or to its end, or an exact time.
-fn moment(text: &str, of_day: i64) -> Result<Timestamp, String> {
-    let at = Timestamp::parse(text).map_err(|_| {
+fn day(text: &str, edge: Edge) -> Result<Timestamp, String> {
+    moment(text, edge).ok_or_else(|| {
         "is a day such as 2026-11-28, or an exact time such as 2026-11-28T14:00:00Z".to_owned()
-    })?;
-    let is_day = text.len() == "2026-11-28".len();
-    Ok(if is_day { at.plus_micros(of_day) } else { at })
+    })
 }
 
 fn rows(text: &str) -> Result<u32, String> {
@@ -236,16 +278,8 @@ fn rows(text: &str) -> Result<u32, String> {
     rows.ok_or_else(|| "is 50, 100 or 200".to_owned())
 }
 
-/// Where a page ends, as the address of the next one says it.
-pub(super) fn place_text(place: &ListPlace) -> String {
-    format!("{}_{}", place.created_at.as_micros(), place.id)
-}
-
-/// None for a text that no page has written.
-fn read_place(text: &str) -> Option<ListPlace> {
-    let (at, id) = text.split_once('_')?;
-    Some(ListPlace {
-        created_at: Timestamp::from_micros(at.parse().ok()?),
-        id: TransferId::try_new(id.parse().ok()?).ok()?,
-    })
+fn place(text: &str) -> Option<ListPlace> {
+    let id = |id: &str| TransferId::try_new(id.parse().ok()?).ok();
+    let (created_at, id) = read_place(text, id)?;
+    Some(ListPlace { created_at, id })
 }

@@ -1,6 +1,7 @@
 //! Freezing a user, and letting it go on.
 
 use actix_web::{HttpResponse, web};
+use bursar_app::Error;
 use bursar_domain::{User, UserStatus};
 use bursar_ports::Permission;
 use maud::{Markup, html};
@@ -37,27 +38,32 @@ pub(crate) async fn change(
 async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let id = read_id(id)?;
-    let status = match said(wanted.status.as_ref()) {
-        Some("Active") => UserStatus::Active,
-        Some("Frozen") => UserStatus::Frozen,
-        Some(_) | None => return Err(Fault::invalid("status", "must be Active or Frozen")),
+    let (was, status, done) = match (said(wanted.was.as_ref()), said(wanted.status.as_ref())) {
+        (Some("Active"), Some("Frozen")) => (UserStatus::Active, UserStatus::Frozen, Done::Frozen),
+        (Some("Frozen"), Some("Active")) => {
+            (UserStatus::Frozen, UserStatus::Active, Done::Unfrozen)
+        }
+        (_, _) => {
+            return Err(Fault::invalid(
+                "status",
+                "goes from Active to Frozen, or back",
+            ));
+        }
     };
     let reason = Fault::said_why("reason", wanted.reason.as_ref(), REASON_MAX)?;
-    let user = desk.app().find_user(&grant, id).await?;
-    if wanted.was.as_deref() != Some(user.status.as_str()) {
-        return Err(Fault::Overtaken {
-            now: html! { "The user is now " (user.status.as_str()) "." },
-            link: format!("/console/users/{id}"),
-        });
+    let app = desk.app();
+    let link = format!("/console/users/{id}");
+    match app.set_user_status(&grant, id, was, status, reason).await {
+        Ok(_) => Ok(Reply::done(done, link)),
+        Err(Error::Overtaken) => {
+            let user = app.find_user(&grant, id).await?;
+            Err(Fault::Overtaken {
+                now: html! { "The user is now " (user.status.as_str()) "." },
+                link,
+            })
+        }
+        Err(error) => Err(error.into()),
     }
-    desk.app()
-        .set_user_status(&grant, id, status, reason)
-        .await?;
-    let done = match status {
-        UserStatus::Active => Done::Unfrozen,
-        UserStatus::Frozen | UserStatus::Terminated => Done::Frozen,
-    };
-    Ok(Reply::done(done, format!("/console/users/{id}")))
 }
 
 pub(super) fn section(desk: &Desk, user: &User) -> Markup {

@@ -24,7 +24,7 @@ async fn the_button_says_exactly_what_will_happen_and_that_happens() {
     let done = browser
         .press(&page, &format!("/console/transfers/{id}/confirm"), &[])
         .await;
-    assert_eq!(done.leads(), "/console/queue");
+    assert_eq!(done.leads(), format!("/console/queue#t{id}"));
     assert_eq!(world.transfer(id).await.status(), Status::Completed);
     let mut again = Browser::of(&world, operator(OLGA));
     again.cookies = done.cookies();
@@ -264,7 +264,7 @@ async fn much_money_is_looked_at_twice() {
     let path = format!("/console/transfers/{little}/confirm");
     assert_eq!(
         browser.press(&seen, &path, &[]).await.leads(),
-        "/console/queue"
+        format!("/console/queue#t{little}")
     );
     let path = format!("/console/transfers/{much}/confirm");
     let to = browser.press(&seen, &path, &[]).await.leads();
@@ -285,7 +285,7 @@ async fn much_money_is_looked_at_twice() {
     assert!(second.text().contains("Pays out 2.1 BTC of alice"));
     assert_eq!(
         browser.press(&second, &path, &[]).await.leads(),
-        "/console/queue"
+        format!("/console/queue#t{much}")
     );
     assert_eq!(world.transfer(much).await.status(), Status::Completed);
 }

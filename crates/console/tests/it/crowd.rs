@@ -81,7 +81,7 @@ pub(crate) async fn crowded() -> World {
     world
 }
 
-fn callbacks(count: u128) -> Vec<CallbackRecord> {
+pub(crate) fn callbacks(count: u128) -> Vec<CallbackRecord> {
     let attempt = CallbackAttempt {
         at: NOW,
         duration_ms: 12,
@@ -103,7 +103,7 @@ fn callbacks(count: u128) -> Vec<CallbackRecord> {
     (1..=count).map(one).collect()
 }
 
-fn audits(count: u128) -> Vec<AuditRecord> {
+pub(crate) fn audits(count: u128) -> Vec<AuditRecord> {
     let one = |number| AuditRecord {
         id: Uuid::from_u128(number),
         at: NOW,

@@ -34,6 +34,38 @@ async fn callbacks_are_listed_by_state_dead_letters_first() {
     );
 }
 
+/// A list that ends with a full page says so: nothing leads on to an empty one.
+#[actix_web::test]
+async fn a_full_page_leads_on_only_where_there_is_more() {
+    let world = crate::crowd::crowded().await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let leads_on = async |path: &str| {
+        let document = browser.get(path).await.ok().document();
+        document
+            .all("a")
+            .any(|(_, tag)| tag.attribute("rel") == Some("next"))
+    };
+    for (path, rows) in [("/console/callbacks", 25), ("/console/audit", 50)] {
+        for (there_are, more) in [(rows, false), (rows + 1, true)] {
+            *locked(&world.callback_log.callbacks) = crate::crowd::callbacks(there_are);
+            *locked(&world.audit_log.records) = crate::crowd::audits(there_are);
+            assert_eq!(leads_on(path).await, more, "{path}: {there_are}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_period_is_changed_and_the_asset_stays() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console?period=week&asset=btc").await.ok();
+    assert!(
+        page.body.contains("/console?period=month&amp;asset=btc"),
+        "{}",
+        page.body
+    );
+}
+
 #[actix_web::test]
 async fn dead_letters_since_a_day_are_delivered_again() {
     let world = World::new();

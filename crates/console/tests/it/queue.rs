@@ -88,7 +88,8 @@ async fn who_takes_a_row_has_it_and_others_see_that() {
     );
     assert_eq!(
         olga.press(&both.0, &take, &[]).await.leads(),
-        "/console/queue"
+        format!("/console/queue#t{id}"),
+        "the row is the one that is looked at next"
     );
     let late = otto.press(&both.1, &take, &[]).await;
     assert_eq!(late.status, 409);

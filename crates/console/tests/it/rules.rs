@@ -99,6 +99,20 @@ async fn what_cannot_be_is_said_at_its_field() {
             "rule=asset:new&name=&scale=19",
             "is a whole number from 0 to 18",
         ),
+        (
+            "rule=fees:withdrawal:btc&percent=101",
+            "a percentage is between 0 and 100",
+        ),
+        (
+            "rule=fees:withdrawal:btc&min=2&max=1",
+            "must not be below the minimum",
+        ),
+        (
+            "rule=limits:withdrawal:btc&min_amount=2&max_amount=1",
+            "must not be below the minimum",
+        ),
+        ("rule=rate:usd&rate=2", "the root asset is always worth 1"),
+        ("rule=asset:btc&withdraw=maybe", "is yes or no"),
     ] {
         let page = browser.get(&format!("{EDIT}?{query}")).await.ok();
         assert!(page.text().contains(words), "{query}: {}", page.text());
@@ -108,6 +122,28 @@ async fn what_cannot_be_is_said_at_its_field() {
     assert_eq!(
         browser.get(&format!("{EDIT}?rule=gifts:btc")).await.status,
         404
+    );
+}
+
+/// An address need not say everything: what it leaves out stays as it is, in the table as in the rule.
+#[actix_web::test]
+async fn what_an_address_leaves_out_stays_as_it_is() {
+    let world = World::new();
+    world.fees("btc", 10_000);
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = "/console/rules/edit?rule=fees:withdrawal:btc&percent=0.5";
+    let page = browser.get(path).await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("Percent of the amount00.5") && !text.contains("On top0"),
+        "{text}"
+    );
+    make(&browser, &page).await.leads();
+    let rules = world.rule_book.rules().await.unwrap();
+    let fees = rules.fees[&(Kind::Withdrawal, build::asset_id("btc"))];
+    assert_eq!(
+        (fees.absolute, fees.percent.to_plain()),
+        (build::amount(10_000), "0.5".to_owned())
     );
 }
 
@@ -174,4 +210,75 @@ async fn what_leaves_is_stopped_with_a_reason_and_let_go_on() {
         .leads();
     let text = browser.get("/console/rules").await.ok().text();
     assert!(text.contains("Nothing is stopped."), "{text}");
+}
+
+/// The page shows one stop, and its button lifts no other.
+#[actix_web::test]
+async fn only_the_stop_that_was_shown_is_lifted() {
+    let world = World::new();
+    let (olga, otto) = (
+        Browser::of(&world, operator(OLGA)),
+        Browser::of(&world, operator(OTTO)),
+    );
+    let page = olga.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "a fork")];
+    let stop = olga.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let old = olga.get("/console/rules").await.ok();
+    otto.press(
+        &otto.get("/console/rules").await.ok(),
+        "/console/rules/lift",
+        &[],
+    )
+    .await
+    .leads();
+    let gone = olga.press(&old, "/console/rules/lift", &[]).await;
+    assert_eq!(gone.status, 404);
+    world.clock.advance_ms(1_000);
+    let page = otto.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "a thief")];
+    let stop = otto.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let late = olga.press(&old, "/console/rules/lift", &[]).await;
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("another one stands there now"));
+    let stops = world.rule_book.list_stops().await.unwrap();
+    assert_eq!(stops[0].reason, "a thief");
+}
+
+/// Whoever lifts a stop is told when the books are wrong, and nobody is told that something is stopped
+/// which is not.
+#[actix_web::test]
+async fn wrong_books_are_said_where_a_stop_is_lifted_and_what_leaves_where_it_is_not_stopped() {
+    let world = World::new();
+    world.watch_finds_wrong("btc").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    for path in [
+        "/console",
+        "/console/integrity",
+        "/console/integrity?examine=now",
+    ] {
+        let text = browser.get(path).await.ok().text();
+        assert!(
+            text.contains("What leaves in BTC is not stopped."),
+            "{text}"
+        );
+    }
+    let page = browser.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "maintenance")];
+    let stop = browser.press(&page, "/console/rules/stop", &fields).await;
+    stop.leads();
+    let text = browser.get("/console/rules").await.ok().text();
+    assert!(
+        text.contains("the watch stops the asset for that reason"),
+        "{text}"
+    );
+    for path in [
+        "/console",
+        "/console/integrity",
+        "/console/integrity?examine=now",
+    ] {
+        let text = browser.get(path).await.ok().text();
+        assert!(text.contains("What leaves in them is stopped."), "{text}");
+    }
 }

@@ -38,6 +38,60 @@ async fn whatever_is_at_hand_is_looked_for() {
     );
 }
 
+/// Whoever says that it is a name means that, also when nobody has it, and is not led round in a circle.
+#[actix_web::test]
+async fn what_is_said_to_be_a_name_is_nothing_else() {
+    let world = World::new();
+    let scan = asked(&world, "/console/transfers?q=user:order-17").await;
+    assert_eq!((scan.users, scan.custom_id), (Some(vec![]), None));
+    let scan = asked(&world, "/console/transfers?q=user:ali").await;
+    assert_eq!(scan.users, Some(vec![ALICE]));
+    let browser = Browser::of(&world, operator(OLGA));
+    let custom = browser.get("/console/transfers?q=order-17").await.ok();
+    let other = custom.document();
+    let other = other
+        .all("a")
+        .filter_map(|(_, tag)| tag.attribute("href"))
+        .find(|href| href.contains("user%3Aorder-17"));
+    let text = browser.get(other.expect("it may be a name")).await.ok();
+    assert!(
+        text.text()
+            .contains("users with this in their name or email"),
+        "{}",
+        text.text()
+    );
+    assert_eq!(browser.get("/console/transfers?q=user:").await.status, 400);
+}
+
+/// Neither the box nor a filter is overruled in silence, in the list as in its CSV.
+#[actix_web::test]
+async fn a_filter_that_says_something_else_than_the_box_is_said() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for (query, name) in [
+        ("q=0.25+btc&asset=eth", "asset"),
+        ("q=0.25+btc&min=5", "min"),
+        ("q=0.25+btc&max=0.1", "max"),
+        (&*format!("q={ALICE}&user={BOB}"), "user"),
+    ] {
+        let page = browser.get(&format!("/console/transfers?{query}")).await;
+        assert_eq!(page.status, 400, "{query}");
+        let document = page.document();
+        let invalid = document
+            .tags
+            .iter()
+            .find(|tag| tag.attribute("aria-invalid").is_some());
+        let invalid = invalid.and_then(|tag| tag.attribute("name"));
+        assert_eq!(invalid, Some(name), "{query}");
+        let sheet = browser.get(&format!("/console/transfers.csv?{query}"));
+        assert_eq!(sheet.await.status, 400, "{query}");
+    }
+    let same = format!("q={ALICE}&user={ALICE}");
+    for query in ["q=0.25+btc&asset=btc&min=0.2&max=0.25", &same] {
+        asked(&world, &format!("/console/transfers?{query}")).await;
+    }
+}
+
 #[actix_web::test]
 async fn a_transfers_code_finds_it() {
     let world = World::new();
@@ -209,4 +263,10 @@ async fn the_next_page_begins_where_this_one_ends() {
         .to_owned();
     let scan = asked(&world, &next).await;
     assert_eq!((scan.after, scan.kind), (Some(place), Some(Kind::Deposit)));
+    let second = browser.get(&next).await.ok().document();
+    let this = second
+        .all("a")
+        .find(|(number, _)| second.text_of(*number) == "Link to this view");
+    let this = this.expect("there is a link").1.attribute("href");
+    assert_eq!(this, Some(next.as_str()));
 }

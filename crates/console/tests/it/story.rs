@@ -212,6 +212,25 @@ async fn a_transfer_is_taken_back_once_however_often_it_is_sent() {
         "{}",
         page.text()
     );
+    // Its own page says with which credential it was made.
+    let made = world.store.transfers();
+    let made = made.iter().find(|one| one.parts().reversal.is_some());
+    let reversal = made.expect("it was made").id();
+    *locked(&world.audit_log.records) = vec![AuditRecord {
+        id: Uuid::from_u128(1),
+        at: NOW,
+        actor: OLGA.to_owned(),
+        credential: "session:17".to_owned(),
+        request_id: "request-9".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        action: "transfer.reverse".to_owned(),
+        target: format!("transfer:{reversal}"),
+        before: None,
+        after: None,
+    }];
+    let path = format!("/console/transfers/{reversal}");
+    let text = browser.get(&path).await.ok().text();
+    assert!(text.contains("session:17, request request-9"), "{text}");
 }
 
 #[actix_web::test]

@@ -86,6 +86,39 @@ async fn a_user_is_frozen_and_let_go_on_with_a_reason() {
     );
 }
 
+/// What was changed meanwhile is not reverted, and what was terminated does not come back.
+#[actix_web::test]
+async fn freezing_changes_the_status_alone_and_only_the_one_that_was_shown() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = format!("/console/users/{ALICE}/status");
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    let email = "new@example.com".to_owned();
+    locked(&world.directory.users)
+        .get_mut(&ALICE)
+        .unwrap()
+        .email
+        .clone_from(&email);
+    let frozen = browser.press(&page, &path, &[("reason", "why")]).await;
+    frozen.leads();
+    let frozen = locked(&world.directory.users)[&ALICE].clone();
+    assert_eq!((frozen.status, frozen.email), (UserStatus::Frozen, email));
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    locked(&world.directory.users)
+        .get_mut(&ALICE)
+        .unwrap()
+        .status = UserStatus::Terminated;
+    let late = browser.press(&page, &path, &[("reason", "why")]).await;
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("The user is now Terminated."));
+    let forged = [
+        ("was", "Terminated"),
+        ("status", "Active"),
+        ("reason", "why"),
+    ];
+    assert_eq!(browser.post(&path, &forged).await.status, 400);
+}
+
 #[actix_web::test]
 async fn a_token_is_revoked() {
     let world = World::new();

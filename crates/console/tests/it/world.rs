@@ -3,23 +3,26 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use bursar_app::{
-    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Caller, FinishRequest, IssuedOperator,
-    Keyring, Limits, NewOperator, OpenRequest, Options, Origin, Ports, Principal, SessionSettings,
-    Settings, SignIn, TransferSettings,
+    App, BooksSeen, BreakersSeen, CallbackUrlPolicy, Caller, FinishRequest, IntegrityWatch,
+    IssuedOperator, Keyring, Limits, NewOperator, OpenRequest, Options, Origin, Ports, Principal,
+    SessionSettings, Settings, SignIn, TransferSettings,
 };
 use bursar_console::{Console, ConsoleSettings, Visitor};
 use bursar_domain::{
     AssetId, Change, DecimalAmount, FeeSchedule, Kind, Limits as KindLimits, Rules, Timestamp,
     Transfer, TransferId, User, UserId, UserStatus,
 };
-use bursar_ports::{AssetRate, OperatorSession, Password, Permission, TransferStore};
+use bursar_ports::{
+    AssetIntegrity, AssetRate, AssetSums, OperatorSession, Password, Permission, TransferStore,
+};
 use bursar_streams::EventStreams;
 use bursar_testkit::{
     FixedClock, FixedLimiter, InMemoryCallbackSecrets, InMemoryOperators, InMemoryQueue,
     InMemoryStore, PlainPasswords, SequentialIds, build,
     fakes::{
         FakeAddressBook, FakeAuditLog, FakeCallbackLog, FakeCredentials, FakeDirectory, FakeEvents,
-        FakeExports, FakeFigures, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks, Taken, locked,
+        FakeExports, FakeFigures, FakeIntegrity, FakeQuery, FakeRuleBook, HeldTasks,
+        StoppedByOthers, Taken, locked,
     },
 };
 use uuid::uuid;
@@ -59,6 +62,7 @@ pub(crate) struct World {
     pub(crate) rule_book: Arc<FakeRuleBook>,
     pub(crate) operators: Arc<InMemoryOperators>,
     pub(crate) breakers_seen: BreakersSeen,
+    pub(crate) books_seen: BooksSeen,
     pub(crate) clock: Arc<FixedClock>,
 }
 
@@ -100,6 +104,7 @@ impl World {
         let breakers_seen = BreakersSeen::default();
         let rule_book = Arc::new(FakeRuleBook::of(store.clone()));
         let operators = Arc::new(InMemoryOperators::default());
+        let books_seen = BooksSeen::default();
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: store.clone(),
@@ -115,7 +120,7 @@ impl World {
             events: events.clone(),
             credentials: credentials.clone(),
             integrity: integrity.clone(),
-            books_seen: BooksSeen::default(),
+            books_seen: books_seen.clone(),
             breakers_seen: breakers_seen.clone(),
             callback_secrets: Arc::new(InMemoryCallbackSecrets::default()),
             token_verifier: None,
@@ -155,6 +160,7 @@ impl World {
             rule_book,
             operators,
             breakers_seen,
+            books_seen,
             clock,
         }
     }
@@ -311,6 +317,22 @@ impl World {
     /// A transfer as it will be once a change to it is made, for lists.
     pub(crate) fn listed_change(change: Change) -> Transfer {
         change.next
+    }
+
+    /// The watch finds the books as they are, while somebody else's stop keeps it from placing its own.
+    pub(crate) async fn watch_finds_wrong(&self, asset: &str) {
+        *locked(&self.integrity.books) = vec![AssetIntegrity {
+            sums: AssetSums {
+                asset: build::asset_id(asset),
+                sum: Some(-1),
+                holds: Some(0),
+                entries: 5,
+            },
+            accounts: 0,
+        }];
+        let watch = IntegrityWatch::new(self.integrity.clone(), Arc::new(StoppedByOthers));
+        let mut watch = watch.telling(self.books_seen.clone(), self.clock.clone());
+        watch.check_sums().await.expect("the books are read");
     }
 
     /// What lists and exports find from now on.

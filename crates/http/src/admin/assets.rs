@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::FieldError;
 use bursar_domain::{Asset, AssetId, Scale};
-use bursar_ports::Permission;
+use bursar_ports::{Expected, Permission};
 use serde::Serialize;
 
 use super::page::{List, Page};
@@ -71,7 +71,10 @@ pub(super) async fn replace(
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
     let asset = read(&call)?;
-    let asset = call.app().put_asset(&grant, asset).await?;
+    let asset = call
+        .app()
+        .put_asset(&grant, asset, Expected::Anything)
+        .await?;
     answer::json(&AssetBody::of(&asset))
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_domain::{AssetId, BigDecimal, DecimalAmount};
-use bursar_ports::{AssetRate, Permission};
+use bursar_ports::{AssetRate, Expected, Permission};
 use serde::Serialize;
 
 use crate::{
@@ -51,7 +51,10 @@ pub(super) async fn replace(
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
     let (asset, rate, source) = read(&call)?;
-    let rate = call.app().put_rate(&grant, asset, rate, source).await?;
+    let rate = call
+        .app()
+        .put_rate(&grant, asset, rate, source, Expected::Anything)
+        .await?;
     answer::json(&RateBody::of(&asset, &rate))
 }
 

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::{Fees, FieldError, KindLimits, NewFees, NewLimits};
 use bursar_domain::{Amount, AssetId, DecimalAmount, Kind};
-use bursar_ports::Permission;
+use bursar_ports::{Expected, Permission};
 use serde::Serialize;
 
 use crate::{
@@ -95,7 +95,10 @@ pub(super) async fn replace_fees(
     };
     let read = || Some((kind?, asset?, new));
     let (kind, asset, new) = fields.finish(read())?;
-    let fees = call.app().put_fees(&grant, kind, asset, new).await?;
+    let fees = call
+        .app()
+        .put_fees(&grant, kind, asset, new, Expected::Anything)
+        .await?;
     answer::json(&FeesBody::of(&fees))
 }
 
@@ -118,7 +121,10 @@ pub(super) async fn replace_limits(
     let new = read_limits(&mut fields);
     let read = || Some((kind?, asset?, new));
     let (kind, asset, new) = fields.finish(read())?;
-    let limits = call.app().put_limits(&grant, kind, asset, new).await?;
+    let limits = call
+        .app()
+        .put_limits(&grant, kind, asset, new, Expected::Anything)
+        .await?;
     answer::json(&LimitsBody::of(&limits))
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::FieldError;
-use bursar_ports::{Permission, Stop, StopScope};
+use bursar_ports::{Expected, Permission, Stop, StopScope};
 use serde::Serialize;
 
 use crate::{
@@ -71,7 +71,9 @@ pub(super) async fn lift(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
     let scope = scope(&call).map_err(Problem::of_field)?;
-    call.app().lift_stop(&grant, scope).await?;
+    call.app()
+        .lift_stop(&grant, scope, Expected::Anything)
+        .await?;
     Ok(answer::empty())
 }
 

@@ -81,6 +81,8 @@ impl From<Error> for Problem {
             ),
             Error::Store(error) => store(&error, None),
             Error::OutcomeUnknown { transfer, source } => store(&source, Some(transfer)),
+            // No endpoint expects anything of what it replaces.
+            Error::Overtaken => Self::from(Error::Internal("nothing was expected here")),
             Error::Internal(cause) => {
                 tracing::error!(cause, "internal error");
                 Self::internal()

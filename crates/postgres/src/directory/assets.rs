@@ -1,7 +1,7 @@
 //! Assets, which live in the book, and the directory's record of which book that is.
 
 use bursar_domain::{Asset, AssetId, AuditDraft};
-use bursar_ports::{PutAsset, StoreError};
+use bursar_ports::{Expected, PutAsset, StoreError};
 use diesel::{dsl::exists, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -20,7 +20,7 @@ use crate::{
 /// The only book there is so far.
 const BOOK: &str = "book_main";
 
-#[derive(Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = assets)]
 struct AssetRow {
     id: String,
@@ -126,6 +126,7 @@ pub(super) async fn list(database: &Database) -> Result<Vec<Asset>, StoreError> 
 pub(super) async fn put(
     database: &Database,
     asset: Asset,
+    was: Expected<Option<Asset>>,
     at: At,
     audit: AuditDraft,
 ) -> Result<PutAsset, StoreError> {
@@ -137,9 +138,10 @@ pub(super) async fn put(
         ));
     }
     let row = AssetRow::from(asset);
+    let was = was.map(|was| was.map(AssetRow::from));
     run_tx(database.pool(), "put asset", move |connection| {
-        let (row, audit) = (row.clone(), audit.clone());
-        async move { write(connection, row, at, &audit).await }.boxed()
+        let (row, was, audit) = (row.clone(), was.clone(), audit.clone());
+        async move { write(connection, row, &was, at, &audit).await }.boxed()
     })
     .await
 }
@@ -171,25 +173,32 @@ async fn claim_book(database: &Database, id: AssetId) -> Result<String, StoreErr
 async fn write(
     connection: &mut AsyncPgConnection,
     row: AssetRow,
+    was: &Expected<Option<AssetRow>>,
     At(at): At,
     audit: &AuditDraft,
 ) -> QueryResult<PutAsset> {
     let after = Some(row.told());
-    let created = diesel::insert_into(assets::table)
-        .values(&row)
-        .on_conflict_do_nothing()
-        .execute(connection)
-        .await?;
-    if created > 0 {
-        note_in_book(connection, audit, at, None, after.as_ref()).await?;
-        return Ok(PutAsset::Written);
+    if was.allows(&None) {
+        let created = diesel::insert_into(assets::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(connection)
+            .await?;
+        if created > 0 {
+            note_in_book(connection, audit, at, None, after.as_ref()).await?;
+            return Ok(PutAsset::Written);
+        }
     }
-    let old: AssetRow = assets::table
+    let old: Option<AssetRow> = assets::table
         .find(&row.id)
         .select(AssetRow::as_select())
         .for_update()
         .get_result(connection)
-        .await?;
+        .await
+        .optional()?;
+    let Some(old) = old.filter(|old| was.allows(&Some(old.clone()))) else {
+        return Ok(PutAsset::Overtaken);
+    };
     if old.scale != row.scale && has_accounts(connection, &row.id).await? {
         return Ok(PutAsset::ScaleInUse);
     }

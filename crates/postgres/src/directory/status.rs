@@ -8,18 +8,22 @@ use futures_util::FutureExt as _;
 
 use crate::{
     engine::RULE_SET,
+    error::inconsistent,
     pool::Database,
     schema::{accounts, owners, writers},
     tx::run_tx,
 };
 
-/// Stops a user, whatever its status was, and tells the revision of that.
+/// Stops a user whose status is one of these, and tells the revision of that.
 pub(super) async fn stop(
     database: &Database,
     user: UserId,
     status: UserStatus,
-) -> Result<i64, StoreError> {
+    over: &[UserStatus],
+) -> Result<Option<i64>, StoreError> {
+    let over: Vec<&str> = over.iter().map(|one| one.as_str()).collect();
     run_tx(database.pool(), "stop user", move |connection| {
+        let over = over.clone();
         async move {
             let revision = diesel::insert_into(owners::table)
                 .values((
@@ -33,10 +37,14 @@ pub(super) async fn stop(
                     owners::status.eq(excluded(owners::status)),
                     owners::revision.eq(owners::revision + 1),
                 ))
+                .filter(owners::status.eq_any(over))
                 .returning(owners::revision)
                 .get_result(connection)
-                .await?;
-            write_accounts(connection, user, status).await?;
+                .await
+                .optional()?;
+            if revision.is_some() {
+                write_accounts(connection, user, status).await?;
+            }
             Ok(revision)
         }
         .boxed()
@@ -44,12 +52,24 @@ pub(super) async fn stop(
     .await
 }
 
-/// The book's revision of a user's status; none when the book does not know the user.
-pub(super) async fn revision(database: &Database, user: UserId) -> Result<Option<i64>, StoreError> {
-    let revision = owners::table.find(user.as_uuid()).select(owners::revision);
-    database
-        .run(async |connection| revision.get_result(connection).await.optional())
-        .await
+/// The book's revision of a user's status, and that status; none when the book does not know the user.
+pub(super) async fn seen(
+    database: &Database,
+    user: UserId,
+) -> Result<Option<(i64, UserStatus)>, StoreError> {
+    let owner = owners::table.find(user.as_uuid());
+    let seen: Option<(i64, String)> = database
+        .run(async |connection| {
+            let seen = owner.select((owners::revision, owners::status));
+            seen.get_result(connection).await.optional()
+        })
+        .await?;
+    let read = |(revision, status): (i64, String)| {
+        let status = status.parse();
+        let status = status.map_err(|_| inconsistent("owners", format!("id {user}: status")));
+        Ok((revision, status?))
+    };
+    seen.map(read).transpose()
 }
 
 /// Releases a user, unless its status has changed since `seen`: then that change came later and

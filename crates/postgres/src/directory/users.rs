@@ -19,7 +19,7 @@ use crate::{
 /// A row of `users`, as far as a [`User`] needs it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
-struct UserRow {
+pub(super) struct UserRow {
     id: Uuid,
     username: String,
     email: String,

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::status;
-use crate::{audit_log::note_in_directory, pool::Database, schema::users, tx::run_tx, value::At};
+use crate::{
+    audit_log::note_in_directory, error::inconsistent, pool::Database, schema::users, tx::run_tx,
+    value::At,
+};
 
 /// How often a name is looked up again that somebody else took between look-up and write.
 const LOOKS_MAX: u32 = 3;
@@ -85,11 +88,13 @@ pub(super) async fn run(
     }
     match status {
         UserStatus::Frozen | UserStatus::Terminated => {
-            row.status_revision = status::stop(database, id, status).await?;
+            let stopped = status::stop(database, id, status, &UserStatus::ALL).await?;
+            row.status_revision =
+                stopped.ok_or_else(|| inconsistent("owners", format!("id {id}: status")))?;
             write(database, row, audit).await
         }
         UserStatus::Active => {
-            let seen = status::revision(database, id).await?;
+            let seen = status::seen(database, id).await?.map(|(seen, _)| seen);
             row.status_revision = seen.unwrap_or(0).saturating_add(1);
             let written = write(database, row, audit).await?;
             // A book that did not know the user had nothing to release.

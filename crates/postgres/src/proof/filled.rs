@@ -7,7 +7,9 @@ use bursar_domain::{
     Reason, Recipient, ReversalTerms, RootRate, Scale, Stage, Timestamp, Transfer, TransferId,
     User, UserId, UserStatus,
 };
-use bursar_ports::{Clock as _, CommitOutcome, Directory as _, RuleBook as _, TransferStore as _};
+use bursar_ports::{
+    Clock as _, CommitOutcome, Directory as _, Expected, PutRule, RuleBook as _, TransferStore as _,
+};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 
@@ -52,7 +54,10 @@ impl Book {
         let directory = PgDirectory::new(database.clone(), clock.clone());
         for (asset, scale) in [("btc", 8), ("eth", 18)] {
             let asset = build::asset(asset, scale);
-            let _written = directory.put_asset(asset, by_hand()).await.unwrap();
+            let _written = directory
+                .put_asset(asset, Expected::Anything, by_hand())
+                .await
+                .unwrap();
         }
         for user in [ALICE, BOB, CAROL, DAVE] {
             let _written = directory
@@ -174,8 +179,8 @@ impl Book {
     pub(crate) async fn limit(&self, kind: Kind, asset: Option<&str>, limits: Limits) {
         let rule_book = PgRuleBook::new(self.database.clone(), self.clock.clone());
         let asset = asset.map(build::asset_id);
-        let put = rule_book.put_limits(kind, asset, limits, by_hand()).await;
-        put.unwrap();
+        let put = rule_book.put_limits(kind, asset, limits, Expected::Anything, by_hand());
+        assert_eq!(put.await.unwrap(), PutRule::Written);
     }
 
     /// Sends a payment that is not settled yet.

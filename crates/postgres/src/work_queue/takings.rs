@@ -1,6 +1,6 @@
 //! Who is at what.
 
-use bursar_domain::{ActorId, Timestamp, TransferId, Version};
+use bursar_domain::{ActorId, AuditDraft, Timestamp, TransferId, Version};
 use bursar_ports::{LetGo, StoreError, Take, Taking};
 use diesel::{
     prelude::*,
@@ -8,10 +8,15 @@ use diesel::{
     sql_types::{BigInt, Integer, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
 
 use crate::{
+    audit_log::note_in_book,
     error::{inconsistent, unavailable},
+    pool::Database,
     schema::takings,
+    tx::run_tx,
     value::At,
 };
 
@@ -46,6 +51,13 @@ struct TakingRow {
     ends_at: At,
 }
 
+impl TakingRow {
+    /// As the audit log tells it.
+    fn told(&self) -> Value {
+        json!({"version": self.version, "until": self.ends_at.0.to_micros_text()})
+    }
+}
+
 impl TryFrom<TakingRow> for Taking {
     type Error = StoreError;
 
@@ -62,81 +74,134 @@ impl TryFrom<TakingRow> for Taking {
     }
 }
 
+/// What a transaction that takes something came to.
+enum Came {
+    To(TakingRow),
+    Held(TakingRow),
+    Stale,
+}
+
 pub(super) async fn take(
+    database: &Database,
+    taking: Taking,
+    audit: AuditDraft,
+) -> Result<Take, StoreError> {
+    let came = run_tx(database.pool(), "take", move |connection| {
+        let (taking, audit) = (taking.clone(), audit.clone());
+        async move { take_once(connection, &taking, &audit).await }.boxed()
+    });
+    Ok(match came.await? {
+        Came::To(row) => Take::Taken(row.try_into()?),
+        Came::Held(row) => Take::Held(row.try_into()?),
+        Came::Stale => Take::Stale,
+    })
+}
+
+async fn take_once(
     connection: &mut AsyncPgConnection,
     taking: &Taking,
-) -> Result<Take, StoreError> {
+    audit: &AuditDraft,
+) -> QueryResult<Came> {
+    let now = taking.taken_at;
     for _ in 0..TRIES_MAX {
         let taken: Option<TakingRow> = sql_query(TAKE)
             .bind::<BigInt, _>(taking.transfer.get())
             .bind::<Integer, _>(taking.version.get())
             .bind::<Text, _>(taking.by.as_str())
-            .bind::<Timestamptz, _>(At(taking.taken_at))
+            .bind::<Timestamptz, _>(At(now))
             .bind::<Timestamptz, _>(At(taking.until))
             .get_result(connection)
             .await
-            .optional()
-            .map_err(unavailable)?;
+            .optional()?;
         if let Some(row) = taken {
-            sweep(connection, taking.taken_at).await;
-            return Ok(Take::Taken(row.try_into()?));
+            note_in_book(connection, audit, now, None, Some(&row.told())).await?;
+            return Ok(Came::To(row));
         }
         match find(connection, taking.transfer).await? {
-            Some(other) if other.version > taking.version => return Ok(Take::Stale),
-            Some(other) if other.version == taking.version && other.until > taking.taken_at => {
-                return Ok(Take::Held(other));
+            Some(other) if other.version > taking.version.get() => return Ok(Came::Stale),
+            Some(other) if other.version == taking.version.get() && other.ends_at.0 > now => {
+                return Ok(Came::Held(other));
             }
             // It was let go between the two statements.
             Some(_) | None => {}
         }
     }
-    Ok(Take::Stale)
+    Ok(Came::Stale)
 }
 
 /// What it leaves behind is swept by the next one.
-async fn sweep(connection: &mut AsyncPgConnection, now: Timestamp) {
-    let swept = sql_query(SWEEP).bind::<Timestamptz, _>(At(now));
-    if let Err(error) = swept.execute(connection).await {
+pub(super) async fn sweep(database: &Database, now: Timestamp) {
+    let swept = database
+        .run(async |connection| {
+            let sweep = sql_query(SWEEP).bind::<Timestamptz, _>(At(now));
+            sweep.execute(connection).await
+        })
+        .await;
+    if let Err(error) = swept {
         tracing::debug!(%error, "takings that ended stay for now");
     }
 }
 
+/// What somebody lets go, at which version and when.
+#[derive(Clone)]
+pub(super) struct Ended {
+    pub(super) transfer: TransferId,
+    pub(super) version: Version,
+    pub(super) by: ActorId,
+    pub(super) now: Timestamp,
+}
+
 pub(super) async fn let_go(
-    connection: &mut AsyncPgConnection,
-    transfer: TransferId,
-    version: Version,
-    by: &ActorId,
-    now: Timestamp,
+    database: &Database,
+    ended: Ended,
+    audit: AuditDraft,
 ) -> Result<LetGo, StoreError> {
-    let own = takings::table
-        .filter(takings::transfer_id.eq(transfer.get()))
-        .filter(takings::version.le(version.get()))
-        .filter(takings::taken_by.eq(by.as_str()));
-    let ended = diesel::delete(own)
-        .execute(connection)
-        .await
-        .map_err(unavailable)?;
-    if ended > 0 {
-        return Ok(LetGo::Free);
-    }
-    let held = find(connection, transfer)
-        .await?
-        .filter(|other| other.version == version && other.until > now && other.by != *by);
+    let held = run_tx(database.pool(), "let go", move |connection| {
+        let (ended, audit) = (ended.clone(), audit.clone());
+        async move { let_go_once(connection, &ended, &audit).await }.boxed()
+    });
+    let held = held.await?.map(Taking::try_from).transpose()?;
     Ok(held.map_or(LetGo::Free, LetGo::Held))
+}
+
+/// Answers who else has it.
+async fn let_go_once(
+    connection: &mut AsyncPgConnection,
+    ended: &Ended,
+    audit: &AuditDraft,
+) -> QueryResult<Option<TakingRow>> {
+    let (version, now) = (ended.version.get(), ended.now);
+    let holds = |row: &TakingRow| row.version == version && row.ends_at.0 > now;
+    let own = takings::table
+        .filter(takings::transfer_id.eq(ended.transfer.get()))
+        .filter(takings::version.le(version))
+        .filter(takings::taken_by.eq(ended.by.as_str()));
+    let gone: Option<TakingRow> = diesel::delete(own)
+        .returning(TakingRow::as_returning())
+        .get_result(connection)
+        .await
+        .optional()?;
+    if let Some(row) = gone {
+        // One that had ended by itself changes nothing by going.
+        if holds(&row) {
+            note_in_book(connection, audit, now, Some(&row.told()), None).await?;
+        }
+        return Ok(None);
+    }
+    let found = find(connection, ended.transfer).await?;
+    Ok(found.filter(|row| holds(row) && row.taken_by != ended.by.as_str()))
 }
 
 async fn find(
     connection: &mut AsyncPgConnection,
     transfer: TransferId,
-) -> Result<Option<Taking>, StoreError> {
-    let row: Option<TakingRow> = takings::table
+) -> QueryResult<Option<TakingRow>> {
+    takings::table
         .find(transfer.get())
         .select(TakingRow::as_select())
         .first(connection)
         .await
         .optional()
-        .map_err(unavailable)?;
-    row.map(Taking::try_from).transpose()
 }
 
 pub(super) async fn list(

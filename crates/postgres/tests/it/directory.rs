@@ -5,7 +5,7 @@ mod status;
 use std::sync::Arc;
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, Scale, User, UserStatus};
-use bursar_ports::{Directory, PutAsset, PutUser, UserPage};
+use bursar_ports::{Directory, Expected, PutAsset, PutRate, PutUser, UserPage};
 use bursar_postgres::PgDirectory;
 use bursar_testkit::FixedClock;
 use uuid::Uuid;
@@ -138,7 +138,10 @@ async fn many_assets_are_found_at_once() {
     let directory = directory(&fixture);
     let (btc, eth) = (asset("btc", 8), asset("eth", 18));
     for asset in [&btc, &eth] {
-        let put = directory.put_asset(asset.clone(), draft()).await.unwrap();
+        let put = directory
+            .put_asset(asset.clone(), Expected::Anything, draft())
+            .await
+            .unwrap();
         assert_eq!(put, PutAsset::Written);
     }
     let unknown = AssetId::parse("doge").unwrap();
@@ -316,15 +319,24 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
     assert_eq!(directory.find_asset(btc.id).await.unwrap(), None);
     assert_eq!(directory.list_assets().await.unwrap(), []);
     assert_eq!(
-        directory.put_asset(btc.clone(), draft()).await.unwrap(),
+        directory
+            .put_asset(btc.clone(), Expected::Anything, draft())
+            .await
+            .unwrap(),
         PutAsset::Written
     );
     assert_eq!(
-        directory.put_asset(asset("a-1", 0), draft()).await.unwrap(),
+        directory
+            .put_asset(asset("a-1", 0), Expected::Anything, draft())
+            .await
+            .unwrap(),
         PutAsset::Written
     );
     assert_eq!(
-        directory.put_asset(asset("btc", 6), draft()).await.unwrap(),
+        directory
+            .put_asset(asset("btc", 6), Expected::Anything, draft())
+            .await
+            .unwrap(),
         PutAsset::Written
     );
     assert_eq!(
@@ -341,7 +353,10 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
         )
         .await;
     assert_eq!(
-        directory.put_asset(btc.clone(), draft()).await.unwrap(),
+        directory
+            .put_asset(btc.clone(), Expected::Anything, draft())
+            .await
+            .unwrap(),
         PutAsset::ScaleInUse
     );
     let renamed = Asset {
@@ -350,7 +365,10 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
         ..asset("btc", 6)
     };
     assert_eq!(
-        directory.put_asset(renamed.clone(), draft()).await.unwrap(),
+        directory
+            .put_asset(renamed.clone(), Expected::Anything, draft())
+            .await
+            .unwrap(),
         PutAsset::Written
     );
     assert_eq!(
@@ -367,11 +385,18 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
 async fn no_account_slips_in_while_a_scale_changes() {
     let mut fixture = Fixture::new().await;
     let directory = directory(&fixture);
-    let _ = directory.put_asset(asset("a1", 8), draft()).await.unwrap();
+    let _ = directory
+        .put_asset(asset("a1", 8), Expected::Anything, draft())
+        .await
+        .unwrap();
     let mut creator = fixture.connect().await;
     let share = "BEGIN; SELECT id FROM book_main.assets WHERE id = 'a1' FOR SHARE";
     run(&mut creator, share).await;
-    let change = tokio::spawn(async move { directory.put_asset(asset("a1", 2), draft()).await });
+    let change = tokio::spawn(async move {
+        directory
+            .put_asset(asset("a1", 2), Expected::Anything, draft())
+            .await
+    });
     fixture.until_somebody_waits().await;
     run(&mut creator, &account_creation(1, 1)).await;
     run(&mut creator, "COMMIT").await;
@@ -392,8 +417,16 @@ async fn rates_are_exact_and_show_at_once() {
         "98765432109876543210.1",
     ] {
         let rate: BigDecimal = text.parse().unwrap();
-        let put = directory.put_rate(btc, rate.clone(), text.to_owned(), draft());
-        let written = put.await.unwrap();
+        let put = directory.put_rate(
+            btc,
+            rate.clone(),
+            text.to_owned(),
+            Expected::Anything,
+            draft(),
+        );
+        let PutRate::Written(written) = put.await.unwrap() else {
+            panic!("nothing was expected");
+        };
         assert_eq!((&written.rate, written.source.as_str()), (&rate, text));
         assert_eq!(directory.find_rate(btc).await.unwrap(), Some(written));
     }

@@ -20,6 +20,8 @@ mod directory;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod expectations;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod figures;

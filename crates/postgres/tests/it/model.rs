@@ -4,7 +4,7 @@ use std::thread;
 
 use async_trait::async_trait;
 use bursar_domain::{ActorId, Rules, Usage, UsageKey};
-use bursar_ports::{Clock, RuleBook, Stop};
+use bursar_ports::{Clock, Expected, PutRule, RuleBook, Stop};
 use bursar_postgres::EngineKind;
 use bursar_testkit::{
     contract::Harness,
@@ -25,13 +25,15 @@ impl ModelHarness for PgHarness {
         match change {
             RuleChange::Fees(kind, asset) => {
                 let schedule = rules.fees.get(&(kind, asset)).copied();
-                let put = book.put_fees(kind, asset, schedule.unwrap_or_default(), draft());
-                put.await.unwrap();
+                let schedule = schedule.unwrap_or_default();
+                let put = book.put_fees(kind, asset, schedule, Expected::Anything, draft());
+                assert_eq!(put.await.unwrap(), PutRule::Written);
             }
             RuleChange::Limits(kind, asset) => {
                 let limits = rules.limits.get(&(kind, asset)).copied();
-                let put = book.put_limits(kind, asset, limits.unwrap_or_default(), draft());
-                put.await.unwrap();
+                let limits = limits.unwrap_or_default();
+                let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+                assert_eq!(put.await.unwrap(), PutRule::Written);
             }
             RuleChange::Stop(scope) => {
                 let stop = Stop {
@@ -44,7 +46,8 @@ impl ModelHarness for PgHarness {
             }
             // There may be no such stop.
             RuleChange::Lift(scope) => {
-                book.lift(scope, draft()).await.unwrap();
+                let lift = book.lift(scope, Expected::Anything, draft());
+                let _there = lift.await.unwrap();
             }
         }
     }

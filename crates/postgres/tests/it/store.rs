@@ -8,7 +8,8 @@ use bursar_domain::{
     Timestamp, TransferId, User, UserId, UserStatus, Version,
 };
 use bursar_ports::{
-    AuditRecord, Clock, Directory, PutAsset, PutUser, RuleBook, Stop, StopScope, TransferStore,
+    AuditRecord, Clock, Directory, Expected, Lift, PutAsset, PutRule, PutUser, RuleBook, Stop,
+    StopScope, TransferStore,
 };
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
@@ -117,7 +118,10 @@ impl Harness for PgHarness {
 
     async fn put_asset(&self, asset: Asset) {
         assert_eq!(
-            self.directory.put_asset(asset, draft()).await.unwrap(),
+            self.directory
+                .put_asset(asset, Expected::Anything, draft())
+                .await
+                .unwrap(),
             PutAsset::Written
         );
     }
@@ -198,17 +202,18 @@ impl Harness for PgHarness {
         for (kind, asset) in had.fees.keys().chain(rules.fees.keys()) {
             let schedule = rules.fees.get(&(*kind, *asset)).copied();
             let schedule = schedule.unwrap_or_default();
-            let put = book.put_fees(*kind, *asset, schedule, draft());
-            put.await.unwrap();
+            let put = book.put_fees(*kind, *asset, schedule, Expected::Anything, draft());
+            assert_eq!(put.await.unwrap(), PutRule::Written);
         }
         for (kind, asset) in had.limits.keys().chain(rules.limits.keys()) {
             let limits = rules.limits.get(&(*kind, *asset)).copied();
             let limits = limits.unwrap_or_default();
-            let put = book.put_limits(*kind, *asset, limits, draft());
-            put.await.unwrap();
+            let put = book.put_limits(*kind, *asset, limits, Expected::Anything, draft());
+            assert_eq!(put.await.unwrap(), PutRule::Written);
         }
         for stop in book.list_stops().await.unwrap() {
-            assert!(book.lift(stop.scope, draft()).await.unwrap());
+            let lift = book.lift(stop.scope, Expected::Anything, draft());
+            assert_eq!(lift.await.unwrap(), Lift::Lifted);
         }
         let read_only = rules.stops.read_only.then_some(StopScope::ReadOnly);
         let outgoing = rules.stops.outgoing.iter().copied();

@@ -10,7 +10,7 @@ use bursar_testkit::work_queue_contract;
 
 use crate::{
     store::PgHarness,
-    support::{Fixture, at, run},
+    support::{Fixture, at, draft, run},
 };
 
 async fn scene() -> (PgHarness, Arc<dyn WorkQueue>) {
@@ -42,7 +42,7 @@ async fn whoever_comes_second_is_told_what_the_first_one_has() {
                       (1, 1, 'alice', '2026-01-01T00:00:00Z', '2026-01-01T00:05:00Z')";
         run(&mut first, insert).await;
         let other = queue.clone();
-        let second = tokio::spawn(async move { other.take(taking(1, "bob", 1)).await });
+        let second = tokio::spawn(async move { other.take(taking(1, "bob", 1), draft()).await });
         fixture.until_somebody_waits().await;
         run(&mut first, end).await;
         let taken = second.await.unwrap().unwrap();
@@ -60,10 +60,13 @@ async fn takings_that_ended_are_swept_away_by_the_next_one() {
     let mut fixture = Fixture::new().await;
     let queue = PgWorkQueue::new(fixture.database.clone());
     for number in 1..=3 {
-        let taken = queue.take(taking(number, "alice", number)).await.unwrap();
+        let taken = queue
+            .take(taking(number, "alice", number), draft())
+            .await
+            .unwrap();
         assert!(matches!(taken, Take::Taken(_)), "{taken:?}");
     }
-    let taken = queue.take(taking(4, "bob", 302)).await.unwrap();
+    let taken = queue.take(taking(4, "bob", 302), draft()).await.unwrap();
     assert!(matches!(taken, Take::Taken(_)), "{taken:?}");
     let left = "SELECT transfer_id::text FROM book_main.takings ORDER BY transfer_id";
     assert_eq!(fixture.texts(left).await, ["3", "4"]);

@@ -7,7 +7,7 @@ use bursar_domain::{
     ActorId, Asset, AssetId, BigDecimal, DecimalAmount, IdempotencyKey, Scale, Subscriber, User,
     UserId, UserStatus,
 };
-use bursar_ports::Permission;
+use bursar_ports::{Expected, Permission};
 use uuid::Uuid;
 
 use super::{Secrets, callback_secrets::share, operators};
@@ -175,10 +175,11 @@ async fn put_asset(app: &App, admin: &Grant, demo: &DemoAsset) -> anyhow::Result
     if app.find_asset(admin, asset.id).await.is_ok() {
         return Ok(());
     }
-    let asset = app.put_asset(admin, asset).await?;
+    let asset = app.put_asset(admin, asset, Expected::Anything).await?;
     if let Some(rate) = demo.rate {
         let rate: BigDecimal = rate.parse().context("a rate of the demo is malformed")?;
-        app.put_rate(admin, asset.id, rate, None).await?;
+        app.put_rate(admin, asset.id, rate, None, Expected::Anything)
+            .await?;
     }
     Ok(())
 }

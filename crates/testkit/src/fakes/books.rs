@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bursar_domain::{Timestamp, TransferId};
+use bursar_domain::{AssetId, Timestamp, TransferId};
 use bursar_ports::{
-    AssetIntegrity, AssetSums, BookIntegrity, CheckedAccounts, ClaimedPayout, PayoutAnswer,
-    PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout, SignedMessage,
-    StoreError,
+    AssetIntegrity, AssetSums, BookIntegrity, CheckedAccounts, ClaimedPayout, IntegrityAlarm,
+    OutgoingStop, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
+    PostponedPayout, SignedMessage, StoreError,
 };
 
 use super::locked;
@@ -31,6 +31,16 @@ impl BookIntegrity for FakeIntegrity {
 
     async fn check_accounts(&self, _: Option<i64>, _: u32) -> Result<CheckedAccounts, StoreError> {
         Ok(CheckedAccounts::default())
+    }
+}
+
+/// An alarm for assets that somebody else has stopped already.
+pub struct StoppedByOthers;
+
+#[async_trait]
+impl IntegrityAlarm for StoppedByOthers {
+    async fn stop_outgoing(&self, _: AssetId, _: String) -> Result<OutgoingStop, StoreError> {
+        Ok(OutgoingStop::Another)
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
-    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, RecipientName, Rules, Stops, Usage,
-    UsageKey, User, UserId,
+    Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, Limits, RecipientName, Rules, Stops,
+    Usage, UsageKey, User, UserId, UserStatus,
 };
 use bursar_ports::{
-    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, PutAsset, PutUser, RuleBook,
-    Stop, StopScope, StoreError, UserPage,
+    AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, Lift, PutAsset,
+    PutRate, PutRule, PutUser, RuleBook, SetStatus, Stop, StopMark, StopScope, StoreError,
+    UserPage,
 };
 
 use super::locked;
@@ -88,6 +89,25 @@ impl Directory for FakeDirectory {
         Ok(PutUser::Written)
     }
 
+    async fn set_status(
+        &self,
+        id: UserId,
+        was: UserStatus,
+        status: UserStatus,
+        audit: AuditDraft,
+    ) -> Result<SetStatus, StoreError> {
+        let mut users = locked(&self.users);
+        let Some(user) = users.get_mut(&id) else {
+            return Ok(SetStatus::Unknown);
+        };
+        if user.status != was {
+            return Ok(SetStatus::Overtaken);
+        }
+        user.status = status;
+        locked(&self.audited).push(audit);
+        Ok(SetStatus::Written(user.clone()))
+    }
+
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>, StoreError> {
         Ok(locked(&self.assets).get(&id).cloned())
     }
@@ -105,9 +125,18 @@ impl Directory for FakeDirectory {
     }
 
     /// Every asset that exists is in use.
-    async fn put_asset(&self, asset: Asset, audit: AuditDraft) -> Result<PutAsset, StoreError> {
+    async fn put_asset(
+        &self,
+        asset: Asset,
+        was: Expected<Option<Asset>>,
+        audit: AuditDraft,
+    ) -> Result<PutAsset, StoreError> {
         let mut assets = locked(&self.assets);
-        let had = assets.get(&asset.id).map(|had| had.scale);
+        let had = assets.get(&asset.id).cloned();
+        if !was.allows(&had) {
+            return Ok(PutAsset::Overtaken);
+        }
+        let had = had.map(|had| had.scale);
         if had.is_some_and(|scale| scale != asset.scale) {
             return Ok(PutAsset::ScaleInUse);
         }
@@ -125,16 +154,21 @@ impl Directory for FakeDirectory {
         asset: AssetId,
         rate: BigDecimal,
         source: String,
+        was: Expected<Option<BigDecimal>>,
         audit: AuditDraft,
-    ) -> Result<AssetRate, StoreError> {
+    ) -> Result<PutRate, StoreError> {
+        let mut rates = locked(&self.rates);
+        if !was.allows(&rates.get(&asset).map(|had| had.rate.clone())) {
+            return Ok(PutRate::Overtaken);
+        }
         let rate = AssetRate {
             rate,
             source,
             rated_at: FixedClock::START,
         };
-        locked(&self.rates).insert(asset, rate.clone());
+        rates.insert(asset, rate.clone());
         locked(&self.audited).push(audit);
-        Ok(rate)
+        Ok(PutRate::Written(rate))
     }
 }
 
@@ -161,10 +195,11 @@ impl FakeRuleBook {
         self.change(change);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Rules)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Rules) -> T) -> T {
         let mut rules = locked(&self.rules);
-        change(&mut rules);
+        let answer = change(&mut rules);
         self.store.put_rules(rules.clone());
+        answer
     }
 
     fn stops_changed(&self) {
@@ -181,6 +216,15 @@ impl FakeRuleBook {
     }
 }
 
+/// Whether a rule is written where another one may stand by now.
+fn put_rule<T: PartialEq>(was: &Expected<T>, found: &T) -> PutRule {
+    if was.allows(found) {
+        PutRule::Written
+    } else {
+        PutRule::Overtaken
+    }
+}
+
 #[async_trait]
 impl RuleBook for FakeRuleBook {
     async fn rules(&self) -> Result<Arc<Rules>, StoreError> {
@@ -192,27 +236,43 @@ impl RuleBook for FakeRuleBook {
         kind: Kind,
         asset: AssetId,
         schedule: FeeSchedule,
+        was: Expected<FeeSchedule>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        self.change(|rules| {
-            rules.fees.insert((kind, asset), schedule);
+    ) -> Result<PutRule, StoreError> {
+        let put = self.change(|rules| {
+            let had = rules.fees.get(&(kind, asset)).copied();
+            let put = put_rule(&was, &had.unwrap_or_default());
+            if put == PutRule::Written {
+                rules.fees.insert((kind, asset), schedule);
+            }
+            put
         });
-        Ok(())
+        if put == PutRule::Written {
+            locked(&self.audited).push(audit);
+        }
+        Ok(put)
     }
 
     async fn put_limits(
         &self,
         kind: Kind,
         asset: Option<AssetId>,
-        limits: bursar_domain::Limits,
+        limits: Limits,
+        was: Expected<Limits>,
         audit: AuditDraft,
-    ) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        self.change(|rules| {
-            rules.limits.insert((kind, asset), limits);
+    ) -> Result<PutRule, StoreError> {
+        let put = self.change(|rules| {
+            let had = rules.limits.get(&(kind, asset)).copied();
+            let put = put_rule(&was, &had.unwrap_or_default());
+            if put == PutRule::Written {
+                rules.limits.insert((kind, asset), limits);
+            }
+            put
         });
-        Ok(())
+        if put == PutRule::Written {
+            locked(&self.audited).push(audit);
+        }
+        Ok(put)
     }
 
     async fn list_stops(&self) -> Result<Vec<Stop>, StoreError> {
@@ -220,17 +280,41 @@ impl RuleBook for FakeRuleBook {
     }
 
     async fn stop(&self, stop: Stop, audit: AuditDraft) -> Result<(), StoreError> {
-        locked(&self.audited).push(audit);
-        locked(&self.stops).entry(stop.scope).or_insert(stop);
-        self.stops_changed();
+        let stopped = {
+            let mut stops = locked(&self.stops);
+            let is_new = !stops.contains_key(&stop.scope);
+            stops.entry(stop.scope).or_insert(stop);
+            is_new
+        };
+        if stopped {
+            locked(&self.audited).push(audit);
+            self.stops_changed();
+        }
         Ok(())
     }
 
-    async fn lift(&self, scope: StopScope, audit: AuditDraft) -> Result<bool, StoreError> {
-        locked(&self.audited).push(audit);
-        let lifted = locked(&self.stops).remove(&scope).is_some();
-        self.stops_changed();
-        Ok(lifted)
+    async fn lift(
+        &self,
+        scope: StopScope,
+        was: Expected<StopMark>,
+        audit: AuditDraft,
+    ) -> Result<Lift, StoreError> {
+        let lift = {
+            let mut stops = locked(&self.stops);
+            match stops.get(&scope) {
+                None => Lift::NotStopped,
+                Some(stop) if !was.allows(&stop.mark()) => Lift::Overtaken,
+                Some(_) => {
+                    stops.remove(&scope);
+                    Lift::Lifted
+                }
+            }
+        };
+        if lift == Lift::Lifted {
+            locked(&self.audited).push(audit);
+            self.stops_changed();
+        }
+        Ok(lift)
     }
 
     async fn usage(&self, keys: Vec<UsageKey>) -> Result<Vec<Usage>, StoreError> {

@@ -198,7 +198,8 @@ fn taking(transfer: &Transfer, by: &str, now: Timestamp) -> Taking {
 }
 
 async fn take(queue: &dyn WorkQueue, taking: &Taking) -> Take {
-    let taken = queue.take(taking.clone()).await;
+    let audit = build::audit("transfer.take", &format!("transfer:{}", taking.transfer));
+    let taken = queue.take(taking.clone(), audit).await;
     taken.expect("the store answers")
 }
 
@@ -261,8 +262,9 @@ pub async fn letting_go_frees_ones_own_and_nobody_elses(
     let now = first.taken_at;
     let let_go = async |by: &str, now| {
         let (id, version) = (transfer.id(), transfer.version());
-        let let_go = queue.let_go(id, version, ActorId::new(by), now).await;
-        let_go.expect("the store answers")
+        let audit = build::audit("transfer.let_go", &format!("transfer:{id}"));
+        let let_go = queue.let_go(id, version, ActorId::new(by), now, audit);
+        let_go.await.expect("the store answers")
     };
     assert_eq!(let_go("alice", now).await, LetGo::Free);
     assert_eq!(take(&*queue, &first).await, Take::Taken(first.clone()));
@@ -273,6 +275,49 @@ pub async fn letting_go_frees_ones_own_and_nobody_elses(
     let other = taking(&transfer, "bob", now);
     assert_eq!(take(&*queue, &other).await, Take::Taken(other.clone()));
     assert_eq!(let_go("alice", other.until).await, LetGo::Free);
+}
+
+/// What was refused has no row, and neither has what had ended by itself.
+pub async fn takings_are_in_the_audit_log_when_they_change_something(
+    harness: &dyn Harness,
+    queue: Arc<dyn WorkQueue>,
+) {
+    let (transfer, first) = waiting(harness).await;
+    let (id, version, now) = (transfer.id(), transfer.version(), first.taken_at);
+    let target = format!("transfer:{id}");
+    let let_go = async |by: &str, now| {
+        let audit = build::audit("transfer.let_go", &target);
+        let let_go = queue.let_go(id, version, ActorId::new(by), now, audit);
+        let _free = let_go.await.expect("the store answers");
+    };
+    let [later, last, others] = [1, 2, 3].map(|minutes| now.plus_micros(minutes * MINUTE_US));
+    let _taken = take(&*queue, &first).await;
+    let _held = take(&*queue, &taking(&transfer, "bob", now)).await;
+    let_go("bob", now).await;
+    let _longer = take(&*queue, &taking(&transfer, "alice", later)).await;
+    let_go("alice", last).await;
+    let_go("alice", last).await;
+    let other = taking(&transfer, "bob", others);
+    let _taken = take(&*queue, &other).await;
+    let_go("bob", other.until).await;
+    let rows = harness.audit_of(target.clone()).await;
+    let told: Vec<(&str, Timestamp, bool, bool)> = rows
+        .iter()
+        .map(|row| {
+            let (before, after) = (row.before.is_some(), row.after.is_some());
+            (row.action.as_str(), row.at, before, after)
+        })
+        .collect();
+    let expected = [
+        ("transfer.take", now, false, true),
+        ("transfer.take", later, false, true),
+        ("transfer.let_go", last, true, false),
+        ("transfer.take", others, false, true),
+    ];
+    assert_eq!(told, expected, "{rows:?}");
+    let until = first.until.to_micros_text();
+    let after = rows.first().and_then(|row| row.after.clone());
+    assert!(after.is_some_and(|after| after.contains(&until)));
 }
 
 /// However many take it at once, one has it, and all others are told that one.

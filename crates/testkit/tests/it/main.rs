@@ -1,6 +1,7 @@
 //! The in-memory store passes the contract of every transfer store.
 
 mod callback_secrets;
+mod expectations;
 mod memory_store;
 mod model;
 mod operators;

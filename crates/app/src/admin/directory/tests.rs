@@ -17,9 +17,11 @@ async fn only_an_admin_writes() {
     for grant in other_grants(&[Permission::Admin]) {
         let app = Mocks::new().app();
         for error in [
-            app.put_asset(&grant, btc()).await.unwrap_err(),
+            app.put_asset(&grant, btc(), Expected::Anything)
+                .await
+                .unwrap_err(),
             app.put_user(&grant, build::user(ALICE)).await.unwrap_err(),
-            app.put_rate(&grant, btc().id, 2.into(), None)
+            app.put_rate(&grant, btc().id, 2.into(), None, Expected::Anything)
                 .await
                 .unwrap_err(),
         ] {
@@ -47,20 +49,27 @@ async fn only_an_admin_or_a_reader_reads() {
 }
 
 #[tokio::test]
-async fn an_asset_is_written_unless_its_scale_is_in_use() {
-    for (outcome, written) in [(PutAsset::Written, true), (PutAsset::ScaleInUse, false)] {
+async fn an_asset_is_written_unless_its_scale_is_in_use_or_it_is_another_one_by_now() {
+    let was = Expected::Exactly(Some(btc()));
+    for outcome in [PutAsset::Written, PutAsset::ScaleInUse, PutAsset::Overtaken] {
+        let answered = outcome.clone();
         let mut mocks = Mocks::new();
         mocks
             .directory
             .expect_put_asset()
-            .with(eq(btc()), eq(audited("asset.put", "asset:btc")))
+            .with(
+                eq(btc()),
+                eq(was.clone()),
+                eq(audited("asset.put", "asset:btc")),
+            )
             .times(1)
-            .return_once(|_, _| Ok(outcome));
-        let answer = mocks.app().put_asset(&admin(), btc()).await;
-        if written {
-            assert_eq!(answer.unwrap(), btc());
-        } else {
-            assert!(matches!(answer, Err(Error::ScaleInUse)));
+            .return_once(|_, _, _| Ok(answered));
+        let app = mocks.app();
+        let answer = app.put_asset(&admin(), btc(), was.clone()).await;
+        match outcome {
+            PutAsset::Written => assert_eq!(answer.unwrap(), btc()),
+            PutAsset::ScaleInUse => assert!(matches!(answer, Err(Error::ScaleInUse))),
+            PutAsset::Overtaken => assert!(matches!(answer, Err(Error::Overtaken))),
         }
     }
 }
@@ -258,7 +267,8 @@ async fn the_root_asset_is_worth_itself_and_an_unknown_asset_nothing() {
     let app = with_assets(None).app();
     for rate in [
         app.find_rate(&admin(), usd().id).await,
-        app.put_rate(&admin(), usd().id, 1.into(), None).await,
+        app.put_rate(&admin(), usd().id, 1.into(), None, Expected::Anything)
+            .await,
     ] {
         assert!(matches!(rate, Err(Error::NotFound(Missing::Asset))));
     }
@@ -276,13 +286,16 @@ async fn a_positive_rate_is_written() {
                 eq(asset.id),
                 eq(BigDecimal::from(rate)),
                 eq(source.unwrap_or("credential-1").to_owned()),
+                eq(Expected::Anything),
                 eq(audit),
             )
             .times(1)
-            .return_once(|_, rate, _, _| Ok(rated(rate)));
+            .return_once(|_, rate, _, _, _| Ok(PutRate::Written(rated(rate))));
         let app = mocks.app();
         let source = source.map(str::to_owned);
-        let written = app.put_rate(&admin(), asset.id, rate.into(), source).await;
+        let written = app
+            .put_rate(&admin(), asset.id, rate.into(), source, Expected::Anything)
+            .await;
         assert_eq!(written.unwrap(), rated(rate));
     }
 }
@@ -291,7 +304,9 @@ async fn a_positive_rate_is_written() {
 async fn a_rate_that_makes_no_sense_is_not_written() {
     for (asset, rate) in [(btc(), 0), (btc(), -1), (usd(), 2), (usd(), 0)] {
         let app = with_assets(Some(usd())).app();
-        let answer = app.put_rate(&admin(), asset.id, rate.into(), None).await;
+        let answer = app
+            .put_rate(&admin(), asset.id, rate.into(), None, Expected::Anything)
+            .await;
         let Err(Error::Invalid(fields)) = answer else {
             panic!("{answer:?}");
         };
@@ -383,7 +398,7 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     let directory = &mut mocks.directory;
     directory
         .expect_put_asset()
-        .returning(|_, _| Err(unavailable()));
+        .returning(|_, _, _| Err(unavailable()));
     directory
         .expect_put_user()
         .returning(|_, _| Err(unavailable()));
@@ -401,14 +416,17 @@ async fn a_directory_that_cannot_answer_is_an_error() {
         .returning(|_, _, _| Err(unavailable()));
     let app = mocks.app();
     let grant = admin();
-    assert_unavailable(&app.put_asset(&grant, btc()).await);
+    assert_unavailable(&app.put_asset(&grant, btc(), Expected::Anything).await);
     assert_unavailable(&app.put_user(&grant, build::user(ALICE)).await);
     assert_unavailable(&app.find_asset(&grant, btc().id).await);
     assert_unavailable(&app.list_assets(&grant).await);
     assert_unavailable(&app.find_user(&grant, ALICE).await);
     assert_unavailable(&app.list_users(&grant, None, None, 1).await);
     assert_unavailable(&app.find_rate(&grant, btc().id).await);
-    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into(), None).await);
+    assert_unavailable(
+        &app.put_rate(&grant, btc().id, 2.into(), None, Expected::Anything)
+            .await,
+    );
     assert_unavailable(&app.list_user_balances(&grant, ALICE).await);
     assert_unavailable(&app.list_system_balances(&grant).await);
 }
@@ -424,7 +442,7 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     mocks
         .directory
         .expect_put_rate()
-        .returning(|_, _, _, _| Err(unavailable()));
+        .returning(|_, _, _, _, _| Err(unavailable()));
     mocks
         .directory
         .expect_list_assets()
@@ -440,7 +458,10 @@ async fn rates_and_balances_that_cannot_be_had_are_an_error() {
     let app = mocks.app();
     let grant = admin();
     assert_unavailable(&app.find_rate(&grant, btc().id).await);
-    assert_unavailable(&app.put_rate(&grant, btc().id, 2.into(), None).await);
+    assert_unavailable(
+        &app.put_rate(&grant, btc().id, 2.into(), None, Expected::Anything)
+            .await,
+    );
     assert_unavailable(&app.list_user_balances(&grant, ALICE).await);
     assert_unavailable(&app.list_system_balances(&grant).await);
 }

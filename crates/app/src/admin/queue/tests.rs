@@ -5,7 +5,8 @@ use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, Mocks, NOW, assert_unavailable, btc, operator, other_grants, stored, unavailable, usd,
+    ALICE, Mocks, NOW, assert_unavailable, audited, btc, operator, other_grants, stored,
+    unavailable, usd,
 };
 
 const MINUTE_US: i64 = 60_000_000;
@@ -60,15 +61,22 @@ fn taking(transfer: &Transfer, by: &str) -> Taking {
     }
 }
 
+fn target(transfer: &Transfer) -> String {
+    format!("transfer:{}", transfer.id())
+}
+
 /// A store with this transfer, whose queue answers this to whoever takes it for five minutes.
 fn takes(transfer: &Transfer, answer: Result<Take, StoreError>) -> Mocks {
     let mut mocks = stored(transfer);
     mocks
         .work_queue
         .expect_take()
-        .with(eq(taking(transfer, "credential-1")))
+        .with(
+            eq(taking(transfer, "credential-1")),
+            eq(audited("transfer.take", &target(transfer))),
+        )
         .times(1)
-        .return_once(move |_| answer);
+        .return_once(move |_, _| answer);
     mocks
 }
 
@@ -253,7 +261,7 @@ async fn taking_looks_again_when_somebody_acted_and_gives_up_in_the_end() {
     let mut mocks = Mocks::new();
     mocks.finds(&transfer, 5);
     let taken = mocks.work_queue.expect_take();
-    taken.times(5).returning(|_| Ok(Take::Stale));
+    taken.times(5).returning(|_, _| Ok(Take::Stale));
     let taken = take(mocks, &transfer).await;
     assert!(matches!(taken, Err(Error::Conflict(Conflict::Busy))));
     let mocks = takes(&transfer, Err(unavailable()));
@@ -273,9 +281,15 @@ async fn letting_go_tells_who_else_has_it() {
         mocks
             .work_queue
             .expect_let_go()
-            .with(eq(id), eq(version), eq(by), eq(NOW))
+            .with(
+                eq(id),
+                eq(version),
+                eq(by),
+                eq(NOW),
+                eq(audited("transfer.let_go", &target(&transfer))),
+            )
             .times(1)
-            .return_once(move |_, _, _, _| answer);
+            .return_once(move |_, _, _, _, _| answer);
         mocks
     };
     let_go(lets(Ok(LetGo::Free)), &transfer).await.unwrap();

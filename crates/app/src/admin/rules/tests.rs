@@ -3,7 +3,7 @@ mod stops;
 
 use std::sync::Arc;
 
-use bursar_domain::{Rules, Usage};
+use bursar_domain::{Amount, Percent, Rules, Usage};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
@@ -99,14 +99,16 @@ async fn only_an_admin_decides() {
         let app = Mocks::new().app();
         let (kind, asset) = (Kind::Withdrawal, btc().id);
         for error in [
-            app.put_fees(&grant, kind, asset, fees()).await.unwrap_err(),
-            app.put_limits(&grant, kind, None, NO_LIMITS)
+            app.put_fees(&grant, kind, asset, fees(), Expected::Anything)
+                .await
+                .unwrap_err(),
+            app.put_limits(&grant, kind, None, NO_LIMITS, Expected::Anything)
                 .await
                 .unwrap_err(),
             app.stop(&grant, StopScope::ReadOnly, "why".to_owned())
                 .await
                 .unwrap_err(),
-            app.lift_stop(&grant, StopScope::ReadOnly)
+            app.lift_stop(&grant, StopScope::ReadOnly, Expected::Anything)
                 .await
                 .unwrap_err(),
         ] {
@@ -153,13 +155,20 @@ async fn fees_are_written_in_smallest_units() {
             eq(Kind::Internal),
             eq(btc().id),
             eq(schedule()),
+            eq(Expected::Anything),
             eq(audited("fees.put", "fees:internal:btc")),
         )
         .times(1)
-        .return_once(|_, _, _, _| Ok(()));
+        .return_once(|_, _, _, _, _| Ok(PutRule::Written));
     let app = mocks.app();
     let put = app
-        .put_fees(&admin(), Kind::Internal, btc().id, fees())
+        .put_fees(
+            &admin(),
+            Kind::Internal,
+            btc().id,
+            fees(),
+            Expected::Anything,
+        )
         .await;
     let expected = Fees {
         kind: Kind::Internal,
@@ -180,7 +189,9 @@ async fn everything_wrong_with_fees_is_told_at_once() {
         max: Some(decimal("0.000000001")),
         absolute: decimal("0.000000001"),
     };
-    let answer = app.put_fees(&admin(), Kind::Deposit, btc().id, wrong).await;
+    let answer = app
+        .put_fees(&admin(), Kind::Deposit, btc().id, wrong, Expected::Anything)
+        .await;
     let expected = [
         "percent.invalid",
         "min.too_precise",
@@ -193,7 +204,13 @@ async fn everything_wrong_with_fees_is_told_at_once() {
         ..fees()
     };
     let answer = app
-        .put_fees(&admin(), Kind::Deposit, btc().id, crossed)
+        .put_fees(
+            &admin(),
+            Kind::Deposit,
+            btc().id,
+            crossed,
+            Expected::Anything,
+        )
         .await;
     assert_eq!(codes(answer), ["max.below_min"]);
 }
@@ -237,13 +254,20 @@ async fn limits_are_written_in_the_units_that_they_are_counted_in() {
                 eq(Kind::Withdrawal),
                 eq(asset),
                 eq(limits(units)),
+                eq(Expected::Anything),
                 eq(audited("limits.put", target)),
             )
             .times(1)
-            .return_once(|_, _, _, _| Ok(()));
+            .return_once(|_, _, _, _, _| Ok(PutRule::Written));
         let app = mocks.app();
         let put = app
-            .put_limits(&admin(), Kind::Withdrawal, asset, daily("1.5"))
+            .put_limits(
+                &admin(),
+                Kind::Withdrawal,
+                asset,
+                daily("1.5"),
+                Expected::Anything,
+            )
             .await;
         let expected = KindLimits {
             kind: Kind::Withdrawal,
@@ -276,7 +300,7 @@ async fn everything_wrong_with_limits_is_told_at_once() {
         "approval_above.too_precise",
     ];
     let answer = app
-        .put_limits(&admin(), Kind::Withdrawal, None, wrong)
+        .put_limits(&admin(), Kind::Withdrawal, None, wrong, Expected::Anything)
         .await;
     assert_eq!(codes(answer), expected);
     let crossed = NewLimits {
@@ -285,7 +309,13 @@ async fn everything_wrong_with_limits_is_told_at_once() {
         ..NO_LIMITS
     };
     let answer = app
-        .put_limits(&admin(), Kind::Withdrawal, None, crossed)
+        .put_limits(
+            &admin(),
+            Kind::Withdrawal,
+            None,
+            crossed,
+            Expected::Anything,
+        )
         .await;
     assert_eq!(codes(answer), ["max_amount.below_min"]);
     let everything = NewLimits {
@@ -294,12 +324,24 @@ async fn everything_wrong_with_limits_is_told_at_once() {
         ..daily("1")
     };
     let answer = app
-        .put_limits(&admin(), Kind::Deposit, None, everything)
+        .put_limits(
+            &admin(),
+            Kind::Deposit,
+            None,
+            everything,
+            Expected::Anything,
+        )
         .await;
     let expected = ["daily.not_for_deposits", "monthly.not_for_deposits"];
     assert_eq!(codes(answer), expected);
     let answer = app
-        .put_limits(&admin(), Kind::Internal, None, everything)
+        .put_limits(
+            &admin(),
+            Kind::Internal,
+            None,
+            everything,
+            Expected::Anything,
+        )
         .await;
     assert_eq!(codes(answer), ["approval_above.not_for_internal"]);
 }
@@ -335,11 +377,15 @@ async fn an_asset_that_nobody_knows_has_no_rules() {
     nowhere(&mut mocks, btc().id);
     let app = mocks.app();
     let (kind, asset) = (Kind::Withdrawal, btc().id);
-    let put = app.put_fees(&admin(), kind, asset, fees()).await;
+    let put = app
+        .put_fees(&admin(), kind, asset, fees(), Expected::Anything)
+        .await;
     assert_missing(&put, Missing::Asset);
     let found = app.find_fees(&admin(), kind, asset).await;
     assert_missing(&found, Missing::Asset);
-    let put = app.put_limits(&admin(), kind, Some(asset), NO_LIMITS).await;
+    let put = app
+        .put_limits(&admin(), kind, Some(asset), NO_LIMITS, Expected::Anything)
+        .await;
     assert_missing(&put, Missing::Asset);
     let found = app.find_limits(&admin(), kind, Some(asset)).await;
     assert_missing(&found, Missing::Asset);
@@ -357,21 +403,50 @@ async fn an_outage_of_the_rule_book_is_told() {
     let book = &mut mocks.rule_book;
     book.expect_rules().returning(|| Err(unavailable()));
     book.expect_put_fees()
-        .returning(|_, _, _, _| Err(unavailable()));
+        .returning(|_, _, _, _, _| Err(unavailable()));
     book.expect_put_limits()
-        .returning(|_, _, _, _| Err(unavailable()));
+        .returning(|_, _, _, _, _| Err(unavailable()));
     book.expect_list_stops().returning(|| Err(unavailable()));
     book.expect_stop().returning(|_, _| Err(unavailable()));
-    book.expect_lift().returning(|_, _| Err(unavailable()));
+    book.expect_lift().returning(|_, _, _| Err(unavailable()));
     let app = mocks.app();
     let (kind, asset) = (Kind::Withdrawal, btc().id);
-    assert_unavailable(&app.put_fees(&admin(), kind, asset, fees()).await);
+    assert_unavailable(
+        &app.put_fees(&admin(), kind, asset, fees(), Expected::Anything)
+            .await,
+    );
     assert_unavailable(&app.find_fees(&admin(), kind, asset).await);
-    assert_unavailable(&app.put_limits(&admin(), kind, None, NO_LIMITS).await);
+    assert_unavailable(
+        &app.put_limits(&admin(), kind, None, NO_LIMITS, Expected::Anything)
+            .await,
+    );
     assert_unavailable(&app.find_limits(&admin(), kind, None).await);
     assert_unavailable(&app.user_headroom(&admin(), ALICE).await);
     assert_unavailable(&app.list_stops(&admin()).await);
     let scope = StopScope::ReadOnly;
     assert_unavailable(&app.stop(&admin(), scope, "why".to_owned()).await);
-    assert_unavailable(&app.lift_stop(&admin(), scope).await);
+    assert_unavailable(&app.lift_stop(&admin(), scope, Expected::Anything).await);
+}
+
+#[tokio::test]
+async fn what_is_another_rule_by_now_is_not_overwritten() {
+    let (was, none) = (
+        Expected::Exactly(schedule()),
+        Expected::Exactly(Limits::default()),
+    );
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    mocks.has_asset(&usd());
+    let book = &mut mocks.rule_book;
+    book.expect_put_fees()
+        .withf(move |_, _, _, expected, _| *expected == was)
+        .returning(|_, _, _, _, _| Ok(PutRule::Overtaken));
+    book.expect_put_limits()
+        .withf(move |_, _, _, expected, _| *expected == none)
+        .returning(|_, _, _, _, _| Ok(PutRule::Overtaken));
+    let (app, admin) = (mocks.app(), admin());
+    let fees = app.put_fees(&admin, Kind::Deposit, btc().id, fees(), was);
+    assert!(matches!(fees.await, Err(Error::Overtaken)));
+    let limits = app.put_limits(&admin, Kind::Deposit, None, NO_LIMITS, none);
+    assert!(matches!(limits.await, Err(Error::Overtaken)));
 }

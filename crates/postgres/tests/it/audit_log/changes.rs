@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bursar_domain::{Asset, AuditDraft, Subscriber, User, UserStatus};
 use bursar_ports::{
-    AccessKey, CallbackLog, CallbackSecrets, CredentialStore, Directory, Permission, PutAsset,
-    PutUser, Replay, Replayable, SealedRecord, SealedSecret, SealedSecrets, SecretOwner,
-    StoredCallbackSecret, Token, TokenHash,
+    AccessKey, CallbackLog, CallbackSecrets, CredentialStore, Directory, Expected, Permission,
+    PutAsset, PutRate, PutUser, Replay, Replayable, SealedRecord, SealedSecret, SealedSecrets,
+    SecretOwner, StoredCallbackSecret, Token, TokenHash,
 };
 use bursar_postgres::{PgCallbackLog, PgCallbackSecrets, PgCredentials, PgDirectory};
 use bursar_testkit::{FixedClock, build};
@@ -59,7 +59,10 @@ async fn an_asset_is_told_in_the_book_that_it_lives_in() {
     let put = async |asset: Asset| {
         clock.advance_ms(1);
         let audit = build::audit("asset.put", "asset:btc");
-        directory.put_asset(asset, audit).await.unwrap()
+        directory
+            .put_asset(asset, Expected::Anything, audit)
+            .await
+            .unwrap()
     };
     let open = build::asset("btc", 8);
     assert_eq!(put(open.clone()).await, PutAsset::Written);
@@ -134,8 +137,10 @@ async fn a_rate_is_told_in_its_shortest_form() {
         clock.advance_ms(1);
         let audit = build::audit("rate.put", "rate:btc");
         let rate = rate.parse().unwrap();
-        let put = directory.put_rate(build::asset_id("btc"), rate, "feed".to_owned(), audit);
-        put.await.unwrap();
+        let (btc, feed) = (build::asset_id("btc"), "feed".to_owned());
+        let put = directory.put_rate(btc, rate, feed, Expected::Anything, audit);
+        let put = put.await.unwrap();
+        assert!(matches!(put, PutRate::Written(_)), "{put:?}");
     }
     let (first, second) = (
         json!({"rate": "65000.1", "source": "feed"}),
@@ -344,7 +349,13 @@ async fn a_change_that_cannot_be_told_is_not_made() {
         .await;
     let audit = build::audit("rate.put", "rate:btc");
     let (directory, _clock) = directory(&fixture);
-    let rate = directory.put_rate(build::asset_id("btc"), 2.into(), String::new(), audit);
+    let rate = directory.put_rate(
+        build::asset_id("btc"),
+        2.into(),
+        String::new(),
+        Expected::Anything,
+        audit,
+    );
     assert!(rate.await.is_err());
     let rates = fixture.text("SELECT count(*)::text FROM directory.asset_rates");
     assert_eq!(rates.await, "0");

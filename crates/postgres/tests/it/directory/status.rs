@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bursar_domain::UserStatus;
-use bursar_ports::{Directory, PutUser};
+use bursar_ports::{Directory, PutUser, SetStatus};
 use uuid::Uuid;
 
 use super::{account_creation, directory, with_status, write};
-use crate::support::{Fixture, draft, run, user};
+use crate::support::{Fixture, draft, run, user, user_id};
 
 /// The status in the directory, in the book, and on each account.
 async fn statuses(fixture: &mut Fixture, number: u128) -> Vec<String> {
@@ -157,5 +157,93 @@ async fn directory_and_book_agree_whoever_races() {
         assert!(statuses.iter().all(|s| *s == statuses[0]), "{statuses:?}");
         write(&replicas[0], &anna).await;
         assert_eq!(self::statuses(&mut fixture, 1).await[0], "Active");
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_set_reaches_every_account() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    write(&directory, &user(1, "anna")).await;
+    fixture.run(&account_creation(1, 1)).await;
+    let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
+    for (was, status) in [(active, frozen), (frozen, active)] {
+        let set = directory.set_status(user_id(1), was, status, draft());
+        let set = set.await.unwrap();
+        assert!(matches!(set, SetStatus::Written(_)), "{set:?}");
+        assert_eq!(statuses(&mut fixture, 1).await, [status.as_str(); 3]);
+    }
+}
+
+/// A stop that has reached the book alone is not released by somebody who saw another one, and the
+/// book's stop for good is not weakened by a freeze that comes after it.
+#[tokio::test]
+async fn a_status_that_the_book_alone_knows_of_is_not_overwritten() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    let terminate = "UPDATE book_main.owners SET status = 'Terminated', revision = revision + 1";
+    for (was, status) in [
+        (UserStatus::Frozen, UserStatus::Active),
+        (UserStatus::Active, UserStatus::Frozen),
+    ] {
+        write(&directory, &with_status(&anna, was)).await;
+        let owned = "SELECT count(*)::text FROM book_main.owners";
+        if fixture.text(owned).await == "0" {
+            fixture.run(&account_creation(1, 1)).await;
+        }
+        fixture.run(terminate).await;
+        let set = directory.set_status(anna.id, was, status, draft());
+        assert_eq!(set.await.unwrap(), SetStatus::Overtaken);
+        let found = statuses(&mut fixture, 1).await;
+        assert_eq!(found[..2], [was.as_str(), "Terminated"]);
+    }
+}
+
+/// Whoever repeats what was cut off half way completes it.
+#[tokio::test]
+async fn a_stop_that_the_book_has_taken_already_is_completed() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    fixture.run(&account_creation(1, 1)).await;
+    fixture
+        .run("UPDATE book_main.owners SET status = 'Frozen', revision = revision + 1")
+        .await;
+    let set = directory.set_status(anna.id, UserStatus::Active, UserStatus::Frozen, draft());
+    let frozen = with_status(&anna, UserStatus::Frozen);
+    assert_eq!(set.await.unwrap(), SetStatus::Written(frozen));
+    assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn directory_and_book_agree_whoever_expects_what_and_races() {
+    let mut fixture = Fixture::new().await;
+    let replicas = [0; 4].map(|_| Arc::new(directory(&fixture)));
+    let anna = user(1, "anna");
+    let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
+    write(&replicas[0], &anna).await;
+    fixture.run(&account_creation(1, 1)).await;
+    for _ in 0..20 {
+        let mut tasks = vec![];
+        for (replica, (was, status)) in replicas.iter().zip([
+            (active, frozen),
+            (frozen, active),
+            (active, frozen),
+            (active, UserStatus::Terminated),
+        ]) {
+            let replica = Arc::clone(replica);
+            tasks.push(tokio::spawn(async move {
+                replica.set_status(user_id(1), was, status, draft()).await
+            }));
+        }
+        for task in tasks {
+            let _set = task.await.unwrap().unwrap();
+        }
+        let statuses = statuses(&mut fixture, 1).await;
+        assert!(statuses.iter().all(|s| *s == statuses[0]), "{statuses:?}");
+        write(&replicas[0], &anna).await;
+        assert_eq!(self::statuses(&mut fixture, 1).await, ["Active"; 3]);
     }
 }

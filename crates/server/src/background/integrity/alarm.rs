@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bursar_domain::{ActorId, AssetId, AuditDraft, Timestamp};
 use bursar_ports::{
-    Clock, EventFeed, IntegrityAlarm, Notice, RuleBook, Stop, StopScope, StoreError,
+    Clock, EventFeed, IntegrityAlarm, Notice, OutgoingStop, RuleBook, Stop, StopScope, StoreError,
+    WATCH,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-/// Who stops and has the audit row.
-const ACTOR: &str = "integrity";
 /// What the event feed calls it.
 const TOPIC: &str = "integrity.breach";
 
@@ -25,29 +24,52 @@ pub struct StoppingAlarm {
     pub clock: Arc<dyn Clock>,
 }
 
-#[async_trait]
-impl IntegrityAlarm for StoppingAlarm {
-    async fn stop_outgoing(&self, asset: AssetId, reason: String) -> Result<(), StoreError> {
-        let scope = StopScope::Outgoing(asset);
-        let stop = Stop {
-            scope,
-            reason: reason.clone(),
-            stopped_by: ActorId::new(ACTOR),
-            stopped_at: self.clock.now(),
-        };
-        let now = stop.stopped_at;
-        self.rule_book.stop(stop, audit(asset)).await?;
+impl StoppingAlarm {
+    async fn standing(&self, scope: StopScope) -> Result<Option<Stop>, StoreError> {
+        let stops = self.rule_book.list_stops().await?;
+        Ok(stops.into_iter().find(|stop| stop.scope == scope))
+    }
+
+    /// Places the stop, where there is none; the one that stands then. One that is gone by then was this
+    /// one.
+    async fn place(&self, stop: Stop, audit: AuditDraft) -> Result<Stop, StoreError> {
+        self.rule_book.stop(stop.clone(), audit).await?;
+        let stands = self.standing(stop.scope).await?.unwrap_or(stop);
         tracing::error!(
-            asset = asset.as_str(),
-            reason,
+            scope = ?stands.scope,
+            by = stands.stopped_by.as_str(),
+            reason = stands.reason,
             "what leaves the exchange in this asset is stopped"
         );
-        // It may have been stopped before, by another replica or by hand: that stop is in force.
-        let stops = self.rule_book.list_stops().await?;
-        let since = stops.iter().find(|stop| stop.scope == scope);
-        let since = since.map_or(now, |stop| stop.stopped_at);
+        Ok(stands)
+    }
+}
+
+#[async_trait]
+impl IntegrityAlarm for StoppingAlarm {
+    async fn stop_outgoing(
+        &self,
+        asset: AssetId,
+        reason: String,
+    ) -> Result<OutgoingStop, StoreError> {
+        let scope = StopScope::Outgoing(asset);
+        let now = self.clock.now();
+        // Another replica or somebody may have stopped it before: that stop is in force, and nothing is
+        // written as long as it stands.
+        let stands = match self.standing(scope).await? {
+            Some(stop) => stop,
+            None => {
+                let stop = Stop {
+                    scope,
+                    reason: reason.clone(),
+                    stopped_by: ActorId::new(WATCH),
+                    stopped_at: now,
+                };
+                self.place(stop, audit(asset)).await?
+            }
+        };
         let notice = Notice {
-            id: notice_id(asset, since),
+            id: notice_id(asset, stands.stopped_at),
             topic: TOPIC,
             at: now,
             about: None,
@@ -58,16 +80,20 @@ impl IntegrityAlarm for StoppingAlarm {
         };
         // What is about no transfer is told always.
         let _told = self.events.append(notice).await?;
-        Ok(())
+        Ok(if stands.stopped_by.as_str() == WATCH {
+            OutgoingStop::Own
+        } else {
+            OutgoingStop::Another
+        })
     }
 }
 
 fn audit(asset: AssetId) -> AuditDraft {
     AuditDraft {
-        actor: ActorId::new(ACTOR),
-        credential: ACTOR.to_owned(),
-        request_id: ACTOR.to_owned(),
-        address: ACTOR.to_owned(),
+        actor: ActorId::new(WATCH),
+        credential: WATCH.to_owned(),
+        request_id: WATCH.to_owned(),
+        address: WATCH.to_owned(),
         action: "stop.put",
         target: format!("stop:outgoing:{asset}"),
         before: None,
@@ -104,7 +130,7 @@ mod tests {
         Stop {
             scope: StopScope::Outgoing(btc()),
             reason: "wrong".to_owned(),
-            stopped_by: ActorId::new(ACTOR),
+            stopped_by: ActorId::new(WATCH),
             stopped_at,
         }
     }
@@ -113,7 +139,8 @@ mod tests {
         StoreError::Unavailable("away".into())
     }
 
-    /// A rule book that stops, and says afterwards that these stops are in force.
+    /// A rule book in which nothing is stopped, that stops, and says afterwards that these stops are in
+    /// force.
     fn stopping(in_force: Vec<Stop>) -> MockRuleBook {
         let mut rule_book = MockRuleBook::new();
         rule_book.expect_stop().times(1).returning(|stopped, told| {
@@ -122,11 +149,30 @@ mod tests {
         });
         rule_book
             .expect_list_stops()
+            .times(1)
+            .returning(|| Ok(vec![]));
+        rule_book
+            .expect_list_stops()
+            .times(1)
             .returning(move || Ok(in_force.clone()));
         rule_book
     }
 
-    async fn raised(rule_book: MockRuleBook, events: MockEventFeed) -> Result<(), StoreError> {
+    /// A rule book in which this is stopped already.
+    fn stopped(by: &Stop) -> MockRuleBook {
+        let mut rule_book = MockRuleBook::new();
+        let stops = vec![by.clone()];
+        rule_book
+            .expect_list_stops()
+            .times(1)
+            .returning(move || Ok(stops.clone()));
+        rule_book
+    }
+
+    async fn raised(
+        rule_book: MockRuleBook,
+        events: MockEventFeed,
+    ) -> Result<OutgoingStop, StoreError> {
         let mut clock = MockClock::new();
         clock.expect_now().return_const(NOW);
         let alarm = StoppingAlarm {
@@ -137,8 +183,8 @@ mod tests {
         alarm.stop_outgoing(btc(), "wrong".to_owned()).await
     }
 
-    /// What is told when these stops are in force.
-    async fn told(in_force: Vec<Stop>) -> Notice {
+    /// Which stop stands, and what is told.
+    async fn told(rule_book: MockRuleBook) -> (OutgoingStop, Notice) {
         let notices = Arc::new(Mutex::new(vec![]));
         let mut events = MockEventFeed::new();
         let kept = Arc::clone(&notices);
@@ -146,27 +192,48 @@ mod tests {
             kept.lock().unwrap().push(notice);
             Ok(true)
         });
-        raised(stopping(in_force), events).await.unwrap();
-        notices.lock().unwrap().remove(0)
+        let stands = raised(rule_book, events).await.unwrap();
+        (stands, notices.lock().unwrap().remove(0))
     }
 
     #[tokio::test]
     async fn a_breach_stops_the_asset_and_is_told_once_for_each_stop() {
-        let first = told(vec![stop(NOW)]).await;
+        let (stands, first) = told(stopping(vec![stop(NOW)])).await;
+        assert_eq!(stands, OutgoingStop::Own);
         assert_eq!((first.topic, first.at), ("integrity.breach", NOW));
         let data = [("asset", "btc"), ("reason", "wrong")];
         let data = data.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(first.data, BTreeMap::from(data));
-        assert_eq!(told(vec![stop(NOW)]).await.id, first.id);
         // Lifted meanwhile: it was this one.
-        assert_eq!(told(vec![]).await.id, first.id);
+        let (stands, gone) = told(stopping(vec![])).await;
+        assert_eq!((stands, gone.id), (OutgoingStop::Own, first.id));
+        // By another replica, while this one was about it or before.
         let earlier = stop(Timestamp::from_micros(1));
-        assert_ne!(told(vec![earlier]).await.id, first.id);
+        for rule_book in [stopping(vec![earlier.clone()]), stopped(&earlier)] {
+            let (stands, other) = told(rule_book).await;
+            assert_eq!(stands, OutgoingStop::Own);
+            assert_ne!(other.id, first.id);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_by_hand_stands_and_is_not_the_watchs_own() {
+        let by_hand = Stop {
+            reason: "maintenance".to_owned(),
+            stopped_by: ActorId::new("olga"),
+            ..stop(Timestamp::from_micros(1))
+        };
+        for rule_book in [stopping(vec![by_hand.clone()]), stopped(&by_hand)] {
+            let (stands, notice) = told(rule_book).await;
+            assert_eq!(stands, OutgoingStop::Another);
+            assert_eq!(notice.topic, "integrity.breach");
+        }
     }
 
     #[tokio::test]
     async fn what_could_not_be_stopped_is_trouble_and_not_told() {
         let mut rule_book = MockRuleBook::new();
+        rule_book.expect_list_stops().returning(|| Ok(vec![]));
         rule_book.expect_stop().returning(|_, _| Err(away()));
         let trouble = raised(rule_book, MockEventFeed::new()).await;
         assert!(matches!(trouble, Err(StoreError::Unavailable(_))));
@@ -175,7 +242,6 @@ mod tests {
     #[tokio::test]
     async fn what_could_not_be_told_is_trouble() {
         let mut rule_book = MockRuleBook::new();
-        rule_book.expect_stop().returning(|_, _| Ok(()));
         rule_book.expect_list_stops().returning(|| Err(away()));
         let trouble = raised(rule_book, MockEventFeed::new()).await;
         assert!(matches!(trouble, Err(StoreError::Unavailable(_))));

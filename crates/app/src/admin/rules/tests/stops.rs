@@ -37,23 +37,30 @@ async fn stops_say_who_and_when() {
 }
 
 #[tokio::test]
-async fn only_what_is_stopped_is_lifted() {
-    for there in [true, false] {
+async fn only_the_stop_that_is_expected_is_lifted() {
+    let was = Expected::Exactly(StopMark {
+        stopped_by: admin().actor(),
+        stopped_at: NOW,
+    });
+    for outcome in [Lift::Lifted, Lift::NotStopped, Lift::Overtaken] {
         let mut mocks = Mocks::new();
         mocks
             .rule_book
             .expect_lift()
             .with(
                 eq(StopScope::ReadOnly),
+                eq(was.clone()),
                 eq(audited("stop.lift", "stop:read_only")),
             )
             .times(1)
-            .return_once(move |_, _| Ok(there));
-        let answer = mocks.app().lift_stop(&admin(), StopScope::ReadOnly).await;
-        if there {
-            answer.unwrap();
-        } else {
-            assert_missing(&answer, Missing::Stop);
+            .return_once(move |_, _, _| Ok(outcome));
+        let app = mocks.app();
+        let answer = app.lift_stop(&admin(), StopScope::ReadOnly, was.clone());
+        let answer = answer.await;
+        match outcome {
+            Lift::Lifted => answer.unwrap(),
+            Lift::NotStopped => assert_missing(&answer, Missing::Stop),
+            Lift::Overtaken => assert!(matches!(answer, Err(Error::Overtaken))),
         }
     }
 }
