@@ -274,7 +274,7 @@ fn told(error: &str) -> ProviderSignInError {
     }
     let error: String = error
         .chars()
-        .filter(|c| c.is_ascii_graphic())
+        .filter(char::is_ascii_graphic)
         .take(ERROR_MAX)
         .collect();
     tracing::warn!(error, "the provider says that a sign-in failed");

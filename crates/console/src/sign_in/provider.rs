@@ -68,18 +68,12 @@ async fn begin(console: Data<Console>, request: HttpRequest, body: web::Bytes) -
         let form = form.noting(Note::OutOfDate);
         return answer(&console, &request, HttpResponse::Forbidden(), &form);
     }
-    match console.app().begin_provider_sign_in().await {
-        Ok(begun) => lead_away(&console, label, &begun, form.next),
-        Err(_) => {
-            let form = form.noting(Note::ProviderAway);
-            answer(
-                &console,
-                &request,
-                HttpResponse::ServiceUnavailable(),
-                &form,
-            )
-        }
+    if let Ok(begun) = console.app().begin_provider_sign_in().await {
+        return lead_away(&console, label, &begun, form.next);
     }
+    let form = form.noting(Note::ProviderAway);
+    let builder = HttpResponse::ServiceUnavailable();
+    answer(&console, &request, builder, &form)
 }
 
 fn lead_away(console: &Console, label: &str, begun: &BegunSignIn, next: &str) -> HttpResponse {

@@ -6,7 +6,7 @@ use bursar_app::{IntegrityWatch, OpenBreaker};
 use bursar_domain::{Kind, Timestamp};
 use bursar_ports::{
     AssetSums, CallbackLag, CheckedAccounts, HostHealth, MockBookIntegrity, MockIntegrityAlarm,
-    Permission, Volume, VolumeScan, Volumes, Waiting, WaitingWork,
+    OutgoingStop, Permission, Volume, VolumeScan, Volumes, Waiting, WaitingWork,
 };
 use bursar_testkit::build;
 
@@ -259,7 +259,9 @@ async fn the_overview_tells_of_books_that_are_not_what_they_must_be() {
     let checked = |_, _| Ok(CheckedAccounts::default());
     books.expect_check_accounts().return_once(checked);
     let mut alarm = MockIntegrityAlarm::new();
-    alarm.expect_stop_outgoing().returning(|_, _| Ok(()));
+    alarm
+        .expect_stop_outgoing()
+        .returning(|_, _| Ok(OutgoingStop::Own));
     let watch = IntegrityWatch::new(Arc::new(books), Arc::new(alarm));
     let mut watch = watch.telling(world.books_seen.clone(), world.clock.clone());
     watch.check_sums().await.expect("the books can be read");

@@ -24,7 +24,6 @@ pub(crate) const NONCE: &str = "nonce-of-this-sign-in";
 pub(crate) struct World {
     pub(crate) server: IdentityProviderServer,
     pub(crate) provider: Arc<OidcProvider>,
-    pub(crate) clock: Arc<FixedClock>,
     refresh: JoinHandle<()>,
 }
 
@@ -33,7 +32,7 @@ pub(crate) fn config(issuer: &str) -> OidcConfig {
         issuer: issuer.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.into(),
-        redirect_url: Url::parse(CALLBACK).unwrap(),
+        redirect_url: Url::parse(CALLBACK).expect("it is a URL"),
         algorithms: vec![JwksAlgorithm::Rs256],
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         acr: None,
@@ -70,12 +69,10 @@ impl World {
         prepare(&server);
         let mut config = config(server.issuer());
         change(&mut config);
-        let shown: Arc<dyn Clock> = clock.clone();
-        let (provider, refresh) = OidcProvider::try_new(config, shown).unwrap();
+        let (provider, refresh) = OidcProvider::try_new(config, clock).expect("TLS can be set up");
         Self {
             server,
             provider: Arc::new(provider),
-            clock,
             refresh: tokio::spawn(refresh.retrying_after(RETRY).run()),
         }
     }
@@ -102,7 +99,7 @@ impl World {
 
     /// What a browser brings back.
     pub(crate) async fn comes_back(&self) -> EndIdentification {
-        let location = self.begin().await.unwrap();
+        let location = self.begin().await.expect("the provider is known");
         let back = self.server.signed_in(&location);
         let of = |name: &str| {
             let mut pairs = back.query_pairs();
@@ -111,7 +108,7 @@ impl World {
         };
         assert_eq!(of("state").as_deref(), Some("state-of-this-sign-in"));
         EndIdentification {
-            code: of("code").unwrap(),
+            code: of("code").expect("the provider gives a code"),
             issuer: of("iss"),
             nonce: NONCE.to_owned(),
             verifier: VERIFIER.to_owned(),

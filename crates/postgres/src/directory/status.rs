@@ -2,7 +2,7 @@
 
 use bursar_domain::{UserId, UserStatus};
 use bursar_ports::StoreError;
-use diesel::{prelude::*, upsert::excluded};
+use diesel::{prelude::*, query_dsl, upsert::excluded};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 
@@ -25,7 +25,7 @@ pub(super) async fn stop(
     run_tx(database.pool(), "stop user", move |connection| {
         let over = over.clone();
         async move {
-            let revision = diesel::insert_into(owners::table)
+            let stopping = diesel::insert_into(owners::table)
                 .values((
                     owners::id.eq(user.as_uuid()),
                     owners::status.eq(status.as_str()),
@@ -36,12 +36,14 @@ pub(super) async fn stop(
                 .set((
                     owners::status.eq(excluded(owners::status)),
                     owners::revision.eq(owners::revision + 1),
-                ))
-                .filter(owners::status.eq_any(over))
-                .returning(owners::revision)
-                .get_result(connection)
-                .await
-                .optional()?;
+                ));
+            // Named, for every table has a method of this name.
+            let revision =
+                query_dsl::methods::FilterDsl::filter(stopping, owners::status.eq_any(over))
+                    .returning(owners::revision)
+                    .get_result(connection)
+                    .await
+                    .optional()?;
             if revision.is_some() {
                 write_accounts(connection, user, status).await?;
             }

@@ -447,7 +447,8 @@ async fn a_part_of_a_name_is_found_without_reading_everybody() {
         WHERE username_fold LIKE '%r19999%' OR email_fold LIKE '%r19999%' ORDER BY id LIMIT 26";
     let plan = fixture.explain(search).await;
     assert!(plan.contains("users_name_parts_idx"), "{plan}");
-    let found = directory(&fixture).list_users(Some("R19999@".to_owned()), None, 25);
+    let directory = directory(&fixture);
+    let found = directory.list_users(Some("R19999@".to_owned()), None, 25);
     let found = found.await.unwrap();
     assert_eq!(found.users.len(), 1);
     assert!(!found.more);

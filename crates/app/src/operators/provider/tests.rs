@@ -12,12 +12,15 @@ use crate::{
 const ISSUER: &str = "https://id.example";
 static ADMIN: LazyLock<Grant> = LazyLock::new(|| operator(Permission::Admin));
 
+/// What ended at a provider, and what had begun there.
+type Asked = Arc<Mutex<Vec<(EndIdentification, Option<BeginIdentification>)>>>;
+
 /// An application with a provider that answers what a test says.
 struct Scene {
     app: App,
     store: Arc<InMemoryOperators>,
     /// What the provider was asked.
-    asked: Arc<Mutex<Vec<(EndIdentification, Option<BeginIdentification>)>>>,
+    asked: Asked,
 }
 
 type Told = Result<OpenedSession, ProviderSignInError>;
@@ -25,8 +28,7 @@ type Told = Result<OpenedSession, ProviderSignInError>;
 impl Scene {
     fn new(answer: impl Fn() -> Result<Identified, StoreError> + Send + Sync + 'static) -> Self {
         let store = Arc::new(InMemoryOperators::default());
-        let asked: Arc<Mutex<Vec<(EndIdentification, Option<BeginIdentification>)>>> =
-            Arc::default();
+        let asked = Asked::default();
         let begun: Arc<Mutex<Option<BeginIdentification>>> = Arc::default();
         let mut provider = MockIdentityProvider::new();
         provider.expect_issuer().returning(|| ISSUER.to_owned());

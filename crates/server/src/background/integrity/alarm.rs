@@ -56,17 +56,16 @@ impl IntegrityAlarm for StoppingAlarm {
         let now = self.clock.now();
         // Another replica or somebody may have stopped it before: that stop is in force, and nothing is
         // written as long as it stands.
-        let stands = match self.standing(scope).await? {
-            Some(stop) => stop,
-            None => {
-                let stop = Stop {
-                    scope,
-                    reason: reason.clone(),
-                    stopped_by: ActorId::new(WATCH),
-                    stopped_at: now,
-                };
-                self.place(stop, audit(asset)).await?
-            }
+        let stands = if let Some(stop) = self.standing(scope).await? {
+            stop
+        } else {
+            let stop = Stop {
+                scope,
+                reason: reason.clone(),
+                stopped_by: ActorId::new(WATCH),
+                stopped_at: now,
+            };
+            self.place(stop, audit(asset)).await?
         };
         let notice = Notice {
             id: notice_id(asset, stands.stopped_at),

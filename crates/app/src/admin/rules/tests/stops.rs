@@ -54,8 +54,8 @@ async fn only_the_stop_that_is_expected_is_lifted() {
             )
             .times(1)
             .return_once(move |_, _, _| Ok(outcome));
-        let app = mocks.app();
-        let answer = app.lift_stop(&admin(), StopScope::ReadOnly, was.clone());
+        let (app, admin) = (mocks.app(), admin());
+        let answer = app.lift_stop(&admin, StopScope::ReadOnly, was.clone());
         let answer = answer.await;
         match outcome {
             Lift::Lifted => answer.unwrap(),
