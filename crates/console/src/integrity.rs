@@ -11,20 +11,27 @@ use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     layout::{Place, wide},
-    links::said,
+    links::{Link, said},
+    lists::Part,
     words,
 };
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     examine: Option<String>,
+    /// How many system accounts come before those that are shown.
+    from: Option<usize>,
 }
+
+/// How many rows a table has.
+const ROWS: usize = 100;
 
 pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
-    desk.answer(page(&desk, said(asked.examine.as_ref()).is_some()).await)
+    let examine = said(asked.examine.as_ref()).is_some();
+    desk.answer(page(&desk, examine, asked.from.unwrap_or_default()).await)
 }
 
-async fn page(desk: &Desk, examine: bool) -> Result<Reply, Fault> {
+async fn page(desk: &Desk, examine: bool, from: usize) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let seen = desk.app().books_state(&grant)?;
     let system = desk.app().list_system_balances(&grant).await?;
@@ -48,7 +55,7 @@ async fn page(desk: &Desk, examine: bool) -> Result<Reply, Fault> {
             h2 id="system" { "System accounts" }
             @if system.is_empty() {
                 div class="empty" { p { strong { "Nothing yet." } } p { "What fees earned, and what came in from outside, would be here for each asset." } }
-            } @else { (system_table(&system)) }
+            } @else { (system_table(&Part::of(&system, from, ROWS))) }
         }
     };
     Ok(Reply::page(Place::Integrity, "Integrity", body))
@@ -113,7 +120,11 @@ fn examined(desk: &Desk, books: &[(AssetIntegrity, Option<Asset>)], stops: &[Sto
     }
 }
 
+/// The wrong ones first.
 fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
+    let mut books: Vec<&(AssetIntegrity, Option<Asset>)> = books.iter().collect();
+    books.sort_by_key(|(book, _)| book.is_ok());
+    let shown = Part::of(&books, 0, ROWS);
     let units = |units: Option<i128>, asset: Option<&Asset>| {
         html! {
             @match units {
@@ -136,7 +147,7 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
                     }
                 }
                 tbody {
-                    @for (book, asset) in books {
+                    @for (book, asset) in shown.rows {
                         tr {
                             th scope="row" { (words::unit(book.sums.asset)) @if asset.is_none() { " (unknown)" } }
                             td { @if book.is_ok() { span class="badge good" { "In order" } } @else { span class="badge bad" { "Wrong" } } }
@@ -149,16 +160,17 @@ fn table(books: &[(AssetIntegrity, Option<Asset>)]) -> Markup {
                 }
             }
         }))
+        @if shown.left > 0 { p class="muted" { (shown.left) " more, which are no worse." } }
     }
 }
 
-fn system_table(system: &[(bursar_ports::AccountBalance, Asset)]) -> Markup {
+fn system_table(system: &Part<'_, (bursar_ports::AccountBalance, Asset)>) -> Markup {
     html! {
         (wide("System accounts", &html! {
             table class="list" {
                 thead { tr { th scope="col" { "Asset" } th scope="col" { "Account" } th scope="col" class="num" { "Holds" } } }
                 tbody {
-                    @for (balance, asset) in system {
+                    @for (balance, asset) in system.rows {
                         tr {
                             th scope="row" { (words::unit(asset.id)) }
                             td {
@@ -174,5 +186,8 @@ fn system_table(system: &[(bursar_ports::AccountBalance, Asset)]) -> Markup {
                 }
             }
         }))
+        @if let Some(next) = system.next() {
+            p class="pages" { a class="button" rel="next" href=(Link::to("/console/integrity").with("from", next)) { "Next accounts, of " (system.left) " more" } }
+        }
     }
 }

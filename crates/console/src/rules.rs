@@ -9,16 +9,19 @@ mod stops;
 mod tell;
 mod wanted;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
 use bursar_domain::{Asset, AssetId, Kind, Rules};
-use bursar_ports::Permission;
+use bursar_ports::{Permission, StopScope};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use self::{rule::Rule, tell::limit_words};
 use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     layout::{Place, wide},
+    links::{Link, said},
+    lists::Part,
     words,
 };
 
@@ -27,35 +30,71 @@ pub(crate) use change::{edit, make};
 pub(crate) use stops::{lift, stop};
 pub(crate) use tell::{fee_sentence, limit_facts, schedule_sentence};
 
-pub(crate) async fn show(desk: Desk) -> HttpResponse {
-    desk.answer(page(&desk).await)
+/// How many assets a page has.
+const ROWS: usize = 20;
+
+/// Which assets are looked at.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    /// A part of the id or the name.
+    asset: Option<String>,
+    /// How many come before them.
+    from: Option<usize>,
 }
 
-async fn page(desk: &Desk) -> Result<Reply, Fault> {
+impl Asked {
+    fn asset(&self) -> Option<&str> {
+        said(self.asset.as_ref())
+    }
+
+    fn finds(&self, asset: &Asset) -> bool {
+        self.asset().is_none_or(|part| {
+            let part = part.to_lowercase();
+            asset.id.as_str().contains(&part) || asset.name.to_lowercase().contains(&part)
+        })
+    }
+}
+
+pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
+    desk.answer(page(&desk, &asked).await)
+}
+
+async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let app = desk.app();
     let assets = app.list_assets(&grant).await?;
-    let stops = app.list_stops(&grant).await?;
+    let root = assets.iter().find(|asset| asset.id == app.root_asset());
+    let root = root.cloned();
+    let mut stops = app.list_stops(&grant).await?;
+    let found: Vec<Asset> = assets.into_iter().filter(|it| asked.finds(it)).collect();
+    stops.retain(|stop| match stop.scope {
+        StopScope::ReadOnly => true,
+        StopScope::Outgoing(stopped) => {
+            asked.asset().is_none() || found.iter().any(|asset| asset.id == stopped)
+        }
+    });
+    let shown = Part::of(&found, asked.from.unwrap_or_default(), ROWS);
+    let assets = shown.rows;
     let books = app.books_state(&grant)?;
     let wrong = books.map(|books| books.wrong).unwrap_or_default();
     let forecast = app.forecast(&grant).await?;
     let rules = forecast.rules();
-    let root = assets.iter().find(|asset| asset.id == app.root_asset());
     let mut rates = vec![];
-    for asset in &assets {
+    for asset in assets {
         rates.push(assets::rate(desk, &grant, asset).await?);
     }
     let body = html! {
         h1 { "Rules" }
-        (stops::section(desk, &stops, &wrong, &assets))
-        (assets::section(desk, &assets, &rates))
+        (stops::section(desk, &stops, &wrong, assets))
+        (filter(asked))
+        (assets::section(desk, assets, &rates))
         section aria-labelledby="fees" {
             h2 id="fees" { "Fees" }
             (wide("Fees", &html! {
                 table class="list" {
                     (kinds_head())
                     tbody {
-                        @for asset in &assets {
+                        @for asset in assets {
                             tr {
                                 th scope="row" { (words::unit(asset.id)) }
                                 @for kind in Kind::ALL { (fee_cell(desk, rules, kind, asset)) }
@@ -71,14 +110,40 @@ async fn page(desk: &Desk) -> Result<Reply, Fault> {
                 table class="list" {
                     (kinds_head())
                     tbody {
-                        @if let Some(root) = root { (limits_row(desk, rules, None, root)) }
-                        @for asset in &assets { (limits_row(desk, rules, Some(asset.id), asset)) }
+                        @if let Some(root) = &root { (limits_row(desk, rules, None, root)) }
+                        @for asset in assets { (limits_row(desk, rules, Some(asset.id), asset)) }
                     }
                 }
             }))
         }
+        (others(asked, &shown))
     };
     Ok(Reply::page(Place::Rules, "Rules", body))
+}
+
+fn filter(asked: &Asked) -> Markup {
+    html! {
+        form class="filters" method="get" action="/console/rules" {
+            div {
+                label for="a-find" { "Assets with this in their id or name" }
+                input id="a-find" name="asset" type="search" value=[asked.asset()] maxlength="100" autocomplete="off";
+            }
+            div class="send" { button { "Show" } " " a href="/console/rules" { "All" } }
+        }
+    }
+}
+
+/// Leads to the assets that are not shown.
+fn others(asked: &Asked, shown: &Part<'_, Asset>) -> Markup {
+    let link = || Link::to("/console/rules").with_some("asset", asked.asset());
+    html! {
+        p class="pages" {
+            @if shown.from > 0 { a class="button" href=(link()) { "To the first assets" } " " }
+            @if let Some(next) = shown.next() {
+                a class="button" rel="next" href=(link().with("from", next)) { "Next assets, of " (shown.left) " more" }
+            }
+        }
+    }
 }
 
 fn kinds_head() -> Markup {

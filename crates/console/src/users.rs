@@ -17,6 +17,7 @@ use crate::{
     fault::Fault,
     layout::{Place, wide},
     links::{Link, said},
+    lists::Part,
     transfers,
     words::People,
 };
@@ -96,11 +97,28 @@ fn table(users: &[User]) -> Markup {
     }
 }
 
-pub(crate) async fn show(desk: Desk, id: web::Path<String>) -> HttpResponse {
-    desk.answer(page(&desk, &id).await)
+/// Where the lists of a user's page begin.
+#[derive(Deserialize)]
+pub(crate) struct Places {
+    /// How many balances come before.
+    balances: Option<usize>,
+    /// How many limits come before.
+    limits: Option<usize>,
+    /// The access key that comes before.
+    key: Option<String>,
+    /// The token that comes before.
+    token: Option<String>,
 }
 
-async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
+pub(crate) async fn show(
+    desk: Desk,
+    id: web::Path<String>,
+    places: web::Query<Places>,
+) -> HttpResponse {
+    desk.answer(page(&desk, &id, &places).await)
+}
+
+async fn page(desk: &Desk, id: &str, places: &Places) -> Result<Reply, Fault> {
     let grant = desk.reader()?;
     let id = read_id(id)?;
     let app = desk.app();
@@ -122,8 +140,8 @@ async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
             dt { "Id" } dd { code class="long" { (id) } }
             dt { "Roles" } dd { @if user.roles.is_empty() { "–" } @else { bdi { (user.roles.join(", ")) } } }
         }
-        section aria-labelledby="has" { h2 id="has" { "Balances" } (money::balances(desk, &balances)) }
-        section aria-labelledby="room" { h2 id="room" { "Headroom under limits" } (money::headroom(&headroom)) }
+        section aria-labelledby="has" { h2 id="has" { "Balances" } (money::balances(desk, id, &balances, places)) }
+        section aria-labelledby="room" { h2 id="room" { "Headroom under limits" } (money::headroom(id, &headroom, places)) }
         section aria-labelledby="recent" {
             h2 id="recent" { "Recent transfers" }
             @if recent.transfers.is_empty() {
@@ -132,10 +150,25 @@ async fn page(desk: &Desk, id: &str) -> Result<Reply, Fault> {
             p { a href=(all) { "All transfers of this user" } }
         }
         (status::section(desk, &user))
-        @if desk.may(Permission::Admin) { (credentials::section(desk, id).await?) }
+        @if desk.may(Permission::Admin) { (credentials::section(desk, id, places).await?) }
         p { a href={ "/console/audit?target=user:" (id) } { "Changes of this user in the audit log" } }
     };
     Ok(Reply::page(Place::Users, user.username.clone(), body))
+}
+
+/// Leads on to the rest of one of the lists.
+fn next_link(user: UserId, list: &str, place: impl std::fmt::Display, at: &str) -> String {
+    let link = Link::to(format!("/console/users/{user}")).with(list, place);
+    format!("{link}#{at}")
+}
+
+/// Leads on to the rest of a list that is in memory as a whole.
+fn rest<T>(user: UserId, list: &str, part: &Part<'_, T>, at: &str) -> Markup {
+    html! {
+        @if let Some(next) = part.next() {
+            p class="pages" { a class="button" href=(next_link(user, list, next, at)) { "Next of " (part.left) " more" } }
+        }
+    }
 }
 
 fn read_id(text: &str) -> Result<UserId, Fault> {

@@ -16,7 +16,7 @@ use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_oidc::{OidcProvider, OidcRefresh};
 use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{
-    BookIntegrity, Clock, EventSequencer, IdSource, IdentityProvider, Summary, TokenVerifier,
+    BookIntegrity, Clock, EventSequencer, IdentityProvider, Summary, TokenVerifier,
 };
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
@@ -93,7 +93,6 @@ impl System {
     ) -> anyhow::Result<Self> {
         let (pool, database) = connect(&config.database).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ids: Arc<dyn IdSource> = Arc::new(PgIds::new(database.clone()));
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
@@ -129,7 +128,7 @@ impl System {
             callback_secrets: Arc::new(PgCallbackSecrets::new(database.clone())),
             token_verifier,
             clock: Arc::clone(&clock),
-            ids,
+            ids: Arc::new(PgIds::new(database.clone())),
             tasks: Arc::new(tasks.clone()),
             limiter: limits.limiter,
             local_limiter: Arc::new(MemoryLimiter::new()),

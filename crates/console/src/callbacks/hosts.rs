@@ -1,11 +1,17 @@
 //! How callbacks to each host fare.
 
+use std::cmp::Reverse;
+
 use bursar_app::{CallbackHost, OpenBreaker};
 use bursar_ports::HostHealth;
 use maud::{Markup, html};
 
 use crate::desk::Desk;
 use crate::layout::wide;
+use crate::lists::Part;
+
+/// How many hosts are shown, the worst first.
+const SHOWN: usize = 50;
 
 pub(super) fn table(desk: &Desk, hosts: &[CallbackHost]) -> Markup {
     if hosts.is_empty() {
@@ -13,6 +19,13 @@ pub(super) fn table(desk: &Desk, hosts: &[CallbackHost]) -> Markup {
             div class="empty" { p { strong { "No callbacks lately." } } p { "Each host that callbacks go to would be here, with what waits for it and what became of the last ones." } }
         };
     }
+    let mut worst: Vec<&CallbackHost> = hosts.iter().collect();
+    worst.sort_by_key(|host| {
+        let fails = health(&host.health).0 == "bad";
+        let (dead, pending) = (host.health.dead, host.health.pending);
+        Reverse((host.breaker.is_some(), fails, dead, pending))
+    });
+    let shown = Part::of(&worst, 0, SHOWN);
     html! {
         (wide("Health by host", &html! {
             table class="list" {
@@ -27,10 +40,11 @@ pub(super) fn table(desk: &Desk, hosts: &[CallbackHost]) -> Markup {
                         th scope="col" { "Last failure" }
                     }
                 }
-                tbody { @for host in hosts { (row(desk, host)) } }
+                tbody { @for host in shown.rows { (row(desk, host)) } }
             }
         }))
-        @if hosts.iter().any(|host| host.breaker.is_some()) {
+        @if shown.left > 0 { p class="muted" { "The worst " (SHOWN) "; " (shown.left) " more fare no worse. The admin API lists all." } }
+        @if shown.rows.iter().any(|host| host.breaker.is_some()) {
             p class="hint" {
                 "A breaker opens when a host keeps failing: nothing but one probe at a time is sent then, what is due waits, and the first answer closes it. This is what the replica that made this page knows; each one has its own."
             }

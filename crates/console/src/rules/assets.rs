@@ -29,7 +29,7 @@ pub(super) fn section(desk: &Desk, assets: &[Asset], rates: &[Option<AssetRate>]
         section aria-labelledby="assets" {
             h2 id="assets" { "Assets and rates" }
             @if assets.is_empty() {
-                div class="empty" { p { strong { "No asset yet." } } p { "What can be moved would be here, with what it is worth." } }
+                div class="empty" { p { strong { "No such asset." } } p { "What can be moved would be here, with what it is worth." } }
             } @else {
                 (wide("Assets", &html! {
                     table class="list" {

@@ -77,7 +77,7 @@ fn input(field: &Field, said: &Said, wrong: &[FieldError]) -> Markup {
         div {
             label for=(id) { (field.label) }
             @match field.shape {
-                Shape::YesNo => select id=(id) name=(field.name) {
+                Shape::YesNo => select id=(id) name=(field.name) aria-describedby={ "h-" (field.name) } aria-invalid=[fault.map(|_| "true")] {
                     option value="yes" selected[value != "no"] { "Yes" }
                     option value="no" selected[value == "no"] { "No" }
                 },

@@ -14,11 +14,14 @@ use crate::{
     flash::Done,
     forms,
     links::said,
+    lists::Part,
     words,
 };
 
 /// The longest reason, in characters.
 const REASON_MAX: usize = 500;
+/// How many stops are shown.
+const SHOWN: usize = 10;
 /// The scope of everything, as the form says it.
 const ALL: &str = "read_only";
 
@@ -95,12 +98,16 @@ pub(crate) async fn lift(desk: Desk, posted: Posted<Shown>) -> HttpResponse {
 
 /// Everything that is stopped; `wrong` are the assets whose books are not what they must be.
 pub(super) fn section(desk: &Desk, stops: &[Stop], wrong: &[AssetId], assets: &[Asset]) -> Markup {
+    let shown = Part::of(stops, 0, SHOWN);
     html! {
         section aria-labelledby="stops" {
             h2 id="stops" { "Stops" }
             @if stops.is_empty() {
                 div class="empty" { p { strong { "Nothing is stopped." } } p { "What somebody stopped by hand, or Bursar itself because the books do not add up, would be here." } }
-            } @else { ul class="cards" { @for stop in stops { (card(desk, stop, wrong)) } } }
+            } @else {
+                ul class="cards" { @for stop in shown.rows { (card(desk, stop, wrong)) } }
+                @if shown.left > 0 { p class="muted" { (shown.left) " more: look for the asset below, and its stop is here." } }
+            }
             @if desk.may(Permission::Admin) { (form(desk, assets)) }
         }
     }
@@ -164,7 +171,7 @@ fn form(desk: &Desk, assets: &[Asset]) -> Markup {
             form class="filters" method="post" action="/console/rules/stop" {
                 (forms::csrf(&desk.visitor))
                 div {
-                    label for="scope" { "What" }
+                    label for="scope" { "What, of the assets below" }
                     select id="scope" name="scope" {
                         @for asset in assets { option value=(asset.id) { "What leaves in " (words::unit(asset.id)) } }
                         option value=(ALL) { "Everything" }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::{Places, next_link};
 use crate::{
     Posted,
     desk::{Desk, Reply, own_path},
@@ -14,10 +15,12 @@ use crate::{
     flash::Done,
     forms,
     layout::wide,
+    links::said,
+    lists::{one_more, page_of},
 };
 
-/// How many of each are shown.
-const ROWS: u32 = 100;
+/// How many of each a page has.
+const ROWS: u32 = 10;
 
 #[derive(Deserialize)]
 pub(crate) struct Revoked {
@@ -58,13 +61,18 @@ fn back(form: &Revoked) -> String {
     back.unwrap_or("/console/users").to_owned()
 }
 
-pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> {
+pub(super) async fn section(desk: &Desk, user: UserId, places: &Places) -> Result<Markup, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let app = desk.app();
-    let keys = app.list_access_keys(&grant, Some(user), None, ROWS).await?;
-    let tokens = app.list_tokens(&grant, Some(user), None, ROWS).await?;
-    let full = |count: usize| u32::try_from(count).is_ok_and(|count| count == ROWS);
-    let more = full(keys.len()) || full(tokens.len());
+    let key = said(places.key.as_ref()).map(str::to_owned);
+    let token = said(places.token.as_ref()).map(Uuid::try_parse);
+    let token = token.transpose().map_err(|_| Fault::BadAddress)?;
+    let keys = app.list_access_keys(&grant, Some(user), key, one_more(ROWS));
+    let (keys, more_keys) = page_of(keys.await?, ROWS);
+    let tokens = app.list_tokens(&grant, Some(user), token, one_more(ROWS));
+    let (tokens, more_tokens) = page_of(tokens.await?, ROWS);
+    let key = keys.last().filter(|_| more_keys);
+    let token = tokens.last().filter(|_| more_tokens);
     Ok(html! {
         section aria-labelledby="keys" {
             h2 id="keys" { "Keys and tokens" }
@@ -88,7 +96,10 @@ pub(super) async fn section(desk: &Desk, user: UserId) -> Result<Markup, Fault> 
                         }
                     }
                 }))
-                @if more { p class="muted" { "The first " (ROWS) " of each are shown; the admin API lists all." } }
+                p class="pages" {
+                    @if let Some(key) = key { a class="button" href=(next_link(user, "key", &key.access_key, "keys")) { "Next keys" } " " }
+                    @if let Some(token) = token { a class="button" href=(next_link(user, "token", token.id, "keys")) { "Next tokens" } }
+                }
             }
         }
     })

@@ -1,17 +1,30 @@
 //! What a user has, and what it may still move.
 
 use bursar_app::{LimitHeadroom, UserBalance};
+use bursar_domain::UserId;
 use maud::{Markup, html};
 
-use crate::layout::wide;
-use crate::{desk::Desk, words};
+use super::{Places, rest};
+use crate::{desk::Desk, layout::wide, lists::Part, words};
 
-pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
+/// How many rows of each a page has.
+const ROWS: usize = 15;
+
+/// What a user has, the assets with something in them first.
+pub(super) fn balances(
+    desk: &Desk,
+    user: UserId,
+    balances: &[UserBalance],
+    places: &Places,
+) -> Markup {
     if balances.is_empty() {
         return html! {
             div class="empty" { p { strong { "Nothing yet." } } p { "A line for each asset that the user ever had would be here." } }
         };
     }
+    let mut balances: Vec<&UserBalance> = balances.iter().collect();
+    balances.sort_by_key(|one| one.available.is_zero() && one.held.is_zero());
+    let shown = Part::of(&balances, places.balances.unwrap_or_default(), ROWS);
     html! {
         (wide("Balances", &html! {
             table class="list" {
@@ -24,7 +37,7 @@ pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
                     }
                 }
                 tbody {
-                    @for one in balances {
+                    @for one in shown.rows {
                         @let scale = one.asset.scale;
                         tr {
                             th scope="row" { (words::unit(one.asset.id)) }
@@ -36,11 +49,13 @@ pub(super) fn balances(desk: &Desk, balances: &[UserBalance]) -> Markup {
                 }
             }
         }))
+        (rest(user, "balances", &shown, "has"))
     }
 }
 
-pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
-    let rolling: Vec<&LimitHeadroom> = headroom
+/// What is left under rolling limits, those of which something is used first.
+pub(super) fn headroom(user: UserId, headroom: &[LimitHeadroom], places: &Places) -> Markup {
+    let mut rolling: Vec<&LimitHeadroom> = headroom
         .iter()
         .filter(|one| one.left.daily.is_some() || one.left.monthly.is_some())
         .collect();
@@ -49,6 +64,11 @@ pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
             div class="empty" { p { strong { "No limit for 24 hours or 30 days is set." } } p { a href="/console/rules" { "The rules" } " say what is." } }
         };
     }
+    rolling.sort_by_key(|one| {
+        let (left, most) = (one.left, one.limits.limits);
+        (left.daily, left.monthly) == (most.daily, most.monthly)
+    });
+    let shown = Part::of(&rolling, places.limits.unwrap_or_default(), ROWS);
     html! {
         (wide("Headroom", &html! {
             table class="list" {
@@ -59,9 +79,10 @@ pub(super) fn headroom(headroom: &[LimitHeadroom]) -> Markup {
                         th scope="col" class="num" { "Left of 30 days" }
                     }
                 }
-                tbody { @for one in rolling { (row(one)) } }
+                tbody { @for one in shown.rows { (row(one)) } }
             }
         }))
+        (rest(user, "limits", &shown, "room"))
     }
 }
 

@@ -336,7 +336,7 @@ async fn a_second_operator_approves_and_the_first_cannot() {
     );
     assert_eq!(
         otto.press(&seen, &approve, &[]).await.leads(),
-        "/console/queue?work=approvals"
+        format!("/console/queue?work=approvals#t{id}")
     );
     assert_eq!(world.transfer(id).await.status(), Status::Completed);
     let found = world.store.find(id).await.unwrap().unwrap();

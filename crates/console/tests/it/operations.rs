@@ -209,3 +209,22 @@ async fn the_list_shows_the_last_attempts_and_leads_to_all_of_them() {
     assert_eq!(count("/console/callbacks").await, (25 * 6, true));
     assert_eq!(count("/console/transfers/6").await, (20 * 8, false));
 }
+
+#[actix_web::test]
+async fn the_worst_hosts_are_shown_and_how_many_more_there_are() {
+    let world = crate::crowd::crowded().await;
+    {
+        let mut hosts = locked(&world.figures.hosts);
+        let host = hosts.last_mut().unwrap();
+        (host.host, host.dead) = ("worst.example".to_owned(), 7);
+    }
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console/callbacks").await.ok();
+    let text = page.text();
+    assert!(text.contains("450 more fare no worse"), "{text}");
+    let first = text.find("worst.example").expect("it is shown");
+    assert!(
+        first < text.find("<script>").expect("so are others"),
+        "{text}"
+    );
+}

@@ -7,7 +7,7 @@ use crate::{
     world::{BOB, OLGA, World, operator, reader},
 };
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/console",
     "/console?period=month",
     "/console/queue",
@@ -18,6 +18,7 @@ const PAGES: [&str; 16] = [
     "/console/callbacks",
     "/console/callbacks?state=all",
     "/console/rules",
+    "/console/rules?asset=asset-1&from=20",
     "/console/audit",
     "/console/integrity",
     "/console/integrity?examine=now",

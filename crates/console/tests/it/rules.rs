@@ -282,3 +282,44 @@ async fn wrong_books_are_said_where_a_stop_is_lifted_and_what_leaves_where_it_is
         assert!(text.contains("What leaves in them is stopped."), "{text}");
     }
 }
+
+/// However many assets there are, a page shows some of them, and every one is found.
+#[actix_web::test]
+async fn assets_come_page_by_page_and_by_a_part_of_their_name() {
+    let world = crate::crowd::crowded().await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let mut seen = vec![];
+    let mut next = Some("/console/rules".to_owned());
+    while let Some(path) = next {
+        let document = browser.get(&path).await.ok().document();
+        let changes = document
+            .all("a")
+            .filter_map(|(_, tag)| tag.attribute("href"))
+            .filter_map(|href| href.strip_prefix("/console/rules/edit?rule=asset%3A"));
+        let shown: Vec<String> = changes.map(str::to_owned).collect();
+        assert!(shown.len() <= 20, "{path}");
+        seen.extend(shown);
+        next = document
+            .all("a")
+            .find(|(_, tag)| tag.attribute("rel") == Some("next"))
+            .and_then(|(_, tag)| tag.attribute("href").map(str::to_owned));
+    }
+    let all: Vec<String> = locked(&world.directory.assets)
+        .keys()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(seen, all);
+    let text = browser.get("/console/rules?asset=BT").await.ok().text();
+    assert!(text.contains("BTC") && !text.contains("ASSET-3"), "{text}");
+    // The stop of an asset that is looked for is shown, however many others there are.
+    let text = browser
+        .get("/console/rules?asset=asset-199")
+        .await
+        .ok()
+        .text();
+    assert!(
+        text.contains("What leaves users’ accounts in ASSET-199 by"),
+        "{text}"
+    );
+    assert!(!text.contains("more: look for the asset below"), "{text}");
+}

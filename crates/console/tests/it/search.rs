@@ -83,8 +83,8 @@ async fn a_filter_that_says_something_else_than_the_box_is_said() {
             .find(|tag| tag.attribute("aria-invalid").is_some());
         let invalid = invalid.and_then(|tag| tag.attribute("name"));
         assert_eq!(invalid, Some(name), "{query}");
-        let sheet = browser.get(&format!("/console/transfers.csv?{query}"));
-        assert_eq!(sheet.await.status, 400, "{query}");
+        let sheet = format!("/console/transfers.csv?{query}");
+        assert_eq!(browser.get(&sheet).await.status, 400, "{query}");
     }
     let same = format!("q={ALICE}&user={ALICE}");
     for query in ["q=0.25+btc&asset=btc&min=0.2&max=0.25", &same] {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     browser::Browser,
-    world::{ALICE, NOW, OLGA, World, operator},
+    world::{ALICE, BOB, NOW, OLGA, World, operator},
 };
 
 #[actix_web::test]
@@ -112,6 +112,7 @@ async fn freezing_changes_the_status_alone_and_only_the_one_that_was_shown() {
     assert_eq!(late.status, 409);
     assert!(late.text().contains("The user is now Terminated."));
     let forged = [
+        ("csrf", "token-of-olga"),
         ("was", "Terminated"),
         ("status", "Active"),
         ("reason", "why"),
@@ -141,4 +142,33 @@ async fn a_token_is_revoked() {
         .await;
     assert_eq!(done.leads(), format!("/console/users/{ALICE}"));
     assert_eq!(locked(&world.credentials.tokens)[0].revoked_at, Some(NOW));
+}
+
+/// However many keys, tokens, assets and limits there are, each is on one of the pages.
+#[actix_web::test]
+async fn the_lists_of_a_user_go_on_on_other_pages() {
+    let world = crate::crowd::crowded().await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let of_list = async |list: &str, what: &str| {
+        let mut found = 0;
+        let mut next = Some(format!("/console/users/{BOB}"));
+        while let Some(path) = next {
+            let page = browser.get(&path).await.ok();
+            found += page.body.matches(what).count();
+            let document = page.document();
+            let leads_on = format!("/console/users/{BOB}?{list}=");
+            next = document
+                .all("a")
+                .filter_map(|(_, tag)| tag.attribute("href"))
+                .find(|href| href.starts_with(&leads_on))
+                .and_then(|href| href.split('#').next())
+                .map(str::to_owned);
+        }
+        found
+    };
+    assert_eq!(of_list("key", "Access key <code>").await, 100);
+    assert_eq!(of_list("token", ">Token <bdi>").await, 100);
+    assert_eq!(of_list("limits", "Internal, ASSET-").await, 197);
+    let balances = of_list("balances", "<th scope=\"row\">ASSET-").await;
+    assert_eq!(balances, 197);
 }

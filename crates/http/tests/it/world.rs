@@ -122,6 +122,7 @@ impl World {
         Self::build(Limits::default(), wrap)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line for each port, three times")]
     fn build<S: TransferStore + 'static>(
         limits: Limits,
         wrap: impl FnOnce(Arc<InMemoryStore>) -> Arc<S>,
@@ -131,21 +132,18 @@ impl World {
         let keyring = keyring();
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
-        let (query, exports) = (
-            Arc::new(FakeQuery::default()),
-            Arc::new(FakeExports::default()),
-        );
+        let query = Arc::new(FakeQuery::default());
+        let exports = Arc::new(FakeExports::default());
         let callback_log = Arc::new(FakeCallbackLog::default());
         let audit_log = Arc::new(FakeAuditLog::default());
         let callback_secrets = Arc::new(InMemoryCallbackSecrets::default());
         let operators = Arc::new(InMemoryOperators::default());
-        let (events, tasks) = (
-            Arc::new(FakeEvents::default()),
-            Arc::new(HeldTasks::default()),
-        );
+        let events = Arc::new(FakeEvents::default());
         let integrity = Arc::new(FakeIntegrity::default());
-        let (books_seen, breakers_seen) = (BooksSeen::default(), BreakersSeen::default());
+        let books_seen = BooksSeen::default();
+        let breakers_seen = BreakersSeen::default();
         let figures = Arc::new(FakeFigures::default());
+        let tasks = Arc::new(HeldTasks::default());
         let limiter = Arc::new(FixedLimiter::new(clock.clone()));
         let ports = Ports {
             store: wrap(store.clone()),
