@@ -49,6 +49,12 @@ async fn nothing_but_our_own_words_is_kept_or_shown() {
         browser.post("/console/settings", &token).await.leads(),
         "/console"
     );
+    browser.cookies = "bursar_zone=-2147483648; bursar_theme=blue".to_owned();
+    let page = browser.get("/console").await.ok();
+    assert!(
+        page.body
+            .contains("<html lang=\"en\" data-zone=\"browser\">")
+    );
     for flash in [
         "bursar_flash=<b>hi</b>.1",
         "bursar_flash=confirmed.x",
