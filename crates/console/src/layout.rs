@@ -45,7 +45,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) prefs: Prefs,
     pub(crate) place: Place,
     pub(crate) flash: Option<Done>,
-    /// The address that was asked for.
+    /// The address of the page.
     pub(crate) here: &'a str,
     /// What had happened when the page was made.
     pub(crate) events_after: i64,

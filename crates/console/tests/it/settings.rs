@@ -65,3 +65,26 @@ async fn nothing_but_our_own_words_is_kept_or_shown() {
         assert!(!page.body.contains("notice good"), "{flash}");
     }
 }
+
+#[actix_web::test]
+async fn from_a_page_that_answers_a_form_one_goes_back_to_where_the_form_stood() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let mut browser = Browser::of(&world, operator(OLGA));
+    let fields = [("csrf", "token-of-olga"), ("digest", "another")];
+    for (referer, back) in [
+        (
+            "https://bursar.example/console/queue?sort=value",
+            "/console/queue?sort=value",
+        ),
+        ("https://bursar.example/elsewhere", "/console"),
+        ("not an address", "/console"),
+    ] {
+        browser.says = vec![("referer", referer.to_owned())];
+        let path = format!("/console/transfers/{id}/confirm");
+        let page = browser.post(&path, &fields).await;
+        assert_eq!(page.status, 409);
+        let kept = browser.press(&page, "/console/settings", &[]).await;
+        assert_eq!(kept.leads(), back, "{referer}");
+    }
+}
