@@ -1,6 +1,7 @@
 //! The console from outside: the real pages and use cases over the in-memory store.
 
 mod acting;
+mod assets;
 mod browser;
 mod colours;
 mod crowd;
