@@ -12,6 +12,7 @@ mod audit;
 mod callbacks;
 mod cookies;
 mod desk;
+mod elsewhere;
 mod fault;
 mod flash;
 mod forms;

@@ -5,6 +5,7 @@ mod assets;
 mod browser;
 mod colours;
 mod crowd;
+mod elsewhere;
 mod live;
 mod markup;
 mod operations;

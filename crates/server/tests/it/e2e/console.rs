@@ -3,6 +3,7 @@
 mod at_work;
 pub(super) mod browser;
 mod chromium;
+mod listening;
 mod pages;
 
 use bursar_postgres::testing::TestDatabase;
