@@ -31,6 +31,8 @@ pub(crate) struct Desk {
     flash: Option<Done>,
     /// The address of the page: what was asked for or, where a form was sent, where it stood.
     pub(crate) here: String,
+    /// What had happened before the page's data was read: it may show more, and never less.
+    pub(crate) since: i64,
 }
 
 /// What a handler answers.
@@ -69,8 +71,10 @@ impl FromRequest for Desk {
         let here = here(request).unwrap_or_else(|| "/console".to_owned());
         Box::pin(async move {
             let visitor = visitor.await?;
+            let console = console.ok_or_else(SignInFirst::nowhere)?;
             Ok(Self {
-                console: console.ok_or_else(SignInFirst::nowhere)?,
+                since: console.live().last(),
+                console,
                 visitor,
                 prefs,
                 flash,
@@ -178,7 +182,6 @@ impl Desk {
             place,
             flash: self.flash,
             here: &self.here,
-            events_after: self.console.live().last(),
         };
         layout::respond(answer, layout::framed(&frame, title, body))
     }

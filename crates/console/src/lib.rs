@@ -34,6 +34,8 @@ mod users;
 mod visitor;
 mod words;
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse, ResponseError, Route,
     body::BoxBody,
@@ -59,6 +61,7 @@ pub struct Console {
     app: App,
     settings: ConsoleSettings,
     live: EventStreams,
+    shared: Arc<live::Shared>,
 }
 
 /// What an exchange decides about its console.
@@ -73,11 +76,12 @@ pub struct ConsoleSettings {
 
 impl Console {
     /// Puts the parts together. `live` is what open pages wait for.
-    pub const fn new(app: App, settings: ConsoleSettings, live: EventStreams) -> Self {
+    pub fn new(app: App, settings: ConsoleSettings, live: EventStreams) -> Self {
         Self {
             app,
             settings,
             live,
+            shared: Arc::default(),
         }
     }
 
@@ -94,6 +98,11 @@ impl Console {
     /// What open pages wait for.
     pub const fn live(&self) -> &EventStreams {
         &self.live
+    }
+
+    /// What their streams share.
+    const fn shared(&self) -> &Arc<live::Shared> {
+        &self.shared
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     fault::Fault,
     layout::Place,
     links::said,
+    live::{self, Watch},
     words,
 };
 
@@ -44,6 +45,7 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let period = period.ok_or(Fault::BadAddress)?;
     let seen = desk.app().overview(&grant, period).await?;
     let body = html! {
+        (live::news(desk, Watch::Overview))
         h1 { "Overview" }
         (waiting(desk, &seen))
         div class="pair" {

@@ -19,6 +19,7 @@ use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     layout::Place,
+    live,
     words::People,
 };
 
@@ -56,7 +57,10 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
     let transfers = found.transfers.iter().map(|found| &found.transfer);
     let people = People::of(desk, transfers).await?;
     let results = results(desk, &view, &meaning, &found, &people, is_first);
-    let body = page(desk, &asked, &assets, &[], &results);
+    let body = html! {
+        (live::news(desk, view.watch()))
+        (page(desk, &asked, &assets, &[], &results))
+    };
     Ok(Reply::page(Place::Transfers, "Transfers", body))
 }
 

@@ -15,5 +15,6 @@ mod rules;
 mod search;
 mod settings;
 mod story;
+mod stream;
 mod users;
 mod world;

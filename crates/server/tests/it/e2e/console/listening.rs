@@ -1,6 +1,9 @@
-//! Windows that come from elsewhere.
+//! Windows that listen, and windows that come from elsewhere.
 
-use super::at_work::Office;
+use super::{at_work::Office, browser::operator};
+
+/// As if the window had been hidden and is seen again: it listens anew.
+const SEEN_AGAIN: &str = "document.dispatchEvent(new Event('visibilitychange'))";
 
 #[tokio::test]
 async fn a_link_from_a_chat_opens_the_page_for_whoever_is_signed_in() {
@@ -26,6 +29,39 @@ async fn a_link_from_a_chat_opens_the_page_for_whoever_is_signed_in() {
     let form = format!("/console/sign-in?next=%2Fconsole%2Ftransfers%2F{id}");
     assert_eq!(stranger.path().await, form);
     stranger.close().await;
+    anna.close().await;
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_may_not_listen_any_more_says_so() {
+    let office = Office::open().await;
+    let anna = office.anna().await;
+    anna.open("/console/queue").await;
+    let out = operator(office.database.url(), &["disable", "anna"]).await;
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    anna.run(SEEN_AGAIN).await;
+    anna.sees("No longer live · Load again").await;
+    anna.click("#news a").await;
+    anna.find("form.sign-in").await;
+    anna.close().await;
+    office.close().await;
+}
+
+#[tokio::test]
+async fn whoever_goes_from_page_to_page_is_told_on_each_of_them() {
+    let office = Office::open().await;
+    let anna = office.anna().await;
+    for _ in 0..20 {
+        for path in ["/console/queue", "/console/transfers"] {
+            anna.open(path).await;
+            anna.run(SEEN_AGAIN).await;
+        }
+    }
+    let id = office.withdrawal("12.50", None).await;
+    anna.sees("1 new").await;
+    anna.click("#news a").await;
+    anna.find(&format!("#rows [data-id=\"{id}\"]")).await;
     anna.close().await;
     office.close().await;
 }
