@@ -31,7 +31,7 @@ pub use export::{
 };
 pub use forecast::Forecast;
 pub use overview::{CallbackHost, Overview, Period};
-pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, TAKERS, Taken};
+pub use queue::{QueuePage, QueueRow, QueueSearch, RootValue, TAKERS, Taken, work_of};
 pub use reversals::ReversalRequest;
 pub(crate) use reviews::is_other;
 pub use reviews::{ReviewRequest, approval_digest};

@@ -43,7 +43,7 @@ pub use admin::{
     KindLimits, LimitHeadroom, NewAccessKey, NewCallbackSecret, NewFees, NewLimits, NewToken,
     Overview, OwnerKind, Period, QueuePage, QueueRow, QueueSearch, READERS, ReversalRequest,
     ReviewRequest, RootValue, TAKERS, Taken, ToldTransfer, TransferExport, TransferSearch,
-    TransferStory, TransferTotal, UserStatement, approval_digest,
+    TransferStory, TransferTotal, UserStatement, approval_digest, work_of,
 };
 pub use app::{App, Ports, Settings, TransferSettings};
 pub use authenticate::{AuthError, SignedRequest};

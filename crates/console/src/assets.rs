@@ -4,34 +4,37 @@
 use std::sync::LazyLock;
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header,
     web::{self, ServiceConfig},
 };
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-const CSS: &str = include_str!("assets/console.css");
-const JS: &str = include_str!("assets/console.js");
-const ICON: &str = include_str!("assets/icon.svg");
-
-static CSS_URL: LazyLock<String> = LazyLock::new(|| url("console.css", CSS));
-static JS_URL: LazyLock<String> = LazyLock::new(|| url("console.js", JS));
-static ICON_URL: LazyLock<String> = LazyLock::new(|| url("icon.svg", ICON));
+static CSS: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("assets/console.css");
+    Asset::of("console.css", "text/css; charset=utf-8", text)
+});
+static JS: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("assets/console.js");
+    Asset::of("console.js", "text/javascript; charset=utf-8", text)
+});
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::of("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
 /// Where the style sheet is.
 pub(crate) fn css_url() -> &'static str {
-    &CSS_URL
+    &CSS.url
 }
 
 /// Where the script is.
 pub(crate) fn js_url() -> &'static str {
-    &JS_URL
+    &JS.url
 }
 
 /// Where the picture is that stands on the browser's tab.
 pub(crate) fn icon_url() -> &'static str {
-    &ICON_URL
+    &ICON.url
 }
 
 pub(crate) fn routes(service: &mut ServiceConfig) {
@@ -41,27 +44,50 @@ pub(crate) fn routes(service: &mut ServiceConfig) {
         .route("/assets/icon.svg", web::get().to(icon));
 }
 
-async fn css() -> HttpResponse {
-    asset("text/css; charset=utf-8", CSS)
+async fn css(request: HttpRequest) -> HttpResponse {
+    CSS.answer(&request)
 }
 
-async fn js() -> HttpResponse {
-    asset("text/javascript; charset=utf-8", JS)
+async fn js(request: HttpRequest) -> HttpResponse {
+    JS.answer(&request)
 }
 
-async fn icon() -> HttpResponse {
-    asset("image/svg+xml", ICON)
+async fn icon(request: HttpRequest) -> HttpResponse {
+    ICON.answer(&request)
 }
 
-fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, kind))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .body(text)
+/// A file that pages load.
+struct Asset {
+    kind: &'static str,
+    text: &'static str,
+    /// The query of its address, which says what is in it.
+    hash: String,
+    url: String,
 }
 
-fn url(name: &str, text: &str) -> String {
-    let hash = HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
-    let (short, _) = hash.split_at(16);
-    format!("/console/assets/{name}?{short}")
+impl Asset {
+    fn of(name: &str, kind: &'static str, text: &'static str) -> Self {
+        let digest = HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+        let hash = digest.get(..16).unwrap_or(&digest).to_owned();
+        Self {
+            kind,
+            text,
+            url: format!("/console/assets/{name}?{hash}"),
+            hash,
+        }
+    }
+
+    /// Kept for ever under its own address alone: while an upgrade goes round, a page of one replica
+    /// asks another, which has another file.
+    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let kept = if request.query_string() == self.hash {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-store"
+        };
+        HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, self.kind))
+            .insert_header((header::CACHE_CONTROL, kept))
+            .body(self.text)
+    }
 }

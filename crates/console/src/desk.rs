@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder,
     dev::Payload,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, Uri, header},
     web,
 };
 use bursar_app::{App, Grant, READERS};
@@ -29,8 +29,10 @@ pub(crate) struct Desk {
     pub(crate) visitor: Visitor,
     pub(crate) prefs: Prefs,
     flash: Option<Done>,
-    /// The address that was asked for.
+    /// The address of the page: what was asked for or, where a form was sent, where it stood.
     pub(crate) here: String,
+    /// What had happened before the page's data was read: it may show more, and never less.
+    pub(crate) since: i64,
 }
 
 /// What a handler answers.
@@ -66,12 +68,13 @@ impl FromRequest for Desk {
         let console = request.app_data::<web::Data<Console>>().cloned();
         let prefs = Prefs::of(request);
         let flash = Done::told(request);
-        let here = request.uri().path_and_query();
-        let here = here.map_or("/console", |it| it.as_str()).to_owned();
+        let here = here(request).unwrap_or_else(|| "/console".to_owned());
         Box::pin(async move {
             let visitor = visitor.await?;
+            let console = console.ok_or_else(SignInFirst::nowhere)?;
             Ok(Self {
-                console: console.ok_or_else(SignInFirst::nowhere)?,
+                since: console.live().last(),
+                console,
                 visitor,
                 prefs,
                 flash,
@@ -179,11 +182,20 @@ impl Desk {
             place,
             flash: self.flash,
             here: &self.here,
-            events_after: self.console.live().last(),
             onward: None,
         };
         layout::respond(answer, layout::framed(&frame, title, body))
     }
+}
+
+/// Where somebody is. The address of a form is no page by itself, so that one is told by the browser.
+fn here(request: &HttpRequest) -> Option<String> {
+    if [Method::GET, Method::HEAD].contains(request.method()) {
+        return request.uri().path_and_query().map(ToString::to_string);
+    }
+    let from = request.headers().get(header::REFERER)?.to_str().ok()?;
+    let from = from.parse::<Uri>().ok()?;
+    own_path(from.path_and_query()?.as_str()).map(str::to_owned)
 }
 
 /// An address of the console's own, and of nobody else's.

@@ -48,10 +48,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) prefs: Prefs,
     pub(crate) place: Place,
     pub(crate) flash: Option<Done>,
-    /// The address that was asked for.
+    /// The address of the page.
     pub(crate) here: &'a str,
-    /// What had happened when the page was made.
-    pub(crate) events_after: i64,
     /// Where the browser goes on to by itself.
     pub(crate) onward: Option<&'a str>,
 }
@@ -66,7 +64,6 @@ impl<'a> Frame<'a> {
             place: Place::Elsewhere,
             flash: None,
             here: "/console",
-            events_after: 0,
             onward: None,
         }
     }
@@ -100,7 +97,6 @@ pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: &Markup) -> Markup {
         Theme::Light | Theme::Dark => Some(frame.prefs.theme.as_str()),
     };
     let zone = (frame.prefs.zone == Zone::Browser).then_some("browser");
-    let live = frame.may_read.then_some(frame.events_after);
     html! {
         (DOCTYPE)
         html lang="en" data-theme=[theme] data-zone=[zone] {
@@ -116,14 +112,13 @@ pub(crate) fn framed(frame: &Frame<'_>, title: &str, body: &Markup) -> Markup {
                 link rel="stylesheet" href=(assets::css_url());
                 script src=(assets::js_url()) defer {}
             }
-            body data-after=[live] {
+            body {
                 a class="skip" href="#main" { "Skip to the page" }
                 @match frame.visitor {
                     Some(visitor) => {
                         (bar(frame, visitor))
                         main id="main" tabindex="-1" {
                             (flash(frame.flash))
-                            p id="news" class="news" role="status" hidden {}
                             (body)
                         }
                         (foot(frame, visitor))

@@ -12,6 +12,7 @@ mod audit;
 mod callbacks;
 mod cookies;
 mod desk;
+mod elsewhere;
 mod fault;
 mod flash;
 mod forms;
@@ -34,6 +35,8 @@ mod transfers;
 mod users;
 mod visitor;
 mod words;
+
+use std::sync::Arc;
 
 use actix_web::{
     HttpResponse, ResponseError, Route,
@@ -60,6 +63,7 @@ pub struct Console {
     app: App,
     settings: ConsoleSettings,
     live: EventStreams,
+    shared: Arc<live::Shared>,
 }
 
 /// What an exchange decides about its console.
@@ -94,6 +98,7 @@ impl Console {
             app,
             settings,
             live,
+            shared: Arc::default(),
         }
     }
 
@@ -110,6 +115,11 @@ impl Console {
     /// What open pages wait for.
     pub const fn live(&self) -> &EventStreams {
         &self.live
+    }
+
+    /// What their streams share.
+    const fn shared(&self) -> &Arc<live::Shared> {
+        &self.shared
     }
 }
 

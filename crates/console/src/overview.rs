@@ -15,6 +15,7 @@ use crate::{
     integrity,
     layout::Place,
     links::{Link, said},
+    live::{self, Watch},
     words,
 };
 
@@ -46,6 +47,7 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let seen = desk.app().overview(&grant, period).await?;
     let stops = desk.app().list_stops(&grant).await?;
     let body = html! {
+        (live::news(desk, Watch::Overview))
         h1 { "Overview" }
         (waiting(desk, &seen))
         div class="pair" {

@@ -63,7 +63,9 @@ impl Zone {
             return Some(Self::Browser);
         }
         let minutes = name.parse::<i32>().ok()?;
-        (minutes.abs() <= OFFSET_MAX).then_some(Self::Offset(minutes))
+        // The cookie says what it likes: not every number has an absolute value.
+        let is_near = (-OFFSET_MAX..=OFFSET_MAX).contains(&minutes);
+        is_near.then_some(Self::Offset(minutes))
     }
 
     pub(crate) fn name(self) -> String {
@@ -177,4 +179,19 @@ pub(crate) async fn keep(desk: Desk, posted: Posted<Chosen>) -> HttpResponse {
 
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
     service.route("/settings", web::post().to(keep));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_zones_that_clocks_are_set_to_are_zones() {
+        for zone in Zone::choices() {
+            assert_eq!(Zone::from_name(&zone.name()), Some(zone));
+        }
+        for name in ["-841", "841", "-2147483648", "2147483648", "", "utc"] {
+            assert_eq!(Zone::from_name(name), None, "{name}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
     fault::Fault,
     layout::Place,
     links::{Link, said},
+    live::{self, Watch},
     words::{self, People},
 };
 
@@ -86,7 +87,12 @@ async fn list(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         .as_ref()
         .map(|next| view.link().with("after", place::text(next)));
     let title = title(view.work);
+    let watch = Watch::Queue {
+        work: view.work,
+        asset: view.asset,
+    };
     let body = html! {
+        (live::news(desk, watch))
         h1 { (title) }
         (tabs(&view))
         (sorting(&view, &assets))

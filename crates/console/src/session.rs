@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maud::html;
 
-use crate::{Console, Visitor, cookies::Cookie, headers, layout};
+use crate::{Console, Visitor, cookies::Cookie, elsewhere, headers, layout};
 
 /// Longer than any form of ours, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -77,6 +77,9 @@ async fn serve(
         }
     }
     let is_secure = console.settings().secure_cookies;
+    if let Some(again) = elsewhere::again(request.request(), is_secure) {
+        return Ok(request.into_response(again));
+    }
     if let Some(token) = Cookie::Session.of(request.headers(), is_secure) {
         let caller = caller(request.request());
         let is_used = !is_stream(request.headers());

@@ -19,6 +19,7 @@ use crate::{
     desk::{Desk, Reply},
     fault::Fault,
     layout::Place,
+    live::{self, Watch},
     words::{self, People},
 };
 
@@ -58,7 +59,8 @@ async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
     };
     let title = format!("{} {id}", words::kind_word(transfer.kind()));
     let body = html! {
-        div data-about=(id) data-is=(words::last_step(transfer)) class="story" {
+        (live::news(desk, Watch::Transfer))
+        div data-id=(id) data-v=(transfer.version().get()) class="story" {
             h1 { (title) " " (words::state_badge(transfer)) " " (act::taken_badge(desk, taken.as_ref())) }
             (head(desk, &story, &people))
             @if !act::possible(transfer).is_empty() {

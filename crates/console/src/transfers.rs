@@ -20,6 +20,7 @@ use crate::{
     fault::Fault,
     layout::Place,
     lists::place_text,
+    live,
     words::People,
 };
 
@@ -57,7 +58,10 @@ async fn list(desk: &Desk, asked: Asked) -> Result<Reply, Fault> {
     let transfers = found.transfers.iter().map(|found| &found.transfer);
     let people = People::of(desk, transfers).await?;
     let results = results(desk, &view, &meaning, &found, &people, is_first);
-    let body = page(&asked, &assets, &[], &results);
+    let body = html! {
+        (live::news(desk, view.watch()))
+        (page(&asked, &assets, &[], &results))
+    };
     Ok(Reply::page(Place::Transfers, "Transfers", body))
 }
 

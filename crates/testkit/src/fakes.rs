@@ -39,11 +39,14 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct FakeEvents {
     pub events: Mutex<Vec<Event>>,
     pub oldest: Mutex<i64>,
+    /// After which numbers it was asked for more.
+    pub asked: Mutex<Vec<i64>>,
 }
 
 #[async_trait]
 impl EventFeed for FakeEvents {
     async fn list(&self, after: i64, limit: u32) -> Result<EventPage, StoreError> {
+        locked(&self.asked).push(after);
         let oldest = *locked(&self.oldest);
         if after.saturating_add(1) < oldest {
             return Ok(EventPage::Pruned { oldest });
@@ -201,9 +204,10 @@ impl TransferQuery for FakeQuery {
     }
 
     async fn scan_transfers(&self, scan: TransferScan) -> Result<TransferSlice, StoreError> {
+        let limit = scan.limit;
         *locked(&self.asked_scan) = Some(scan);
         Ok(TransferSlice {
-            transfers: locked(&self.transfers).clone(),
+            transfers: page(locked(&self.transfers).clone().into_iter(), limit),
             next: *locked(&self.next),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bursar_domain::{Status, Timestamp, Transfer, feed::event_type};
+use bursar_domain::{Status, Timestamp, Transfer, Version, feed::event_type};
 use bursar_ports::{Event, EventPage, Happening, Step};
 
 use super::READERS;
@@ -15,6 +15,8 @@ pub struct FeedEvent {
     pub number: i64,
     /// What happened: two words with a dot between them.
     pub event_type: String,
+    /// Whether it is a step of a transfer, by which that came to another version.
+    pub is_step: bool,
     /// When.
     pub at: Timestamp,
     /// The transfer it is about, if it is about one.
@@ -30,6 +32,8 @@ pub struct ToldTransfer {
     pub transfer: Transfer,
     /// Its public code, if it is an internal one.
     pub code: Option<String>,
+    /// The version it was at.
+    pub version: Version,
     /// The status it had.
     pub status: Status,
 }
@@ -56,6 +60,7 @@ impl App {
 
     fn told(&self, event: Event) -> FeedEvent {
         let Event { number, at, what } = event;
+        let is_step = matches!(what, Happening::Step(_));
         let (event_type, about, data) = match what {
             Happening::Step(step) => {
                 let event_type = event_type(
@@ -70,17 +75,22 @@ impl App {
         };
         let about = about.map(|step| {
             let Step {
-                transfer, status, ..
+                transfer,
+                version,
+                status,
+                ..
             } = step;
             ToldTransfer {
                 code: self.code_of(&transfer),
                 transfer,
+                version,
                 status,
             }
         });
         FeedEvent {
             number,
             event_type,
+            is_step,
             at,
             about,
             data,

@@ -1,12 +1,13 @@
 //! What open pages look at again and again: it costs next to nothing.
 
-use bursar_domain::TransferId;
+use bursar_domain::{TransferId, Version};
 
 use super::{READERS, Taken};
 use crate::{App, BooksState, Error, Grant};
 
 impl App {
-    /// Who is at these transfers, where anybody is; a transfer may have moved on since it was taken.
+    /// Who is at these transfers, where anybody is, and the version that they are at: with another
+    /// one the transfer is theirs no longer.
     ///
     /// # Errors
     /// See [`Error`].
@@ -14,13 +15,13 @@ impl App {
         &self,
         grant: &Grant,
         transfers: Vec<TransferId>,
-    ) -> Result<Vec<(TransferId, Taken)>, Error> {
+    ) -> Result<Vec<(TransferId, Version, Taken)>, Error> {
         grant.require_any(&READERS)?;
         let queue = &self.ports.work_queue;
         let takings = queue.list_takings(transfers, self.now()).await?;
         let taken = takings
             .into_iter()
-            .map(|taking| (taking.transfer, taking.into()));
+            .map(|taking| (taking.transfer, taking.version, taking.into()));
         Ok(taken.collect())
     }
 

@@ -191,7 +191,7 @@ impl From<Taking> for Taken {
 }
 
 /// What operators are waited for with, if they are.
-fn work_of(transfer: &Transfer) -> Option<OpenWork> {
+pub fn work_of(transfer: &Transfer) -> Option<OpenWork> {
     match transfer.stage() {
         Some(Stage::Approval) => Some(OpenWork::Approvals),
         Some(Stage::Payout) => None,

@@ -195,64 +195,49 @@ window.addEventListener("pageshow", (event) => {
 // that is out of date can no longer be acted upon.
 (() => {
   const news = document.getElementById("news");
-  const after = document.body.dataset.after;
-  if (!news || after === undefined || !window.EventSource) return;
-  const path = location.pathname;
-  const query = new URLSearchParams(location.search);
-  const story = document.querySelector("[data-about]");
-  const about = story?.dataset.about;
-  const approvals = query.get("work") === "approvals";
-  let fresh = 0;
-
-  const show = (text) => {
-    news.replaceChildren();
+  if (!news || !window.EventSource) return;
+  const shown = [...document.querySelectorAll("[data-v]")];
+  const find = (id) => shown.find((one) => one.dataset.id === id);
+  const fresh = new Set();
+  // What is said, the most important first; one thing at a time.
+  const said = new Set();
+  const say = () => {
+    const words = {
+      deaf: "No longer live",
+      behind: "Much has happened",
+      story: "This transfer has changed",
+      new: `${fresh.size} new`,
+      changed: "Some of this has changed",
+      perhaps: "There may be new ones",
+      moved: "Transfers have moved on",
+    };
+    const first = Object.keys(words).find((what) => said.has(what));
+    news.hidden = !first;
+    const text = first ? `${words[first]} · ` : "";
+    if (news.firstChild?.textContent === text) return;
     const link = document.createElement("a");
     link.href = location.href;
-    link.textContent = "Show";
+    link.textContent = first === "deaf" ? "Load again" : "Show";
     link.addEventListener("click", (event) => {
       event.preventDefault();
       location.reload();
     });
-    news.append(`${text} · `, link);
-    news.hidden = false;
+    news.replaceChildren(text, link);
   };
-  const isNew = (what) => {
-    if (path === "/console/queue") {
-      return approvals ? what.endsWith(".confirmed") || what === "deposit.created" : what === "withdrawal.created";
-    }
-    if (path === "/console/transfers") return what.endsWith(".created") && !query.has("after");
-    return path === "/console";
+  const changed = (event) => {
+    const one = find(event.data);
+    if (!one) return;
+    one.classList.add("stale");
+    for (const button of one.querySelectorAll(".acts button")) button.disabled = true;
+    const place = one.querySelector(".taken");
+    if (place) place.textContent = "Changed meanwhile";
+    said.add(one.classList.contains("story") ? "story" : "changed");
   };
-  const heard = (event) => {
-    const [what, id] = event.data.split(" ");
-    if (about) {
-      if (about === id && what !== story.dataset.is) {
-        for (const button of document.querySelectorAll(".acts button")) button.disabled = true;
-        show("This transfer has changed");
-      }
-      return;
-    }
-    const row = document.querySelector(`#rows [data-id="${CSS.escape(id)}"]`);
-    // The page shows it already: it was made before the feed told of it.
-    if (row && (what === row.dataset.is || what.endsWith(".created"))) return;
-    if (row && path === "/console/queue") {
-      row.classList.add("stale");
-      for (const button of row.querySelectorAll("button")) button.disabled = true;
-      const badge = row.querySelector(".taken");
-      if (badge) badge.textContent = "Changed meanwhile";
-    }
-    if (isNew(what)) fresh += 1;
-    if (fresh) show(`${fresh} new`);
-    else if (row) show("Some of this has changed");
-  };
-  const live = ["/console", "/console/queue", "/console/transfers"].includes(path) || about;
-  if (!live) return;
-  const ids = path === "/console/queue" ? [...document.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id) : [];
   const me = document.querySelector(".who a")?.textContent;
   // Who takes a row stands in it at once, and nothing else about it changes.
   const tookOrLeft = (event) => {
     const [id, until, ...name] = event.data.split(" ");
-    const row = document.querySelector(`#rows > [data-id="${CSS.escape(id)}"]`);
+    const row = find(id);
     const place = row?.querySelector(".taken");
     if (!place || row.classList.contains("stale")) return;
     place.replaceChildren();
@@ -268,18 +253,36 @@ window.addEventListener("pageshow", (event) => {
     place.append(badge);
   };
   // A page that nobody sees keeps no connection, and catches up when it is seen again.
-  let last = after;
+  const address = new URL(news.dataset.live, location.href);
+  address.searchParams.set("rows", shown.map((one) => `${one.dataset.id}.${one.dataset.v}`).join("-"));
   let source;
+  let later;
   const listen = () => {
+    clearTimeout(later);
     source?.close();
     source = undefined;
     if (document.hidden) return;
-    source = new EventSource(`/console/events?after=${encodeURIComponent(last)}&rows=${ids.join(",")}`);
-    source.addEventListener("taken", tookOrLeft);
-    source.addEventListener("message", (event) => {
-      last = event.lastEventId || last;
-      heard(event);
+    const mine = new EventSource(address);
+    source = mine;
+    const on = (what, hear) => mine.addEventListener(what, (event) => {
+      hear(event);
+      say();
     });
+    on("open", () => said.delete("deaf"));
+    // A browser does not come again by itself where it was refused: the session has ended, there is no
+    // place, or the service is away.
+    on("error", () => {
+      if (mine.readyState !== EventSource.CLOSED) return;
+      said.add("deaf");
+      later = setTimeout(listen, 30000);
+    });
+    on("changed", changed);
+    on("new", (event) => said.add("new") && fresh.add(event.data));
+    on("perhaps", () => said.add("perhaps"));
+    on("moved", () => said.add("moved"));
+    on("behind", () => said.add("behind"));
+    for (const what of ["at", "behind"]) on(what, (event) => address.searchParams.set("after", event.lastEventId));
+    on("taken", tookOrLeft);
   };
   document.addEventListener("visibilitychange", listen);
   window.addEventListener("pagehide", () => source?.close());

@@ -37,7 +37,7 @@ fn line(desk: &Desk, row: &QueueRow, people: &People, forecast: &Forecast) -> Ma
         back: &back,
     };
     html! {
-        li id={ "t" (id) } data-id=(id) data-is=(words::last_step(&row.transfer)) {
+        li id={ "t" (id) } data-id=(id) data-v=(parts.version.get()) {
             details name="row" {
                 summary {
                     span class="amount" { (words::money(parts.amount, parts.scale, parts.asset)) }

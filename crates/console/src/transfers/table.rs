@@ -34,7 +34,7 @@ fn row(desk: &Desk, found: &FoundTransfer, people: &People) -> Markup {
     let transfer = &found.transfer;
     let parts = transfer.parts();
     html! {
-        tr data-id=(parts.id) {
+        tr data-id=(parts.id) data-v=(parts.version.get()) {
             td { (desk.clock().time(parts.created_at)) }
             th scope="row" { a href={ "/console/transfers/" (parts.id) } { (parts.id) } }
             td { (words::kind_word(transfer.kind())) }

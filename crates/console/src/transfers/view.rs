@@ -10,6 +10,7 @@ use super::meaning::Meaning;
 use crate::{
     links::{Link, said},
     lists::{Edge, moment, place_text, read_place},
+    live::{New, Watch},
 };
 
 /// How many rows a page may have; the first unless it is said.
@@ -251,15 +252,36 @@ impl View {
 
     /// Whether nothing narrows it down.
     pub(super) fn is_all(&self) -> bool {
+        self.kind.is_none() && self.asset.is_none() && self.is_of_all_else()
+    }
+
+    /// Whether nothing but kind and asset narrows it down.
+    fn is_of_all_else(&self) -> bool {
         let narrowed = [
-            self.kind.is_some(),
             self.status.is_some(),
-            self.asset.is_some(),
+            self.min.is_some(),
+            self.max.is_some(),
             self.from.is_some(),
             self.to.is_some(),
             self.user.is_some(),
         ];
         self.meaning == Meaning::Nothing && !narrowed.contains(&true)
+    }
+
+    /// What the page is told while somebody looks at it.
+    pub(super) fn watch(&self) -> Watch {
+        let new = if self.after.is_some() {
+            New::Elsewhere
+        } else if self.is_of_all_else() {
+            New::Counted
+        } else {
+            New::Perhaps
+        };
+        Watch::Transfers {
+            kind: self.kind,
+            asset: self.asset,
+            new,
+        }
     }
 }
 

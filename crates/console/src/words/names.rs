@@ -1,6 +1,6 @@
 //! What kinds, statuses and reasons are called.
 
-use bursar_domain::{Kind, Stage, Status, Transfer, feed};
+use bursar_domain::{Kind, Stage, Status, Transfer};
 use maud::{Markup, html};
 
 /// What a kind is called.
@@ -54,12 +54,4 @@ const fn tone(status: Status) -> &'static str {
 pub(crate) fn reason_line(transfer: &Transfer) -> Option<Markup> {
     let reason = transfer.reason()?;
     Some(html! { (reason.message()) " " code { (reason.code()) } })
-}
-
-/// What the event feed calls the step that brought a transfer to where it is: script knows by it what a
-/// page shows already.
-pub(crate) fn last_step(transfer: &Transfer) -> String {
-    let parts = transfer.parts();
-    let reversed = !parts.reversed.is_zero();
-    feed::event_type(transfer.kind(), transfer.status(), parts.version, reversed)
 }

@@ -115,13 +115,13 @@ async fn who_presses_twice_is_told_that_it_is_done() {
     let olga = Browser::of(&world, operator(OLGA));
     let seen = seen_by(&olga).await;
     let path = |id, act| format!("/console/transfers/{id}/{act}");
-    for (path, flash) in [
-        (path(confirmed, "confirm"), "bursar_flash=confirmed."),
-        (path(canceled, "cancel"), "bursar_flash=canceled."),
+    for (id, act, flash) in [
+        (confirmed, "confirm", "bursar_flash=confirmed."),
+        (canceled, "cancel", "bursar_flash=canceled."),
     ] {
         for _ in 0..2 {
-            let done = olga.press(&seen, &path, &[]).await;
-            assert_eq!(done.leads(), "/console/queue");
+            let done = olga.press(&seen, &path(id, act), &[]).await;
+            assert_eq!(done.leads(), format!("/console/queue#t{id}"));
             assert!(done.cookies().starts_with(flash), "{}", done.cookies());
         }
     }
@@ -151,7 +151,7 @@ async fn what_the_button_promised_is_what_happens_or_nothing_does() {
     // What goes back goes back whatever the rules say.
     let cancel = format!("/console/transfers/{id}/cancel");
     let done = olga.press(&seen, &cancel, &[]).await;
-    assert_eq!(done.leads(), "/console/queue");
+    assert_eq!(done.leads(), format!("/console/queue#t{id}"));
 }
 
 #[actix_web::test]
@@ -196,7 +196,7 @@ async fn a_yes_counts_for_what_was_asked_and_not_for_what_came_up_since() {
     );
     assert_eq!(
         olga.press(&third, &path, &[]).await.leads(),
-        "/console/queue"
+        format!("/console/queue#t{id}")
     );
     assert_eq!(world.transfer(id).await.status(), Status::Completed);
 }

@@ -61,6 +61,8 @@ pub(crate) struct Browser<'a> {
     world: &'a World,
     visitor: Option<Visitor>,
     pub(crate) cookies: String,
+    /// More that it says of its requests.
+    pub(crate) says: Vec<(&'static str, String)>,
 }
 
 impl<'a> Browser<'a> {
@@ -69,6 +71,7 @@ impl<'a> Browser<'a> {
             world,
             visitor: Some(visitor),
             cookies: String::new(),
+            says: vec![],
         }
     }
 
@@ -78,6 +81,7 @@ impl<'a> Browser<'a> {
             world,
             visitor: None,
             cookies: String::new(),
+            says: vec![],
         }
     }
 
@@ -127,6 +131,9 @@ impl<'a> Browser<'a> {
     async fn send(&self, mut request: test::TestRequest) -> Page {
         if !self.cookies.is_empty() {
             request = request.insert_header((header::COOKIE, self.cookies.clone()));
+        }
+        for (name, value) in &self.says {
+            request = request.insert_header((*name, value.clone()));
         }
         let visitor = self.visitor.clone();
         let console = self.world.console.clone();

@@ -1,9 +1,11 @@
 //! The console from outside: the real pages and use cases over the in-memory store.
 
 mod acting;
+mod assets;
 mod browser;
 mod colours;
 mod crowd;
+mod elsewhere;
 mod live;
 mod markup;
 mod operations;
@@ -14,5 +16,6 @@ mod rules;
 mod search;
 mod settings;
 mod story;
+mod stream;
 mod users;
 mod world;

@@ -191,7 +191,7 @@ async fn whoever_may_not_look_is_told_so() {
     );
     let page = nobody.get("/console/queue").await;
     assert_eq!(page.status, 403);
-    assert!(!page.body.contains("data-after"), "nothing is told live");
+    assert!(!page.body.contains("data-live"), "nothing is told live");
     assert_eq!(nobody.get("/console/events").await.status, 403);
 }
 

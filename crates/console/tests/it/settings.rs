@@ -49,6 +49,12 @@ async fn nothing_but_our_own_words_is_kept_or_shown() {
         browser.post("/console/settings", &token).await.leads(),
         "/console"
     );
+    browser.cookies = "bursar_zone=-2147483648; bursar_theme=blue".to_owned();
+    let page = browser.get("/console").await.ok();
+    assert!(
+        page.body
+            .contains("<html lang=\"en\" data-zone=\"browser\">")
+    );
     for flash in [
         "bursar_flash=<b>hi</b>.1",
         "bursar_flash=confirmed.x",
@@ -57,5 +63,28 @@ async fn nothing_but_our_own_words_is_kept_or_shown() {
         browser.cookies = flash.to_owned();
         let page = browser.get("/console/help").await.ok();
         assert!(!page.body.contains("notice good"), "{flash}");
+    }
+}
+
+#[actix_web::test]
+async fn from_a_page_that_answers_a_form_one_goes_back_to_where_the_form_stood() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let mut browser = Browser::of(&world, operator(OLGA));
+    let fields = [("csrf", "token-of-olga"), ("digest", "another")];
+    for (referer, back) in [
+        (
+            "https://bursar.example/console/queue?sort=value",
+            "/console/queue?sort=value",
+        ),
+        ("https://bursar.example/elsewhere", "/console"),
+        ("not an address", "/console"),
+    ] {
+        browser.says = vec![("referer", referer.to_owned())];
+        let path = format!("/console/transfers/{id}/confirm");
+        let page = browser.post(&path, &fields).await;
+        assert_eq!(page.status, 400);
+        let kept = browser.press(&page, "/console/settings", &[]).await;
+        assert_eq!(kept.leads(), back, "{referer}");
     }
 }

@@ -1,4 +1,3 @@
-use bursar_domain::Version;
 use bursar_ports::{Permission, StoreError};
 use bursar_testkit::build;
 use mockall::predicate::eq;
@@ -47,7 +46,13 @@ async fn steps_and_notices_are_told_with_their_names() {
     let [withdrawal, payment] = transfers();
     let data = BTreeMap::from([("expires_at".to_owned(), "soon".to_owned())]);
     let events = vec![
-        event(5, Happening::Step(step(payment.clone(), Status::Success))),
+        event(
+            5,
+            Happening::Step(Step {
+                version: Version::new(2),
+                ..step(payment.clone(), Status::Success)
+            }),
+        ),
         event(
             6,
             Happening::Notice {
@@ -93,6 +98,13 @@ async fn steps_and_notices_are_told_with_their_names() {
         assert_eq!(expiring.code, None);
         assert_eq!(told[1].data, data);
         assert_eq!(told[2].about, None);
+        // A notice leaves its transfer as it was.
+        assert_eq!(
+            (paid.version, expiring.version),
+            (Version::new(2), Version::FIRST)
+        );
+        let steps: Vec<bool> = told.iter().map(|event| event.is_step).collect();
+        assert_eq!(steps, [true, false, false]);
     }
 }
 

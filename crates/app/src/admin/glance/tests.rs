@@ -1,4 +1,4 @@
-use bursar_domain::{ActorId, Version};
+use bursar_domain::ActorId;
 use bursar_ports::{Permission, Taking};
 use bursar_testkit::build;
 use mockall::predicate::eq;
@@ -42,7 +42,7 @@ async fn who_is_at_what_is_told() {
         since: NOW,
         until,
     };
-    assert_eq!(taken, [(build::transfer_id(2), wanted)]);
+    assert_eq!(taken, [(build::transfer_id(2), Version::FIRST, wanted)]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ pub(super) mod browser;
 mod chromium;
 mod colleagues;
 mod details;
+mod listening;
 mod pages;
 mod provider;
 
