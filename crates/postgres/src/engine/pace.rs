@@ -75,7 +75,7 @@ mod tests {
         let steady = pace(&[20; 40]);
         assert_eq!(
             [100, 150, 1_000].map(|many| wait(&steady, many)),
-            [29, 39, 209]
+            [30, 40, 210]
         );
     }
 
