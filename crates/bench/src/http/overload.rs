@@ -30,7 +30,7 @@ use crate::{
 
 /// How many payments are under way at once while it is found out how much the service can do: enough
 /// to fill every batch, and none waits so long that it is refused.
-const SATURATING: u32 = 96;
+const SATURATING: u32 = 64;
 /// The most requests at once when more is offered: more than wait in the service, so that those who
 /// come are not kept back here.
 const OFFERED: u32 = 3_000;
