@@ -205,6 +205,14 @@ impl Mocks {
             .returning(move |_| Ok(Some(found.clone())));
     }
 
+    /// The store finds these, one after the other, the last one first.
+    pub(crate) fn finds_each(&mut self, mut found: Vec<Transfer>) {
+        self.store
+            .expect_find()
+            .times(found.len())
+            .returning(move |_| Ok(found.pop()));
+    }
+
     /// The directory has this asset.
     pub(crate) fn has_asset(&mut self, asset: &Asset) {
         let (one, many) = (asset.clone(), asset.clone());

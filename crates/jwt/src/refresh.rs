@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bursar_ports::Clock;
+use bursar_ports::{Clock, chain};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -42,7 +42,7 @@ impl JwksRefresh {
                 Err(error) => {
                     // Once is enough: it goes on being true, and the metric counts.
                     if !failing {
-                        let cause = error.chain();
+                        let cause = chain(&error);
                         tracing::warn!(cause, "the JWKS was not renewed; the last good one counts");
                     }
                     failing = true;

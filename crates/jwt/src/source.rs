@@ -1,6 +1,6 @@
 //! Where a JWKS comes from. Nothing of it is trusted to be small or quick.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Client, StatusCode, redirect};
 use tokio::io::AsyncReadExt;
@@ -34,20 +34,6 @@ pub enum SourceError {
     /// There is nothing to verify with in it.
     #[error("the JWKS has no key for the configured algorithms")]
     NoKey,
-}
-
-impl SourceError {
-    /// With its causes, for the log.
-    pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
-    }
 }
 
 /// A source, ready to be read.

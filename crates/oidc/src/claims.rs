@@ -11,8 +11,6 @@ use crate::OidcConfig;
 
 /// How far the provider's clock may be from ours.
 const LEEWAY_US: i64 = 60_000_000;
-/// The longest subject, in characters.
-const SUBJECT_CHARS_MAX: usize = 255;
 
 /// Why a token is not accepted, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +60,7 @@ pub(crate) fn check(
     if !fits {
         return Err(Refusal::Nonce);
     }
-    let subject = text("sub").filter(|subject| is_subject(subject));
+    let subject = text("sub").filter(|subject| Identity::is_subject(subject));
     let identity = Identity {
         issuer: config.issuer.clone(),
         subject: subject.ok_or(Refusal::Subject)?.to_owned(),
@@ -91,10 +89,4 @@ fn is_for_us(claims: &Claims, client_id: &str) -> bool {
         Some(one) => us(one) && party.is_none_or(us),
         None => false,
     }
-}
-
-fn is_subject(subject: &str) -> bool {
-    (1..=SUBJECT_CHARS_MAX).contains(&subject.chars().count())
-        && !subject.trim().is_empty()
-        && !subject.chars().any(char::is_control)
 }

@@ -1,6 +1,6 @@
 //! Talking to the provider. Nothing of it is trusted to be small or quick.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 
@@ -55,16 +55,4 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>
         }
     }
     Ok((response.status(), bytes))
-}
-
-/// An error with its causes, for the log.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

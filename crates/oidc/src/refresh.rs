@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bursar_jwt::{IssuerSignatures, JwksConfig, JwksSource, SourceError};
-use bursar_ports::Clock;
+use bursar_ports::{Clock, chain};
 use reqwest::{Client, StatusCode};
 use tokio::sync::watch;
 
 use crate::{
     OidcConfig,
     discovery::{self, DocumentError, Endpoints},
-    http::{self, FetchError, chain},
+    http::{self, FetchError},
 };
 
 /// When to ask again after an answer that could not be gone by, or none.

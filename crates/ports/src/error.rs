@@ -3,6 +3,18 @@
 /// The cause of an infrastructure error, for logs only.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error with all its causes, for the log: the outermost alone says too little.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// Why a store could not answer. Business refusals are never errors.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

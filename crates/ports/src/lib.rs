@@ -54,7 +54,7 @@ pub use credentials::{
     TokenHash,
 };
 pub use directory::{AssetRate, Directory, PutAsset, PutRate, PutUser, SetStatus, UserPage};
-pub use error::{BoxError, StoreError};
+pub use error::{BoxError, StoreError, chain};
 pub use events::{Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Numbering, Step};
 pub use expected::Expected;
 pub use export::{EntryFilter, ExportPages, Exports, OpenExport};

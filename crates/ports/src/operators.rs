@@ -61,6 +61,18 @@ pub struct Identity {
     pub subject: String,
 }
 
+impl Identity {
+    /// The longest subject, in characters (OpenID Connect Core, 2).
+    const SUBJECT_CHARS_MAX: usize = 255;
+
+    /// Whether a provider may call somebody that: something to see, and no control characters.
+    pub fn is_subject(text: &str) -> bool {
+        (1..=Self::SUBJECT_CHARS_MAX).contains(&text.chars().count())
+            && !text.trim().is_empty()
+            && !text.chars().any(char::is_control)
+    }
+}
+
 /// Somebody who may sign in to the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {

@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use bursar_ports::chain;
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use tokio_postgres::{
@@ -83,18 +84,6 @@ async fn open(
     }
     let (client, connection) = config.connect(NoTls).await?;
     Ok(AsyncPgConnection::try_from_client_and_connection(client, connection).await?)
-}
-
-/// An error with all its causes: the driver's own says too little alone.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use bursar_ports::chain;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
 use self::server::TestServer;
@@ -167,14 +168,4 @@ async fn drop_database(admin_url: &str, name: &str) -> Result<(), TestError> {
     let mut connection = AsyncPgConnection::establish(admin_url).await?;
     let statement = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
     Ok(connection.batch_execute(&statement).await?)
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

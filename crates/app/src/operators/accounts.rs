@@ -1,6 +1,8 @@
 //! Operators' accounts. A secret for codes is shown once, when it is made.
 
-use bursar_ports::{Operator, OperatorChange, Password, Permission, SealedSecret, SecretOwner};
+use bursar_ports::{
+    Identity, Operator, OperatorChange, Password, Permission, SealedSecret, SecretOwner,
+};
 
 use super::{OPERATORS_PERMISSIONS, TotpSecret, operator_target};
 use crate::{App, Error, FieldError, Grant};
@@ -54,25 +56,12 @@ impl App {
             return Err(Error::Invalid(wrong));
         }
         let (totp, sealed) = self.new_totp(&new.name)?;
-        let operator = Operator {
-            password: self.ports.passwords.hash(new.password).await?,
-            totp: sealed,
-            totp_step: None,
-            identity: None,
-            permissions: new.permissions,
-            is_active: true,
-            revision: 1,
-            failures: 0,
-            next_try_at: None,
-            created_at: self.now(),
-            name: new.name,
-        };
+        let operator = self.new_operator(new, sealed, None).await?;
         let audit = grant.audit("operator.create", operator_target(&operator.name));
         if self.ports.operators.add(operator.clone(), audit).await? {
             Ok(IssuedOperator { operator, totp })
         } else {
-            let detail = "another operator has this name";
-            Err(invalid("name", "operator.name_taken", detail))
+            Err(name_taken())
         }
     }
 
@@ -178,9 +167,30 @@ impl App {
         if operators.change(name, change, self.now(), audit).await? {
             Ok(())
         } else {
-            let detail = "there is no operator with this name";
-            Err(invalid("name", "operator.unknown", detail))
+            Err(name_unknown())
         }
+    }
+
+    /// An operator as it begins.
+    pub(super) async fn new_operator(
+        &self,
+        new: NewOperator,
+        totp: SealedSecret,
+        identity: Option<Identity>,
+    ) -> Result<Operator, Error> {
+        Ok(Operator {
+            name: new.name,
+            password: self.ports.passwords.hash(new.password).await?,
+            totp,
+            totp_step: None,
+            identity,
+            permissions: new.permissions,
+            is_active: true,
+            revision: 1,
+            failures: 0,
+            next_try_at: None,
+            created_at: self.now(),
+        })
     }
 
     pub(super) fn new_totp(&self, name: &str) -> Result<(TotpSecret, SealedSecret), Error> {
@@ -197,6 +207,16 @@ impl App {
 
 pub(super) fn invalid(field: &str, code: &'static str, detail: &str) -> Error {
     Error::Invalid(vec![FieldError::new(field, code, detail)])
+}
+
+pub(super) fn name_taken() -> Error {
+    let detail = "another operator has this name";
+    invalid("name", "operator.name_taken", detail)
+}
+
+pub(super) fn name_unknown() -> Error {
+    let detail = "there is no operator with this name";
+    invalid("name", "operator.unknown", detail)
 }
 
 /// Whether a text is a name. Names stand in links and logs as they are, and are told apart without

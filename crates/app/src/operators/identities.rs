@@ -4,13 +4,11 @@
 use bursar_ports::{Identity, Operator, OperatorChange, Password, Permission};
 
 use super::{
-    accounts::{invalid, wrong_name, wrong_permissions},
+    NewOperator,
+    accounts::{invalid, name_taken, name_unknown, wrong_name, wrong_permissions},
     operator_target,
 };
 use crate::{App, Error, FieldError, Grant, keyring::random_text};
-
-/// The longest subject, in characters (OpenID Connect Core, 2).
-const SUBJECT_CHARS_MAX: usize = 255;
 
 /// What a new operator is to be who signs in at the identity provider alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,29 +44,20 @@ impl App {
         let (Ok(identity), []) = (identity, wrong.as_slice()) else {
             return Err(Error::Invalid(wrong));
         };
-        let password = Password(random_text(self.ports.ids.random_bytes()));
-        let (_, totp) = self.new_totp(&new.name)?;
-        let operator = Operator {
-            password: self.ports.passwords.hash(password).await?,
-            totp,
-            totp_step: None,
-            identity: Some(identity),
-            permissions: new.permissions,
-            is_active: true,
-            revision: 1,
-            failures: 0,
-            next_try_at: None,
-            created_at: self.now(),
+        let account = NewOperator {
             name: new.name,
+            permissions: new.permissions,
+            password: Password(random_text(self.ports.ids.random_bytes())),
         };
+        let (_, totp) = self.new_totp(&account.name)?;
+        let operator = self.new_operator(account, totp, Some(identity)).await?;
         let audit = grant.audit("operator.create", operator_target(&operator.name));
         let operators = &self.ports.operators;
         if operators.add(operator.clone(), audit).await? {
             return Ok(operator);
         }
         if operators.find(operator.name).await?.is_some() {
-            let detail = "another operator has this name";
-            return Err(invalid("name", "operator.name_taken", detail));
+            return Err(name_taken());
         }
         Err(identity_taken())
     }
@@ -98,10 +87,7 @@ impl App {
             return Ok(());
         }
         match operators.find(name).await? {
-            None => {
-                let detail = "there is no operator with this name";
-                Err(invalid("name", "operator.unknown", detail))
-            }
+            None => Err(name_unknown()),
             Some(operator) if operator.identity.is_some() => {
                 let detail = "the operator has another subject: unlink it first";
                 Err(invalid("name", "operator.linked", detail))
@@ -127,10 +113,7 @@ impl App {
             let detail = "there is no identity provider: set oidc.issuer";
             return Err(wrong("operator.no_provider", detail));
         };
-        let fits = (1..=SUBJECT_CHARS_MAX).contains(&subject.chars().count())
-            && !subject.trim().is_empty()
-            && !subject.chars().any(char::is_control);
-        if !fits {
+        if !Identity::is_subject(subject) {
             let detail = "a subject is 1 to 255 characters, none of them a control character";
             return Err(wrong("operator.subject_invalid", detail));
         }

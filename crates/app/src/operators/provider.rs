@@ -11,7 +11,7 @@ use std::{error::Error as _, fmt};
 
 use bursar_ports::{
     BeginIdentification, EndIdentification, Identified, Identity, IdentityProvider, Operator,
-    SignInProof, StoreError,
+    SignInProof, StoreError, chain,
 };
 
 pub use self::seed::ProviderSeed;
@@ -254,13 +254,7 @@ impl App {
 
 /// Tells the log why the provider does not answer.
 fn away(error: StoreError) -> ProviderSignInError {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    let cause = causes.join(": ");
+    let cause = error.source().map(chain).unwrap_or_default();
     tracing::warn!(%error, cause, "nobody can sign in at the identity provider");
     ProviderSignInError::Away(error)
 }

@@ -4,7 +4,7 @@
 use actix_web::http::StatusCode;
 use bursar_app::{AuthError, Conflict, Error, ItemError, Missing, Original, RateLimited, Taken};
 use bursar_domain::{ItemRefusal, Reason};
-use bursar_ports::{Permission, StoreError};
+use bursar_ports::{Permission, StoreError, chain};
 
 use super::{Extension, Problem};
 use crate::line_budget::LineBudget;
@@ -215,18 +215,6 @@ fn store(error: &StoreError, transfer: Option<Original>) -> Problem {
             Problem::internal()
         }
     }
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Errors speak in clauses; a problem's detail is a sentence.

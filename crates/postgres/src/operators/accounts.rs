@@ -2,7 +2,7 @@
 
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::{Operator, OperatorChange, StoreError};
-use diesel::prelude::*;
+use diesel::{dsl::AsSelect, pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 
@@ -24,19 +24,25 @@ pub(super) fn read((name, created_at, row, identity): Named) -> Result<Operator,
     row.read(name, created_at, identities::read(identity))
 }
 
+/// Operators with what names them.
+#[diesel::dsl::auto_type]
+pub(super) fn named() -> _ {
+    let row: AsSelect<OperatorRow, Pg> = OperatorRow::as_select();
+    operators::table
+        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
+        .select((
+            operators::name,
+            operators::created_at,
+            row,
+            (operator_identities::issuer, operator_identities::subject).nullable(),
+        ))
+}
+
 pub(super) async fn find(
     database: &Database,
     name: String,
 ) -> Result<Option<Operator>, StoreError> {
-    let operator = operators::table
-        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
-        .filter(operators::name.eq(name))
-        .select((
-            operators::name,
-            operators::created_at,
-            OperatorRow::as_select(),
-            (operator_identities::issuer, operator_identities::subject).nullable(),
-        ));
+    let operator = named().filter(operators::name.eq(name));
     let row: Option<Named> = database
         .look_up(async move |connection| {
             let found = operator.get_result(connection).await.optional();
@@ -51,14 +57,7 @@ pub(super) async fn list(
     after: Option<String>,
     limit: u32,
 ) -> Result<Vec<Operator>, StoreError> {
-    let mut query = operators::table
-        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
-        .select((
-            operators::name,
-            operators::created_at,
-            OperatorRow::as_select(),
-            (operator_identities::issuer, operator_identities::subject).nullable(),
-        ))
+    let mut query = named()
         .order(operators::name)
         .limit(i64::from(limit))
         .into_boxed();

@@ -5,16 +5,8 @@ use bursar_ports::{Identity, Operator, OperatorChange, StoreError};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{
-    accounts::{Named, read as read_operator},
-    row::OperatorRow,
-};
-use crate::{
-    error::unavailable,
-    pool::Database,
-    schema::{operator_identities, operators},
-    value::At,
-};
+use super::accounts::{Named, named, read as read_operator};
+use crate::{error::unavailable, pool::Database, schema::operator_identities, value::At};
 
 /// What became of an identity, as it was and as it is.
 pub(super) enum Changed {
@@ -31,16 +23,9 @@ pub(super) async fn find(
     database: &Database,
     identity: Identity,
 ) -> Result<Option<Operator>, StoreError> {
-    let operator = operators::table
-        .left_join(operator_identities::table.on(operator_identities::operator.eq(operators::name)))
+    let operator = named()
         .filter(operator_identities::issuer.eq(identity.issuer))
-        .filter(operator_identities::subject.eq(identity.subject))
-        .select((
-            operators::name,
-            operators::created_at,
-            OperatorRow::as_select(),
-            (operator_identities::issuer, operator_identities::subject).nullable(),
-        ));
+        .filter(operator_identities::subject.eq(identity.subject));
     let row: Option<Named> = database
         .look_up(async move |connection| {
             let found = operator.get_result(connection).await.optional();

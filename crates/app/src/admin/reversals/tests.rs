@@ -254,13 +254,8 @@ async fn who_says_what_was_shown_takes_nothing_else_back() {
         run(stored(&newer, 1), shown.clone(), plain()).await
     ));
     // Also when somebody else is faster.
-    let mut found = vec![newer.clone(), deposited()];
     let mut mocks = Mocks::new();
-    mocks
-        .store
-        .expect_find()
-        .times(2)
-        .returning(move |_| Ok(found.pop()));
+    mocks.finds_each(vec![newer.clone(), deposited()]);
     mocks.commits([stale()]);
     assert!(is_other(run(mocks, shown, plain()).await));
     // Who asks twice with a key has the answer of the first time, whatever that has changed.
@@ -329,13 +324,8 @@ async fn the_key_belongs_to_everything_that_was_asked() {
 
 #[tokio::test]
 async fn when_somebody_else_was_first_it_is_decided_again() {
-    let mut found = vec![spent(&deposited()), deposited()];
     let mut mocks = Mocks::new();
-    mocks
-        .store
-        .expect_find()
-        .times(2)
-        .returning(move |_| Ok(found.pop()));
+    mocks.finds_each(vec![spent(&deposited()), deposited()]);
     mocks.commits([stale()]);
     assert_exceeds(&run(mocks, request(None), plain()).await);
 }

@@ -316,13 +316,8 @@ async fn a_replay_says_so() {
     for word in BOTH {
         for current in [waiting(), word.done()] {
             let done = word.done();
-            let mut found = vec![done.clone(), current];
             let mut mocks = Mocks::new();
-            mocks
-                .store
-                .expect_find()
-                .times(2)
-                .returning(move |_| Ok(found.pop()));
+            mocks.finds_each(vec![done.clone(), current]);
             mocks.commits([replayed(&done)]);
             let answer = word.run(mocks, request(None), keyed()).await.unwrap();
             assert_eq!(answer.transfer, done);
@@ -396,13 +391,8 @@ async fn what_the_state_forbids_now_is_replayed_when_it_was_done_with_this_key()
 async fn when_somebody_else_was_first_it_is_decided_again() {
     for word in BOTH {
         let canceled = build::step(&waiting(), &build::cancel(), NOW).next;
-        let mut found = vec![canceled, waiting()];
         let mut mocks = Mocks::new();
-        mocks
-            .store
-            .expect_find()
-            .times(2)
-            .returning(move |_| Ok(found.pop()));
+        mocks.finds_each(vec![canceled, waiting()]);
         mocks.commits([stale()]);
         let answer = word.run(mocks, request(None), plain()).await;
         assert!(matches!(

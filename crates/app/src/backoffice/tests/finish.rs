@@ -277,12 +277,7 @@ async fn a_refusal_that_cannot_be_told_is_an_error_so_that_it_is_repeated() {
 #[tokio::test]
 async fn a_conflict_that_came_in_between_is_told_too() {
     let mut mocks = Mocks::new();
-    let mut found = [Finish::Cancel.done(), open()].to_vec();
-    mocks
-        .store
-        .expect_find()
-        .times(2)
-        .returning(move |_| Ok(found.pop()));
+    mocks.finds_each(vec![Finish::Cancel.done(), open()]);
     let commits = mocks.commits([stale(), committed()]);
     let answer = Finish::Confirm
         .run(mocks, request(Some(URL)), plain())

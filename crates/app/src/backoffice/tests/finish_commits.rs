@@ -137,13 +137,8 @@ async fn when_somebody_else_was_first_it_is_decided_again() {
         let mut parts = open().into_parts();
         parts.version = parts.version.next();
         let newer = Transfer::from_parts(parts);
-        let mut found = vec![newer.clone(), open()];
         let mut mocks = Mocks::new();
-        mocks
-            .store
-            .expect_find()
-            .times(2)
-            .returning(move |_| Ok(found.pop()));
+        mocks.finds_each(vec![newer.clone(), open()]);
         let commits = mocks.commits([stale(), committed()]);
         let answer = finish.run(mocks, request(None), keyed()).await.unwrap();
         assert_eq!(answer.transfer.status(), finish.ends_as());
@@ -175,13 +170,8 @@ async fn who_says_what_was_shown_finishes_nothing_else() {
         let answer = finish.run(mocks, shown.clone(), plain()).await.unwrap();
         assert_eq!(answer.transfer.status(), finish.ends_as());
         // Somebody else was faster: it is not decided again about what nobody has shown.
-        let mut found = vec![newer, open()];
         let mut mocks = Mocks::new();
-        mocks
-            .store
-            .expect_find()
-            .times(2)
-            .returning(move |_| Ok(found.pop()));
+        mocks.finds_each(vec![newer, open()]);
         mocks.commits([stale()]);
         let answer = finish.run(mocks, shown, plain()).await;
         assert!(
@@ -194,13 +184,8 @@ async fn who_says_what_was_shown_finishes_nothing_else() {
 #[tokio::test]
 async fn when_somebody_else_did_the_same_it_is_an_answer() {
     for finish in BOTH {
-        let mut found = vec![finish.done(), open()];
         let mut mocks = Mocks::new();
-        mocks
-            .store
-            .expect_find()
-            .times(2)
-            .returning(move |_| Ok(found.pop()));
+        mocks.finds_each(vec![finish.done(), open()]);
         mocks.commits([stale()]);
         let answer = finish.run(mocks, request(None), plain()).await.unwrap();
         assert_eq!(answer.transfer, finish.done());
