@@ -15,6 +15,11 @@ const HEADERS_MAX: usize = 32;
 /// Servers close a connection that was idle for longer, or never used.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
+/// Whoever is refused because there is too much to do comes back so often, and so much later. A disk
+/// that stalls once should not end a benchmark.
+pub(super) const ATTEMPTS: u32 = 40;
+pub(super) const LATER: Duration = Duration::from_millis(50);
+
 /// A connection that is kept while it is used.
 pub(super) struct Connection {
     stream: TcpStream,

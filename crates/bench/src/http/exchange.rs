@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{sync::Mutex, task::JoinSet, time::sleep};
 
-use super::{client::Connection, service::Service};
+use super::{
+    client::{ATTEMPTS, Connection, LATER},
+    service::Service,
+};
 use crate::world::{now, user};
 
 pub(super) const ASSET: &str = "coin";
@@ -150,12 +153,27 @@ async fn make_user(
     let answer = connection.ask("PUT", &path, &admin, &profile).await?;
     let _written = answer.ok()?;
     let money = json!({"userId": id, "assetId": ASSET, "amount": "10000000"}).to_string();
-    let path = "/back-api/backoffice/transfers/deposit";
-    let answer = connection.ask("POST", path, &admin, &money).await?;
-    answer.ok_with("\"Completed\"", 1)?;
+    deposit(connection, &admin, &money).await?;
     let key =
         json!({"user_id": id, "permissions": ["allow_transfer", "allow_balance"]}).to_string();
     let path = "/admin/v1/access-keys";
     let answer = connection.ask("POST", path, &admin, &key).await?;
     Ok(serde_json::from_slice(answer.ok()?)?)
+}
+
+/// Comes back when there is too much to do: then nothing happened.
+async fn deposit(
+    connection: &mut Connection,
+    headers: &[(&str, &str)],
+    money: &str,
+) -> anyhow::Result<()> {
+    let path = "/back-api/backoffice/transfers/deposit";
+    for _ in 0..ATTEMPTS {
+        let answer = connection.ask("POST", path, headers, money).await?;
+        if answer.status != 503 {
+            return answer.ok_with("\"Completed\"", 1);
+        }
+        sleep(LATER).await;
+    }
+    bail!("the service is overloaded")
 }

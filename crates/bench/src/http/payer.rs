@@ -2,13 +2,14 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use async_trait::async_trait;
 use serde::Deserialize;
+use tokio::time::sleep;
 use uuid::Builder;
 
 use super::{
-    client::{Connection, Connections},
+    client::{ATTEMPTS, Connection, Connections, LATER},
     exchange::{ASSET, Exchange},
 };
 use crate::{
@@ -135,9 +136,13 @@ impl Payer for Client {
         match self.form {
             Form::Deposit | Form::Withdrawal => self.operate(&mut connection, payment).await,
             Form::Settled | Form::Accepted | Form::Callback(_) | Form::Bulk(_) => {
-                let made = self.transfer(&mut connection, payment).await?;
-                ensure!(made, "the service is overloaded");
-                Ok(())
+                for _ in 0..ATTEMPTS {
+                    if self.transfer(&mut connection, payment).await? {
+                        return Ok(());
+                    }
+                    sleep(LATER).await;
+                }
+                bail!("the service is overloaded")
             }
         }
     }
