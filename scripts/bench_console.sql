@@ -33,3 +33,17 @@ SELECT lpad(to_hex(n), 32, '0')::uuid,
     'operator' || n / 10 % 20, 'session', 'bench-' || n, '127.0.0.1', 'withdrawal.confirm',
     'transfer:' || n, '{"status":"AwaitingConfirmation"}', '{"status":"Completed"}'
 FROM generate_series(10, current_setting('bursar.transfers')::bigint, 10) AS n;
+
+-- The transfer that is looked at has its two lines.
+INSERT INTO book_main.accounts (id, owner_kind, owner, asset, available, held, seq, status, stamped_at)
+SELECT 1000000000 + side, 'user', CASE side WHEN 0 THEN user_id ELSE recipient_id END, asset,
+    CASE side WHEN 0 THEN 0 ELSE amount END, 0, 1, 'Active', created_at
+FROM book_main.transfers, (VALUES (0), (1)) AS sides (side)
+WHERE id = 500000;
+INSERT INTO book_main.entries (account_id, seq, transfer_id, available_delta, held_delta,
+    available_after, held_after, created_at)
+SELECT 1000000000 + side, 1, id, CASE side WHEN 0 THEN -amount ELSE amount END, 0,
+    CASE side WHEN 0 THEN 0 ELSE amount END, 0, created_at
+FROM book_main.transfers, (VALUES (0), (1)) AS sides (side)
+WHERE id = 500000;
+UPDATE book_main.transfers SET entry_refs = '{1000000000, 1, 1000000001, 1}' WHERE id = 500000;

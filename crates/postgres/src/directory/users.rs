@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bursar_domain::{User, UserId, fold_name};
 use bursar_ports::{StoreError, UserPage};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::is_text;
@@ -133,22 +133,24 @@ pub(super) async fn list(
     if let Some(after) = after {
         query = query.filter(users::id.gt(after.as_uuid()));
     }
-    if let Some(search) = search.filter(|search| !search.is_empty()) {
-        if !is_text(&search) {
-            return Ok(UserPage {
-                users: vec![],
-                more: false,
-            });
-        }
-        let part = contains_pattern(&fold_name(&search));
-        query = query.filter(
-            users::username_fold
-                .like(part.clone())
-                .or(users::email_fold.like(part)),
-        );
+    let search = search.filter(|search| !search.is_empty());
+    if !search.as_deref().is_none_or(is_text) {
+        return Ok(UserPage {
+            users: vec![],
+            more: false,
+        });
     }
+    let part = search.map(|search| contains_pattern(&fold_name(&search)));
     let rows: Vec<UserRow> = database
-        .read_list(async move |connection| query.load(connection).await.map_err(unavailable))
+        .read_list(async move |connection| {
+            if let Some(part) = part {
+                query = match few_with(connection, &part).await? {
+                    Some(few) => query.filter(users::id.eq_any(few)),
+                    None => query.filter(contains(part)),
+                };
+            }
+            query.load(connection).await.map_err(unavailable)
+        })
         .await?;
     let more = rows.len() > limit;
     let users: Result<_, _> = rows.into_iter().take(limit).map(User::try_from).collect();
@@ -156,6 +158,32 @@ pub(super) async fn list(
         users: users?,
         more,
     })
+}
+
+/// How many users have a part of a name so that all of them are looked up.
+const FEW: usize = 1_000;
+
+/// Everybody with this part, by an index where there is one, unless they are many: then the first ones
+/// are soon found by walking through all users in their order. PostgreSQL cannot know which it is, and
+/// would walk past a million for the one.
+async fn few_with(
+    connection: &mut AsyncPgConnection,
+    part: &str,
+) -> Result<Option<Vec<Uuid>>, StoreError> {
+    let found = users::table
+        .select(users::id)
+        .filter(contains(part.to_owned()))
+        .limit(i64::try_from(FEW.saturating_add(1)).unwrap_or(i64::MAX));
+    let found: Vec<Uuid> = found.load(connection).await.map_err(unavailable)?;
+    Ok((found.len() <= FEW).then_some(found))
+}
+
+/// Whose name or email is like this.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn contains(pattern: String) -> _ {
+    let by_name: diesel::dsl::Like<users::username_fold, String> =
+        users::username_fold.like(pattern.clone());
+    by_name.or(users::email_fold.like(pattern))
 }
 
 /// A `LIKE` pattern for every text that contains `part`, which is taken literally.

@@ -2,7 +2,7 @@
 
 mod status;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bursar_domain::{Asset, AssetId, BigDecimal, RecipientName, Scale, User, UserStatus};
 use bursar_ports::{Directory, Expected, PutAsset, PutRate, PutUser, UserPage};
@@ -452,4 +452,26 @@ async fn a_part_of_a_name_is_found_without_reading_everybody() {
     let found = found.await.unwrap();
     assert_eq!(found.users.len(), 1);
     assert!(!found.more);
+    // Few are looked up, many are walked through; either way they come in order, each once.
+    for (part, count) in [
+        ("uSer1999", 11),
+        ("user19", 1_111),
+        ("5@example.com", 2_000),
+    ] {
+        let mut after = None;
+        let mut all = vec![];
+        loop {
+            let page = directory.list_users(Some(part.to_owned()), after, 400);
+            let page = page.await.unwrap();
+            all.extend(page.users.iter().map(|user| user.id));
+            after = all.last().copied();
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(all.len(), count, "{part}");
+        assert!(all.is_sorted(), "{part}");
+        let each: HashSet<_> = all.iter().collect();
+        assert_eq!(each.len(), count, "{part}");
+    }
 }
