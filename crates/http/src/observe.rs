@@ -81,7 +81,8 @@ where
             };
             request.extensions_mut().insert(caller);
         }
-        let span = tracing::info_span!("request", request_id = id.as_str());
+        // Of the highest level, so that an error names its request whatever else is logged.
+        let span = tracing::error_span!("request", request_id = id.as_str());
         let shared = self.shared.clone();
         let held = unread::hold(&mut request);
         let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();

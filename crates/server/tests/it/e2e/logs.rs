@@ -168,6 +168,27 @@ async fn be_refused(client: &Client, exchange: &Exchange, access_key: &str) -> V
     ]
 }
 
+/// The refusal says that the request's id finds the cause in the logs.
+#[tokio::test]
+async fn an_error_names_its_request_whatever_else_is_logged() {
+    let database = TestDatabase::create().await;
+    let settings = [("BURSAR_LOG_LEVEL", "error")];
+    let service = Service::start_with(database.url(), &settings).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 1).await;
+    exchange
+        .fund(&client, &exchange.traders[0], "btc", "1")
+        .await;
+    let wrong = "UPDATE book_main.transfers SET entry_refs = '{1, 99}'";
+    Books::of(database.url()).tampered(wrong).await;
+    let backoffice = client.with(&exchange.backoffice);
+    let answer = backoffice.get("/admin/v1/transfers/1").await;
+    let id = answer.refused(500, "internal").text_of("instance");
+    let log = service.stopped().await.stderr;
+    let cause = log.lines().find(|line| line.contains("entry_refs"));
+    assert!(cause.is_some_and(|line| line.contains(&id)), "{log}");
+}
+
 #[tokio::test]
 async fn every_request_has_one_line_with_its_id() {
     let database = TestDatabase::create().await;
