@@ -64,6 +64,7 @@ impl Places {
             own.pop_front();
         }
         drop(taken);
+        metrics::gauge!("bursar_console_streams").increment(1.0);
         Some(Place {
             places: Arc::clone(self),
             operator: operator.to_owned(),
@@ -87,6 +88,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        metrics::gauge!("bursar_console_streams").decrement(1.0);
         let mut taken = self.places.lock();
         if let Some(own) = taken.by.get_mut(&self.operator) {
             own.retain(|holder| holder.number != self.number);

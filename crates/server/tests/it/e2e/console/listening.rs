@@ -62,6 +62,12 @@ async fn whoever_goes_from_page_to_page_is_told_on_each_of_them() {
     anna.sees("1 new").await;
     anna.click("#news a").await;
     anna.find(&format!("#rows [data-id=\"{id}\"]")).await;
+    let metrics = office.service.client().get("/metrics").await.text;
+    let open = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("bursar_console_streams "));
+    let open: u32 = open.expect("streams are counted").parse().unwrap();
+    assert!((1..=12).contains(&open), "{open}");
     anna.close().await;
     office.close().await;
 }

@@ -45,13 +45,27 @@ const OPEN_A_ROW: &str = "
     const wait = () => document.querySelector('tr.details dl') ? done() : setTimeout(wait, 20);
     wait();";
 
-struct Looked {
+/// What was wrong with the pages that were looked at.
+pub(super) struct Looked {
     axe: String,
     wrong: Vec<String>,
 }
 
 impl Looked {
-    async fn at(&mut self, window: &Window, path: &str, how: &str) {
+    pub(super) fn new() -> Self {
+        let axe = javascript_packages().join("axe-core/axe.min.js");
+        Self {
+            axe: fs::read_to_string(axe).unwrap(),
+            wrong: vec![],
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn assert_nothing_wrong(self) {
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+    }
+
+    pub(super) async fn at(&mut self, window: &Window, path: &str, how: &str) {
         window.open(path).await;
         let shown = window.path().await;
         assert_eq!(shown, path, "it leads elsewhere");
@@ -114,11 +128,7 @@ async fn paths(office: &Office) -> Vec<String> {
 async fn every_page_is_quiet_and_can_be_read_by_everybody() {
     let office = Office::open().await;
     let paths = paths(&office).await;
-    let axe = javascript_packages().join("axe-core/axe.min.js");
-    let mut looked = Looked {
-        axe: fs::read_to_string(axe).unwrap(),
-        wrong: vec![],
-    };
+    let mut looked = Looked::new();
     let stranger = office.chromium.browser(&office.service).await;
     let anna = office.anna().await;
     // What is said while somebody signs in is not about any of these pages.
@@ -135,7 +145,7 @@ async fn every_page_is_quiet_and_can_be_read_by_everybody() {
     for path in &paths {
         looked.at(&anna, path, "on a phone").await;
     }
-    assert!(looked.wrong.is_empty(), "{}", looked.wrong.join("\n"));
+    looked.assert_nothing_wrong();
     stranger.close().await;
     anna.close().await;
     office.close().await;

@@ -20,6 +20,7 @@ use super::{
     READER, SESSION,
     browser::{Browser, Operator, Page},
     chromium::Chromium,
+    pages::Looked,
 };
 
 const PROVIDER: &str = "bursar_provider";
@@ -172,7 +173,13 @@ async fn whom_the_provider_knows_signs_in_with_a_button() {
     let scene = Scene::new().await;
     let chromium = Chromium::start();
     let window = chromium.browser(&scene.service).await;
-    window.open("/console/sign-in?next=/console/sessions").await;
+    let begin = "/console/sign-in?next=/console/sessions";
+    let mut looked = Looked::new();
+    for scheme in ["light", "dark"] {
+        window.theme(scheme).await;
+        looked.at(&window, begin, scheme).await;
+    }
+    looked.assert_nothing_wrong();
     window.sees(BUTTON).await;
     window.click("form.with-provider button").await;
     // Another site, with pages and forms of its own.
