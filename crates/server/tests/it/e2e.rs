@@ -81,6 +81,7 @@ mod shutdown;
 mod signatures;
 mod stops;
 mod tour;
+mod upgrade;
 mod user_limits;
 mod verify;
 mod verify_record;

@@ -30,6 +30,11 @@ impl Exchange {
     /// Opens one with this many users, who have nothing yet.
     pub(super) async fn open(database_url: &str, client: &Client, traders: usize) -> Self {
         let admin = create_token(database_url, "admin", "admin").await;
+        Self::open_by(admin, client, traders).await
+    }
+
+    /// The same by whoever has this token.
+    pub(super) async fn open_by(admin: String, client: &Client, traders: usize) -> Self {
         let operator = client.with(&admin);
         for (asset, scale) in [("btc", 8), ("eth", 18), ("usd", 2)] {
             let body = json!({

@@ -34,6 +34,9 @@ pub(super) struct Ended {
     pub(super) stderr: String,
 }
 
+/// The binary of this build.
+pub(super) const THIS: &str = env!("CARGO_BIN_EXE_bursar");
+
 /// Runs the binary to its end.
 pub(super) async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     Bursar::spawn(arguments, environment).ended().await
@@ -42,7 +45,16 @@ pub(super) async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> End
 impl Bursar {
     /// Starts the binary with this environment and nothing else that could configure it.
     pub(super) fn spawn(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
+        Self::spawn_program(THIS, arguments, environment)
+    }
+
+    /// The same of another build.
+    pub(super) fn spawn_program(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BURSAR_") {
                 command.env_remove(name);

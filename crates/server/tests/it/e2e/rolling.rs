@@ -16,6 +16,7 @@ use super::{
     exchange::Exchange,
     haproxy::{HaProxy, free_address},
     load::{Told, assert_kept, assert_told},
+    process::THIS,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
     steady::Steady,
@@ -26,16 +27,16 @@ use super::{
 /// Longer than the balancer takes to notice, also on a busy machine.
 const DRAIN: (&str, &str) = ("BURSAR_SHUTDOWN_DRAIN_MS", "2000");
 /// How many requests are answered before the next replica is restarted.
-const BETWEEN: usize = 50;
-const TRADERS: usize = 8;
+pub(super) const BETWEEN: usize = 50;
+pub(super) const TRADERS: usize = 8;
 
-struct Plan {
+pub(super) struct Plan {
     restarts: u32,
-    a_second: u32,
+    pub(super) a_second: u32,
 }
 
 impl Plan {
-    fn from_env() -> Self {
+    pub(super) fn from_env() -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
         Self {
             restarts: number("BURSAR_CHAOS_RESTARTS").unwrap_or(1),
@@ -45,19 +46,30 @@ impl Plan {
 }
 
 /// Replicas at addresses that stay, behind a balancer.
-struct Scene {
+pub(super) struct Scene {
+    /// Which build replicas are started of.
+    pub(super) program: String,
     settings: Vec<(&'static str, &'static str)>,
     addresses: Vec<String>,
     replicas: Vec<Service>,
-    proxy: HaProxy,
+    pub(super) proxy: HaProxy,
     database: TestDatabase,
 }
 
 impl Scene {
     async fn set(replicas: usize, settings: &[(&'static str, &'static str)]) -> Self {
-        let database = TestDatabase::create().await;
+        Self::set_in(TestDatabase::create().await, THIS, replicas, settings).await
+    }
+
+    pub(super) async fn set_in(
+        database: TestDatabase,
+        program: &str,
+        replicas: usize,
+        settings: &[(&'static str, &'static str)],
+    ) -> Self {
         let addresses: Vec<String> = (0..replicas).map(|_| free_address()).collect();
         let mut scene = Self {
+            program: program.to_owned(),
             settings: [settings, &[DRAIN]].concat(),
             proxy: HaProxy::before(&addresses).await,
             addresses,
@@ -74,11 +86,15 @@ impl Scene {
     async fn start(&self, place: usize) -> Service {
         let listen = ("BURSAR_LISTEN", self.addresses[place].as_str());
         let settings = [self.settings.as_slice(), &[listen]].concat();
-        Service::start_with(self.database.url(), &settings).await
+        Service::start_program(&self.program, self.database.url(), &settings).await
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.database.url()
     }
 
     /// Stops a replica in order and starts it again.
-    async fn restart(&mut self, place: usize) {
+    pub(super) async fn restart(&mut self, place: usize) {
         self.replicas.remove(place).stopped().await;
         let replica = self.start(place).await;
         self.replicas.insert(place, replica);
@@ -92,7 +108,7 @@ impl Scene {
     }
 
     /// Everything that was told is true, and was told to receivers.
-    async fn judge(&self, told: &[Told], receiver: &Receiver) {
+    pub(super) async fn judge(&self, told: &[Told], receiver: &Receiver) {
         let books = Books::of(self.database.url());
         books.settled().await;
         books.audit().await;
@@ -102,7 +118,7 @@ impl Scene {
         assert_told(receiver, &books).await;
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         verified(self.database.url(), &SEALED, 0).await;
         for replica in self.replicas {
             replica.stopped().await;
@@ -132,7 +148,7 @@ async fn a_rolling_restart_fails_no_request() {
         steady.answered(BETWEEN).await;
         let told = steady.ended().await;
         figures.count(&told);
-        assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+        figures.assert_none_failed();
         scene.judge(&told, &receiver).await;
     }
     figures.save("rolling", plan.restarts);
@@ -162,7 +178,7 @@ async fn what_the_next_release_adds_is_lived_with() {
     let told = steady.ended().await;
     let mut figures = Figures::default();
     figures.count(&told);
-    assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+    figures.assert_none_failed();
     scene.judge(&told, &receiver).await;
     // Who proves the books must know everything that is in them: that is for the next release.
     for replica in scene.replicas {
@@ -237,7 +253,7 @@ async fn a_single_writer_that_is_restarted_hands_its_book_over() {
 
 /// What clients met.
 #[derive(Default)]
-struct Figures {
+pub(super) struct Figures {
     requests: usize,
     /// Requests that failed, by what came of them.
     failed: BTreeMap<String, usize>,
@@ -245,7 +261,7 @@ struct Figures {
 }
 
 impl Figures {
-    fn count(&mut self, told: &[Told]) {
+    pub(super) fn count(&mut self, told: &[Told]) {
         self.requests += told.len();
         for told in told {
             self.took.push(told.told - told.sent);
@@ -275,7 +291,11 @@ impl Figures {
         )
     }
 
-    fn save(&self, name: &str, restarts: u32) {
+    pub(super) fn assert_none_failed(&self) {
+        assert_eq!(self.failed, BTreeMap::new(), "{}", self.told());
+    }
+
+    pub(super) fn save(&self, name: &str, restarts: u32) {
         println!("{name}, {restarts} restarts of 3 replicas: {}", self.told());
         let report = json!({
             "restarts": restarts, "replicas": 3, "requests": self.requests,

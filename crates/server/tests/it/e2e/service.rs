@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     client::Client,
     eventually,
-    process::{Bursar, Ended, run},
+    process::{Bursar, Ended, THIS, run},
 };
 
 /// Encrypts the secrets of test databases.
@@ -62,12 +62,21 @@ impl Service {
 
     /// The same with further settings.
     pub(super) async fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_program(THIS, database_url, settings).await
+    }
+
+    /// The same of another build.
+    pub(super) async fn start_program(
+        program: &str,
+        database_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let failpoints = tempfile::tempdir().unwrap();
         let socket = failpoints.path().join(SOCKET);
         let mut all = environment(database_url);
         all.push(("FAILPOINTS_SOCKET", socket.to_str().unwrap()));
         all.extend(settings);
-        let mut process = Bursar::spawn(&["serve"], &all);
+        let mut process = Bursar::spawn_program(program, &["serve"], &all);
         let address = process.said(address).await;
         Self {
             process,
@@ -160,6 +169,16 @@ fn address(line: &str) -> Option<String> {
 
 /// Issues a token by the command line, as the first operator of an exchange does.
 pub(super) async fn create_token(database_url: &str, subject: &str, permission: &str) -> String {
+    create_token_by(THIS, database_url, subject, permission).await
+}
+
+/// The same by another build.
+pub(super) async fn create_token_by(
+    program: &str,
+    database_url: &str,
+    subject: &str,
+    permission: &str,
+) -> String {
     let arguments = [
         "token",
         "create",
@@ -168,7 +187,8 @@ pub(super) async fn create_token(database_url: &str, subject: &str, permission: 
         "--permission",
         permission,
     ];
-    let ended = run(&arguments, &environment(database_url)).await;
+    let ended = Bursar::spawn_program(program, &arguments, &environment(database_url));
+    let ended = ended.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let token = ended.stdout.trim();
     assert!(token.starts_with("bur_"), "{token}");
