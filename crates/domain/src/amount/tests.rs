@@ -138,6 +138,10 @@ fn the_three_forms_of_the_contract() {
 #[test]
 fn arithmetic_stops_at_both_ends() {
     let one = Amount::try_from_units(1).unwrap();
+    assert_eq!(
+        Amount::MAX.units(),
+        99_999_999_999_999_999_999_999_999_999_999_999_999
+    );
     assert_eq!(Amount::MAX.checked_add(one), Err(AmountOverflow));
     assert_eq!(Amount::ZERO.checked_sub(one), Err(AmountOverflow));
     assert_eq!(Amount::try_from_units(-1), Err(AmountOverflow));
