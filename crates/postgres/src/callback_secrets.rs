@@ -1,15 +1,18 @@
 //! The secrets that sign callbacks, with what was read lately kept in memory.
 //!
-//! That a subscriber has one current secret at most is kept by a unique index. A rotation first
-//! locks those that are left, so that rotations of one subscriber come one after the other; only
-//! where there was none yet can two of them meet at the index, and then the loser tries again.
+//! That a subscriber has one current secret at most is kept by a unique index. Rotations of one
+//! subscriber come one after the other. One can meet a first secret at the index, where there was
+//! none yet, and then it tries again.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bursar_domain::{AuditDraft, Subscriber, Timestamp};
 use bursar_ports::{CallbackSecrets, SealedSecret, StoreError, StoredCallbackSecret};
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{Integer, Text},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -26,6 +29,8 @@ const SUBSCRIBERS_MAX: u64 = 10_000;
 /// How often a rotation begins again because somebody else's was faster; once is enough, unless
 /// there are also revocations in between.
 const TRIES_MAX: u32 = 5;
+/// The first half of the advisory locks of rotations; the other is the subscriber's.
+const ROTATIONS: i32 = 0x6275_7202;
 
 /// The callback secrets, with what was read lately kept in memory.
 #[derive(Clone)]
@@ -250,10 +255,18 @@ async fn rotate(
     overlap_until: At,
     audit: &AuditDraft,
 ) -> QueryResult<bool> {
+    // What another rotation is about to add cannot be locked: of two that had waited for the same
+    // rows, the later would let more than two secrets sign.
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        .bind::<Integer, _>(ROTATIONS)
+        .bind::<Text, _>(&row.subscriber)
+        .execute(connection)
+        .await?;
     let theirs = callback_secrets::subscriber.eq(row.subscriber.clone());
     let left = callback_secrets::table
         .filter(theirs.clone())
         .filter(callback_secrets::revoked_at.is_null());
+    // Nobody revokes them meanwhile.
     let locked: Vec<SecretRow> = left
         .clone()
         .select(SecretRow::as_select())
