@@ -172,7 +172,8 @@ async fn be_refused(client: &Client, exchange: &Exchange, access_key: &str) -> V
 #[tokio::test]
 async fn an_error_names_its_request_whatever_else_is_logged() {
     let database = TestDatabase::create().await;
-    let settings = [("BURSAR_LOG_LEVEL", "error")];
+    // Where it listens is what the test waits for.
+    let settings = [("BURSAR_LOG_LEVEL", "error,bursar_server=info")];
     let service = Service::start_with(database.url(), &settings).await;
     let client = service.client();
     let exchange = Exchange::open(database.url(), &client, 1).await;
