@@ -71,7 +71,7 @@ fn agrees_with_the_model(kind: EngineKind) {
     let plan = Plan {
         // A history takes a hundred times longer here than in memory.
         shrinks: 200,
-        ..Plan::from_env(300, Profile::Store)
+        ..Plan::from_env(150, Profile::Store)
     };
     thread::scope(|threads| {
         for share in 0..SHARES {
