@@ -13,7 +13,7 @@ use bursar_postgres::{
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use tokio_postgres::Client;
 
-use crate::support::with_usd;
+use crate::support::{until_ready, with_usd};
 
 struct Scene {
     store: PgStore,
@@ -48,6 +48,7 @@ impl Scene {
         let clock = Arc::new(FixedClock::default());
         let pool = PoolConfig::new(engine_url);
         let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock);
+        until_ready(&store).await;
         Self {
             store,
             connections,

@@ -13,7 +13,7 @@ use bursar_postgres::{
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
-use crate::support::with_usd;
+use crate::support::{until_ready, with_usd};
 
 /// How many payments lose the answer to their COMMIT; every third of them loses two.
 const ROUNDS: i64 = 110;
@@ -56,6 +56,7 @@ impl Stage {
             &config,
             clock,
         );
+        until_ready(&store).await;
         let (sender, recipient) = (ids.user(), ids.user());
         let stage = Self {
             store,

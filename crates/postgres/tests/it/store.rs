@@ -21,7 +21,10 @@ use bursar_testkit::{
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
-use crate::{roles::as_application, support::draft};
+use crate::{
+    roles::as_application,
+    support::{draft, until_ready},
+};
 
 pub(crate) struct PgHarness {
     clock: Arc<FixedClock>,
@@ -71,6 +74,7 @@ impl PgHarness {
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
         let events = PgEvents::new(connections.clone());
         let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock.clone());
+        until_ready(&store).await;
         let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
             .await
             .unwrap();

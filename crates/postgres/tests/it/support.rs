@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bursar_domain::{AuditDraft, Timestamp, User, UserId, UserStatus};
-use bursar_postgres::{Database, PoolConfig, testing::TestDatabase};
+use bursar_ports::TransferStore as _;
+use bursar_postgres::{Database, PgStore, PoolConfig, testing::TestDatabase};
 use bursar_testkit::build;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -101,6 +102,19 @@ pub(crate) async fn texts(connection: &mut AsyncPgConnection, query: &str) -> Ve
         Err(error) => panic!("{error}: {query}"),
     };
     rows.into_iter().map(|row| row.answer).collect()
+}
+
+/// Returns when money can be moved: a single writer takes its book first, which takes a busy machine a
+/// while.
+pub(crate) async fn until_ready(store: &PgStore) {
+    let ready = async {
+        while store.ready().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ready)
+        .await
+        .expect("the store never got ready");
 }
 
 /// Makes a test of each function for each engine, in a runtime of this flavor.
