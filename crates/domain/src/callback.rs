@@ -108,3 +108,21 @@ pub struct CallbackDraft {
     /// What `ErrorDetails` says; none when all went well.
     pub error: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_is_found_by_its_name_alone() {
+        let user = Subscriber::User(UserId::new(Uuid::from_u128(7)));
+        let client = Subscriber::Client(ActorId::new("office:2"));
+        for subscriber in [user, client] {
+            let name = subscriber.to_string();
+            assert_eq!(Subscriber::from_name(&name), Some(subscriber));
+        }
+        for nobody in ["", "client", "client:", "user:", "user:7", "operator:anna"] {
+            assert_eq!(Subscriber::from_name(nobody), None, "{nobody}");
+        }
+    }
+}

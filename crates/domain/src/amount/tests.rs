@@ -150,3 +150,16 @@ fn arithmetic_stops_at_both_ends() {
         Ok(Amount::MAX)
     );
 }
+
+#[test]
+fn a_number_that_does_not_fit_lies_between_its_neighbours() {
+    let neighbours = |number: &str, decimals| {
+        let (below, above) = DecimalAmount::parse(number)
+            .unwrap()
+            .neighbours(scale(decimals));
+        (below.units(), above.units())
+    };
+    assert_eq!(neighbours("0.01", 2), (1, 1));
+    assert_eq!(neighbours("0.015", 2), (1, 2));
+    assert_eq!(neighbours("0.000000000000000001", 0), (0, 1));
+}
