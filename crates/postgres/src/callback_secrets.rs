@@ -26,8 +26,8 @@ use crate::{
 /// How long another replica's rotation or revocation may go unnoticed here.
 const TIME_TO_LIVE: Duration = Duration::from_secs(10);
 const SUBSCRIBERS_MAX: u64 = 10_000;
-/// How often a rotation begins again because somebody else's was faster; once is enough, unless
-/// there are also revocations in between.
+/// How often a rotation begins again because a first secret was faster; once is enough, unless there
+/// are also revocations in between.
 const TRIES_MAX: u32 = 5;
 /// The first half of the advisory locks of rotations; the other is the subscriber's.
 const ROTATIONS: i32 = 0x6275_7202;

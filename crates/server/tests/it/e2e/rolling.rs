@@ -27,7 +27,7 @@ use super::{
 /// Longer than the balancer takes to notice, also on a busy machine.
 const DRAIN: (&str, &str) = ("BURSAR_SHUTDOWN_DRAIN_MS", "2000");
 /// How many requests are answered before the next replica is restarted.
-pub(super) const BETWEEN: usize = 50;
+const BETWEEN: usize = 50;
 pub(super) const TRADERS: usize = 8;
 
 pub(super) struct Plan {
@@ -94,10 +94,33 @@ impl Scene {
     }
 
     /// Stops a replica in order and starts it again.
-    pub(super) async fn restart(&mut self, place: usize) {
+    async fn restart(&mut self, place: usize) {
         self.replicas.remove(place).stopped().await;
         let replica = self.start(place).await;
         self.replicas.insert(place, replica);
+    }
+
+    /// Restarts one replica after the other, while requests come.
+    pub(super) async fn restart_each(&mut self, steady: &Steady) {
+        for place in 0..self.replicas.len() {
+            steady.answered(BETWEEN).await;
+            self.restart(place).await;
+            self.proxy.sends_to(place).await;
+        }
+    }
+
+    /// Ends what comes: no request has failed, and what was told is true.
+    pub(super) async fn none_failed(
+        &self,
+        steady: Steady,
+        receiver: &Receiver,
+        figures: &mut Figures,
+    ) {
+        steady.answered(BETWEEN).await;
+        let told = steady.ended().await;
+        figures.count(&told);
+        assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
+        self.judge(&told, receiver).await;
     }
 
     async fn exchange(&self) -> Exchange {
@@ -108,7 +131,7 @@ impl Scene {
     }
 
     /// Everything that was told is true, and was told to receivers.
-    pub(super) async fn judge(&self, told: &[Told], receiver: &Receiver) {
+    async fn judge(&self, told: &[Told], receiver: &Receiver) {
         let books = Books::of(self.database.url());
         books.settled().await;
         books.audit().await;
@@ -140,16 +163,8 @@ async fn a_rolling_restart_fails_no_request() {
     for round in 0..plan.restarts {
         let name = format!("rolling{round}");
         let steady = Steady::start(&client, &exchange, &receiver, &name, plan.a_second);
-        for place in 0..3 {
-            steady.answered(BETWEEN).await;
-            scene.restart(place).await;
-            scene.proxy.sends_to(place).await;
-        }
-        steady.answered(BETWEEN).await;
-        let told = steady.ended().await;
-        figures.count(&told);
-        figures.assert_none_failed();
-        scene.judge(&told, &receiver).await;
+        scene.restart_each(&steady).await;
+        scene.none_failed(steady, &receiver, &mut figures).await;
     }
     figures.save("rolling", plan.restarts);
     scene.end().await;
@@ -174,12 +189,8 @@ async fn what_the_next_release_adds_is_lived_with() {
         scene.restart(place).await;
         scene.proxy.sends_to(place).await;
     }
-    steady.answered(BETWEEN).await;
-    let told = steady.ended().await;
     let mut figures = Figures::default();
-    figures.count(&told);
-    figures.assert_none_failed();
-    scene.judge(&told, &receiver).await;
+    scene.none_failed(steady, &receiver, &mut figures).await;
     // Who proves the books must know everything that is in them: that is for the next release.
     for replica in scene.replicas {
         replica.stopped().await;
@@ -261,7 +272,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn count(&mut self, told: &[Told]) {
+    fn count(&mut self, told: &[Told]) {
         self.requests += told.len();
         for told in told {
             self.took.push(told.told - told.sent);
@@ -289,10 +300,6 @@ impl Figures {
             self.percentile(99),
             self.percentile(100),
         )
-    }
-
-    pub(super) fn assert_none_failed(&self) {
-        assert_eq!(self.failed, BTreeMap::new(), "{}", self.told());
     }
 
     pub(super) fn save(&self, name: &str, restarts: u32) {

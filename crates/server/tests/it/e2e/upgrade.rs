@@ -9,7 +9,7 @@ use super::{
     exchange::Exchange,
     process::THIS,
     receiver::Receiver,
-    rolling::{BETWEEN, Figures, Plan, Scene, TRADERS},
+    rolling::{Figures, Plan, Scene, TRADERS},
     service::create_token_by,
     steady::Steady,
 };
@@ -37,18 +37,10 @@ async fn a_release_takes_over_from_the_one_before_and_gives_back() {
     let steady = Steady::start(&client, &exchange, &receiver, "upgrade", plan.a_second);
     for program in [THIS, &before, THIS] {
         program.clone_into(&mut scene.program);
-        for place in 0..REPLICAS {
-            steady.answered(BETWEEN).await;
-            scene.restart(place).await;
-            scene.proxy.sends_to(place).await;
-        }
+        scene.restart_each(&steady).await;
     }
-    steady.answered(BETWEEN).await;
-    let told = steady.ended().await;
     let mut figures = Figures::default();
-    figures.count(&told);
-    figures.assert_none_failed();
-    scene.judge(&told, &receiver).await;
+    scene.none_failed(steady, &receiver, &mut figures).await;
     figures.save("upgrade", 3);
     scene.end().await;
 }
