@@ -12,7 +12,10 @@ use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{draft, with_usd};
+use crate::support::{draft, until_ready, with_usd};
+
+/// How long a replica may take to hold a book that is free.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Replica {
     store: PgStore,
@@ -110,8 +113,9 @@ fn status(outcome: Result<CommitOutcome, StoreError>) -> (Status, Option<Reason>
     }
 }
 
-/// Makes a transfer that nothing stands in the way of.
+/// Makes a transfer that nothing stands in the way of, once the replica may.
 async fn make(replica: &Replica, change: Change) {
+    until_ready(&replica.store).await;
     assert_eq!(status(commit(replica, change).await).1, None);
 }
 
@@ -128,8 +132,7 @@ async fn until_held(replica: &Replica, change: impl Fn() -> Change) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let patience = Duration::from_secs(20);
-    tokio::time::timeout(patience, taken_over).await.unwrap();
+    tokio::time::timeout(PATIENCE, taken_over).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,12 +214,35 @@ async fn the_book_is_taken_when_nobody_writes_it_any_more() {
         {
             tokio::task::yield_now().await;
         }
+        // Time to go on in, if it did not wait.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(single.store.ready().await.is_err());
         let take = "UPDATE book_main.accounts SET available = 5 WHERE owner_kind = 'user'; COMMIT";
         other.batch_execute(take).await.unwrap();
     };
     let (paid, ()) = tokio::join!(paid, earlier);
     let refused = (Status::Rejected, Some(Reason::BalanceInsufficient));
     assert_eq!(status(paid), refused);
+}
+
+/// What is written in other databases of the server, or is not of accounts, is nobody's business here.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_book_is_taken_whatever_else_is_written_meanwhile() {
+    let book = Book::open().await;
+    let elsewhere = TestDatabase::create().await;
+    let mut others = vec![];
+    for url in [&book.pool.url, &elsewhere.url().to_owned()] {
+        let (other, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let write = "BEGIN; SELECT pg_current_xact_id(); TABLE book_main.accounts";
+        other.batch_execute(write).await.unwrap();
+        others.push(other);
+    }
+    let single = book.replica(EngineKind::SingleWriter);
+    make(&single, book.deposit(book.ids.user(), 10)).await;
+    for other in others {
+        other.batch_execute("COMMIT").await.unwrap();
+    }
 }
 
 /// Nobody writes an account by other lines than it has, whatever else has gone wrong.
@@ -290,17 +316,24 @@ async fn who_loses_the_lock_takes_the_book_again() {
     let book = Book::open().await;
     let user = book.ids.user();
     let single = book.replica(EngineKind::SingleWriter);
+    let lock = "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let holder = async || -> Option<i32> { book.admin.query_one(lock, &[]).await.unwrap().get(0) };
     let mut expected = 0;
     for _ in 0..3 {
-        let holders = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
-                       AND database = (SELECT oid FROM pg_database \
-                       WHERE datname = current_database())";
         for _ in 0..20 {
             make(&single, book.deposit(user, 1)).await;
             expected += 1;
         }
-        book.run(holders).await;
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        let lost = holder().await.unwrap();
+        book.run(&format!("SELECT pg_terminate_backend({lost})"))
+            .await;
+        let taken_again = async {
+            while holder().await.is_none_or(|pid| pid == lost) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, taken_again).await.unwrap();
     }
     assert_eq!(book.balance(user).await, expected.to_string());
     assert_eq!(book.faults().await, 0);

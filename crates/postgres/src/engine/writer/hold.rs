@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{BigInt, Bool},
+    sql_types::{Array, Bool, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
@@ -127,8 +127,13 @@ enum ConnectionOrQuery {
     Query(#[from] diesel::result::Error),
 }
 
-/// Takes the book and waits for those who found it free: whoever was to write balances then has
-/// locked accounts, so it is a transaction that was there when the book was taken.
+/// Where `pg_locks` tells of transactions of this database that have locked accounts to write them.
+const WRITES_ACCOUNTS: &str = "locktype = 'relation' AND granted \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+    AND relation = 'accounts'::regclass AND mode IN ('RowShareLock', 'RowExclusiveLock')";
+
+/// Takes the book and waits for those who found it free: whoever was to write balances then had
+/// locked accounts before it looked, so its lock is there when the book has been taken.
 async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<()> {
     let book = writers::table.filter(writers::name.eq(RULE_SET));
     let taken = diesel::update(book)
@@ -142,18 +147,25 @@ async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<(
     if taken != 1 {
         return Err(diesel::result::Error::NotFound);
     }
-    // Later than that of every transaction that has written anything by now.
-    let next: i64 = diesel::select(sql::<BigInt>("pg_current_xact_id()::text::bigint"))
+    let writing = format!(
+        "ARRAY(SELECT virtualtransaction FROM pg_locks WHERE {WRITES_ACCOUNTS} \
+         AND virtualtransaction = ANY("
+    );
+    let now = format!("ARRAY(SELECT virtualtransaction FROM pg_locks WHERE {WRITES_ACCOUNTS})");
+    let mut earlier: Vec<String> = diesel::select(sql::<Array<Text>>(&now))
         .get_result(connection)
         .await?;
-    let ended = format!("pg_snapshot_xmin(pg_current_snapshot())::text::bigint > {next}");
     let (began, mut is_told) = (Instant::now(), false);
-    while !ask(connection, &ended).await? {
+    while !earlier.is_empty() {
         if began.elapsed() > PATIENCE && !is_told {
             tracing::warn!("a transaction that is open for long keeps the book from its writer");
             is_told = true;
         }
         sleep(PAUSE).await;
+        let still = sql::<Array<Text>>(&writing)
+            .bind::<Array<Text>, _>(earlier)
+            .sql("))");
+        earlier = diesel::select(still).get_result(connection).await?;
     }
     Ok(())
 }
