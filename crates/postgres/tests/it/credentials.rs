@@ -166,41 +166,40 @@ async fn a_permission_that_nobody_knows_is_an_error() {
 
 #[tokio::test]
 async fn that_nobody_has_a_credential_is_remembered_for_some_seconds() {
-    let mut fixture = Fixture::new().await;
+    const REMEMBERED: Duration = Duration::from_secs(5);
+    let fixture = Fixture::new().await;
     let here = PgCredentials::new(fixture.database.clone());
     let elsewhere = PgCredentials::new(fixture.database.clone());
-    let (token, key) = (token(1), access_key(1));
-    let asked = Instant::now();
-    assert_eq!(here.find_token(token.hash).await.unwrap(), None);
-    let name = key.access_key.clone();
-    assert_eq!(here.find_access_key(name.clone()).await.unwrap(), None);
-    elsewhere.add_token(token.clone(), draft()).await.unwrap();
-    elsewhere
-        .add_access_key(key.clone(), draft())
-        .await
-        .unwrap();
-    // Nothing is asked of the database, which could not answer.
-    fixture
-        .run("ALTER TABLE directory.tokens RENAME TO hidden; ALTER TABLE directory.access_keys RENAME TO hidden_too")
-        .await;
-    assert_eq!(here.find_token(token.hash).await.unwrap(), None);
-    assert_eq!(here.find_access_key(name.clone()).await.unwrap(), None);
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "the machine is too slow to tell"
-    );
-    fixture
-        .run("ALTER TABLE directory.hidden RENAME TO tokens; ALTER TABLE directory.hidden_too RENAME TO access_keys")
-        .await;
-    let found = async || here.find_token(token.hash).await.unwrap().is_some();
-    let wait = async {
-        while !found().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    let find = async |token: &Token, key: &AccessKey| {
+        let token = here.find_token(token.hash).await.unwrap();
+        let key = here.find_access_key(key.access_key.clone()).await.unwrap();
+        (token, key)
     };
-    let within = tokio::time::timeout(Duration::from_secs(20), wait).await;
-    assert!(within.is_ok(), "it was remembered for ever");
-    assert_eq!(here.find_access_key(name).await.unwrap(), Some(key));
+    // Where the machine stands still for so long that it could be forgotten, others are tried.
+    for number in 1..10 {
+        let (token, key) = (token(number), access_key(number));
+        let asked = Instant::now();
+        assert_eq!(find(&token, &key).await, (None, None));
+        let added = elsewhere.add_token(token.clone(), draft()).await;
+        added.unwrap();
+        let added = elsewhere.add_access_key(key.clone(), draft()).await;
+        added.unwrap();
+        let found = find(&token, &key).await;
+        if asked.elapsed() >= REMEMBERED {
+            continue;
+        }
+        assert_eq!(found, (None, None));
+        let both = (Some(token.clone()), Some(key.clone()));
+        let wait = async {
+            while find(&token, &key).await != both {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let within = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        assert!(within.is_ok(), "it was remembered for ever");
+        return;
+    }
+    panic!("the machine is too slow to tell");
 }
 
 #[tokio::test]
