@@ -147,17 +147,20 @@ async fn look_at_every_page(how: &str, prepare: impl AsyncFn(&Window)) {
 
 #[tokio::test]
 async fn every_page_is_quiet_and_can_be_read_by_everybody_in_the_light() {
-    look_at_every_page("light", async |window| window.theme("light").await).await;
+    look_at_every_page("light", async |window: &Window| window.theme("light").await).await;
 }
 
 #[tokio::test]
 async fn every_page_is_quiet_and_can_be_read_by_everybody_in_the_dark() {
-    look_at_every_page("dark", async |window| window.theme("dark").await).await;
+    look_at_every_page("dark", async |window: &Window| window.theme("dark").await).await;
 }
 
 #[tokio::test]
 async fn every_page_is_quiet_and_can_be_read_by_everybody_on_a_phone() {
-    look_at_every_page("on a phone", async |window| window.size(360, 740).await).await;
+    look_at_every_page("on a phone", async |window: &Window| {
+        window.size(360, 740).await
+    })
+    .await;
 }
 
 /// Pictures for the documents, into `docs/images` when `BURSAR_WRITE_DOCS` is set.
