@@ -8,8 +8,8 @@ use bursar_ports::{Notifier, Undelivered};
 use crate::{
     receiver::{Receiver, Script},
     scene::{
-        NAME, Names, Outcome, Says, config, config_with_port, delivered, no_trust, notification,
-        says,
+        BRIEF, NAME, Names, Outcome, Says, config, config_with_port, delivered, no_trust,
+        notification, says,
     },
 };
 
@@ -73,7 +73,10 @@ async fn an_unknown_name_is_told_as_such() {
 
 #[tokio::test]
 async fn a_slow_name_server_is_not_waited_for() {
-    let scene = Scene::set(&[Says::Hang, says(&["127.0.0.1"])]).await;
+    let mut config = config();
+    config.urls.http_hosts = vec![NAME.to_owned()];
+    config.resolve_timeout = BRIEF;
+    let scene = Scene::with(config, &[Says::Hang, says(&["127.0.0.1"])]).await;
     assert_eq!(scene.attempt().await, Err(Undelivered::Dns));
     assert_eq!(scene.attempt().await, delivered(200));
 }

@@ -25,17 +25,22 @@ pub(crate) const NAME: &str = "receiver.example";
 
 pub(crate) type Outcome = Result<Delivered, Undelivered>;
 
-/// Short waits, and receivers on this machine.
+/// Long enough for whatever ends by itself, on a machine that stands still for seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The limit of what never ends by itself.
+pub(crate) const BRIEF: Duration = Duration::from_millis(500);
+
+/// Receivers on this machine, and limits that nothing reaches that ends by itself.
 pub(crate) fn config() -> NotifierConfig {
     NotifierConfig {
         urls: CallbackUrlPolicy {
             allow_cidrs: vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
             ..CallbackUrlPolicy::default()
         },
-        attempt_timeout: Duration::from_millis(800),
-        resolve_timeout: Duration::from_millis(300),
-        connect_timeout: Duration::from_millis(400),
-        drain_timeout: Duration::from_millis(200),
+        attempt_timeout: PATIENCE,
+        resolve_timeout: PATIENCE,
+        connect_timeout: PATIENCE,
+        drain_timeout: PATIENCE,
         ..NotifierConfig::default()
     }
 }
@@ -59,8 +64,13 @@ pub(crate) fn notification(url: String) -> Notification {
 
 /// One attempt at a receiver that does as the script says.
 pub(crate) async fn attempt(script: Script) -> Outcome {
+    attempt_within(config(), script).await
+}
+
+/// The same within other limits.
+pub(crate) async fn attempt_within(limits: NotifierConfig, script: Script) -> Outcome {
     let receiver = Receiver::start(script).await;
-    let notifier = HttpNotifier::try_new(config()).unwrap();
+    let notifier = HttpNotifier::try_new(limits).unwrap();
     notifier.notify(notification(receiver.url())).await
 }
 

@@ -21,7 +21,8 @@ use tokio::{
 use crate::{
     receiver::{Receiver, Script},
     scene::{
-        NAME, Names, Outcome, config_with_port, delivered, no_trust, notification, says, trust,
+        BRIEF, NAME, Names, Outcome, config_with_port, delivered, no_trust, notification, says,
+        trust,
     },
 };
 
@@ -80,12 +81,8 @@ fn ok() -> Script {
 
 /// One attempt at a port of this machine by [`NAME`], trusting these roots.
 async fn attempt(port: u16, roots: RootCertStore) -> Outcome {
-    let config = NotifierConfig {
-        attempt_timeout: std::time::Duration::from_secs(5),
-        ..config_with_port(port)
-    };
     let names = Names::of(NAME, &[says(&["127.0.0.1"])]);
-    let notifier = HttpNotifier::with(config, names, trust(roots));
+    let notifier = HttpNotifier::with(config_with_port(port), names, trust(roots));
     let url = format!("https://{NAME}:{port}/x");
     notifier.notify(notification(url)).await
 }
@@ -197,10 +194,14 @@ async fn old_tls_is_no_tls() {
 async fn who_speaks_no_tls_at_all_gets_nothing_either() {
     let mut plain = Receiver::start(ok()).await;
     let names = Names::of(NAME, &[says(&["127.0.0.1"])]);
-    let notifier = HttpNotifier::with(config_with_port(plain.port()), names, no_trust());
+    // It waits for the end of a request's head, until the other one gives up.
+    let config = NotifierConfig {
+        attempt_timeout: BRIEF,
+        ..config_with_port(plain.port())
+    };
+    let notifier = HttpNotifier::with(config, names, no_trust());
     let url = format!("https://{NAME}:{}/", plain.port());
     let outcome = notifier.notify(notification(url)).await;
-    // It waits for the end of a request's head, until the other one gives up.
     assert_eq!(outcome, Err(Undelivered::Timeout));
     assert_eq!(plain.requests_so_far(), 0);
 

@@ -10,11 +10,11 @@ use bursar_ports::{
     CommitOutcome, Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Step,
     TransferStore,
 };
-use bursar_postgres::{EngineConfig, PgEvents, PgStore, PoolConfig};
+use bursar_postgres::{PgEvents, PgStore};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, patient, patient_engine};
 
 /// Numbers whatever waits for a number; gives the last one.
 pub(crate) async fn number(events: &PgEvents) -> i64 {
@@ -74,9 +74,9 @@ impl Scene {
             .run("INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)")
             .await;
         let (store, _tasks) = PgStore::start(
-            &PoolConfig::new(fixture.url()),
+            &patient(fixture.url()),
             fixture.database.clone(),
-            &EngineConfig::default(),
+            &patient_engine(),
             Arc::new(FixedClock::default()),
         );
         Self {

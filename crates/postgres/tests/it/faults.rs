@@ -1,6 +1,6 @@
 //! What goes wrong round the database does not go wrong with the money, nor with its neighbours.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bursar_domain::{ActorId, Asset, Command, Commit, Operation, Status};
 use bursar_ports::{
@@ -13,7 +13,7 @@ use bursar_postgres::{
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use tokio_postgres::Client;
 
-use crate::support::{until_ready, with_usd};
+use crate::support::{PATIENCE, patient, patient_engine, until_ready, with_usd};
 
 struct Scene {
     store: PgStore,
@@ -27,27 +27,39 @@ struct Scene {
 impl Scene {
     async fn start(kind: EngineKind) -> Self {
         let database = TestDatabase::create().await;
-        let url = database.url().to_owned();
-        Self::over(kind, database, &url, &url).await
+        let pool = patient(database.url());
+        let config = EngineConfig {
+            kind,
+            ..patient_engine()
+        };
+        Self::over(database, config, &pool, &pool).await
+    }
+
+    /// With the limits that there are by themselves, for what is never answered.
+    async fn impatient(kind: EngineKind, database: TestDatabase, engine: &str, pool: &str) -> Self {
+        let config = EngineConfig {
+            kind,
+            ..EngineConfig::default()
+        };
+        let (engine, pool) = (PoolConfig::new(engine), PoolConfig::new(pool));
+        Self::over(database, config, &engine, &pool).await
     }
 
     /// One batcher, so that what is asked for together is one batch.
     async fn over(
-        kind: EngineKind,
         database: TestDatabase,
-        engine_url: &str,
-        pool_url: &str,
+        config: EngineConfig,
+        engine: &PoolConfig,
+        pool: &PoolConfig,
     ) -> Self {
         let admin = with_usd(&database).await;
-        let connections = Database::connect(PoolConfig::new(pool_url)).await.unwrap();
+        let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig {
-            kind,
             batchers: 1,
-            ..EngineConfig::default()
+            ..config
         };
         let clock = Arc::new(FixedClock::default());
-        let pool = PoolConfig::new(engine_url);
-        let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock);
+        let (store, _tasks) = PgStore::start(engine, connections.clone(), &config, clock);
         until_ready(&store).await;
         Self {
             store,
@@ -186,13 +198,12 @@ async fn a_server_that_falls_silent_before_commit_does_not_hang_the_batcher(kind
     let database = TestDatabase::create().await;
     let proxy = WireProxy::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(kind, database, &proxy.url(&direct), &direct).await;
+    let scene = Scene::impatient(kind, database, &proxy.url(&direct), &direct).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
     proxy.silence();
-    let patience = Duration::from_secs(40);
     let answer = scene.commit(Commit::new(scene.deposit(user)));
-    let answer = tokio::time::timeout(patience, answer).await;
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
     assert!(answer.is_ok(), "no answer at all, not even 503");
 }
 
@@ -203,15 +214,14 @@ async fn a_server_that_falls_silent_while_an_account_is_made_does_not_hang_the_b
     let database = TestDatabase::create().await;
     let proxy = WireProxy::start(database.url()).await;
     let direct = database.url().to_owned();
-    let scene = Scene::over(kind, database, &direct, &proxy.url(&direct)).await;
+    let scene = Scene::impatient(kind, database, &direct, &proxy.url(&direct)).await;
     let user = scene.ids.user();
     committed(scene.commit(Commit::new(scene.deposit(user))).await);
     proxy.silence();
-    let patience = Duration::from_secs(40);
     let newcomer = scene.commit(Commit::new(scene.deposit(scene.ids.user())));
     let known = scene.commit(Commit::new(scene.deposit(user)));
     let answers = async { tokio::join!(newcomer, known) };
-    let answers = tokio::time::timeout(patience, answers).await;
+    let answers = tokio::time::timeout(PATIENCE, answers).await;
     assert!(answers.is_ok(), "no answer at all, not even 503");
     drop(scene.database);
 }

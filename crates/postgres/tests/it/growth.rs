@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
 use bursar_ports::TransferStore;
-use bursar_postgres::{EngineConfig, PgStore, PoolConfig};
+use bursar_postgres::{EngineConfig, PgStore};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
-use crate::support::Fixture;
+use crate::support::{Fixture, patient, patient_engine};
 
 /// How many get their first deposit in one batch.
 const TOGETHER: usize = 50;
@@ -34,10 +34,10 @@ async fn plans_that_were_made_for_empty_books_are_made_anew_when_they_grow() {
     fixture.run(small).await;
     let never = "ALTER TABLE book_main.accounts SET (autovacuum_enabled = false)";
     fixture.run(never).await;
-    let pool = PoolConfig::new(fixture.url());
+    let pool = patient(fixture.url());
     let config = EngineConfig {
         batchers: 1,
-        ..EngineConfig::default()
+        ..patient_engine()
     };
     let clock = Arc::new(FixedClock::default());
     let (store, _tasks) = PgStore::start(&pool, fixture.database.clone(), &config, clock);

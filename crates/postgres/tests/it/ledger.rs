@@ -14,12 +14,10 @@ use bursar_ports::{
     CommitOutcome, EntryFilter, ExportPages, Exports, Holding, LedgerRecord, OpenExport,
     TransferStore,
 };
-use bursar_postgres::{
-    Database, EngineConfig, EngineTasks, PgExports, PgQuery, PgStore, PoolConfig,
-};
+use bursar_postgres::{Database, EngineTasks, PgExports, PgQuery, PgStore, PoolConfig};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
-use crate::support::{Fixture, user_id};
+use crate::support::{Fixture, patient, patient_engine, user_id};
 
 const ASSETS: [(&str, u8); 2] = [("btc", 8), ("usd", 2)];
 const USERS: u128 = 4;
@@ -47,11 +45,10 @@ impl Scene {
             fixture.run(&put).await;
         }
         let clock = Arc::new(FixedClock::default());
-        let pool = PoolConfig::new(fixture.url());
         let (store, tasks) = PgStore::start(
-            &pool,
+            &patient(fixture.url()),
             fixture.database.clone(),
-            &EngineConfig::default(),
+            &patient_engine(),
             clock.clone(),
         );
         Self {
@@ -272,7 +269,7 @@ async fn entries(exports: &PgExports, filter: EntryFilter) -> Box<dyn ExportPage
 
 /// Exports over connections of their own, with these limits.
 async fn exports_with(scene: &Scene, config: impl FnOnce(&mut PoolConfig)) -> PgExports {
-    let mut pool = PoolConfig::new(scene.fixture.url());
+    let mut pool = patient(scene.fixture.url());
     config(&mut pool);
     PgExports::new(Database::connect(pool).await.unwrap())
 }

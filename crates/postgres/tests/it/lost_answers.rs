@@ -8,12 +8,12 @@ use bursar_domain::{
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgStore, PoolConfig,
+    Database, EngineConfig, EngineKind, PgStore,
     testing::{TestDatabase, WireFault, WireProxy},
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
-use crate::support::{until_ready, with_usd};
+use crate::support::{patient, patient_engine, until_ready, with_usd};
 
 /// How many payments lose the answer to their COMMIT; every third of them loses two.
 const ROUNDS: i64 = 110;
@@ -40,22 +40,16 @@ impl Stage {
 
         let clock = Arc::new(FixedClock::default());
         let ids = SequentialIds::default();
-        let direct = Database::connect(PoolConfig::new(database.url()))
-            .await
-            .unwrap();
+        let direct = Database::connect(patient(database.url())).await.unwrap();
         // One batcher, connected by the first deposit: what is eaten is the answer to money's
         // COMMIT.
         let config = EngineConfig {
             kind,
             batchers: 1,
-            ..EngineConfig::default()
+            ..patient_engine()
         };
-        let (store, _tasks) = PgStore::start(
-            &PoolConfig::new(proxy.url(database.url())),
-            direct,
-            &config,
-            clock,
-        );
+        let pool = patient(&proxy.url(database.url()));
+        let (store, _tasks) = PgStore::start(&pool, direct, &config, clock);
         until_ready(&store).await;
         let (sender, recipient) = (ids.user(), ids.user());
         let stage = Self {

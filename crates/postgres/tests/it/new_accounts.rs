@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bursar_domain::{Commit, Reason, Status, UserId};
 use bursar_ports::{CommitOutcome, TransferStore};
-use bursar_postgres::{EngineConfig, PgStore, PoolConfig};
+use bursar_postgres::PgStore;
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, patient, patient_engine};
 
 struct Scene {
     fixture: Fixture,
@@ -23,9 +23,9 @@ impl Scene {
         let mut fixture = Fixture::new().await;
         let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
         fixture.run(insert).await;
-        let pool = PoolConfig::new(fixture.url());
+        let pool = patient(fixture.url());
         let clock = Arc::new(FixedClock::default());
-        let config = EngineConfig::default();
+        let config = patient_engine();
         let (store, _tasks) = PgStore::start(&pool, fixture.database.clone(), &config, clock);
         let ids = SequentialIds::default();
         let (rich, poor) = (ids.user(), ids.user());

@@ -6,11 +6,11 @@ use bursar_domain::{Change, Command, Commit, PayoutRoute, Stage, Transfer};
 use bursar_ports::{
     ClaimedPayout, CommitOutcome, LeaseToken, PayoutSchedule, PostponedPayout, TransferStore,
 };
-use bursar_postgres::{EngineConfig, PgPayouts, PgStore, PoolConfig};
+use bursar_postgres::{PgPayouts, PgStore};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, patient, patient_engine};
 
 const LEASE_MS: i64 = 60_000;
 const SCHEDULED: &str = "SELECT transfer_id || ' ' || attempts || ' ' || (lease IS NULL) || ' ' || \
@@ -32,12 +32,11 @@ impl Scene {
                  can_transfer) VALUES ('usd', 'Dollar', 2, true, true, true)",
             )
             .await;
-        let pool = PoolConfig::new(fixture.url());
         let clock = Arc::new(FixedClock::default());
         let (store, _tasks) = PgStore::start(
-            &pool,
+            &patient(fixture.url()),
             fixture.database.clone(),
-            &EngineConfig::default(),
+            &patient_engine(),
             clock,
         );
         let schedule = PgPayouts::new(fixture.database.clone());

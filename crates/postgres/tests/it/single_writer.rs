@@ -10,12 +10,13 @@ use bursar_postgres::{
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
+use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{draft, until_ready, with_usd};
+use crate::support::{PATIENCE, draft, patient, patient_engine, until_ready, with_usd};
 
-/// How long a replica may take to hold a book that is free.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What a connection waits for that is to hold the book's lock, which its holder has.
+const LOCK: &str = "SELECT pg_advisory_lock(x'0062757273617201'::bigint)";
 
 struct Replica {
     store: PgStore,
@@ -43,7 +44,7 @@ impl Book {
     async fn open() -> Self {
         let database = TestDatabase::create().await;
         let admin = with_usd(&database).await;
-        let pool = PoolConfig::new(database.url());
+        let pool = patient(database.url());
         Self {
             admin,
             ids: SequentialIds::default(),
@@ -58,7 +59,7 @@ impl Book {
     fn replica(&self, kind: EngineKind) -> Replica {
         let config = EngineConfig {
             kind,
-            ..EngineConfig::default()
+            ..patient_engine()
         };
         let (connections, clock) = (self.connections.clone(), self.clock.clone());
         let (store, tasks) = PgStore::start(&self.pool, connections, &config, clock);
@@ -85,6 +86,43 @@ impl Book {
 
     async fn run(&self, statements: &str) {
         self.admin.batch_execute(statements).await.unwrap();
+    }
+
+    /// Another connection past the replicas.
+    async fn connect(&self) -> Client {
+        let connected = tokio_postgres::connect(&self.pool.url, NoTls).await;
+        let (client, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Waits until the database says so.
+    async fn until(&self, question: &str) {
+        let so = async {
+            loop {
+                let row = self.admin.query_one(question, &[]).await.unwrap();
+                if row.get::<_, bool>(0) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, so).await;
+        waited.unwrap_or_else(|_| panic!("never: {question}"));
+    }
+
+    /// Has a connection wait for the book's lock, which gets it as soon as its holder lets go: no
+    /// replica can have it then. It is let go with the task.
+    async fn claim_the_lock(&self) -> JoinHandle<Client> {
+        let claimant = self.connect().await;
+        let claiming = tokio::spawn(async move {
+            claimant.batch_execute(LOCK).await.unwrap();
+            claimant
+        });
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        self.until(waits).await;
+        claiming
     }
 
     /// Accounts whose balance is not what their entries say, or whose entries have a gap.
@@ -124,6 +162,22 @@ fn assert_standby(outcome: &Result<CommitOutcome, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::Standby)), "{outcome:?}");
 }
 
+/// Commits what it makes until it is known where the book is held, which is elsewhere.
+async fn until_turned_away(replica: &Replica, change: impl Fn() -> Change) {
+    let turned_away = async {
+        loop {
+            match commit(replica, change()).await {
+                Err(StoreError::Unavailable(_)) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(PATIENCE, turned_away).await;
+    assert_standby(&outcome.unwrap());
+}
+
 /// Commits what it makes until that is no longer refused because the book is held elsewhere.
 async fn until_held(replica: &Replica, change: impl Fn() -> Change) {
     let taken_over = async {
@@ -144,7 +198,7 @@ async fn another_replica_waits_and_takes_over_when_the_holder_is_gone() {
     assert!(first.store.ready().await.is_ok());
 
     let second = book.replica(EngineKind::SingleWriter);
-    assert_standby(&commit(&second, book.deposit(user, 10)).await);
+    until_turned_away(&second, || book.deposit(user, 10)).await;
     assert!(second.store.ready().await.is_err());
     // What moves no money works there too.
     let transfer = book.ids.transfer();
@@ -193,34 +247,20 @@ async fn the_book_is_taken_when_nobody_writes_it_any_more() {
     let shared = book.replica(EngineKind::Shared);
     make(&shared, book.deposit(user, 10)).await;
     // As a batch that found the book free and has not written yet.
-    let (other, connection) = tokio_postgres::connect(&book.pool.url, NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
+    let other = book.connect().await;
     let lock = "BEGIN; SELECT FROM book_main.accounts FOR NO KEY UPDATE";
     other.batch_execute(lock).await.unwrap();
 
     let single = book.replica(EngineKind::SingleWriter);
-    let paid = commit(&single, book.payment(user, book.ids.user(), 10));
-    let earlier = async {
-        // It has been asked for by then.
-        let held = "SELECT holder IS NOT NULL FROM book_main.writers";
-        while !book
-            .admin
-            .query_one(held, &[])
-            .await
-            .unwrap()
-            .get::<_, bool>(0)
-        {
-            tokio::task::yield_now().await;
-        }
-        // Time to go on in, if it did not wait.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(single.store.ready().await.is_err());
-        let take = "UPDATE book_main.accounts SET available = 5 WHERE owner_kind = 'user'; COMMIT";
-        other.batch_execute(take).await.unwrap();
-    };
-    let (paid, ()) = tokio::join!(paid, earlier);
+    book.until("SELECT holder IS NOT NULL FROM book_main.writers")
+        .await;
+    // Time to go on in, if it did not wait.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(single.store.ready().await.is_err());
+    let take = "UPDATE book_main.accounts SET available = 5 WHERE owner_kind = 'user'; COMMIT";
+    other.batch_execute(take).await.unwrap();
+    until_ready(&single.store).await;
+    let paid = commit(&single, book.payment(user, book.ids.user(), 10)).await;
     let refused = (Status::Rejected, Some(Reason::BalanceInsufficient));
     assert_eq!(status(paid), refused);
 }
@@ -298,16 +338,27 @@ async fn who_was_overtaken_commits_nothing() {
     let user = book.ids.user();
     let single = book.replica(EngineKind::SingleWriter);
     make(&single, book.deposit(user, 10)).await;
+    // Else it could take the free lock, and the book, again before the last of them.
+    let claiming = book.claim_the_lock().await;
     let take = "UPDATE book_main.writers SET holder = gen_random_uuid(), epoch = epoch + 1";
     book.run(take).await;
     let deposits = (0..50).map(|_| commit(&single, book.deposit(user, 10)));
     for outcome in join_all(deposits).await {
-        assert_standby(&outcome);
+        // Or that it is not known yet who holds the book, where to look takes seconds.
+        let is_refused = matches!(
+            outcome,
+            Err(StoreError::Standby | StoreError::Unavailable(_))
+        );
+        assert!(is_refused, "{outcome:?}");
     }
     assert_eq!(book.balance(user).await, "10");
     let count = "SELECT count(*) FROM book_main.transfers";
     let transfers: i64 = book.admin.query_one(count, &[]).await.unwrap().get(0);
     assert_eq!(transfers, 1);
+    // It has let go of the lock, and learns that somebody else has it.
+    let claimed = tokio::time::timeout(PATIENCE, claiming).await;
+    let _claimant = claimed.unwrap().unwrap();
+    until_turned_away(&single, || book.deposit(user, 10)).await;
 }
 
 /// The connection that holds the lock is lost, and with it the lock. Nobody else wants the book.

@@ -14,7 +14,7 @@ use bursar_ports::{CommitOutcome, StoreError, TransferStore as _};
 use bursar_postgres::{EngineKind, testing::WireFault};
 use bursar_testkit::build;
 
-use crate::lost_answers::Stage;
+use crate::{lost_answers::Stage, support::PATIENCE};
 
 /// Serialization failure, deadlock, lock timeout, cancelled, read-only, out of memory, too many
 /// connections, a key that is there, a check, and what nobody expects.
@@ -81,14 +81,27 @@ impl Stage {
         Ok(outcomes.pop().unwrap())
     }
 
+    /// The same by who holds the book: what strikes a single writer's hold on it costs it the book for
+    /// a moment, in which nothing is paid.
+    async fn pay_with_the_book(&self, cell: &str) -> Result<CommitOutcome, StoreError> {
+        let paying = async {
+            loop {
+                match self.pay(cell).await {
+                    Err(error) if is_without_the_book(&error) => {
+                        tokio::task::yield_now().await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, paying)
+            .await
+            .expect("the book is held again")
+    }
+
     /// The payment is made, and `paid` counts it.
     async fn assert_paid(&self, paid: &mut i64, cell: &str) {
-        let mut outcome = self.pay(cell).await;
-        // What strikes a single writer's hold on the book costs it the book for a moment.
-        while matches!(outcome, Err(StoreError::Standby)) {
-            tokio::task::yield_now().await;
-            outcome = self.pay(cell).await;
-        }
+        let outcome = self.pay_with_the_book(cell).await;
         assert!(
             matches!(outcome, Ok(CommitOutcome::Committed(_))),
             "{cell}: {outcome:?}"
@@ -121,6 +134,17 @@ impl Stage {
     async fn assert_only(&self, paid: i64, cell: &str) {
         let wanted = (paid.to_string(), paid, paid + 1);
         assert_eq!(self.outcome().await, wanted, "{cell}");
+    }
+}
+
+/// Whether a single writer did nothing because it does not hold the book, or not again yet.
+fn is_without_the_book(error: &StoreError) -> bool {
+    match error {
+        StoreError::Standby => true,
+        StoreError::Unavailable(cause) => cause.to_string().contains("the book is not held yet"),
+        StoreError::Overloaded
+        | StoreError::OutcomeUnknown(_)
+        | StoreError::Inconsistent { .. } => false,
     }
 }
 
@@ -183,7 +207,7 @@ async fn what_cannot_be_found_out_is_unknown(kind: EngineKind) {
     );
     // Asked again, it tells of the first.
     stage.proxy.point_to(stage.database.url());
-    let outcome = stage.pay("gone").await;
+    let outcome = stage.pay_with_the_book("gone").await;
     assert!(
         matches!(outcome, Ok(CommitOutcome::Replayed { .. })),
         "{outcome:?}"

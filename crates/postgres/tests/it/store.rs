@@ -12,8 +12,8 @@ use bursar_ports::{
     StopScope, TransferStore,
 };
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgDirectory, PgEvents, PgRuleBook, PgStore, PoolConfig,
-    SealKeys, testing::TestDatabase,
+    Database, EngineConfig, EngineKind, PgDirectory, PgEvents, PgRuleBook, PgStore, SealKeys,
+    testing::TestDatabase,
 };
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     roles::as_application,
-    support::{draft, until_ready},
+    support::{draft, patient, patient_engine, until_ready},
 };
 
 pub(crate) struct PgHarness {
@@ -63,12 +63,12 @@ impl PgHarness {
 
     async fn connected(database: TestDatabase, url: &str, kind: EngineKind) -> Self {
         let clock = Arc::new(FixedClock::default());
-        let pool = PoolConfig::new(url);
+        let pool = patient(url);
         let connections = Database::connect(pool.clone()).await.unwrap();
         let config = EngineConfig {
             kind,
             seals: SealKeys::new([[7; 32]]),
-            ..EngineConfig::default()
+            ..patient_engine()
         };
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());

@@ -4,12 +4,35 @@ use std::time::Duration;
 
 use bursar_domain::{AuditDraft, Timestamp, User, UserId, UserStatus};
 use bursar_ports::TransferStore as _;
-use bursar_postgres::{Database, PgStore, PoolConfig, testing::TestDatabase};
+use bursar_postgres::{Database, EngineConfig, PgStore, PoolConfig, testing::TestDatabase};
 use bursar_testkit::build;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+
+/// How long anything may take that does not last for ever: tests run many at a time, on machines with
+/// few processors that stand still for seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Connections to a database for tests that are not about what is given up when.
+pub(crate) fn patient(url: &str) -> PoolConfig {
+    PoolConfig {
+        wait_ms: 60_000,
+        statement_timeout_ms: 60_000,
+        lock_timeout_ms: 60_000,
+        ..PoolConfig::new(url)
+    }
+}
+
+/// An engine for the same tests.
+pub(crate) fn patient_engine() -> EngineConfig {
+    EngineConfig {
+        queue_wait: PATIENCE,
+        answer_within: PATIENCE,
+        ..EngineConfig::default()
+    }
+}
 
 /// A database, the adapters' connections to it, and one to look behind their backs.
 pub(crate) struct Fixture {
@@ -21,13 +44,8 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let test = TestDatabase::create().await;
-        let mut config = PoolConfig::new(test.url());
-        // Tests run many at a time on few processors.
-        config.wait_ms = 20_000;
-        config.statement_timeout_ms = 20_000;
-        config.lock_timeout_ms = 20_000;
         Self {
-            database: Database::connect(config).await.unwrap(),
+            database: Database::connect(patient(test.url())).await.unwrap(),
             connection: AsyncPgConnection::establish(test.url()).await.unwrap(),
             test,
         }
@@ -78,7 +96,7 @@ impl Fixture {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait)
+        tokio::time::timeout(PATIENCE, wait)
             .await
             .expect("nobody waits for a lock");
     }
@@ -112,7 +130,7 @@ pub(crate) async fn until_ready(store: &PgStore) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), ready)
+    tokio::time::timeout(PATIENCE, ready)
         .await
         .expect("the store never got ready");
 }

@@ -116,14 +116,17 @@ async fn commit_until_answered(store: &Arc<dyn TransferStore>, item: Commit) -> 
                     assert_eq!(outcomes.len(), 1);
                     return outcomes.remove(0);
                 }
-                Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
+                // Who holds the book on a connection of its own has lost that too, and on a machine that
+                // stands still for seconds a turn comes late.
+                Err(
+                    StoreError::Unavailable(_)
+                    | StoreError::OutcomeUnknown(_)
+                    | StoreError::Standby
+                    | StoreError::Overloaded,
+                ) => {
                     tokio::task::yield_now().await;
                 }
-                Err(
-                    error @ (StoreError::Overloaded
-                    | StoreError::Standby
-                    | StoreError::Inconsistent { .. }),
-                ) => {
+                Err(error @ StoreError::Inconsistent { .. }) => {
                     panic!("a lost connection is none of this: {error:?}");
                 }
             }

@@ -13,12 +13,12 @@ use bursar_domain::{
     Command, Commit, Kind, Status, Timestamp, Transfer, TransferId, UserId, Version,
 };
 use bursar_ports::{Clock, CommitOutcome, Event, EventSequencer, Happening, Step, TransferStore};
-use bursar_postgres::{Database, EngineConfig, PgEvents, PgStore, PoolConfig};
+use bursar_postgres::{Database, PgEvents, PgStore};
 use bursar_testkit::{SequentialIds, build};
 use tokio::task::JoinSet;
 
 use super::{everything, page, step};
-use crate::support::{Fixture, user_id};
+use crate::support::{Fixture, patient, patient_engine, user_id};
 
 const URL: &str = "https://example.com/hook";
 const WRITERS: u128 = 4;
@@ -35,10 +35,10 @@ impl Clock for SkewedClock {
 }
 
 async fn store(fixture: &Fixture, skew: i64) -> Arc<PgStore> {
-    let pool = PoolConfig::new(fixture.url());
+    let pool = patient(fixture.url());
     let database = Database::connect(pool.clone()).await.unwrap();
     let clock = Arc::new(SkewedClock(skew));
-    let (store, _tasks) = PgStore::start(&pool, database, &EngineConfig::default(), clock);
+    let (store, _tasks) = PgStore::start(&pool, database, &patient_engine(), clock);
     Arc::new(store)
 }
 
@@ -93,7 +93,7 @@ async fn whoever_writes_and_whoever_numbers_no_effect_comes_before_its_cause() {
     let stop = Arc::new(AtomicBool::default());
     let mut sequencers = JoinSet::new();
     for _ in 0..2 {
-        let pool = PoolConfig::new(fixture.url());
+        let pool = patient(fixture.url());
         let events = PgEvents::new(Database::connect(pool).await.unwrap());
         let stop = Arc::clone(&stop);
         sequencers.spawn(async move {

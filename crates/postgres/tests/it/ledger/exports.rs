@@ -7,7 +7,7 @@ use bursar_ports::{EntryFilter, Exports, LedgerOwner, StoreError, TransferQuery,
 use bursar_testkit::build;
 
 use super::{Line, Scene, entries, exports_with, fold, goes_back, opened, rest};
-use crate::support::user_id;
+use crate::support::{PATIENCE, user_id};
 
 async fn transfers(scene: &Scene, scan: TransferScan) -> Vec<Transfer> {
     let pages = scene.exports.open_transfers(scan).await.unwrap();
@@ -198,7 +198,7 @@ async fn until_none_is_idle(scene: &mut Scene) {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
     waited.expect("the transaction goes on");
 }
 

@@ -13,12 +13,12 @@ use bursar_ports::{
     AccountHistory, Clock, CommitOutcome, InternalFilter, TransferFilter, TransferQuery,
     TransferScan, TransferStore,
 };
-use bursar_postgres::{EngineConfig, EngineTasks, PgQuery, PgStore, PoolConfig};
+use bursar_postgres::{EngineTasks, PgQuery, PgStore};
 use bursar_testkit::{SequentialIds, build};
 use tokio::task::JoinSet;
 
 use super::{everything, history, ids, internal};
-use crate::support::{Fixture, user_id};
+use crate::support::{Fixture, patient, patient_engine, user_id};
 
 const WRITERS: u128 = 4;
 const SCANS: usize = 12;
@@ -49,12 +49,10 @@ impl Scene {
         fixture
             .run("INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)")
             .await;
-        let pool = PoolConfig::new(fixture.url());
-        let config = EngineConfig::default();
         let (store, tasks) = PgStore::start(
-            &pool,
+            &patient(fixture.url()),
             fixture.database.clone(),
-            &config,
+            &patient_engine(),
             Arc::new(SystemClock),
         );
         let scene = Self {

@@ -107,13 +107,14 @@ async fn what_cannot_be_decrypted_holds_callbacks_back_until_it_can() {
     })
     .await;
     assert!(receiver.received("/held").is_empty());
-    let log = service.log();
-    assert!(
-        log.contains("a callback secret cannot be decrypted"),
-        "{log}"
-    );
-    let metrics = service.client().get("/metrics").await.text;
-    assert!(metrics.contains("bursar_callback_secrets_unreadable_total"));
+    eventually("it is counted and logged", async || {
+        let metrics = service.client().get("/metrics").await.text;
+        let is_counted = metrics.contains("bursar_callback_secrets_unreadable_total");
+        let log = service.log();
+        let is_logged = log.contains("a callback secret cannot be decrypted");
+        (is_counted && is_logged).then_some(())
+    })
+    .await;
     service.stopped().await;
 
     let service = Service::start_with(url, &[("BURSAR_MASTER_KEY", &new_first)]).await;

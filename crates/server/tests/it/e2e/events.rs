@@ -1,7 +1,5 @@
 //! The event feed of a running service: two replicas, a real client, and streams that are cut.
 
-use std::time::{Duration, Instant};
-
 use bursar_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
 use tokio::{
@@ -197,7 +195,8 @@ async fn a_killed_replica_leaves_no_gap_and_the_other_one_goes_on_numbering() {
 #[tokio::test]
 async fn a_service_that_stops_ends_its_streams_and_does_not_wait_for_them() {
     let database = TestDatabase::create().await;
-    let grace = ("BURSAR_SHUTDOWN_GRACE_SECONDS", "30");
+    // Longer than a test waits for the end of a service.
+    let grace = ("BURSAR_SHUTDOWN_GRACE_SECONDS", "600");
     let service = Service::start_with(database.url(), &[grace]).await;
     let client = service.client();
     let exchange = Exchange::open(database.url(), &client, 1).await;
@@ -208,13 +207,7 @@ async fn a_service_that_stops_ends_its_streams_and_does_not_wait_for_them() {
         .fund(&client, &exchange.traders[0], "btc", "1")
         .await;
     assert_eq!(types(&stream.up_to(1).await), ["deposit.completed"]);
-    let begun = Instant::now();
-    let ended = service.stopped().await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(15),
-        "{}",
-        ended.stderr
-    );
+    service.stopped().await;
     assert_eq!(stream.event().await, None);
 }
 

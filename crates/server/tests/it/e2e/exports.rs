@@ -199,10 +199,13 @@ async fn an_export_that_is_cut_off_is_seen_to_be() {
     let lines = u32::try_from(text.lines().count()).unwrap();
     assert!((1_000..MANY).contains(&lines), "{lines}");
     assert!(!text.contains(r#""record":"total""#));
-    let metrics = client.get("/metrics").await.text;
-    let counted = r#"bursar_exports_total{export="transfers",outcome="broken"} 1"#;
-    assert!(metrics.contains(counted), "{metrics}");
-    assert!(service.log().contains("an export broke off"));
+    eventually("it is counted and logged", async || {
+        let metrics = client.get("/metrics").await.text;
+        let counted = r#"bursar_exports_total{export="transfers",outcome="broken"} 1"#;
+        let is_logged = service.log().contains("an export broke off");
+        (is_logged && metrics.contains(counted)).then_some(())
+    })
+    .await;
     service.stopped().await;
 }
 

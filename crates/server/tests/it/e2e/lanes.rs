@@ -23,8 +23,13 @@ use super::{
 
 const WAITING: i64 = 5_000;
 const REPLICAS: usize = 2;
-/// An attempt at a receiver that hangs takes ten seconds; who waits for one sees it.
+/// How long an attempt at a receiver that hangs takes.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// Who waits for such an attempt waits for longer.
 const SOON: Duration = Duration::from_secs(5);
+/// So many are late only because the machine stood still; behind one that hangs nearly all are.
+const LATE_MAX: usize = 2;
+const DELIVERED_MIN: usize = 10;
 
 /// Takes connections and says nothing.
 struct Hanging {
@@ -85,11 +90,11 @@ async fn assert_measured(client: &Client) {
         ("bursar_callbacks_dead_total", 0.0),
         ("bursar_callback_lag_seconds_count", 1.0),
     ] {
-        let shown = metric(client, name).await;
-        assert!(
-            shown.is_some_and(|shown| shown >= least),
-            "{name}: {shown:?}"
-        );
+        eventually(name, async || {
+            let shown = metric(client, name).await?;
+            (shown >= least).then_some(())
+        })
+        .await;
     }
 }
 
@@ -112,6 +117,7 @@ async fn a_receiver_that_hangs_with_thousands_waiting_delays_nobody_else() {
         let client = client.with(&exchange.backoffice);
         client.post(DEPOSIT, body.to_string()).await.ok()
     };
+    let opened = Instant::now();
     deposit(0, format!("{}/0", hanging.url)).await;
     // All of one client, as the others that follow: they share nothing but the receiver.
     let waiting = format!(
@@ -130,24 +136,32 @@ async fn a_receiver_that_hangs_with_thousands_waiting_delays_nobody_else() {
     .await;
 
     let begun = Instant::now();
-    let mut number = 0;
+    let (mut number, mut late) = (0, vec![]);
     // For longer than one attempt at the receiver that hangs.
-    while begun.elapsed() < Duration::from_secs(12) {
+    while begun.elapsed() < ATTEMPT + Duration::from_secs(2) || number < DELIVERED_MIN {
         let path = format!("/{number}");
         let sent = Instant::now();
         deposit(number, receiver.url(&path)).await;
         let received = receiver.expect(&path, 1).await;
         let waited = received[0].at - sent;
-        assert!(waited < SOON, "{number}: {waited:?}");
+        if waited >= SOON {
+            late.push(waited);
+        }
+        assert!(late.len() <= LATE_MAX, "of {number}: {late:?}");
         number += 1;
     }
     // Nobody has proved that anybody is there, so each replica tries one at a time.
     let tried = hanging.taken.load(Ordering::SeqCst);
-    assert!((2..=2 * REPLICAS).contains(&tried), "{tried}");
+    let attempts = usize::try_from(opened.elapsed().as_secs() / ATTEMPT.as_secs()).unwrap() + 1;
+    assert!((2..=REPLICAS * attempts).contains(&tried), "{tried}");
 
     assert_measured(&services[0].client()).await;
     let dead = "SELECT count(*) FROM book_main.callbacks WHERE state <> 'pending'";
-    assert_eq!(books.number(dead).await, i64::try_from(number).unwrap());
+    let delivered = i64::try_from(number).unwrap();
+    eventually("what was delivered is recorded", async || {
+        (books.number(dead).await == delivered).then_some(())
+    })
+    .await;
     for service in services {
         service.stopped().await;
     }

@@ -191,10 +191,10 @@ impl Maker {
     }
 }
 
-/// How long a stubborn client waits after it got no certain answer.
+/// How long a client that goes on waits after it got no certain answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Clients at work. Each goes on until it gets no certain answer, unless it is stubborn, or is told to
+/// Clients at work. Each goes on until it gets no answer at all, unless it is stubborn, or is told to
 /// stop.
 pub(super) struct Load {
     clients: JoinSet<Vec<Told>>,
@@ -270,8 +270,10 @@ impl Load {
                     {
                         held = Some(answer.name());
                     }
+                    // Whoever is told that nothing was done, or that nobody knows, tries something else.
+                    let goes_on = is_stubborn || told.answer.is_some();
                     all.push(told);
-                    if !certain && is_stubborn {
+                    if !certain && goes_on {
                         tokio::time::sleep(PAUSE).await;
                     } else if !certain {
                         break;

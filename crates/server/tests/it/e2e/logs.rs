@@ -40,7 +40,7 @@ async fn no_secret_and_nothing_personal_is_ever_logged() {
         assert!(!answer.text.contains(CANARY), "{}", answer.text);
     }
     Books::of(database.url()).delivered().await;
-    assert_eq!(receiver.received(&callbacks).len(), 2);
+    assert_eq!(receiver.bodies(&callbacks).len(), 2);
 
     let log = service.stopped().await.stderr;
     let password = database.url().split([':', '@']).nth(2).unwrap();

@@ -190,6 +190,15 @@ async fn two_dispatchers_deliver_each_callback_once() {
             (id.clone(), &json!("Completed"))
         );
     }
+    // What could not be answered in time was tried again, and nothing was sent that was not tried.
+    let tried = "SELECT count(*) FROM book_main.callback_attempts";
+    let tried = scene.books.number(tried).await;
+    let received = receiver.all().len();
+    assert!(
+        received <= usize::try_from(tried).unwrap(),
+        "{received} of {tried}"
+    );
+    assert!(received < TRANSFERS * 2, "{received}");
     scene.end().await;
 }
 

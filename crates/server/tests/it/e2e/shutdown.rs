@@ -18,7 +18,8 @@ use super::{
     service::Service,
 };
 
-const GRACE: (&str, &str) = ("BURSAR_SHUTDOWN_GRACE_SECONDS", "20");
+/// Longer than a test waits for the end of a service: whoever waits for it is found out.
+const GRACE: (&str, &str) = ("BURSAR_SHUTDOWN_GRACE_SECONDS", "600");
 
 #[tokio::test]
 async fn sigterm_under_load_loses_no_request_that_was_taken() {
@@ -34,11 +35,6 @@ async fn sigterm_under_load_loses_no_request_that_was_taken() {
     service.signal(Signal::SIGTERM);
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(
-        begun.elapsed() < Duration::from_secs(15),
-        "{}",
-        ended.stderr
-    );
     assert!(ended.stderr.contains("stopped"), "{}", ended.stderr);
 
     let history = load.ended().await;
@@ -47,8 +43,10 @@ async fn sigterm_under_load_loses_no_request_that_was_taken() {
     for told in &history {
         let key = told.call.key();
         match (&told.answer, &told.error) {
+            // Only who was told so before can have been turned away.
             (Some(answer), _) => assert!(
-                matches!(answer.status.as_u16(), 200 | 422),
+                matches!(answer.status.as_u16(), 200 | 422)
+                    || answer.status == 503 && told.told < begun,
                 "{key}: {}\n{}",
                 answer.text,
                 ended.stderr
@@ -80,15 +78,21 @@ async fn sigterm_under_load_loses_no_request_that_was_taken() {
 #[tokio::test]
 async fn a_service_that_stops_waits_for_no_idle_connection() {
     let database = TestDatabase::create().await;
-    let service = Service::start_with(database.url(), &[GRACE]).await;
+    let settings = [
+        GRACE,
+        ("BURSAR_HTTP_KEEP_ALIVE_MS", "600000"),
+        ("BURSAR_HTTP_HEAD_TIMEOUT_MS", "60000"),
+    ];
+    let service = Service::start_with(database.url(), &settings).await;
     let client = service.client();
     // One that was used, and one that never said anything.
     client.get("/health/live").await;
     let mut silent = TcpStream::connect(client.address()).await.unwrap();
     let begun = Instant::now();
     let ended = service.stopped().await;
+    // Sooner than either of them is closed for being idle.
     assert!(
-        begun.elapsed() < Duration::from_secs(10),
+        begun.elapsed() < Duration::from_secs(50),
         "{}",
         ended.stderr
     );
@@ -98,7 +102,8 @@ async fn a_service_that_stops_waits_for_no_idle_connection() {
 #[tokio::test]
 async fn a_second_signal_ends_a_service_that_is_held_up() {
     let database = TestDatabase::create().await;
-    let service = Service::start_with(database.url(), &[GRACE]).await;
+    let body_timeout = ("BURSAR_HTTP_BODY_TIMEOUT_MS", "300000");
+    let service = Service::start_with(database.url(), &[GRACE, body_timeout]).await;
     // A request whose body never comes holds the first signal up. That its head was taken is told
     // by the answer's first line.
     let mut slow = TcpStream::connect(service.client().address())

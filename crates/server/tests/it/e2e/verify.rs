@@ -102,13 +102,12 @@ async fn what_is_changed_in_the_database_is_named_and_what_is_cut_off_too() {
         text.contains(wrong).then_some(())
     })
     .await;
-    assert!(
-        service
-            .log()
-            .contains("the books are not what they must be"),
-        "{}",
-        service.log()
-    );
+    eventually("the log tells", async || {
+        let log = service.log();
+        log.contains("the books are not what they must be")
+            .then_some(())
+    })
+    .await;
     only_btc_is_stopped(&service, &exchange).await;
     let found = verified(url, &[], 1).await;
     for expected in [

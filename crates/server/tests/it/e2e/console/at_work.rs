@@ -248,7 +248,10 @@ async fn a_dead_callback_is_sent_again() {
         .withdrawal("12.50", Some(&receiver.url("/hook")))
         .await;
     receiver.expect("/hook", 1).await;
-    Books::of(office.database.url())
+    let books = Books::of(office.database.url());
+    // Else what came of the attempt is written over it.
+    books.delivered().await;
+    books
         .tampered("UPDATE book_main.callbacks SET state = 'dead', next_attempt_at = NULL")
         .await;
     let anna = office.anna().await;

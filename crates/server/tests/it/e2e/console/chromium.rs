@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use super::{super::service::Service, browser::Operator};
 
 /// How long anything on a page may take to be there.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What Chromium is told, so that a machine without a screen, a sandbox or a network is enough.
 const ARGUMENTS: [&str; 8] = [

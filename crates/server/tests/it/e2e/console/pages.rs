@@ -124,31 +124,43 @@ async fn paths(office: &Office) -> Vec<String> {
     paths
 }
 
-#[tokio::test]
-async fn every_page_is_quiet_and_can_be_read_by_everybody() {
+/// Looks at every page once, in a window as the browser is told to be.
+async fn look_at_every_page(how: &str, prepare: impl AsyncFn(&Window)) {
     let office = Office::open().await;
     let paths = paths(&office).await;
     let mut looked = Looked::new();
     let stranger = office.chromium.browser(&office.service).await;
+    prepare(&stranger).await;
+    looked.at(&stranger, "/console/sign-in", how).await;
     let anna = office.anna().await;
+    prepare(&anna).await;
     // What is said while somebody signs in is not about any of these pages.
     anna.assert_quiet().await;
-    for scheme in ["light", "dark"] {
-        anna.theme(scheme).await;
-        stranger.theme(scheme).await;
-        looked.at(&stranger, "/console/sign-in", scheme).await;
-        for path in &paths {
-            looked.at(&anna, path, scheme).await;
-        }
-    }
-    anna.size(360, 740).await;
     for path in &paths {
-        looked.at(&anna, path, "on a phone").await;
+        looked.at(&anna, path, how).await;
     }
     looked.assert_nothing_wrong();
     stranger.close().await;
     anna.close().await;
     office.close().await;
+}
+
+#[tokio::test]
+async fn every_page_is_quiet_and_can_be_read_by_everybody_in_the_light() {
+    look_at_every_page("light", async |window: &Window| window.theme("light").await).await;
+}
+
+#[tokio::test]
+async fn every_page_is_quiet_and_can_be_read_by_everybody_in_the_dark() {
+    look_at_every_page("dark", async |window: &Window| window.theme("dark").await).await;
+}
+
+#[tokio::test]
+async fn every_page_is_quiet_and_can_be_read_by_everybody_on_a_phone() {
+    look_at_every_page("on a phone", async |window: &Window| {
+        window.size(360, 740).await
+    })
+    .await;
 }
 
 /// Pictures for the documents, into `docs/images` when `BURSAR_WRITE_DOCS` is set.
