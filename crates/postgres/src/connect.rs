@@ -13,6 +13,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long making a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How many addresses of one host there is time for.
+const ADDRESSES: u32 = 3;
 /// A peer that is silent for so long is asked whether it is still there, so often and so many
 /// times: a host that vanished is noticed within seconds and not after hours.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -22,7 +24,8 @@ const KEEPALIVE_RETRIES: u32 = 2;
 /// Connects to `postgres://user:password@host:port/database`.
 ///
 /// Of several hosts (`host:port,host:port`) the first one is taken that takes writes: whichever is the
-/// primary. Each of them has its share of the time, so that one that says nothing hides no other.
+/// primary; and so is a single one if it must take writes. Each of them has its share of the time, and
+/// each address of a name, so that one that says nothing hides no other.
 ///
 /// With `?sslmode=require` the connection is encrypted and the server's certificate is checked
 /// against the system's authorities; otherwise it is plain, which is for loopback and for networks
@@ -30,9 +33,12 @@ const KEEPALIVE_RETRIES: u32 = 2;
 ///
 /// # Errors
 /// [`ConnectionError::BadConnection`] says why, of the last host, without the password.
-pub(crate) async fn establish(url: &str) -> Result<AsyncPgConnection, ConnectionError> {
+pub(crate) async fn establish(
+    url: &str,
+    must_take_writes: bool,
+) -> Result<AsyncPgConnection, ConnectionError> {
     let hosts = each_host(url);
-    let wanted = if hosts.len() > 1 {
+    let wanted = if hosts.len() > 1 || must_take_writes {
         TargetSessionAttrs::ReadWrite
     } else {
         TargetSessionAttrs::Any
@@ -40,7 +46,7 @@ pub(crate) async fn establish(url: &str) -> Result<AsyncPgConnection, Connection
     let share = u32::try_from(hosts.len()).map_or(CONNECT_MAX, |hosts| CONNECT_MAX / hosts.max(1));
     let mut refused = "no host is named".to_owned();
     for host in hosts {
-        refused = match tokio::time::timeout(share, open(&host, wanted)).await {
+        refused = match tokio::time::timeout(share, open(&host, wanted, share / ADDRESSES)).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => chain(error.as_ref()),
             Err(_) => "the database did not answer in time".into(),
@@ -66,10 +72,14 @@ pub fn each_host(url: &str) -> Vec<String> {
 async fn open(
     url: &str,
     wanted: TargetSessionAttrs,
+    address_max: Duration,
 ) -> Result<AsyncPgConnection, Box<dyn Error + Send + Sync>> {
     let mut config: Config = url.parse()?;
     if wanted != TargetSessionAttrs::Any {
         config.target_session_attrs(wanted);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(address_max);
     }
     config
         .tcp_user_timeout(CONNECT_MAX)

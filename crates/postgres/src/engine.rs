@@ -42,7 +42,7 @@ use tokio::{
 };
 
 use self::{
-    batcher::{Batcher, Rows},
+    batcher::{Batcher, KeptAccounts, Rows},
     intake::{Intake, Shares},
     pace::Pace,
     waiting::{Place, Waiting},
@@ -231,6 +231,7 @@ impl Engine {
         let intake = Arc::new(Intake::new(queue, shares));
         let pace = intake.pace();
         let accounts = AccountIds::new(database.clone(), config.seals.clone());
+        let kept = KeptAccounts::default();
         let root_uses = RootUseRows::new(database);
         let (writer, hold) = match config.kind {
             EngineKind::Shared => (None, None),
@@ -245,6 +246,7 @@ impl Engine {
                 pool.clone(),
                 Rows {
                     accounts: accounts.for_batcher(number),
+                    kept: kept.clone(),
                     root_uses: root_uses.clone(),
                     seals: config.seals.clone(),
                 },

@@ -14,6 +14,14 @@ pub(crate) fn is_disconnect(error: &DieselError) -> bool {
     )
 }
 
+/// Whether the server takes no writes (25006), as one that has become a standby.
+pub(crate) fn is_read_only(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)
+    )
+}
+
 /// Whether repeating the transaction is the cure (40001).
 pub(crate) fn is_serialization_failure(error: &DieselError) -> bool {
     matches!(

@@ -213,7 +213,7 @@ impl From<DieselError> for GrantError {
 /// # Errors
 /// [`GrantError`]; nothing is changed then.
 pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
-    let mut connection = establish(url)
+    let mut connection = establish(url, false)
         .await
         .map_err(|error| GrantError::Connect(error.into()))?;
     let connection = &mut connection;

@@ -211,7 +211,7 @@ fn run_each(harness: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
-    establish(url)
+    establish(url, false)
         .await
         .map_err(|error| MigrateError::Connect(error.into()))
 }

@@ -16,12 +16,12 @@ use diesel::{
 };
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, TransactionManager as _,
-    pooled_connection::deadpool::Pool,
+    pooled_connection::deadpool::{Object, Pool},
 };
 use futures_util::future::BoxFuture;
 
 use crate::{
-    error::{is_serialization_failure, unavailable},
+    error::{is_read_only, is_serialization_failure, unavailable},
     pool::checkout,
 };
 
@@ -70,6 +70,10 @@ where
             }
             Err(error) => {
                 metrics::counter!("bursar_tx_failures_total", "name" => name).increment(1);
+                if is_read_only(&error) {
+                    // The primary is somewhere else by now.
+                    drop(Object::take(connection));
+                }
                 return Err(unavailable(error));
             }
         }

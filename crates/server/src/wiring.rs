@@ -245,6 +245,7 @@ async fn connect(config: &DatabaseConfig) -> anyhow::Result<(PoolConfig, Databas
 
 fn pool(config: &DatabaseConfig) -> PoolConfig {
     let mut pool = PoolConfig::new(config.url.expose_secret());
+    pool.must_take_writes = true;
     pool.connections_max = config.pool_size;
     pool.lists_at_once = config.lists_at_once.unwrap_or(pool.lists_at_once);
     pool.exports_at_once = config.exports_at_once;

@@ -1,5 +1,7 @@
 //! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
 
+mod kept;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
@@ -7,6 +9,8 @@ use bursar_ports::{Clock, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
+pub(super) use self::kept::KeptAccounts;
+use self::kept::Looked;
 use super::{
     BulkJob, ItemsJob, Job,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
@@ -53,11 +57,24 @@ enum Trouble {
     /// The database refuses it, every time; nothing happened. The driver does not tell a lock that
     /// was not to be had from data that no table takes, so this too may pass with time.
     Poison(String),
+    /// A statement waited until its time was over; nothing happened. It may have been for a lock.
+    Waited(String),
     /// A row contradicts itself; nothing happened.
     Inconsistent(&'static str, String),
 }
 
 impl Trouble {
+    fn cause(&self) -> &str {
+        match self {
+            Self::Standby => "another replica writes the book",
+            Self::Unavailable(cause)
+            | Self::Unknown(cause)
+            | Self::Poison(cause)
+            | Self::Waited(cause)
+            | Self::Inconsistent(_, cause) => cause,
+        }
+    }
+
     /// What a caller is told; what only an operator can mend is told to the log too.
     fn to_reported_error(&self) -> StoreError {
         if let Self::Poison(cause) = self {
@@ -65,7 +82,7 @@ impl Trouble {
         }
         match self {
             Self::Standby => StoreError::Standby,
-            Self::Unavailable(cause) | Self::Poison(cause) => {
+            Self::Unavailable(cause) | Self::Poison(cause) | Self::Waited(cause) => {
                 StoreError::Unavailable(cause.clone().into())
             }
             Self::Unknown(cause) => StoreError::OutcomeUnknown(cause.clone().into()),
@@ -77,9 +94,25 @@ impl Trouble {
     }
 }
 
+/// What is told to those that touch an account that somebody keeps locked.
+fn kept() -> StoreError {
+    StoreError::Unavailable("somebody keeps an account locked".into())
+}
+
+/// What becomes of the requests of a batch that came to nothing.
+enum Next {
+    /// They are told why.
+    Refuse,
+    /// They are tried again, but for those that touch what is kept.
+    Again,
+    /// Each half is tried by itself.
+    Split,
+}
+
 /// What a batcher knows of rows beforehand.
 pub(super) struct Rows {
     pub(super) accounts: AccountIds,
+    pub(super) kept: KeptAccounts,
     pub(super) root_uses: RootUseRows,
     pub(super) seals: SealKeys,
 }
@@ -89,6 +122,7 @@ pub(super) struct Batcher {
     intake: Arc<Intake<Job>>,
     pool: PoolConfig,
     accounts: AccountIds,
+    kept: KeptAccounts,
     root_uses: RootUseRows,
     seals: SealKeys,
     clock: Arc<dyn Clock>,
@@ -109,6 +143,7 @@ impl Batcher {
     ) -> Self {
         let Rows {
             accounts,
+            kept,
             root_uses,
             seals,
         } = rows;
@@ -116,6 +151,7 @@ impl Batcher {
             intake,
             pool,
             accounts,
+            kept,
             seals,
             root_uses,
             clock,
@@ -153,16 +189,29 @@ impl Batcher {
 
     /// Tries items as if they were committed, and answers what would come of them.
     async fn rehearse(&mut self, ItemsJob { commits, reply }: ItemsJob) {
-        let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
+        let outcomes = if self.is_kept(commits.as_slice()).await {
+            Err(kept())
+        } else {
+            let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
+            outcomes.map_err(|trouble| trouble.to_reported_error())
+        };
         // A caller that has hung up needs no answer.
-        let _gone = reply.send(outcomes.map_err(|trouble| trouble.to_reported_error()));
+        let _gone = reply.send(outcomes);
     }
 
     /// Commits a bulk and answers it. It is never split: all of it is one transaction.
     async fn process_bulk(&mut self, BulkJob { bulk, reply }: BulkJob) {
+        if self.is_kept(&bulk).await {
+            let _gone = reply.send(Err(kept()));
+            return;
+        }
         let outcome = self.measured(&bulk, bulk.changes.len()).await;
+        let has_waited = matches!(outcome, Err(Trouble::Waited(_)));
         // A caller that has hung up needs no answer.
         let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
+        if has_waited {
+            self.look_for_kept(&bulk).await;
+        }
         self.commit_late().await;
     }
 
@@ -177,17 +226,20 @@ impl Batcher {
         }
     }
 
-    /// Commits jobs and answers them. A batch that keeps failing is split in halves, in order, until
-    /// the one request that cannot be committed fails alone.
+    /// Commits jobs and answers them. Those that touch what somebody keeps locked are refused. A batch
+    /// that keeps failing is split in halves, in order, until the one request that cannot be committed
+    /// fails alone.
     async fn process(&mut self, jobs: Vec<ItemsJob>) {
+        let jobs = self.refuse_kept(jobs).await;
+        if jobs.is_empty() {
+            return;
+        }
         let (replies, commits): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| ((job.reply, job.commits.len()), job.commits))
             .unzip();
         let batch: Vec<Commit> = commits.into_iter().flatten().collect();
-        let result = self.measured(batch.as_slice(), batch.len()).await;
-        let mut batch = batch.into_iter();
-        match result {
+        let trouble = match self.measured(batch.as_slice(), batch.len()).await {
             Ok(outcomes) => {
                 let mut outcomes = outcomes.into_iter();
                 for (reply, items) in replies {
@@ -195,30 +247,58 @@ impl Batcher {
                     let _gone = reply.send(Ok(outcomes.by_ref().take(items).collect()));
                 }
                 self.commit_late().await;
+                return;
             }
-            Err(Trouble::Poison(cause) | Trouble::Inconsistent(_, cause)) if replies.len() > 1 => {
-                tracing::warn!(
-                    cause,
-                    requests = replies.len(),
-                    "a batch keeps failing: split"
-                );
-                metrics::counter!("bursar_batch_splits_total").increment(1);
-                let mut first: Vec<ItemsJob> = replies
-                    .into_iter()
-                    .map(|(reply, items)| ItemsJob {
-                        commits: batch.by_ref().take(items).collect(),
-                        reply,
-                    })
-                    .collect();
-                let second = first.split_off(first.len().div_ceil(2));
-                Box::pin(self.process(first)).await;
-                Box::pin(self.process(second)).await;
+            Err(trouble) => trouble,
+        };
+        let next = self.after(&trouble, &batch).await;
+        let is_alone = replies.len() == 1;
+        if matches!(next, Next::Refuse) || (matches!(next, Next::Split) && is_alone) {
+            for (reply, _) in replies {
+                let _gone = reply.send(Err(trouble.to_reported_error()));
             }
-            Err(trouble) => {
-                for (reply, _) in replies {
-                    let _gone = reply.send(Err(trouble.to_reported_error()));
+            return;
+        }
+        let mut batch = batch.into_iter();
+        let mut jobs: Vec<ItemsJob> = replies
+            .into_iter()
+            .map(|(reply, items)| ItemsJob {
+                commits: batch.by_ref().take(items).collect(),
+                reply,
+            })
+            .collect();
+        if matches!(next, Next::Split) {
+            tracing::warn!(
+                cause = trouble.cause(),
+                requests = jobs.len(),
+                "a batch keeps failing: split"
+            );
+            metrics::counter!("bursar_batch_splits_total").increment(1);
+            let second = jobs.split_off(jobs.len().div_ceil(2));
+            Box::pin(self.process(jobs)).await;
+            Box::pin(self.process(second)).await;
+        } else {
+            let rest = self.refuse_known(jobs);
+            Box::pin(self.process(rest)).await;
+        }
+    }
+
+    /// What to do with a batch that came to nothing.
+    async fn after(&mut self, trouble: &Trouble, batch: &[Commit]) -> Next {
+        match trouble {
+            Trouble::Waited(_) => match self.look_for_kept(batch).await {
+                Looked::Kept => Next::Again,
+                Looked::Nobody => Next::Split,
+                Looked::Failed(cause) => {
+                    tracing::warn!(
+                        cause,
+                        "a batch waited in vain, and nothing can be seen of it"
+                    );
+                    Next::Refuse
                 }
-            }
+            },
+            Trouble::Poison(_) | Trouble::Inconsistent(..) => Next::Split,
+            Trouble::Standby | Trouble::Unavailable(_) | Trouble::Unknown(_) => Next::Refuse,
         }
     }
 
@@ -246,11 +326,13 @@ impl Batcher {
         let mut overtaken = 0;
         let mut unknown: Option<(String, Instant)> = None;
         let began = Instant::now();
+        let lock_max = Duration::from_millis(self.pool.lock_timeout_ms.into());
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
             if ending == Ending::Commit && (unknown.is_some() || failures > 0) {
                 ending = Ending::Resolve;
             }
+            let tried = Instant::now();
             let failure = match self.try_once(batch, ending).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(failure) => failure,
@@ -279,6 +361,9 @@ impl Batcher {
                     if redos > REDOS_MAX || began.elapsed() > REDO_FOR {
                         return Err(Trouble::Unavailable(error.to_string()));
                     }
+                }
+                Failure::NotCommitted(error) if tried.elapsed() >= lock_max => {
+                    return Err(Trouble::Waited(error.to_string()));
                 }
                 Failure::NotCommitted(error) => {
                     failures += 1;

@@ -62,6 +62,9 @@ pub struct PoolConfig {
     pub statement_timeout_ms: u32,
     /// How long one statement may wait for a lock.
     pub lock_timeout_ms: u32,
+    /// Whether a server that takes no writes is none, as for whoever serves: behind a name that has
+    /// moved to another server it may be the old one, and what it reads out of date.
+    pub must_take_writes: bool,
 }
 
 impl PoolConfig {
@@ -80,14 +83,17 @@ impl PoolConfig {
             wait_ms: 1_000,
             statement_timeout_ms: 3_000,
             lock_timeout_ms: 1_000,
+            must_take_writes: false,
         }
     }
 
-    /// What every connection is told when it is made.
+    /// What every connection is told when it is made: what a server, a database or a role may have
+    /// set otherwise, and what is relied on.
     fn settings(&self) -> String {
         format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = 5000; \
+             SET default_transaction_isolation = 'read committed'; SET bytea_output = 'hex'; \
              SET application_name = 'bursar'; \
              SET search_path = book_main",
             self.statement_timeout_ms, self.lock_timeout_ms
@@ -96,7 +102,8 @@ impl PoolConfig {
 
     /// A connection of one's own.
     pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, ConnectionError> {
-        set_up(establish(&self.url).await?, &self.settings()).await
+        let connection = establish(&self.url, self.must_take_writes).await?;
+        set_up(connection, &self.settings()).await
     }
 
     /// A connection for statements that name each of their rows: batches of money transactions, and
@@ -186,4 +193,59 @@ async fn set_up(
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{dsl::sql, sql_types::Text};
+    use diesel_async::RunQueryDsl as _;
+
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    async fn database_with(settings: &[&str]) -> (TestDatabase, PoolConfig) {
+        let database = TestDatabase::create().await;
+        let config = PoolConfig::new(database.url());
+        let mut connection = config.connect().await.unwrap();
+        for setting in settings {
+            let change = format!(
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', \
+                 current_database()); END $$"
+            );
+            connection.batch_execute(&change).await.unwrap();
+        }
+        (database, config)
+    }
+
+    #[tokio::test]
+    async fn what_is_relied_on_is_set_whatever_the_database_says() {
+        let others = [
+            "default_transaction_isolation = ''repeatable read''",
+            "bytea_output = ''escape''",
+        ];
+        let (_database, config) = database_with(&others).await;
+        let mut connection = config.connect_for_reading().await.unwrap();
+        for (name, expected) in [
+            ("transaction_isolation", "read committed"),
+            ("bytea_output", "hex"),
+        ] {
+            let told: String = sql::<Text>(&format!("SHOW {name}"))
+                .get_result(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!(told, expected, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_serves_takes_no_connection_to_a_server_that_takes_no_writes() {
+        let (_database, config) = database_with(&["default_transaction_read_only = on"]).await;
+        config.connect().await.unwrap();
+        let config = PoolConfig {
+            must_take_writes: true,
+            ..config
+        };
+        let refused = config.connect().await;
+        assert!(refused.is_err());
+    }
 }

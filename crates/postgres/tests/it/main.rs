@@ -28,6 +28,8 @@ mod figures;
 #[cfg(test)]
 mod growth;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod local_server;

@@ -285,6 +285,22 @@ async fn the_book_is_taken_whatever_else_is_written_meanwhile() {
     }
 }
 
+/// Somebody has locked accounts and left.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_book_is_taken_in_the_end_though_somebody_has_forgotten_a_transaction() {
+    let mut book = Book::open().await;
+    book.pool.statement_timeout_ms = 300;
+    let lock = "BEGIN; LOCK TABLE book_main.accounts IN ROW SHARE MODE";
+    book.run(lock).await;
+    let single = book.replica(EngineKind::SingleWriter);
+    until_ready(&single.store).await;
+    let made = async {
+        let change = book.deposit(book.ids.user(), 10);
+        while commit(&single, change.clone()).await.is_err() {}
+    };
+    tokio::time::timeout(PATIENCE, made).await.unwrap();
+}
+
 /// Nobody writes an account by other lines than it has, whatever else has gone wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_by_other_lines_is_not_written() {

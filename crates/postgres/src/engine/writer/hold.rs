@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Array, Bool, Text},
+    sql_types::{Array, Bool, Integer, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
@@ -30,6 +30,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to see whether a transaction has ended that began when nobody held the book.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How many times as long as a statement may run such a transaction is waited for. None of Bursar's
+/// lasts for so long; one that somebody has forgotten must not keep the book for ever, and could not
+/// change a balance unseen either.
+const STATEMENTS: u32 = 20;
 
 /// What this replica is to the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +104,8 @@ impl Hold {
             sleep(POLL).await;
         }
         let holder = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-        take(&mut connection, holder).await?;
+        let statement = Duration::from_millis(self.pool.statement_timeout_ms.into());
+        take(&mut connection, holder, statement * STATEMENTS).await?;
         self.standing.send_replace(Standing::Held(holder));
         tracing::info!(%holder, "this replica is the book's single writer");
         let held = format!(
@@ -134,7 +139,11 @@ const WRITES_ACCOUNTS: &str = "locktype = 'relation' AND granted \
 
 /// Takes the book and waits for those who found it free: whoever was to write balances then had
 /// locked accounts before it looked, so its lock is there when the book has been taken.
-async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<()> {
+async fn take(
+    connection: &mut AsyncPgConnection,
+    holder: Uuid,
+    wait_max: Duration,
+) -> QueryResult<()> {
     let book = writers::table.filter(writers::name.eq(RULE_SET));
     let taken = diesel::update(book)
         .set((
@@ -158,8 +167,22 @@ async fn take(connection: &mut AsyncPgConnection, holder: Uuid) -> QueryResult<(
     let (began, mut is_told) = (Instant::now(), false);
     while !earlier.is_empty() {
         if began.elapsed() > PATIENCE && !is_told {
-            tracing::warn!("a transaction that is open for long keeps the book from its writer");
+            let processes = format!("ARRAY(SELECT pid FROM pg_locks WHERE {WRITES_ACCOUNTS})");
+            let processes: Vec<Option<i32>> =
+                diesel::select(sql::<Array<Nullable<Integer>>>(&processes))
+                    .get_result(connection)
+                    .await?;
+            tracing::warn!(
+                ?processes,
+                "a transaction that is open for long keeps the book from its writer"
+            );
             is_told = true;
+        }
+        if began.elapsed() > wait_max {
+            tracing::warn!(
+                "the book is taken although a transaction is open that has locked accounts"
+            );
+            break;
         }
         sleep(PAUSE).await;
         let still = sql::<Array<Text>>(&writing)

@@ -1,0 +1,200 @@
+//! Accounts that somebody keeps locked: a session that was left open, a replica whose machine is gone.
+//!
+//! A batch waits for such a lock until its time is over, and everybody in it does. So when one has
+//! waited in vain its accounts are looked at. What touches one that is not free is refused from then
+//! on, at once and before any effect, until it is free; nobody else waits for it any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use diesel::{
+    QueryableByName,
+    result::QueryResult,
+    sql_types::{Array, BigInt},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio::time::{Instant, sleep};
+
+use super::Batcher;
+use crate::engine::{
+    ItemsJob, attempt::Wanted, batch::Batch, connected::connect, round_trips::within,
+};
+
+/// How often an account is looked at before it counts as kept, and how far apart. One that many pay
+/// from is hardly ever free, but not locked by the same transaction each time.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// When to see again whether it is free.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// An account and the transaction that has locked it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+struct Lock {
+    #[diesel(sql_type = BigInt)]
+    account: i64,
+    #[diesel(sql_type = BigInt)]
+    holder: i64,
+}
+
+/// The accounts that somebody keeps locked, known to every batcher of a replica.
+#[derive(Clone, Default)]
+pub(in crate::engine) struct KeptAccounts {
+    /// By account: who has locked it, and when it is to be looked at again.
+    known: Arc<Mutex<HashMap<i64, (Lock, Instant)>>>,
+}
+
+impl KeptAccounts {
+    fn known(&self) -> MutexGuard<'_, HashMap<i64, (Lock, Instant)>> {
+        // Whoever panicked left whole entries behind.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, locks: Vec<Lock>) {
+        let again = Instant::now() + AGAIN_AFTER;
+        let locks = locks.into_iter().map(|lock| (lock.account, (lock, again)));
+        self.known().extend(locks);
+    }
+
+    /// Those that are to be looked at now, by the caller alone.
+    fn due(&self) -> Vec<Lock> {
+        let now = Instant::now();
+        let mut due = vec![];
+        for (lock, again) in self.known().values_mut() {
+            if *again <= now {
+                *again = now + AGAIN_AFTER;
+                due.push(*lock);
+            }
+        }
+        due
+    }
+}
+
+/// What came of looking for accounts that are kept.
+pub(super) enum Looked {
+    /// There are some, which are known from now on.
+    Kept,
+    /// There is none; the batch has waited for something else.
+    Nobody,
+    /// Nothing could be seen, so nothing else would get on either.
+    Failed(String),
+}
+
+impl Batcher {
+    /// Refuses the requests that touch an account that somebody keeps locked, and gives back the others.
+    pub(super) async fn refuse_kept(&mut self, jobs: Vec<ItemsJob>) -> Vec<ItemsJob> {
+        self.look_again().await;
+        self.refuse_known(jobs)
+    }
+
+    /// The same, by what is known already.
+    pub(super) fn refuse_known(&self, jobs: Vec<ItemsJob>) -> Vec<ItemsJob> {
+        let (kept, free): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .partition(|job| self.touches_kept(job.commits.as_slice()));
+        for job in kept {
+            // A caller that has hung up needs no answer.
+            let _gone = job.reply.send(Err(super::kept()));
+        }
+        free
+    }
+
+    /// Whether it touches an account that somebody keeps locked.
+    pub(super) async fn is_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> bool {
+        self.look_again().await;
+        self.touches_kept(batch)
+    }
+
+    fn touches_kept<B: Batch + ?Sized>(&self, batch: &B) -> bool {
+        let is_any = !self.kept.known().is_empty();
+        is_any && {
+            let touched = self.touched(batch);
+            let known = self.kept.known();
+            touched.iter().any(|account| known.contains_key(account))
+        }
+    }
+
+    /// The accounts that a batch locks, as far as there are any yet.
+    fn touched<B: Batch + ?Sized>(&self, batch: &B) -> Vec<i64> {
+        let Wanted {
+            mut needed,
+            receiving,
+            ..
+        } = Wanted::by(batch, &self.rules.rules);
+        needed.extend(receiving);
+        self.accounts.remembered(&needed).into_values().collect()
+    }
+
+    /// Looks which of a batch's accounts are kept, when it has waited in vain.
+    pub(super) async fn look_for_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> Looked {
+        let touched = self.touched(batch);
+        let mut kept: Option<Vec<Lock>> = None;
+        for _ in 0..LOOKS {
+            let locked = match self.locked(&touched).await {
+                Ok(locked) => locked,
+                Err(cause) => return Looked::Failed(cause),
+            };
+            let mut still = kept.unwrap_or_else(|| locked.clone());
+            still.retain(|lock| locked.contains(lock));
+            if still.is_empty() {
+                return Looked::Nobody;
+            }
+            kept = Some(still);
+            sleep(BETWEEN_LOOKS).await;
+        }
+        let kept = kept.unwrap_or_default();
+        tracing::warn!(locks = ?kept, "somebody keeps accounts locked: what touches them is refused");
+        metrics::counter!("bursar_accounts_kept_total").increment(1);
+        self.kept.keep(kept);
+        Looked::Kept
+    }
+
+    /// Forgets those that are free again.
+    async fn look_again(&mut self) {
+        let due = self.kept.due();
+        if due.is_empty() {
+            return;
+        }
+        let accounts: Vec<i64> = due.iter().map(|lock| lock.account).collect();
+        match self.locked(&accounts).await {
+            Ok(locked) => {
+                let mut known = self.kept.known();
+                for lock in due.iter().filter(|lock| !locked.contains(lock)) {
+                    known.remove(&lock.account);
+                    tracing::info!(account = lock.account, "an account is not kept any more");
+                }
+            }
+            // They are looked at again.
+            Err(cause) => tracing::debug!(cause, "accounts cannot be looked at"),
+        }
+    }
+
+    /// Which of these accounts are locked at this moment, and by whom.
+    async fn locked(&mut self, accounts: &[i64]) -> Result<Vec<Lock>, String> {
+        let connected = match self.connection.take() {
+            Some(connected) => connected,
+            None => connect(&self.pool)
+                .await
+                .map_err(|error| super::describe(&error))?,
+        };
+        let locks = within(locks(&connected.connection, accounts)).await;
+        let locks = locks.flatten().map_err(|error| error.to_string())?;
+        self.connection = Some(connected);
+        Ok(locks)
+    }
+}
+
+/// Locks whichever accounts are free, and says who has locked the others.
+async fn locks(mut connection: &AsyncPgConnection, accounts: &[i64]) -> QueryResult<Vec<Lock>> {
+    diesel::sql_query(
+        "WITH free AS MATERIALIZED \
+         (SELECT id FROM accounts WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED) \
+         SELECT id AS account, xmax::text::bigint AS holder FROM accounts \
+         WHERE id = ANY($1) AND id NOT IN (SELECT id FROM free)",
+    )
+    .bind::<Array<BigInt>, _>(accounts)
+    .load(&mut connection)
+    .await
+}
