@@ -119,6 +119,20 @@ Examples:
   bursar import payouts.csv --operator anna@example.com --confirm")]
     Import(ImportArgs),
 
+    /// After a restore: give no number again that was given before it.
+    #[command(after_help = "\
+Run it while no replica serves, before the first one is started on a database that was restored to an
+earlier time, or on a standby that was promoted and may lack what came last. Ids of transfers and
+accounts and numbers of events then go on from the microseconds since 1970 by the database server's
+clock, which is beyond all that were given, and the writer's epoch with them. It prints what would have
+come next and what does now. Run again, it moves them on again, which does no harm (docs/OPERATIONS.md,
+Restoring).
+
+Examples:
+  bursar after-restore --config /etc/bursar.toml
+  BURSAR_DATABASE_URL=postgres://bursar:password@127.0.0.1/bursar bursar after-restore")]
+    AfterRestore(ConfigArgs),
+
     /// Give the application's role what it needs, and take everything else from it.
     #[command(after_help = "\
 Run it as the role that owns the tables, after every migration. The role must exist; `bursar serve`
@@ -431,6 +445,7 @@ pub fn run() -> ExitCode {
             Command::Reseal(args) => commands::reseal(args).await,
             Command::Verify(args) => commands::verify(args).await,
             Command::Heads(args) => commands::heads(args).await,
+            Command::AfterRestore(args) => commands::after_restore(args).await,
             Command::Grant(args) => commands::grant(args).await,
             Command::Import(args) => commands::import(args).await,
         }
