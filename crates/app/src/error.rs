@@ -79,6 +79,12 @@ pub enum Error {
         /// The first event that is.
         oldest: i64,
     },
+    /// What was to be gone on after was never told, or is forgotten.
+    #[error("events end with number {last}")]
+    EventsAhead {
+        /// The last event that was told; 0 when there is none.
+        last: i64,
+    },
     /// What is to be changed is not what the caller expected. Nothing happened.
     #[error("what is there is not what was expected")]
     Overtaken,

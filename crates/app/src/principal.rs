@@ -146,7 +146,7 @@ impl Grant {
 
     /// Who does this, as the audit log keeps it; what was there before and after is told where the
     /// change is made.
-    pub(crate) fn audit(&self, action: &'static str, target: impl Into<String>) -> AuditDraft {
+    pub fn audit(&self, action: &'static str, target: impl Into<String>) -> AuditDraft {
         let Origin {
             credential,
             request_id,

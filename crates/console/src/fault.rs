@@ -123,7 +123,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Refused { .. } | Error::OverLimit { .. } | Error::BulkRefused { .. } => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        Error::EventsPruned { .. } => StatusCode::GONE,
+        Error::EventsPruned { .. } | Error::EventsAhead { .. } => StatusCode::GONE,
         Error::ReadOnly
         | Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_))
         | Error::OutcomeUnknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -155,6 +155,7 @@ fn title(error: &Error) -> &'static str {
             "The rules say no"
         }
         Error::EventsPruned { .. } => "That is too long ago",
+        Error::EventsAhead { .. } => "That has not happened",
         Error::ReadOnly => "Nothing moves right now",
         Error::OutcomeUnknown { .. } | Error::Store(StoreError::OutcomeUnknown(_)) => {
             "It is not known yet what came of it"
@@ -216,6 +217,9 @@ fn told(error: &Error) -> Markup {
         }
         Error::EventsPruned { .. } => {
             html! { p { "Events of that time are not kept any more. Load the page again." } }
+        }
+        Error::EventsAhead { .. } => {
+            html! { p { "The database knows nothing of it, or no more. Load the page again." } }
         }
         Error::ReadOnly => html! {
             p { "An operator stopped everything. Nothing was done. " a href="/console/rules" { "See who and why" } "." }

@@ -241,6 +241,8 @@ impl Feed {
                     let to = self.live.last().max(oldest.saturating_sub(1));
                     self.skip(to).await?;
                 }
+                // The page was made before the database was restored to an earlier time.
+                Err(Error::EventsAhead { last }) => self.skip(last).await?,
                 Err(Error::Store(error)) if !matches!(error, StoreError::Inconsistent { .. }) => {
                     tracing::warn!(%error, "a page's events wait for the store");
                     sleep(OUTAGE).await;

@@ -11,7 +11,7 @@ use crate::StoreError;
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the feed: 1, 2, 3 and so on without a gap, for ever.
+    /// Its place in the feed: 1, 2, 3 and so on, for ever. There is no gap but after a restore.
     pub number: i64,
     /// When it happened.
     pub at: Timestamp,
@@ -57,6 +57,12 @@ pub enum EventPage {
     Pruned {
         /// The first number that is, or the one that comes next.
         oldest: i64,
+    },
+    /// The number that was asked with was never given here: whoever has it knows of events that the
+    /// store has forgotten.
+    Ahead {
+        /// The last number that was given; 0 before the first.
+        last: i64,
     },
 }
 

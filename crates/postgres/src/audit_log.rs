@@ -1,8 +1,8 @@
 //! The audit log: how a row is written with the change that it tells of, and how the rows of both
 //! schemas are read as one list.
 //!
-//! The directory and the book have a table each, because no transaction writes both and no statement
-//! reads both. A list asks each for as many rows as the page needs and merges them here.
+//! The directory and the book have a table each, because no transaction that serves writes both and
+//! no statement reads both. A list asks each for as many rows as the page needs and merges them here.
 
 use std::{cmp::Reverse, fmt};
 

@@ -1,7 +1,8 @@
 //! The event feed: rows of the journal, once the sequencer has numbered them, as events.
 //!
 //! A row tells what one transaction changed, so its events have numbers in a row: the first one
-//! stands in it. Numbers have no gap, so what follows a number is found by numbers alone.
+//! stands in it. Numbers have no gap, so what follows a number is found by numbers alone. Where one is
+//! missing something is gone, or was forgotten by a restore, and whoever comes there is told.
 
 mod sequencer;
 
@@ -164,12 +165,15 @@ async fn list(
         .first(connection)
         .await
         .map_err(unavailable)?;
-    if wanted >= next {
-        return Ok(EventPage::Events(vec![]));
+    let given = next.saturating_sub(1);
+    if after >= given {
+        return Ok(if after == given {
+            EventPage::Events(vec![])
+        } else {
+            EventPage::Ahead { last: given }
+        });
     }
-    let last = after
-        .saturating_add(i64::from(limit))
-        .min(next.saturating_sub(1));
+    let last = after.saturating_add(i64::from(limit)).min(given);
     let rows = rows_between(connection, wanted, last).await?;
     let drafts = drafts(rows, wanted, last);
     if drafts.is_empty() {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address_book;
+mod after_restore;
 mod audit_log;
 mod audited;
 mod cache;
@@ -49,6 +50,7 @@ mod verify;
 mod work_queue;
 
 pub use crate::address_book::PgAddressBook;
+pub use crate::after_restore::{AfterRestoreError, MovedOn, after_restore};
 pub use crate::audit_log::PgAuditLog;
 pub use crate::audited::audited;
 pub use crate::callback_log::PgCallbackLog;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod credentials;
 mod operator;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -7,14 +8,18 @@ use std::{path::PathBuf, process::ExitCode};
 use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
 use bursar_domain::{Timestamp, UserId};
-use bursar_ports::{CallbackSecret, IpRange, Permission};
+use bursar_ports::{CallbackSecret, Permission};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
-use self::operator::OperatorCommand;
+pub(crate) use self::credentials::{AccessKeyArgs, TokenArgs};
 pub(crate) use self::operator::{
     OperatorLinkArgs, OperatorListArgs, OperatorNameArgs, OperatorNewArgs, OperatorPasswordArgs,
     OperatorPermissionsArgs, PasswordArgs,
+};
+use self::{
+    credentials::{AccessKeyCommand, TokenCommand},
+    operator::OperatorCommand,
 };
 use crate::commands;
 
@@ -118,6 +123,20 @@ Examples:
   bursar import transfers.csv --operator anna@example.com
   bursar import payouts.csv --operator anna@example.com --confirm")]
     Import(ImportArgs),
+
+    /// After a restore: give no number again that was given before it.
+    #[command(after_help = "\
+Run it while no replica serves, before the first one is started on a database that was restored to an
+earlier time, or on a standby that was promoted and may lack what came last. Ids of transfers and
+accounts and numbers of events then go on from the microseconds since 1970 by the database server's
+clock, which is beyond all that were given, and the writer's epoch with them. It prints what would have
+come next and what does now. Run again, it moves them on again, which does no harm (docs/OPERATIONS.md,
+Restoring).
+
+Examples:
+  bursar after-restore --config /etc/bursar.toml
+  BURSAR_DATABASE_URL=postgres://bursar:password@127.0.0.1/bursar bursar after-restore")]
+    AfterRestore(ConfigArgs),
 
     /// Give the application's role what it needs, and take everything else from it.
     #[command(after_help = "\
@@ -293,86 +312,6 @@ pub(crate) struct DemoArgs {
     pub(crate) code: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Issue a bearer token. It is printed once, to standard output, and kept only as a hash.
-    #[command(after_help = "\
-Examples:
-  bursar token create --subject ops@example.com --permission admin
-  bursar token create --subject settlement --permission backoffice_read \\
-      --permission backoffice_write --ttl-days 30
-  bursar token create --subject alice --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 \\
-      --permission allow_transfer --permission allow_balance
-
-Permissions: backoffice_read, backoffice_write, backoffice_confirm, backoffice_approve, admin,
-and for users allow_transfer, allow_balance.")]
-    Create(TokenArgs),
-}
-
-/// What a token is to be.
-#[derive(Debug, Args)]
-pub(crate) struct TokenArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-
-    /// Whom it stands for, as operators see it.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) subject: String,
-
-    /// What it allows; may be given several times.
-    #[arg(long = "permission", value_name = "PERMISSION", required = true, value_parser = permission)]
-    pub(crate) permissions: Vec<Permission>,
-
-    /// The user it acts for; without one it is an operator's.
-    #[arg(long, value_name = "GUID", value_parser = user)]
-    pub(crate) user: Option<UserId>,
-
-    /// How long it lives, in days.
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    pub(crate) ttl_days: u32,
-}
-
-#[derive(Debug, Subcommand)]
-enum AccessKeyCommand {
-    /// Issue an access key. Both halves are printed once, to standard output; the secret one is
-    /// kept encrypted.
-    #[command(after_help = "\
-Examples:
-  bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4
-  bursar access-key create --user 942fe02b-e9b9-6e9e-7c82-85d74f3234d4 \\
-      --permission allow_balance --allowed-ip 203.0.113.0/24 --requests-per-minute 60")]
-    Create(AccessKeyArgs),
-}
-
-/// What an access key is to be.
-#[derive(Debug, Args)]
-pub(crate) struct AccessKeyArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-
-    /// The user it acts for.
-    #[arg(long, value_name = "GUID", value_parser = user)]
-    pub(crate) user: UserId,
-
-    /// What it allows; may be given several times.
-    #[arg(
-        long = "permission",
-        value_name = "PERMISSION",
-        default_values = ["allow_transfer", "allow_balance"],
-        value_parser = permission,
-    )]
-    pub(crate) permissions: Vec<Permission>,
-
-    /// From where it may be used, an address or a CIDR range; may be given several times.
-    /// Everywhere when it is not given.
-    #[arg(long = "allowed-ip", value_name = "RANGE")]
-    pub(crate) allowed_ips: Vec<IpRange>,
-
-    /// Its own rate limit, instead of the common one.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) requests_per_minute: Option<u32>,
-}
-
 pub(crate) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
         let names = Permission::ALL.map(Permission::as_str).join(", ");
@@ -431,6 +370,7 @@ pub fn run() -> ExitCode {
             Command::Reseal(args) => commands::reseal(args).await,
             Command::Verify(args) => commands::verify(args).await,
             Command::Heads(args) => commands::heads(args).await,
+            Command::AfterRestore(args) => commands::after_restore(args).await,
             Command::Grant(args) => commands::grant(args).await,
             Command::Import(args) => commands::import(args).await,
         }

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod after_restore;
 mod callback_listen;
 mod credentials;
 mod demo;
@@ -19,6 +20,7 @@ use std::{
 
 use anyhow::Context;
 
+pub(crate) use after_restore::after_restore;
 pub(crate) use callback_listen::listen;
 pub(crate) use credentials::{create_access_key, create_token};
 pub(crate) use demo::{code, demo};

@@ -224,6 +224,7 @@ fn of_error(error: &Error) -> Told {
         | Error::SameOperator
         | Error::TakenByOther(_)
         | Error::EventsPruned { .. }
+        | Error::EventsAhead { .. }
         | Error::Overtaken
         | Error::ScaleInUse
         | Error::UsernameTaken

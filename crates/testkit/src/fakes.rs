@@ -52,6 +52,11 @@ impl EventFeed for FakeEvents {
             return Ok(EventPage::Pruned { oldest });
         }
         let events = locked(&self.events).clone();
+        let last = events.last().map_or(0, |event| event.number);
+        let last = last.max(oldest.saturating_sub(1));
+        if after > last {
+            return Ok(EventPage::Ahead { last });
+        }
         let rest = events.into_iter().filter(|event| event.number > after);
         Ok(EventPage::Events(page(rest, limit)))
     }

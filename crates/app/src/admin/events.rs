@@ -11,7 +11,7 @@ use crate::{App, Error, Grant};
 /// Something that happened, as the feed tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEvent {
-    /// Its place in the feed: 1, 2, 3 and so on without a gap.
+    /// Its place in the feed: 1, 2, 3 and so on. There is no gap but after a restore.
     pub number: i64,
     /// What happened: two words with a dot between them.
     pub event_type: String,
@@ -42,7 +42,8 @@ impl App {
     /// What happened after the event with this number, in order, at most `limit`.
     ///
     /// # Errors
-    /// [`Error::EventsPruned`] when the next event is not kept any more.
+    /// [`Error::EventsPruned`] when the next event is not kept any more, [`Error::EventsAhead`] when
+    /// this one was never told.
     pub async fn list_events(
         &self,
         grant: &Grant,
@@ -55,6 +56,7 @@ impl App {
                 Ok(events.into_iter().map(|event| self.told(event)).collect())
             }
             EventPage::Pruned { oldest } => Err(Error::EventsPruned { oldest }),
+            EventPage::Ahead { last } => Err(Error::EventsAhead { last }),
         }
     }
 

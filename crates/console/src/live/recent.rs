@@ -66,8 +66,14 @@ impl Recent {
             };
         }
         if after == run.last() {
-            let events = read(app, grant, after).await?;
-            run.add(events);
+            match read(app, grant, after).await {
+                Ok(events) => run.add(events),
+                Err(error) => {
+                    // What was asked for may be no place to go on from for anybody.
+                    *run = Run::default();
+                    return Err(error);
+                }
+            }
         }
         Ok(run.beyond(after))
     }

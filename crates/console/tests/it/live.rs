@@ -193,6 +193,25 @@ async fn a_page_whose_events_are_gone_is_told_so_and_goes_on() {
     world.console.live().end();
 }
 
+/// The database was restored to an earlier time since the page was made.
+#[actix_web::test]
+async fn a_page_that_knows_more_than_the_database_is_told_so_and_goes_on() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    steps(&world, id).await;
+    let overview = "/console/events?page=overview&after=";
+    let mut stream = Stream::open(&world, &format!("{overview}70"))
+        .await
+        .unwrap();
+    stream.told(&behind(1)).await;
+    steps(&world, id).await;
+    stream.told(&at(2)).await;
+    // What it asked for keeps the others from nothing.
+    let mut other = Stream::open(&world, &format!("{overview}1")).await.unwrap();
+    other.told(&at(2)).await;
+    world.console.live().end();
+}
+
 #[actix_web::test]
 async fn what_many_pages_listen_to_is_read_once() {
     let world = World::new();

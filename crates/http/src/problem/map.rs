@@ -54,6 +54,11 @@ impl From<Error> for Problem {
                 "events.pruned",
                 format!("The oldest event that is kept has the number {oldest}."),
             ),
+            Error::EventsAhead { last } => Self::new(
+                StatusCode::GONE,
+                "events.ahead",
+                format!("No event has this number; the last one has the number {last}."),
+            ),
             Error::ScaleInUse => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "asset.scale_in_use",

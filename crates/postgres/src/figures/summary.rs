@@ -24,7 +24,8 @@ const CHUNK: i64 = 128;
 
 /// Adds what a chunk tells of to the sums. `$1` is the first number that is not counted, `$2` how many
 /// rows to read. States are those that mean success, of every kind; a step that takes some of a
-/// transfer back has another one.
+/// transfer back has another one. After the last row everything that has a number is counted, also where
+/// numbers were left out.
 pub(super) const FOLD: &str = "WITH chunk AS MATERIALIZED ( \
       SELECT topic, first_number, count, transfer_ids, states, ats FROM book_main.journal \
       WHERE first_number >= $1 ORDER BY first_number LIMIT $2 \
@@ -39,7 +40,9 @@ pub(super) const FOLD: &str = "WITH chunk AS MATERIALIZED ( \
       ON CONFLICT (hour, asset, kind) DO UPDATE \
       SET count = v.count + excluded.count, amount = v.amount + excluded.amount \
     ) \
-    SELECT count(*) AS rows, coalesce(max(first_number + count), $1)::bigint AS next FROM chunk";
+    SELECT count(*) AS rows, greatest($1, max(first_number + count), CASE WHEN count(*) < $2 \
+      THEN (SELECT next_number FROM book_main.sequencers WHERE name = 'events') END)::bigint AS next \
+    FROM chunk";
 
 #[derive(QueryableByName)]
 struct Folded {
@@ -80,7 +83,7 @@ async fn fold(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
         .bind::<BigInt, _>(CHUNK)
         .get_result(connection)
         .await?;
-    if folded.rows > 0 {
+    if folded.next > first {
         move_on(connection, SEQUENCE, folded.next).await?;
     }
     Ok(folded.rows >= CHUNK)

@@ -84,6 +84,8 @@ async fn a_period_reads_its_hours_and_a_chunk_its_transfers() {
     let fold = sql_query(summary::FOLD)
         .bind::<BigInt, _>(50_000)
         .bind::<BigInt, _>(128);
-    let read = read_by(&mut connection, fold).await;
+    let mut read = read_by(&mut connection, fold).await;
+    // A table of two rows, which is read however the planner likes.
+    read.retain(|one| !one.starts_with("sequencers"));
     assert_eq!(read, ["journal_first_number_uq", "transfers_id_pk"]);
 }

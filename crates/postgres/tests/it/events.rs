@@ -48,6 +48,7 @@ pub(crate) async fn page(events: &PgEvents, after: i64, limit: u32) -> Vec<Event
     match events.list(after, limit).await.unwrap() {
         EventPage::Events(events) => events,
         EventPage::Pruned { oldest } => panic!("pruned up to {oldest}"),
+        EventPage::Ahead { last } => panic!("ahead of {last}"),
     }
 }
 
@@ -146,8 +147,10 @@ async fn a_batch_is_one_row_and_as_many_events_as_it_has_steps() {
             assert_eq!(scene.transfers(after, limit).await, wanted);
         }
     }
-    for beyond in [6, 7, i64::MAX] {
-        assert_eq!(scene.transfers(beyond, 9).await, []);
+    assert_eq!(scene.transfers(6, 9).await, []);
+    for beyond in [7, i64::MAX] {
+        let answer = scene.events.list(beyond, 9).await.unwrap();
+        assert_eq!(answer, EventPage::Ahead { last: 6 });
     }
 }
 

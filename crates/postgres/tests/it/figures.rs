@@ -176,6 +176,25 @@ async fn a_backlog_is_counted_chunk_by_chunk_and_told_of_as_what_is_behind() {
         .await;
     fold_all(&figures).await;
     assert_eq!(figures.volumes(scan).await.unwrap(), volumes);
+    // Numbers that were left out are no backlog.
+    fixture
+        .run("UPDATE book_main.sequencers SET next_number = 1000000 WHERE name = 'events'")
+        .await;
+    assert_eq!(figures.volumes(scan).await.unwrap().behind, 999_696);
+    fold_all(&figures).await;
+    assert_eq!(figures.volumes(scan).await.unwrap(), volumes);
+    fixture
+        .run(
+            "INSERT INTO book_main.journal (id, topic, locked_at, transfer_ids, versions, states, \
+             ats, count, first_number) VALUES (gen_random_uuid(), 'transfers', now(), '{7}', '{1}', \
+             '{Completed}', ARRAY[timestamptz '2026-01-01Z'], 1, 1000000); \
+             UPDATE book_main.sequencers SET next_number = 1000001 WHERE name = 'events'",
+        )
+        .await;
+    fold_all(&figures).await;
+    let volumes = figures.volumes(scan).await.unwrap();
+    let total: u64 = volumes.rows.iter().map(|row| row.count).sum();
+    assert_eq!((total, volumes.behind), (301, 0));
 }
 
 /// Pieces of a period begin at whole ones of UTC.

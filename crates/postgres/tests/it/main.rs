@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod address_book;
 #[cfg(test)]
+mod after_restore;
+#[cfg(test)]
 mod audit_log;
 #[cfg(test)]
 mod callback_log;

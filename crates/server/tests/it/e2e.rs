@@ -36,6 +36,7 @@ mod trial;
 mod verifiers;
 
 mod address_book;
+mod after_restore;
 mod amounts;
 mod audit;
 mod bulk;

@@ -119,6 +119,16 @@ async fn whoever_is_too_far_behind_is_told_where_to_begin() {
 }
 
 #[tokio::test]
+async fn whoever_is_ahead_is_told_where_the_feed_ends() {
+    let mut mocks = Mocks::new();
+    let asked = mocks.events.expect_list().times(1);
+    asked.return_once(|_, _| Ok(EventPage::Ahead { last: 3 }));
+    let grant = operator(Permission::BackofficeRead);
+    let listed = mocks.app().list_events(&grant, 4, 9).await;
+    assert!(matches!(listed, Err(Error::EventsAhead { last: 3 })));
+}
+
+#[tokio::test]
 async fn an_outage_is_told() {
     let mut mocks = Mocks::new();
     let asked = mocks.events.expect_list().times(1);
