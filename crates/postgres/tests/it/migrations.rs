@@ -7,7 +7,10 @@ use bursar_postgres::{
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
-use crate::support::{run, texts};
+use crate::{
+    roles::as_owner,
+    support::{run, texts},
+};
 
 /// A migration that wants a lock on the table of transfers is not applied yet.
 const INDEX_PENDING: &str = "DROP INDEX book_main.transfers_open_value_idx; \
@@ -144,4 +147,70 @@ async fn one_process_migrates_and_the_others_wait_outside_a_transaction() {
     assert!(matches!(state, MigrationState::Behind { .. }), "{state:?}");
     drop(first);
     second.await.unwrap().unwrap();
+}
+
+/// Whether parts of names have an index.
+async fn has_name_parts(owner: &mut AsyncPgConnection) -> bool {
+    let index = "SELECT indexname::text FROM pg_indexes WHERE indexname = 'users_name_parts_idx'";
+    !texts(owner, index).await.is_empty()
+}
+
+/// Whether this server has what the index is made with; without it there is nothing to be refused.
+async fn assert_trigrams(owner: &mut AsyncPgConnection) {
+    let there = "SELECT name::text FROM pg_available_extensions WHERE name = 'pg_trgm'";
+    assert_eq!(texts(owner, there).await, ["pg_trgm"]);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_extension_for_whatever_reason_is_migrated_without() {
+    let database = TestDatabase::try_create_empty().await.unwrap();
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    assert_trigrams(&mut owner).await;
+    // As where extensions are to be allow-listed.
+    let refusing = "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ \
+            BEGIN RAISE EXCEPTION 'not allow-listed' USING ERRCODE = '0A000'; END $$; \
+        CREATE EVENT TRIGGER refuse_tg ON ddl_command_start WHEN TAG IN ('CREATE EXTENSION') \
+            EXECUTE FUNCTION public.refuse()";
+    run(&mut owner, refusing).await;
+    migrate(database.url()).await.unwrap();
+    assert!(!has_name_parts(&mut owner).await);
+}
+
+#[tokio::test]
+async fn an_extension_that_may_not_be_used_is_done_without() {
+    let database = TestDatabase::try_create_empty().await.unwrap();
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    assert_trigrams(&mut admin).await;
+    run(
+        &mut admin,
+        "CREATE SCHEMA others; CREATE EXTENSION pg_trgm WITH SCHEMA others",
+    )
+    .await;
+    let url = as_owner(&database).await;
+    migrate(&url).await.unwrap();
+    assert!(!has_name_parts(&mut admin).await);
+}
+
+#[tokio::test]
+async fn an_index_waits_for_its_lock_also_where_it_could_be_done_without() {
+    let database = TestDatabase::create().await;
+    let mut holder = AsyncPgConnection::establish(database.url()).await.unwrap();
+    assert_trigrams(&mut holder).await;
+    let pending = "DROP INDEX directory.users_name_parts_idx; \
+        DELETE FROM __diesel_schema_migrations WHERE version = '20261128000027'";
+    run(&mut holder, pending).await;
+    let hold = "BEGIN; LOCK TABLE directory.users IN ROW EXCLUSIVE MODE";
+    run(&mut holder, hold).await;
+    let url = database.url().to_owned();
+    let migrating = tokio::spawn(async move { migrate(&url).await });
+    let waits = "SELECT pid::text FROM pg_locks WHERE NOT granted \
+                 AND relation = 'directory.users'::regclass";
+    let gone = "SELECT 'gone' WHERE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted \
+                AND relation = 'directory.users'::regclass)";
+    for seen in [waits, gone, waits] {
+        until_some(&mut holder, seen).await;
+    }
+    run(&mut holder, "COMMIT").await;
+    migrating.await.unwrap().unwrap();
+    assert!(has_name_parts(&mut holder).await);
 }

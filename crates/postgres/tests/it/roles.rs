@@ -7,6 +7,8 @@ use crate::support::{run, texts};
 
 /// A role of the whole server: what it may do is granted in each database anew.
 const ROLE: &str = "bursar_test_application";
+/// Who owns a database, and nothing else of the server.
+const OWNER: &str = "bursar_test_owner";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
@@ -87,17 +89,32 @@ const NAMED: [&str; 35] = [
 
 /// The address of a database for the application's role, which gets its rights there.
 pub(crate) async fn as_application(database: &TestDatabase) -> String {
-    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let url = as_role(database, ROLE).await;
+    grant(database.url(), ROLE).await.unwrap();
+    url
+}
+
+/// The address of a database for a role that owns it and is no superuser.
+pub(crate) async fn as_owner(database: &TestDatabase) -> String {
+    let url = as_role(database, OWNER).await;
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let own = format!("ALTER DATABASE \"{}\" OWNER TO {OWNER}", database.name());
+    run(&mut admin, &own).await;
+    url
+}
+
+/// The address of a database for a role that may do nothing there yet.
+async fn as_role(database: &TestDatabase, role: &str) -> String {
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
     // Another test may be making it right now.
-    let role = format!(
-        "DO $$ BEGIN CREATE ROLE {ROLE} LOGIN PASSWORD 'application'; \
+    let make = format!(
+        "DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD 'application'; \
          EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     );
-    run(&mut owner, &role).await;
-    grant(database.url(), ROLE).await.unwrap();
+    run(&mut admin, &make).await;
     let (scheme, rest) = database.url().split_once("://").unwrap();
-    let (_owner, place) = rest.rsplit_once('@').unwrap();
-    format!("{scheme}://{ROLE}:application@{place}")
+    let (_admin, place) = rest.rsplit_once('@').unwrap();
+    format!("{scheme}://{role}:application@{place}")
 }
 
 /// What PostgreSQL says to a statement.
