@@ -4,6 +4,7 @@
 //! wait for that ([`runner`]).
 
 mod locks;
+mod remainders;
 mod runner;
 
 use std::{collections::BTreeSet, error::Error};
@@ -110,7 +111,7 @@ pub enum MigrateError {
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     let known = embedded()?;
     let mut connection = connect(url).await?;
-    if is_done(&mut connection, &known).await? {
+    if pending(&mut connection, &known).await?.is_empty() {
         return Ok(());
     }
     tracing::info!("migrating the database");
@@ -162,23 +163,23 @@ impl Floor {
     }
 }
 
-/// Whether nothing is left to apply.
-async fn is_done(
+/// What is left to apply, in its order.
+async fn pending(
     connection: &mut AsyncPgConnection,
     known: &[String],
-) -> Result<bool, MigrateError> {
+) -> Result<Vec<String>, MigrateError> {
     let applied = read_applied(connection).await?;
     match state_of(&applied, known)? {
-        MigrationState::Current => Ok(true),
+        MigrationState::Current => Ok(Vec::new()),
         MigrationState::Newer { unknown } => {
             tracing::warn!(
                 unknown = unknown.join(", "),
                 "the database is newer than this program, which may serve on it still"
             );
-            Ok(true)
+            Ok(Vec::new())
         }
         MigrationState::Ahead { unknown } => Err(MigrateError::Ahead { unknown }),
-        MigrationState::Behind { .. } => Ok(false),
+        MigrationState::Behind { pending } => Ok(pending),
     }
 }
 

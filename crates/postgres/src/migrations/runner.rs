@@ -18,7 +18,9 @@ use diesel_async::{
 use diesel_migrations::MigrationHarness;
 use tokio::time::{Instant, sleep};
 
-use super::{BoxError, EMBEDDED, MigrateError, connect, is_done, locks::Locks, read_applied};
+use super::{
+    BoxError, EMBEDDED, MigrateError, connect, locks::Locks, pending, remainders::drop_invalid,
+};
 
 /// The advisory lock of whoever migrates a database.
 pub const TURN: i64 = 0x0062_7572_7361_7202;
@@ -50,21 +52,15 @@ struct Failure {
 }
 
 /// What has failed since something was applied.
+#[derive(Default)]
 struct Failures {
-    since: Instant,
     locked: u32,
+    /// When a lock was not to be had first: a try itself may take hours.
+    locked_since: Option<Instant>,
     others: u32,
 }
 
 impl Failures {
-    fn none() -> Self {
-        Self {
-            since: Instant::now(),
-            locked: 0,
-            others: 0,
-        }
-    }
-
     /// The second try waits for longer, in case that it is an autovacuum, and then some do.
     const fn wait(&self) -> &'static str {
         if self.locked % LONG_WAIT_EVERY == 1 {
@@ -93,27 +89,28 @@ impl Runner {
         Ok(Self {
             connection,
             locks,
-            failures: Failures::none(),
+            failures: Failures::default(),
         })
     }
 
     /// Applies what is still pending.
     pub(super) async fn run(mut self, known: &[String]) -> Result<(), MigrateError> {
-        while !is_done(&mut self.connection, known).await? {
-            let before = read_applied(&mut self.connection).await?.versions.len();
+        let mut left = pending(&mut self.connection, known).await?;
+        while let [next, ..] = left.as_slice() {
             self.connection
                 .batch_execute(self.failures.wait())
                 .await
                 .map_err(|error| MigrateError::Read(error.into()))?;
-            let ran = self.locks.watch(run_pending(self.connection)).await?;
+            let ran = self.locks.watch(attempt(self.connection, next)).await?;
             self.connection = ran.0;
-            let Err(failure) = ran.1 else {
-                continue;
-            };
-            if read_applied(&mut self.connection).await?.versions.len() > before {
-                self.failures = Failures::none();
+            let before = left.len();
+            left = pending(&mut self.connection, known).await?;
+            if left.len() < before {
+                self.failures = Failures::default();
             }
-            self.pause(failure).await?;
+            if let Err(failure) = ran.1 {
+                self.pause(failure).await?;
+            }
         }
         Ok(())
     }
@@ -131,7 +128,8 @@ impl Runner {
             return Ok(());
         }
         let holders = self.locks.holders();
-        if failures.since.elapsed() >= LOCKED_MAX {
+        let since = failures.locked_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= LOCKED_MAX {
             return Err(MigrateError::Locked {
                 version,
                 holders,
@@ -171,6 +169,18 @@ async fn take_turn(connection: &mut AsyncPgConnection) -> Result<(), MigrateErro
 }
 
 type Ran = (AsyncPgConnection, Result<(), Failure>);
+
+/// Applies what is pending, of which `next` comes first.
+async fn attempt(mut connection: AsyncPgConnection, next: &str) -> Result<Ran, MigrateError> {
+    if let Err(error) = drop_invalid(&mut connection).await {
+        let failure = Failure {
+            version: next.to_owned(),
+            source: error.into(),
+        };
+        return Ok((connection, Err(failure)));
+    }
+    run_pending(connection).await
+}
 
 /// Runs diesel's blocking harness on a thread of its own, the only way that works both on tokio's
 /// multi-threaded runtime and on actix's single-threaded one.

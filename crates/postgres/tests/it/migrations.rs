@@ -149,6 +149,21 @@ async fn one_process_migrates_and_the_others_wait_outside_a_transaction() {
     second.await.unwrap().unwrap();
 }
 
+/// As `CREATE INDEX CONCURRENTLY` leaves one that it could not build to its end.
+#[tokio::test]
+async fn an_index_that_a_failed_try_has_left_is_in_nobodys_way() {
+    let database = TestDatabase::create().await;
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let (_, forgotten) = INDEX_PENDING.split_once("; ").unwrap();
+    run(&mut admin, forgotten).await;
+    let index = "indexrelid = 'book_main.transfers_open_value_idx'::regclass";
+    let invalid = format!("UPDATE pg_index SET indisvalid = false WHERE {index}");
+    run(&mut admin, &invalid).await;
+    migrate(database.url()).await.unwrap();
+    let valid = format!("SELECT indisvalid::text FROM pg_index WHERE {index}");
+    assert_eq!(texts(&mut admin, &valid).await, ["true"]);
+}
+
 /// Whether parts of names have an index.
 async fn has_name_parts(owner: &mut AsyncPgConnection) -> bool {
     let index = "SELECT indexname::text FROM pg_indexes WHERE indexname = 'users_name_parts_idx'";
