@@ -198,10 +198,11 @@ async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
 }
 
 /// Reads the record without diesel's own `applied_migrations`, which creates the table first: the
-/// serving role may look but not create.
+/// serving role may look but not create. A record that it may not see is an error, and not no record:
+/// hence the name of the schema.
 async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Applied, MigrateError> {
     let recorded: bool = diesel::select(sql::<Bool>(
-        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        "to_regclass('public.__diesel_schema_migrations') IS NOT NULL",
     ))
     .get_result(connection)
     .await
@@ -209,12 +210,13 @@ async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Applied, Mig
     if !recorded {
         return Ok(Applied::default());
     }
-    let versions = sql::<Text>("SELECT version FROM __diesel_schema_migrations ORDER BY version")
-        .load(connection)
-        .await
-        .map_err(|error| MigrateError::Read(error.into()))?;
+    let versions =
+        sql::<Text>("SELECT version FROM public.__diesel_schema_migrations ORDER BY version")
+            .load(connection)
+            .await
+            .map_err(|error| MigrateError::Read(error.into()))?;
     let comment: Option<String> = diesel::select(sql::<Nullable<Text>>(
-        "obj_description('__diesel_schema_migrations'::regclass, 'pg_class')",
+        "obj_description('public.__diesel_schema_migrations'::regclass, 'pg_class')",
     ))
     .get_result(connection)
     .await
