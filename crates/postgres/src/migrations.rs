@@ -20,7 +20,10 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use self::runner::Runner;
 pub use self::runner::TURN;
-use crate::connect::establish;
+use crate::{
+    connect::establish,
+    fitness::{UnfitDatabase, require_utf8},
+};
 
 const EMBEDDED: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -62,6 +65,9 @@ pub enum MigrateError {
     /// No connection could be made.
     #[error("cannot connect to the database")]
     Connect(#[source] BoxError),
+    /// The database is none that the books can be kept in.
+    #[error(transparent)]
+    Unfit(#[from] UnfitDatabase),
     /// The record of applied migrations could not be read.
     #[error("cannot read which migrations are applied")]
     Read(#[source] BoxError),
@@ -111,6 +117,7 @@ pub enum MigrateError {
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     let known = embedded()?;
     let mut connection = connect(url).await?;
+    require_utf8(&mut connection).await?;
     if pending(&mut connection, &known).await?.is_empty() {
         return Ok(());
     }
