@@ -55,7 +55,7 @@ pub use crate::audited::audited;
 pub use crate::callback_log::PgCallbackLog;
 pub use crate::callback_secrets::PgCallbackSecrets;
 pub use crate::changes::PgChanges;
-pub use crate::connect::each_host;
+pub use crate::connect::{await_database, each_host};
 pub use crate::credentials::PgCredentials;
 pub use crate::directory::PgDirectory;
 pub use crate::engine::{EngineConfig, EngineKind, EngineTasks, UnknownEngine};

@@ -8,6 +8,8 @@ mod address_book;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod await_database;
+#[cfg(test)]
 mod callback_log;
 #[cfg(test)]
 mod callback_secrets;
