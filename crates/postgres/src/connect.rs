@@ -1,13 +1,15 @@
 //! Making connections.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use bursar_ports::chain;
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
+use tokio::time::Instant;
 use tokio_postgres::{
     Config, NoTls,
     config::{SslMode, TargetSessionAttrs},
+    error::SqlState,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -15,6 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How many addresses of one host there is time for.
 const ADDRESSES: u32 = 3;
+/// How long a database that is not up yet is left alone.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// A peer that is silent for so long is asked whether it is still there, so often and so many
 /// times: a host that vanished is noticed within seconds and not after hours.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -37,6 +41,46 @@ pub(crate) async fn establish(
     url: &str,
     must_take_writes: bool,
 ) -> Result<AsyncPgConnection, ConnectionError> {
+    try_hosts(url, must_take_writes)
+        .await
+        .map_err(|refusal| ConnectionError::BadConnection(refusal.said))
+}
+
+/// Waits for a database that is not up yet, for so long at most.
+///
+/// # Errors
+/// What it says when waiting was for nothing, or is no cure: a password that is wrong stays wrong.
+pub async fn await_database(url: &str, patience: Duration) -> Result<(), ConnectionError> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let refusal = match try_hosts(url, false).await {
+            Ok(_connection) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        if !refusal.passes || begun.elapsed() >= patience {
+            return Err(ConnectionError::BadConnection(refusal.said));
+        }
+        if !told {
+            tracing::warn!(
+                error = refusal.said,
+                "the database is not up yet and is waited for"
+            );
+            told = true;
+        }
+        tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+    }
+}
+
+/// Why no host was connected to.
+struct Refusal {
+    /// What the last of them said.
+    said: String,
+    /// Whether that may be over soon, at every one of them.
+    passes: bool,
+}
+
+async fn try_hosts(url: &str, must_take_writes: bool) -> Result<AsyncPgConnection, Refusal> {
     let hosts = each_host(url);
     let wanted = if hosts.len() > 1 || must_take_writes {
         TargetSessionAttrs::ReadWrite
@@ -44,15 +88,48 @@ pub(crate) async fn establish(
         TargetSessionAttrs::Any
     };
     let share = u32::try_from(hosts.len()).map_or(CONNECT_MAX, |hosts| CONNECT_MAX / hosts.max(1));
-    let mut refused = "no host is named".to_owned();
+    let mut refusal = Refusal {
+        said: "no host is named".to_owned(),
+        passes: !hosts.is_empty(),
+    };
     for host in hosts {
-        refused = match tokio::time::timeout(share, open(&host, wanted, share / ADDRESSES)).await {
+        let opened = tokio::time::timeout(share, open(&host, wanted, share / ADDRESSES)).await;
+        refusal.said = match opened {
             Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => chain(error.as_ref()),
+            Ok(Err(error)) => {
+                refusal.passes &= is_passing(error.as_ref());
+                chain(error.as_ref())
+            }
             Err(_) => "the database did not answer in time".into(),
         };
     }
-    Err(ConnectionError::BadConnection(refused))
+    Err(refusal)
+}
+
+/// Whether nobody is there yet, or it is starting or stopping.
+fn is_passing(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<tokio_postgres::Error>() else {
+        return false;
+    };
+    if let Some(state) = error.code() {
+        return [
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+        ]
+        .contains(state);
+    }
+    let network = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
+    // What TLS refuses is an error of input and output too.
+    let is_known = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        )
+    };
+    error.is_closed() || network.is_some_and(|error| !is_known(error))
 }
 
 /// The same address for each of the hosts that it names.

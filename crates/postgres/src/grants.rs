@@ -233,7 +233,10 @@ pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
         return Err(GrantError::UnknownTables(unknown));
     }
     let role = quoted(role);
-    let mut statements = vec![format!("GRANT SELECT ON {MIGRATIONS} TO {role}")];
+    let mut statements = vec![
+        format!("GRANT USAGE ON SCHEMA public TO {role}"),
+        format!("GRANT SELECT ON {MIGRATIONS} TO {role}"),
+    ];
     for schema in ["directory", "book_main"] {
         statements.push(format!("REVOKE ALL ON SCHEMA {schema} FROM {role}"));
         statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {role}"));

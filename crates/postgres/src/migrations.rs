@@ -1,11 +1,13 @@
 //! The schema's migrations, embedded in the binary.
 //!
-//! Several replicas may start on one empty database at the same moment. No lock guards against
-//! that: every migration runs in a transaction together with the row that records it, so of two
-//! runners one fails and loses nothing. [`migrate`] therefore looks again after a failure and goes
-//! on from whatever the other one has applied meanwhile.
+//! Several replicas may start on one database at the same moment: one of them migrates it, the others
+//! wait for that ([`runner`]).
 
-use std::{collections::BTreeSet, error::Error, time::Duration};
+mod locks;
+mod remainders;
+mod runner;
+
+use std::{collections::BTreeSet, error::Error};
 
 use diesel::{
     dsl::sql,
@@ -13,18 +15,24 @@ use diesel::{
     pg::Pg,
     sql_types::{Bool, Nullable, Text},
 };
-use diesel_async::{
-    AsyncPgConnection, RunQueryDsl, async_connection_wrapper::AsyncConnectionWrapper,
-};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::connect::establish;
+use self::runner::Runner;
+pub use self::runner::TURN;
+use crate::{
+    connect::establish,
+    fitness::{UnfitDatabase, require_utf8},
+};
 
 const EMBEDDED: EmbeddedMigrations = embed_migrations!("../../migrations");
 
-/// How often a migration may fail in a row, with nobody else making progress, before it is given up.
-const ATTEMPTS_MAX: u32 = 3;
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// What a connection is told that migrates, or looks at the record: the record is found in one place,
+/// whatever path the role has, and no limit for what serves ends a migration.
+const SETTINGS: &str = "SET search_path = public; SET application_name = 'bursar migrate'; \
+    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+    SET idle_session_timeout = 0; SET client_connection_check_interval = '1s'; \
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -57,6 +65,9 @@ pub enum MigrateError {
     /// No connection could be made.
     #[error("cannot connect to the database")]
     Connect(#[source] BoxError),
+    /// The database is none that the books can be kept in.
+    #[error(transparent)]
+    Unfit(#[from] UnfitDatabase),
     /// The record of applied migrations could not be read.
     #[error("cannot read which migrations are applied")]
     Read(#[source] BoxError),
@@ -68,6 +79,19 @@ pub enum MigrateError {
     Failed {
         /// The migration's version.
         version: String,
+        /// What the database said.
+        #[source]
+        source: BoxError,
+    },
+    /// One migration needs a lock that others held for minutes; nothing of it remains.
+    #[error(
+        "migration {version} found no moment without others' transactions in its way: {holders}"
+    )]
+    Locked {
+        /// The migration's version.
+        version: String,
+        /// Who held it last, as far as that was seen.
+        holders: String,
         /// What the database said.
         #[source]
         source: BoxError,
@@ -91,7 +115,14 @@ pub enum MigrateError {
 /// [`MigrateError`] when the database cannot be reached, is ahead of this program, or refuses a
 /// migration.
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
-    migrate_connection(connect(url).await?).await
+    let known = embedded()?;
+    let mut connection = connect(url).await?;
+    require_utf8(&mut connection).await?;
+    if pending(&mut connection, &known).await?.is_empty() {
+        return Ok(());
+    }
+    tracing::info!("migrating the database");
+    Runner::begin(url, connection).await?.run(&known).await
 }
 
 /// Says how the database at `url` stands, without changing it.
@@ -139,88 +170,46 @@ impl Floor {
     }
 }
 
-/// As [`migrate`], over a connection made elsewhere (with TLS, for one).
-pub(crate) async fn migrate_connection(
-    mut connection: AsyncPgConnection,
-) -> Result<(), MigrateError> {
-    let known = embedded()?;
-    let mut failures = 0;
-    loop {
-        let applied = read_applied(&mut connection).await?;
-        match state_of(&applied, &known)? {
-            MigrationState::Current => return Ok(()),
-            MigrationState::Newer { unknown } => {
-                tracing::warn!(
-                    unknown = unknown.join(", "),
-                    "the database is newer than this program, which may serve on it still"
-                );
-                return Ok(());
-            }
-            MigrationState::Ahead { unknown } => return Err(MigrateError::Ahead { unknown }),
-            MigrationState::Behind { pending } => {
-                tracing::info!(pending = pending.len(), "migrating the database");
-            }
+/// What is left to apply, in its order.
+async fn pending(
+    connection: &mut AsyncPgConnection,
+    known: &[String],
+) -> Result<Vec<String>, MigrateError> {
+    let applied = read_applied(connection).await?;
+    match state_of(&applied, known)? {
+        MigrationState::Current => Ok(Vec::new()),
+        MigrationState::Newer { unknown } => {
+            tracing::warn!(
+                unknown = unknown.join(", "),
+                "the database is newer than this program, which may serve on it still"
+            );
+            Ok(Vec::new())
         }
-        let before = applied.versions.len();
-        let (returned, outcome) = run_pending(connection).await?;
-        connection = returned;
-        let Err(error) = outcome else {
-            return Ok(());
-        };
-        if read_applied(&mut connection).await?.versions.len() > before {
-            failures = 0;
-            continue;
-        }
-        failures += 1;
-        if failures >= ATTEMPTS_MAX {
-            return Err(error);
-        }
-        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        MigrationState::Ahead { unknown } => Err(MigrateError::Ahead { unknown }),
+        MigrationState::Behind { pending } => Ok(pending),
     }
-}
-
-type Ran = (AsyncPgConnection, Result<(), MigrateError>);
-
-/// Runs diesel's blocking harness on a thread of its own, the only way that works both on tokio's
-/// multi-threaded runtime and on actix's single-threaded one.
-async fn run_pending(connection: AsyncPgConnection) -> Result<Ran, MigrateError> {
-    tokio::task::spawn_blocking(move || {
-        let mut harness = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
-        let outcome = run_each(&mut harness);
-        (harness.into_inner(), outcome)
-    })
-    .await
-    .map_err(MigrateError::Interrupted)
-}
-
-fn run_each(harness: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), MigrateError> {
-    for migration in harness
-        .pending_migrations(EMBEDDED)
-        .map_err(MigrateError::Read)?
-    {
-        let version = migration.name().version().to_string();
-        harness
-            .run_migration(&*migration)
-            .map_err(|source| MigrateError::Failed {
-                version: version.clone(),
-                source,
-            })?;
-        tracing::info!(migration = %migration.name(), "migrated");
-    }
-    Ok(())
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
-    establish(url, false)
+    let connect = async || {
+        let mut connection = establish(url, false).await?;
+        connection
+            .batch_execute(SETTINGS)
+            .await
+            .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+        Ok(connection)
+    };
+    connect()
         .await
-        .map_err(|error| MigrateError::Connect(error.into()))
+        .map_err(|error: diesel::ConnectionError| MigrateError::Connect(error.into()))
 }
 
 /// Reads the record without diesel's own `applied_migrations`, which creates the table first: the
-/// serving role may look but not create.
+/// serving role may look but not create. A record that it may not see is an error, and not no record:
+/// hence the name of the schema.
 async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Applied, MigrateError> {
     let recorded: bool = diesel::select(sql::<Bool>(
-        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        "to_regclass('public.__diesel_schema_migrations') IS NOT NULL",
     ))
     .get_result(connection)
     .await
@@ -228,12 +217,13 @@ async fn read_applied(connection: &mut AsyncPgConnection) -> Result<Applied, Mig
     if !recorded {
         return Ok(Applied::default());
     }
-    let versions = sql::<Text>("SELECT version FROM __diesel_schema_migrations ORDER BY version")
-        .load(connection)
-        .await
-        .map_err(|error| MigrateError::Read(error.into()))?;
+    let versions =
+        sql::<Text>("SELECT version FROM public.__diesel_schema_migrations ORDER BY version")
+            .load(connection)
+            .await
+            .map_err(|error| MigrateError::Read(error.into()))?;
     let comment: Option<String> = diesel::select(sql::<Nullable<Text>>(
-        "obj_description('__diesel_schema_migrations'::regclass, 'pg_class')",
+        "obj_description('public.__diesel_schema_migrations'::regclass, 'pg_class')",
     ))
     .get_result(connection)
     .await

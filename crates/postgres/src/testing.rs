@@ -81,11 +81,19 @@ impl TestDatabase {
     /// # Errors
     /// What the server said.
     pub async fn try_create_empty() -> Result<Self, TestError> {
+        Self::try_create_with("").await
+    }
+
+    /// The same, with these options of `CREATE DATABASE`.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn try_create_with(options: &str) -> Result<Self, TestError> {
         let server = TestServer::find().await?;
         let name = new_name();
         copy(
             &server.url("postgres")?,
-            &format!("CREATE DATABASE \"{name}\""),
+            &format!("CREATE DATABASE \"{name}\" {options}"),
         )
         .await?;
         Ok(Self {

@@ -34,6 +34,15 @@ impl Signals {
         }
     }
 
+    /// Does what comes before serving. A signal ends the process meanwhile, on the spot: nothing was
+    /// promised to anybody yet, and what the database has not committed it takes back.
+    pub async fn or_end<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            () = self.wait() => std::process::exit(0),
+        }
+    }
+
     /// From now on the next signal ends the process on the spot: somebody does not want to wait.
     /// What that cuts off is what a crash would, and is taken up again at the next start.
     pub fn exit_on_next(mut self) {

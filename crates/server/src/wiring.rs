@@ -203,9 +203,11 @@ impl System {
     }
 }
 
-/// Brings the schema up to date, or refuses to go on with one that is not.
+/// Brings the schema up to date, or refuses to go on with one that is not, or with a database that the
+/// books cannot be kept in.
 pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     let url = config.url.expose_secret();
+    bursar_postgres::require_fit(url).await?;
     if config.migrate {
         return bursar_postgres::migrate(url)
             .await

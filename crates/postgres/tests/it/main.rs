@@ -10,6 +10,8 @@ mod after_restore;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod await_database;
+#[cfg(test)]
 mod callback_log;
 #[cfg(test)]
 mod callback_secrets;
@@ -27,6 +29,8 @@ mod expectations;
 mod faults;
 #[cfg(test)]
 mod figures;
+#[cfg(test)]
+mod fitness;
 #[cfg(test)]
 mod growth;
 #[cfg(test)]

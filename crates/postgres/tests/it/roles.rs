@@ -1,12 +1,17 @@
 //! The application's role does what the application does, and nothing that rewrites what has been.
 
-use bursar_postgres::{GrantError, grant, testing::TestDatabase};
+use bursar_postgres::{
+    GrantError, MigrateError, MigrationState, grant, migrate, migration_state,
+    testing::TestDatabase,
+};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
 use crate::support::{run, texts};
 
 /// A role of the whole server: what it may do is granted in each database anew.
 const ROLE: &str = "bursar_test_application";
+/// Who owns a database, and nothing else of the server.
+const OWNER: &str = "bursar_test_owner";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
@@ -87,17 +92,37 @@ const NAMED: [&str; 35] = [
 
 /// The address of a database for the application's role, which gets its rights there.
 pub(crate) async fn as_application(database: &TestDatabase) -> String {
-    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    as_application_of(database, database.url()).await
+}
+
+/// The same, with its rights from the role of this address.
+async fn as_application_of(database: &TestDatabase, owner_url: &str) -> String {
+    let url = as_role(database, ROLE).await;
+    grant(owner_url, ROLE).await.unwrap();
+    url
+}
+
+/// The address of a database for a role that owns it and is no superuser.
+pub(crate) async fn as_owner(database: &TestDatabase) -> String {
+    let url = as_role(database, OWNER).await;
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let own = format!("ALTER DATABASE \"{}\" OWNER TO {OWNER}", database.name());
+    run(&mut admin, &own).await;
+    url
+}
+
+/// The address of a database for a role that may do nothing there yet.
+async fn as_role(database: &TestDatabase, role: &str) -> String {
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
     // Another test may be making it right now.
-    let role = format!(
-        "DO $$ BEGIN CREATE ROLE {ROLE} LOGIN PASSWORD 'application'; \
+    let make = format!(
+        "DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD 'application'; \
          EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     );
-    run(&mut owner, &role).await;
-    grant(database.url(), ROLE).await.unwrap();
+    run(&mut admin, &make).await;
     let (scheme, rest) = database.url().split_once("://").unwrap();
-    let (_owner, place) = rest.rsplit_once('@').unwrap();
-    format!("{scheme}://{ROLE}:application@{place}")
+    let (_admin, place) = rest.rsplit_once('@').unwrap();
+    format!("{scheme}://{role}:application@{place}")
 }
 
 /// What PostgreSQL says to a statement.
@@ -247,4 +272,45 @@ async fn what_was_given_by_hand_is_taken_back() {
     }
     let told = refusal(&mut application, "CREATE TABLE book_main.more (id int)").await;
     assert!(told.is_some());
+}
+
+/// The record of migrations is one, wherever a role looks for names first.
+#[tokio::test]
+async fn the_record_of_migrations_is_where_it_is_whatever_path_a_role_has() {
+    let database = TestDatabase::try_create_empty().await.unwrap();
+    let owner_url = as_owner(&database).await;
+    migrate(&owner_url).await.unwrap();
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    for path in ["book_main", "directory, public", "\"$user\""] {
+        let path = format!(
+            "ALTER DATABASE \"{}\" SET search_path = {path}",
+            database.name()
+        );
+        run(&mut admin, &path).await;
+        migrate(&owner_url).await.unwrap();
+        let url = as_application_of(&database, &owner_url).await;
+        let state = migration_state(&url).await.unwrap();
+        assert_eq!(state, MigrationState::Current, "{path}");
+    }
+    let records = "SELECT relnamespace::regnamespace::text FROM pg_class \
+                   WHERE relname = '__diesel_schema_migrations'";
+    assert_eq!(texts(&mut admin, records).await, ["public"]);
+}
+
+#[tokio::test]
+async fn a_database_where_nobody_may_use_public_is_served_on_after_a_grant() {
+    let database = TestDatabase::try_create_empty().await.unwrap();
+    let mut admin = AsyncPgConnection::establish(database.url()).await.unwrap();
+    run(&mut admin, "REVOKE ALL ON SCHEMA public FROM PUBLIC").await;
+    let owner_url = as_owner(&database).await;
+    migrate(&owner_url).await.unwrap();
+    let url = as_role(&database, ROLE).await;
+    // Not "nothing is applied".
+    let unseen = migration_state(&url).await;
+    assert!(matches!(unseen, Err(MigrateError::Read(_))), "{unseen:?}");
+    let url = as_application_of(&database, &owner_url).await;
+    assert_eq!(
+        migration_state(&url).await.unwrap(),
+        MigrationState::Current
+    );
 }

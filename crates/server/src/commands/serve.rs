@@ -1,6 +1,9 @@
 //! `bursar serve`.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use secrecy::ExposeSecret;
 
 use crate::{
     cli::ConfigArgs,
@@ -10,6 +13,9 @@ use crate::{
     telemetry::{self, Metrics},
     wiring::{System, prepare_schema},
 };
+
+/// How long a database may take to come up that is started together with this.
+const DATABASE_START_MAX: Duration = Duration::from_secs(60);
 
 /// Serves both APIs.
 pub(crate) async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
@@ -22,8 +28,17 @@ pub(crate) async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
     #[cfg(feature = "failpoints")]
     crate::failpoints::listen()?;
     let metrics = Metrics::start()?;
-    prepare_schema(&config.database).await?;
-    let system = System::build(&config).await?;
-    let signals = Signals::listen().context("signals cannot be listened to")?;
+    let mut signals = Signals::listen().context("signals cannot be listened to")?;
+    let system = signals.or_end(Box::pin(prepare(&config))).await?;
     serve_until_stopped(&config, system, metrics, signals, async |_, _| Ok(())).await
+}
+
+/// Everything that comes before serving.
+async fn prepare(config: &Config) -> anyhow::Result<System> {
+    let url = config.database.url.expose_secret();
+    bursar_postgres::await_database(url, DATABASE_START_MAX)
+        .await
+        .context("the database cannot be reached")?;
+    prepare_schema(&config.database).await?;
+    System::build(config).await
 }

@@ -1,10 +1,11 @@
 //! The command line: what is configured wrongly is told by name, at once and without secrets.
 
 use bursar_postgres::testing::TestDatabase;
+use nix::sys::signal::Signal;
 
 use super::{
     books::Books,
-    process::{Ended, run},
+    process::{Bursar, Ended, run},
     service::{CODE_KEY, MASTER_KEY, Service, environment},
 };
 
@@ -220,8 +221,16 @@ async fn a_newer_database_is_served_by_those_that_its_migrations_admit() {
 #[tokio::test]
 async fn what_cannot_be_reached_is_told_without_its_password() {
     let url = "postgres://bursar:canary-password@127.0.0.1:1/bursar";
-    let ended = run(&["serve"], &environment(url)).await;
+    let ended = run(&["migrate"], &environment(url)).await;
     refused(&ended, 1, &["bursar: the database could not be migrated"]);
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    // It may be on its way up; whoever does not want to wait for it need not.
+    let mut waiting = Bursar::spawn(&["serve"], &environment(url));
+    let waits = |line: &str| line.contains("is waited for").then_some(());
+    waiting.said(waits).await;
+    waiting.signal(Signal::SIGTERM);
+    let ended = waiting.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 
     let database = TestDatabase::create().await;
