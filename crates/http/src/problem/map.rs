@@ -49,16 +49,8 @@ impl From<Error> for Problem {
             ),
             Error::BulkRefused { results, replayed } => bulk_refused(results, replayed),
             Error::KeyReused { original, fields } => key_reused(original, fields),
-            Error::EventsPruned { oldest } => Self::new(
-                StatusCode::GONE,
-                "events.pruned",
-                format!("The oldest event that is kept has the number {oldest}."),
-            ),
-            Error::EventsAhead { last } => Self::new(
-                StatusCode::GONE,
-                "events.ahead",
-                format!("No event has this number; the last one has the number {last}."),
-            ),
+            Error::EventsPruned { oldest } => events_pruned(oldest),
+            Error::EventsAhead { last } => events_ahead(last),
             Error::ScaleInUse => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "asset.scale_in_use",
@@ -94,6 +86,22 @@ impl From<Error> for Problem {
             }
         }
     }
+}
+
+fn events_pruned(oldest: i64) -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "events.pruned",
+        format!("The oldest event that is kept has the number {oldest}."),
+    )
+}
+
+fn events_ahead(last: i64) -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "events.ahead",
+        format!("No event has this number; the last one has the number {last}."),
+    )
 }
 
 impl From<ItemError> for Problem {
