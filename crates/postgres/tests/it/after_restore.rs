@@ -10,7 +10,6 @@ use bursar_postgres::{
 };
 use bursar_testkit::{FixedClock, build};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use uuid::Uuid;
 
 use crate::{
     events::{number, page},
@@ -102,7 +101,7 @@ impl Scene {
 async fn tell(feed: &PgEvents, events: usize) -> i64 {
     for _ in 0..events {
         let notice = Notice {
-            id: Uuid::new_v4(),
+            id: uuid::Builder::from_random_bytes(rand::random()).into_uuid(),
             topic: "integrity.breach",
             at: FixedClock::START,
             about: None,

@@ -158,7 +158,7 @@ async fn every_page_is_quiet_and_can_be_read_by_everybody_in_the_dark() {
 #[tokio::test]
 async fn every_page_is_quiet_and_can_be_read_by_everybody_on_a_phone() {
     look_at_every_page("on a phone", async |window: &Window| {
-        window.size(360, 740).await
+        window.size(360, 740).await;
     })
     .await;
 }
