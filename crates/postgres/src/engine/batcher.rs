@@ -1,6 +1,7 @@
 //! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
 
 mod kept;
+mod trouble;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -10,7 +11,10 @@ use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 pub(super) use self::kept::KeptAccounts;
-use self::kept::Looked;
+use self::{
+    kept::Looked,
+    trouble::{Next, Trouble, kept},
+};
 use super::{
     BulkJob, ItemsJob, Job,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
@@ -45,69 +49,6 @@ const OVERTAKEN_MAX: u32 = 64;
 const RESOLVE_FOR: Duration = Duration::from_secs(8);
 /// The pause between two tries to find out.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(100);
-
-/// Why a batch came to nothing.
-enum Trouble {
-    /// Another replica writes the book; nothing happened.
-    Standby,
-    /// The database cannot be reached; nothing happened.
-    Unavailable(String),
-    /// Nobody knows whether it was committed.
-    Unknown(String),
-    /// The database refuses it, every time; nothing happened. The driver does not tell a lock that
-    /// was not to be had from data that no table takes, so this too may pass with time.
-    Poison(String),
-    /// A statement waited until its time was over; nothing happened. It may have been for a lock.
-    Waited(String),
-    /// A row contradicts itself; nothing happened.
-    Inconsistent(&'static str, String),
-}
-
-impl Trouble {
-    fn cause(&self) -> &str {
-        match self {
-            Self::Standby => "another replica writes the book",
-            Self::Unavailable(cause)
-            | Self::Unknown(cause)
-            | Self::Poison(cause)
-            | Self::Waited(cause)
-            | Self::Inconsistent(_, cause) => cause,
-        }
-    }
-
-    /// What a caller is told; what only an operator can mend is told to the log too.
-    fn to_reported_error(&self) -> StoreError {
-        if let Self::Poison(cause) = self {
-            tracing::error!(cause, "the database keeps refusing a request");
-        }
-        match self {
-            Self::Standby => StoreError::Standby,
-            Self::Unavailable(cause) | Self::Poison(cause) | Self::Waited(cause) => {
-                StoreError::Unavailable(cause.clone().into())
-            }
-            Self::Unknown(cause) => StoreError::OutcomeUnknown(cause.clone().into()),
-            Self::Inconsistent(table, detail) => StoreError::Inconsistent {
-                table,
-                detail: detail.clone(),
-            },
-        }
-    }
-}
-
-/// What is told to those that touch an account that somebody keeps locked.
-fn kept() -> StoreError {
-    StoreError::Unavailable("somebody keeps an account locked".into())
-}
-
-/// What becomes of the requests of a batch that came to nothing.
-enum Next {
-    /// They are told why.
-    Refuse,
-    /// They are tried again, but for those that touch what is kept.
-    Again,
-    /// Each half is tried by itself.
-    Split,
-}
 
 /// What a batcher knows of rows beforehand.
 pub(super) struct Rows {
@@ -206,12 +147,8 @@ impl Batcher {
             return;
         }
         let outcome = self.measured(&bulk, bulk.changes.len()).await;
-        let has_waited = matches!(outcome, Err(Trouble::Waited(_)));
         // A caller that has hung up needs no answer.
         let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
-        if has_waited {
-            self.look_for_kept(&bulk).await;
-        }
         self.commit_late().await;
     }
 
@@ -251,9 +188,8 @@ impl Batcher {
             }
             Err(trouble) => trouble,
         };
-        let next = self.after(&trouble, &batch).await;
-        let is_alone = replies.len() == 1;
-        if matches!(next, Next::Refuse) || (matches!(next, Next::Split) && is_alone) {
+        let next = trouble.next();
+        if next == Next::Refuse || (next == Next::Split && replies.len() == 1) {
             for (reply, _) in replies {
                 let _gone = reply.send(Err(trouble.to_reported_error()));
             }
@@ -267,7 +203,7 @@ impl Batcher {
                 reply,
             })
             .collect();
-        if matches!(next, Next::Split) {
+        if next == Next::Split {
             tracing::warn!(
                 cause = trouble.cause(),
                 requests = jobs.len(),
@@ -280,25 +216,6 @@ impl Batcher {
         } else {
             let rest = self.refuse_known(jobs);
             Box::pin(self.process(rest)).await;
-        }
-    }
-
-    /// What to do with a batch that came to nothing.
-    async fn after(&mut self, trouble: &Trouble, batch: &[Commit]) -> Next {
-        match trouble {
-            Trouble::Waited(_) => match self.look_for_kept(batch).await {
-                Looked::Kept => Next::Again,
-                Looked::Nobody => Next::Split,
-                Looked::Failed(cause) => {
-                    tracing::warn!(
-                        cause,
-                        "a batch waited in vain, and nothing can be seen of it"
-                    );
-                    Next::Refuse
-                }
-            },
-            Trouble::Poison(_) | Trouble::Inconsistent(..) => Next::Split,
-            Trouble::Standby | Trouble::Unavailable(_) | Trouble::Unknown(_) => Next::Refuse,
         }
     }
 
@@ -362,10 +279,14 @@ impl Batcher {
                         return Err(Trouble::Unavailable(error.to_string()));
                     }
                 }
-                Failure::NotCommitted(error) if tried.elapsed() >= lock_max => {
-                    return Err(Trouble::Waited(error.to_string()));
-                }
                 Failure::NotCommitted(error) => {
+                    if tried.elapsed() >= lock_max {
+                        match self.look_for_kept(batch).await {
+                            Looked::Kept => return Err(Trouble::Kept),
+                            Looked::Failed(cause) => return Err(Trouble::Unavailable(cause)),
+                            Looked::Nobody => {}
+                        }
+                    }
                     failures += 1;
                     if failures >= FAILURES_MAX {
                         return Err(Trouble::Poison(error.to_string()));

@@ -2,7 +2,8 @@
 //!
 //! A batch waits for such a lock until its time is over, and everybody in it does. So when one has
 //! waited in vain its accounts are looked at. What touches one that is not free is refused from then
-//! on, at once and before any effect, until it is free; nobody else waits for it any more.
+//! on, after another look, at once and before any effect, until it is free; nobody waits for it any
+//! more.
 
 use std::{
     collections::HashMap,
@@ -16,9 +17,9 @@ use diesel::{
     sql_types::{Array, BigInt},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::Batcher;
+use super::{Batcher, trouble::kept};
 use crate::engine::{
     ItemsJob, attempt::Wanted, batch::Batch, connected::connect, round_trips::within,
 };
@@ -27,8 +28,6 @@ use crate::engine::{
 /// from is hardly ever free, but not locked by the same transaction each time.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-/// When to see again whether it is free.
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// An account and the transaction that has locked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
@@ -42,33 +41,13 @@ struct Lock {
 /// The accounts that somebody keeps locked, known to every batcher of a replica.
 #[derive(Clone, Default)]
 pub(in crate::engine) struct KeptAccounts {
-    /// By account: who has locked it, and when it is to be looked at again.
-    known: Arc<Mutex<HashMap<i64, (Lock, Instant)>>>,
+    locks: Arc<Mutex<HashMap<i64, Lock>>>,
 }
 
 impl KeptAccounts {
-    fn known(&self) -> MutexGuard<'_, HashMap<i64, (Lock, Instant)>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<i64, Lock>> {
         // Whoever panicked left whole entries behind.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keep(&self, locks: Vec<Lock>) {
-        let again = Instant::now() + AGAIN_AFTER;
-        let locks = locks.into_iter().map(|lock| (lock.account, (lock, again)));
-        self.known().extend(locks);
-    }
-
-    /// Those that are to be looked at now, by the caller alone.
-    fn due(&self) -> Vec<Lock> {
-        let now = Instant::now();
-        let mut due = vec![];
-        for (lock, again) in self.known().values_mut() {
-            if *again <= now {
-                *again = now + AGAIN_AFTER;
-                due.push(*lock);
-            }
-        }
-        due
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,29 +64,36 @@ pub(super) enum Looked {
 impl Batcher {
     /// Refuses the requests that touch an account that somebody keeps locked, and gives back the others.
     pub(super) async fn refuse_kept(&mut self, jobs: Vec<ItemsJob>) -> Vec<ItemsJob> {
+        let is_touched = |job: &ItemsJob| self.touches_known(job.commits.as_slice());
+        if !jobs.iter().any(is_touched) {
+            return jobs;
+        }
         self.look_again().await;
         self.refuse_known(jobs)
     }
 
     /// The same, by what is known already.
     pub(super) fn refuse_known(&self, jobs: Vec<ItemsJob>) -> Vec<ItemsJob> {
-        let (kept, free): (Vec<_>, Vec<_>) = jobs
+        let (refused, free): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .partition(|job| self.touches_kept(job.commits.as_slice()));
-        for job in kept {
+            .partition(|job| self.touches_known(job.commits.as_slice()));
+        for job in refused {
             // A caller that has hung up needs no answer.
-            let _gone = job.reply.send(Err(super::kept()));
+            let _gone = job.reply.send(Err(kept()));
         }
         free
     }
 
     /// Whether it touches an account that somebody keeps locked.
     pub(super) async fn is_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> bool {
+        if !self.touches_known(batch) {
+            return false;
+        }
         self.look_again().await;
-        self.touches_kept(batch)
+        self.touches_known(batch)
     }
 
-    fn touches_kept<B: Batch + ?Sized>(&self, batch: &B) -> bool {
+    fn touches_known<B: Batch + ?Sized>(&self, batch: &B) -> bool {
         let is_any = !self.kept.known().is_empty();
         is_any && {
             let touched = self.touched(batch);
@@ -147,23 +133,23 @@ impl Batcher {
         let kept = kept.unwrap_or_default();
         tracing::warn!(locks = ?kept, "somebody keeps accounts locked: what touches them is refused");
         metrics::counter!("bursar_accounts_kept_total").increment(1);
-        self.kept.keep(kept);
+        let kept = kept.into_iter().map(|lock| (lock.account, lock));
+        self.kept.known().extend(kept);
         Looked::Kept
     }
 
     /// Forgets those that are free again.
     async fn look_again(&mut self) {
-        let due = self.kept.due();
-        if due.is_empty() {
-            return;
-        }
-        let accounts: Vec<i64> = due.iter().map(|lock| lock.account).collect();
+        let known: Vec<Lock> = self.kept.known().values().copied().collect();
+        let accounts: Vec<i64> = known.iter().map(|lock| lock.account).collect();
         match self.locked(&accounts).await {
             Ok(locked) => {
-                let mut known = self.kept.known();
-                for lock in due.iter().filter(|lock| !locked.contains(lock)) {
-                    known.remove(&lock.account);
-                    tracing::info!(account = lock.account, "an account is not kept any more");
+                let mut kept = self.kept.known();
+                for lock in known.iter().filter(|lock| !locked.contains(lock)) {
+                    if kept.get(&lock.account) == Some(lock) {
+                        kept.remove(&lock.account);
+                        tracing::info!(account = lock.account, "an account is not kept any more");
+                    }
                 }
             }
             // They are looked at again.

@@ -1,0 +1,79 @@
+//! Why a batch came to nothing, and what becomes of its requests.
+
+use bursar_ports::StoreError;
+
+/// Why a batch came to nothing.
+pub(super) enum Trouble {
+    /// Another replica writes the book; nothing happened.
+    Standby,
+    /// The database cannot be reached; nothing happened.
+    Unavailable(String),
+    /// Nobody knows whether it was committed.
+    Unknown(String),
+    /// The database refuses it, every time; nothing happened. The driver does not tell a lock that
+    /// was not to be had from data that no table takes, so this too may pass with time.
+    Poison(String),
+    /// It has waited in vain for an account that somebody keeps locked; nothing happened.
+    Kept,
+    /// A row contradicts itself; nothing happened.
+    Inconsistent(&'static str, String),
+}
+
+impl Trouble {
+    /// What to do with its batch.
+    pub(super) const fn next(&self) -> Next {
+        match self {
+            Self::Kept => Next::Again,
+            Self::Poison(_) | Self::Inconsistent(..) => Next::Split,
+            Self::Standby | Self::Unavailable(_) | Self::Unknown(_) => Next::Refuse,
+        }
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        match self {
+            Self::Standby => "another replica writes the book",
+            Self::Kept => KEPT,
+            Self::Unavailable(cause)
+            | Self::Unknown(cause)
+            | Self::Poison(cause)
+            | Self::Inconsistent(_, cause) => cause,
+        }
+    }
+
+    /// What a caller is told; what only an operator can mend is told to the log too.
+    pub(super) fn to_reported_error(&self) -> StoreError {
+        if let Self::Poison(cause) = self {
+            tracing::error!(cause, "the database keeps refusing a request");
+        }
+        match self {
+            Self::Standby => StoreError::Standby,
+            Self::Kept => kept(),
+            Self::Unavailable(cause) | Self::Poison(cause) => {
+                StoreError::Unavailable(cause.clone().into())
+            }
+            Self::Unknown(cause) => StoreError::OutcomeUnknown(cause.clone().into()),
+            Self::Inconsistent(table, detail) => StoreError::Inconsistent {
+                table,
+                detail: detail.clone(),
+            },
+        }
+    }
+}
+
+const KEPT: &str = "somebody keeps an account locked";
+
+/// What is told to those that touch an account that somebody keeps locked.
+pub(super) fn kept() -> StoreError {
+    StoreError::Unavailable(KEPT.into())
+}
+
+/// What becomes of the requests of a batch that came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// They are told why.
+    Refuse,
+    /// They are tried again, but for those that touch what is kept.
+    Again,
+    /// Each half is tried by itself.
+    Split,
+}
