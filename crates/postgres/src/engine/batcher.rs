@@ -280,7 +280,8 @@ impl Batcher {
                     }
                 }
                 Failure::NotCommitted(error) => {
-                    if tried.elapsed() >= lock_max {
+                    // Whoever dies takes a moment to let go, so the first wait proves nothing.
+                    if failures > 0 && tried.elapsed() >= lock_max {
                         match self.look_for_kept(batch).await {
                             Looked::Kept => return Err(Trouble::Kept),
                             Looked::Failed(cause) => return Err(Trouble::Unavailable(cause)),

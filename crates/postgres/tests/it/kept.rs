@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use crate::support::{until_ready, with_usd};
 
 /// How long a statement waits for a lock.
-const LOCK_MAX: Duration = Duration::from_secs(3);
+const LOCK_MAX: Duration = Duration::from_secs(2);
 const ROUNDS: u32 = 10;
 
 async fn whoever_keeps_an_account_locked_holds_up_nobody_else(kind: EngineKind) {

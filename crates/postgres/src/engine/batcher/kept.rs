@@ -1,7 +1,7 @@
 //! Accounts that somebody keeps locked: a session that was left open, a replica whose machine is gone.
 //!
 //! A batch waits for such a lock until its time is over, and everybody in it does. So when one has
-//! waited in vain its accounts are looked at. What touches one that is not free is refused from then
+//! waited in vain twice its accounts are looked at. What touches one that is not free is refused from then
 //! on, after another look, at once and before any effect, until it is free; nobody waits for it any
 //! more.
 
@@ -113,7 +113,7 @@ impl Batcher {
         self.accounts.remembered(&needed).into_values().collect()
     }
 
-    /// Looks which of a batch's accounts are kept, when it has waited in vain.
+    /// Looks which of a batch's accounts are kept, when it has waited in vain twice.
     pub(super) async fn look_for_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> Looked {
         let touched = self.touched(batch);
         let mut kept: Option<Vec<Lock>> = None;
