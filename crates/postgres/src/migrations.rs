@@ -1,7 +1,7 @@
 //! The schema's migrations, embedded in the binary.
 //!
 //! Several replicas may start on one database at the same moment: one of them migrates it, the others
-//! wait for that ([`runner`]).
+//! wait for that (`runner`).
 
 mod locks;
 mod remainders;
