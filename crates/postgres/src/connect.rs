@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use bursar_ports::chain;
 use diesel::ConnectionError;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tokio::time::Instant;
 use tokio_postgres::{
     Config, NoTls,
@@ -44,6 +44,18 @@ pub(crate) async fn establish(
     try_hosts(url, must_take_writes)
         .await
         .map_err(|refusal| ConnectionError::BadConnection(refusal.said))
+}
+
+/// A connection with these settings on top of what it has.
+pub(crate) async fn set_up(
+    mut connection: AsyncPgConnection,
+    settings: &str,
+) -> Result<AsyncPgConnection, ConnectionError> {
+    connection
+        .batch_execute(settings)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
 }
 
 /// Waits for a database that is not up yet, for so long at most.

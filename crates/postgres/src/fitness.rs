@@ -61,8 +61,7 @@ pub async fn require_fit(url: &str) -> Result<(), UnfitDatabase> {
     let mut connection = establish(url, false)
         .await
         .map_err(UnfitDatabase::Connect)?;
-    require_utf8(&mut connection).await?;
-    let made = made(&mut connection).await?;
+    let made = made_for_utf8(&mut connection).await?;
     match made.recorded {
         Some(recorded) if made.actual.as_ref() != Some(&recorded) => {
             Err(UnfitDatabase::Collation {
@@ -77,20 +76,23 @@ pub async fn require_fit(url: &str) -> Result<(), UnfitDatabase> {
 
 /// Refuses a database that would lose texts.
 pub(crate) async fn require_utf8(connection: &mut AsyncPgConnection) -> Result<(), UnfitDatabase> {
-    match made(connection).await?.encoding {
-        encoding if encoding == "UTF8" => Ok(()),
-        encoding => Err(UnfitDatabase::Encoding(encoding)),
-    }
+    made_for_utf8(connection).await.map(drop)
 }
 
-async fn made(connection: &mut AsyncPgConnection) -> Result<Made, UnfitDatabase> {
+/// How a database was made, unless it would lose texts.
+async fn made_for_utf8(connection: &mut AsyncPgConnection) -> Result<Made, UnfitDatabase> {
     let query = diesel::sql_query(
         "SELECT datname::text AS name, pg_encoding_to_char(encoding)::text AS encoding, \
          datcollversion AS recorded, pg_database_collation_actual_version(oid) AS actual \
          FROM pg_database WHERE datname = current_database()",
     );
-    query
+    let made: Made = query
         .get_result(connection)
         .await
-        .map_err(UnfitDatabase::Ask)
+        .map_err(UnfitDatabase::Ask)?;
+    if made.encoding == "UTF8" {
+        Ok(made)
+    } else {
+        Err(UnfitDatabase::Encoding(made.encoding))
+    }
 }

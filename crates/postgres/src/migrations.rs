@@ -15,13 +15,13 @@ use diesel::{
     pg::Pg,
     sql_types::{Bool, Nullable, Text},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use self::runner::Runner;
 pub use self::runner::TURN;
 use crate::{
-    connect::establish,
+    connect::{establish, set_up},
     fitness::{UnfitDatabase, require_utf8},
 };
 
@@ -191,15 +191,8 @@ async fn pending(
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
-    let connect = async || {
-        let mut connection = establish(url, false).await?;
-        connection
-            .batch_execute(SETTINGS)
-            .await
-            .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-        Ok(connection)
-    };
-    connect()
+    let connect = async { set_up(establish(url, false).await?, SETTINGS).await };
+    connect
         .await
         .map_err(|error: diesel::ConnectionError| MigrateError::Connect(error.into()))
 }

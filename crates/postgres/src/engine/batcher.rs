@@ -6,17 +6,14 @@ mod trouble;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bursar_domain::Commit;
-use bursar_ports::{Clock, StoreError};
+use bursar_ports::{Clock, CommitOutcome, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 pub(super) use self::kept::KeptAccounts;
-use self::{
-    kept::Looked,
-    trouble::{Next, Trouble, kept},
-};
+use self::trouble::{Next, Trouble, kept};
 use super::{
-    BulkJob, ItemsJob, Job,
+    BulkJob, ItemsJob, Job, Reply,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
     batch::Batch,
     connected::{Connected, connect},
@@ -188,34 +185,28 @@ impl Batcher {
             }
             Err(trouble) => trouble,
         };
-        let next = trouble.next();
-        if next == Next::Refuse || (next == Next::Split && replies.len() == 1) {
-            for (reply, _) in replies {
-                let _gone = reply.send(Err(trouble.to_reported_error()));
+        match trouble.next() {
+            Next::Again => {
+                let rest = self.refuse_known(jobs_of(replies, batch));
+                Box::pin(self.process(rest)).await;
             }
-            return;
-        }
-        let mut batch = batch.into_iter();
-        let mut jobs: Vec<ItemsJob> = replies
-            .into_iter()
-            .map(|(reply, items)| ItemsJob {
-                commits: batch.by_ref().take(items).collect(),
-                reply,
-            })
-            .collect();
-        if next == Next::Split {
-            tracing::warn!(
-                cause = trouble.cause(),
-                requests = jobs.len(),
-                "a batch keeps failing: split"
-            );
-            metrics::counter!("bursar_batch_splits_total").increment(1);
-            let second = jobs.split_off(jobs.len().div_ceil(2));
-            Box::pin(self.process(jobs)).await;
-            Box::pin(self.process(second)).await;
-        } else {
-            let rest = self.refuse_known(jobs);
-            Box::pin(self.process(rest)).await;
+            Next::Split(cause) if replies.len() > 1 => {
+                tracing::warn!(
+                    cause,
+                    requests = replies.len(),
+                    "a batch keeps failing: split"
+                );
+                metrics::counter!("bursar_batch_splits_total").increment(1);
+                let mut first = jobs_of(replies, batch);
+                let second = first.split_off(first.len().div_ceil(2));
+                Box::pin(self.process(first)).await;
+                Box::pin(self.process(second)).await;
+            }
+            Next::Split(_) | Next::Refuse => {
+                for (reply, _) in replies {
+                    let _gone = reply.send(Err(trouble.to_reported_error()));
+                }
+            }
         }
     }
 
@@ -282,10 +273,10 @@ impl Batcher {
                 Failure::NotCommitted(error) => {
                     // Whoever dies takes a moment to let go, so the first wait proves nothing.
                     if failures > 0 && tried.elapsed() >= lock_max {
-                        match self.look_for_kept(batch).await {
-                            Looked::Kept => return Err(Trouble::Kept),
-                            Looked::Failed(cause) => return Err(Trouble::Unavailable(cause)),
-                            Looked::Nobody => {}
+                        let looked = self.look_for_kept(batch).await;
+                        // Where nothing can be seen, nothing else gets on either.
+                        if looked.map_err(Trouble::Unavailable)? {
+                            return Err(Trouble::Kept);
                         }
                     }
                     failures += 1;
@@ -308,6 +299,14 @@ impl Batcher {
         }
     }
 
+    /// The connection, or a new one; whoever takes it puts it back while it is good.
+    async fn take_connection(&mut self) -> Result<Connected, StoreError> {
+        match self.connection.take() {
+            Some(connected) => Ok(connected),
+            None => connect(&self.pool).await,
+        }
+    }
+
     /// One try. The connection is kept only after a success, or when nothing but the batch's place in
     /// the order was wrong: after anything else it may be silent, inside a transaction, or hold plans
     /// that a migration has made worthless.
@@ -316,10 +315,7 @@ impl Batcher {
         batch: &B,
         ending: Ending,
     ) -> Result<B::Outcomes, Failure> {
-        let mut connected = match self.connection.take() {
-            Some(connected) => connected,
-            None => connect(&self.pool).await?,
-        };
+        let mut connected = self.take_connection().await?;
         strike(Point::Taken).await?;
         connected.count_batch().await?;
         let mut looked_for = BTreeSet::new();
@@ -379,6 +375,18 @@ impl Batcher {
             }
         }
     }
+}
+
+/// The jobs that a batch was made of.
+fn jobs_of(replies: Vec<(Reply<Vec<CommitOutcome>>, usize)>, batch: Vec<Commit>) -> Vec<ItemsJob> {
+    let mut batch = batch.into_iter();
+    replies
+        .into_iter()
+        .map(|(reply, items)| ItemsJob {
+            commits: batch.by_ref().take(items).collect(),
+            reply,
+        })
+        .collect()
 }
 
 fn describe(error: &StoreError) -> String {

@@ -5,7 +5,7 @@ use std::{num::NonZero, thread, time::Duration};
 use bursar_ports::StoreError;
 use diesel::ConnectionError;
 use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection,
+    AsyncPgConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool,
     },
@@ -13,7 +13,7 @@ use diesel_async::{
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
-use crate::connect::establish;
+use crate::connect::{establish, set_up};
 
 /// How lists are planned: with the values they are asked for, every time. After five executions
 /// PostgreSQL may settle on a plan that knows neither how many rows are wanted nor whose, and what is
@@ -183,22 +183,10 @@ impl PoolConfig {
     }
 }
 
-/// A connection with these settings on top of what it has.
-async fn set_up(
-    mut connection: AsyncPgConnection,
-    settings: &str,
-) -> Result<AsyncPgConnection, ConnectionError> {
-    connection
-        .batch_execute(settings)
-        .await
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
-}
-
 #[cfg(test)]
 mod tests {
     use diesel::{dsl::sql, sql_types::Text};
-    use diesel_async::RunQueryDsl as _;
+    use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
     use super::*;
     use crate::testing::TestDatabase;

@@ -11,8 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Longer than any machine takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::PATIENCE;
 
 /// The same address at another port of this machine.
 fn at(url: &str, port: u16) -> String {

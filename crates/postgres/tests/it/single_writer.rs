@@ -11,9 +11,9 @@ use bursar_postgres::{
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::support::{PATIENCE, draft, patient, patient_engine, until_ready, with_usd};
+use crate::support::{PATIENCE, client, draft, patient, patient_engine, until_ready, with_usd};
 
 /// What a connection waits for that is to hold the book's lock, which its holder has.
 const LOCK: &str = "SELECT pg_advisory_lock(x'0062757273617201'::bigint)";
@@ -88,14 +88,6 @@ impl Book {
         self.admin.batch_execute(statements).await.unwrap();
     }
 
-    /// Another connection past the replicas.
-    async fn connect(&self) -> Client {
-        let connected = tokio_postgres::connect(&self.pool.url, NoTls).await;
-        let (client, connection) = connected.unwrap();
-        tokio::spawn(connection);
-        client
-    }
-
     /// Waits until the database says so.
     async fn until(&self, question: &str) {
         let so = async {
@@ -114,7 +106,7 @@ impl Book {
     /// Has a connection wait for the book's lock, which gets it as soon as its holder lets go: no
     /// replica can have it then. It is let go with the task.
     async fn claim_the_lock(&self) -> JoinHandle<Client> {
-        let claimant = self.connect().await;
+        let claimant = client(&self.pool.url).await;
         let claiming = tokio::spawn(async move {
             claimant.batch_execute(LOCK).await.unwrap();
             claimant
@@ -247,7 +239,7 @@ async fn the_book_is_taken_when_nobody_writes_it_any_more() {
     let shared = book.replica(EngineKind::Shared);
     make(&shared, book.deposit(user, 10)).await;
     // As a batch that found the book free and has not written yet.
-    let other = book.connect().await;
+    let other = client(&book.pool.url).await;
     let lock = "BEGIN; SELECT FROM book_main.accounts FOR NO KEY UPDATE";
     other.batch_execute(lock).await.unwrap();
 
@@ -271,9 +263,8 @@ async fn the_book_is_taken_whatever_else_is_written_meanwhile() {
     let book = Book::open().await;
     let elsewhere = TestDatabase::create().await;
     let mut others = vec![];
-    for url in [&book.pool.url, &elsewhere.url().to_owned()] {
-        let (other, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        tokio::spawn(connection);
+    for url in [book.pool.url.as_str(), elsewhere.url()] {
+        let other = client(url).await;
         let write = "BEGIN; SELECT pg_current_xact_id(); TABLE book_main.accounts";
         other.batch_execute(write).await.unwrap();
         others.push(other);
@@ -383,24 +374,19 @@ async fn who_loses_the_lock_takes_the_book_again() {
     let book = Book::open().await;
     let user = book.ids.user();
     let single = book.replica(EngineKind::SingleWriter);
-    let lock = "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let holder = async || -> Option<i32> { book.admin.query_one(lock, &[]).await.unwrap().get(0) };
+    let holder = "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let mut expected = 0;
     for _ in 0..3 {
         for _ in 0..20 {
             make(&single, book.deposit(user, 1)).await;
             expected += 1;
         }
-        let lost = holder().await.unwrap();
+        let lost: i32 = book.admin.query_one(holder, &[]).await.unwrap().get(0);
         book.run(&format!("SELECT pg_terminate_backend({lost})"))
             .await;
-        let taken_again = async {
-            while holder().await.is_none_or(|pid| pid == lost) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, taken_again).await.unwrap();
+        book.until(&format!("SELECT coalesce(({holder}) <> {lost}, false)"))
+            .await;
     }
     assert_eq!(book.balance(user).await, expected.to_string());
     assert_eq!(book.faults().await, 0);

@@ -18,12 +18,12 @@ use bursar_postgres::{
 use bursar_testkit::{
     AccountView, FixedClock, SequentialIds, build, contract::Harness, transfer_store_contract,
 };
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::{
     roles::as_application,
-    support::{draft, patient, patient_engine, until_ready},
+    support::{client, draft, patient, patient_engine, until_ready},
 };
 
 pub(crate) struct PgHarness {
@@ -75,10 +75,7 @@ impl PgHarness {
         let events = PgEvents::new(connections.clone());
         let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock.clone());
         until_ready(&store).await;
-        let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
+        let client = client(database.url()).await;
         let ids = SequentialIds::default();
         Self {
             clock,

@@ -159,12 +159,16 @@ macro_rules! with_both_engines {
 }
 pub(crate) use with_both_engines;
 
+/// A connection past the adapters.
+pub(crate) async fn client(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 /// A connection past the adapters to a database, whose book has `usd` with two decimals.
 pub(crate) async fn with_usd(database: &TestDatabase) -> Client {
-    let (admin, connection) = tokio_postgres::connect(database.url(), NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
+    let admin = client(database.url()).await;
     let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
     // Named, for diesel has methods of this name for everything.
     Client::execute(&admin, insert, &[]).await.unwrap();

@@ -19,10 +19,8 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::sleep;
 
-use super::{Batcher, trouble::kept};
-use crate::engine::{
-    ItemsJob, attempt::Wanted, batch::Batch, connected::connect, round_trips::within,
-};
+use super::{Batcher, describe, trouble::kept};
+use crate::engine::{ItemsJob, attempt::Wanted, batch::Batch, round_trips::within};
 
 /// How often an account is looked at before it counts as kept, and how far apart. One that many pay
 /// from is hardly ever free, but not locked by the same transaction each time.
@@ -51,21 +49,11 @@ impl KeptAccounts {
     }
 }
 
-/// What came of looking for accounts that are kept.
-pub(super) enum Looked {
-    /// There are some, which are known from now on.
-    Kept,
-    /// There is none; the batch has waited for something else.
-    Nobody,
-    /// Nothing could be seen, so nothing else would get on either.
-    Failed(String),
-}
-
 impl Batcher {
     /// Refuses the requests that touch an account that somebody keeps locked, and gives back the others.
     pub(super) async fn refuse_kept(&mut self, jobs: Vec<ItemsJob>) -> Vec<ItemsJob> {
         let is_touched = |job: &ItemsJob| self.touches_known(job.commits.as_slice());
-        if !jobs.iter().any(is_touched) {
+        if self.kept.known().is_empty() || !jobs.iter().any(is_touched) {
             return jobs;
         }
         self.look_again().await;
@@ -86,7 +74,7 @@ impl Batcher {
 
     /// Whether it touches an account that somebody keeps locked.
     pub(super) async fn is_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> bool {
-        if !self.touches_known(batch) {
+        if self.kept.known().is_empty() || !self.touches_known(batch) {
             return false;
         }
         self.look_again().await;
@@ -94,12 +82,9 @@ impl Batcher {
     }
 
     fn touches_known<B: Batch + ?Sized>(&self, batch: &B) -> bool {
-        let is_any = !self.kept.known().is_empty();
-        is_any && {
-            let touched = self.touched(batch);
-            let known = self.kept.known();
-            touched.iter().any(|account| known.contains_key(account))
-        }
+        let touched = self.touched(batch);
+        let known = self.kept.known();
+        touched.iter().any(|account| known.contains_key(account))
     }
 
     /// The accounts that a batch locks, as far as there are any yet.
@@ -113,29 +98,30 @@ impl Batcher {
         self.accounts.remembered(&needed).into_values().collect()
     }
 
-    /// Looks which of a batch's accounts are kept, when it has waited in vain twice.
-    pub(super) async fn look_for_kept<B: Batch + ?Sized>(&mut self, batch: &B) -> Looked {
+    /// Looks whether some of a batch's accounts are kept, when it has waited in vain twice; they are
+    /// known from then on. An error says why nothing can be seen.
+    pub(super) async fn look_for_kept<B: Batch + ?Sized>(
+        &mut self,
+        batch: &B,
+    ) -> Result<bool, String> {
         let touched = self.touched(batch);
-        let mut kept: Option<Vec<Lock>> = None;
-        for _ in 0..LOOKS {
-            let locked = match self.locked(&touched).await {
-                Ok(locked) => locked,
-                Err(cause) => return Looked::Failed(cause),
-            };
-            let mut still = kept.unwrap_or_else(|| locked.clone());
-            still.retain(|lock| locked.contains(lock));
-            if still.is_empty() {
-                return Looked::Nobody;
+        let mut kept = self.locked(&touched).await?;
+        for _ in 1..LOOKS {
+            if kept.is_empty() {
+                break;
             }
-            kept = Some(still);
             sleep(BETWEEN_LOOKS).await;
+            let locked = self.locked(&touched).await?;
+            kept.retain(|lock| locked.contains(lock));
         }
-        let kept = kept.unwrap_or_default();
+        if kept.is_empty() {
+            return Ok(false);
+        }
         tracing::warn!(locks = ?kept, "somebody keeps accounts locked: what touches them is refused");
         metrics::counter!("bursar_accounts_kept_total").increment(1);
         let kept = kept.into_iter().map(|lock| (lock.account, lock));
         self.kept.known().extend(kept);
-        Looked::Kept
+        Ok(true)
     }
 
     /// Forgets those that are free again.
@@ -159,12 +145,8 @@ impl Batcher {
 
     /// Which of these accounts are locked at this moment, and by whom.
     async fn locked(&mut self, accounts: &[i64]) -> Result<Vec<Lock>, String> {
-        let connected = match self.connection.take() {
-            Some(connected) => connected,
-            None => connect(&self.pool)
-                .await
-                .map_err(|error| super::describe(&error))?,
-        };
+        let connected = self.take_connection().await;
+        let connected = connected.map_err(|error| describe(&error))?;
         let locks = within(locks(&connected.connection, accounts)).await;
         let locks = locks.flatten().map_err(|error| error.to_string())?;
         self.connection = Some(connected);

@@ -21,22 +21,11 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// What to do with its batch.
-    pub(super) const fn next(&self) -> Next {
+    pub(super) fn next(&self) -> Next<'_> {
         match self {
             Self::Kept => Next::Again,
-            Self::Poison(_) | Self::Inconsistent(..) => Next::Split,
+            Self::Poison(cause) | Self::Inconsistent(_, cause) => Next::Split(cause),
             Self::Standby | Self::Unavailable(_) | Self::Unknown(_) => Next::Refuse,
-        }
-    }
-
-    pub(super) fn cause(&self) -> &str {
-        match self {
-            Self::Standby => "another replica writes the book",
-            Self::Kept => KEPT,
-            Self::Unavailable(cause)
-            | Self::Unknown(cause)
-            | Self::Poison(cause)
-            | Self::Inconsistent(_, cause) => cause,
         }
     }
 
@@ -60,20 +49,17 @@ impl Trouble {
     }
 }
 
-const KEPT: &str = "somebody keeps an account locked";
-
 /// What is told to those that touch an account that somebody keeps locked.
 pub(super) fn kept() -> StoreError {
-    StoreError::Unavailable(KEPT.into())
+    StoreError::Unavailable("somebody keeps an account locked".into())
 }
 
 /// What becomes of the requests of a batch that came to nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Next<'t> {
     /// They are told why.
     Refuse,
     /// They are tried again, but for those that touch what is kept.
     Again,
-    /// Each half is tried by itself.
-    Split,
+    /// Each half is tried by itself, for this is what the database refuses; one alone is told so.
+    Split(&'t str),
 }

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Array, Bool, Integer, Nullable, Text},
+    sql_types::{Bool, Integer, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
@@ -132,10 +132,23 @@ enum ConnectionOrQuery {
     Query(#[from] diesel::result::Error),
 }
 
-/// Where `pg_locks` tells of transactions of this database that have locked accounts to write them.
-const WRITES_ACCOUNTS: &str = "locktype = 'relation' AND granted \
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-    AND relation = 'accounts'::regclass AND mode IN ('RowShareLock', 'RowExclusiveLock')";
+/// A transaction of this database that has locked accounts to write them, and the process of the
+/// server that it belongs to, unless it is only prepared.
+#[derive(Debug, PartialEq, Eq, QueryableByName)]
+struct Writing {
+    #[diesel(sql_type = Text)]
+    transaction: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    process: Option<i32>,
+}
+
+async fn writing(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Writing>> {
+    let query = "SELECT DISTINCT virtualtransaction AS transaction, pid AS process FROM pg_locks \
+        WHERE locktype = 'relation' AND granted \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+        AND relation = 'accounts'::regclass AND mode IN ('RowShareLock', 'RowExclusiveLock')";
+    diesel::sql_query(query).load(connection).await
+}
 
 /// Takes the book and waits for those who found it free: whoever was to write balances then had
 /// locked accounts before it looked, so its lock is there when the book has been taken.
@@ -156,25 +169,13 @@ async fn take(
     if taken != 1 {
         return Err(diesel::result::Error::NotFound);
     }
-    let writing = format!(
-        "ARRAY(SELECT virtualtransaction FROM pg_locks WHERE {WRITES_ACCOUNTS} \
-         AND virtualtransaction = ANY("
-    );
-    let now = format!("ARRAY(SELECT virtualtransaction FROM pg_locks WHERE {WRITES_ACCOUNTS})");
-    let mut earlier: Vec<String> = diesel::select(sql::<Array<Text>>(&now))
-        .get_result(connection)
-        .await?;
+    let mut earlier = writing(connection).await?;
     let (began, mut is_told) = (Instant::now(), false);
     while !earlier.is_empty() {
         if began.elapsed() > PATIENCE && !is_told {
-            let processes = format!("ARRAY(SELECT pid FROM pg_locks WHERE {WRITES_ACCOUNTS})");
-            let processes: Vec<Option<i32>> =
-                diesel::select(sql::<Array<Nullable<Integer>>>(&processes))
-                    .get_result(connection)
-                    .await?;
             tracing::warn!(
-                ?processes,
-                "a transaction that is open for long keeps the book from its writer"
+                ?earlier,
+                "transactions that are open for long keep the book from its writer"
             );
             is_told = true;
         }
@@ -185,10 +186,8 @@ async fn take(
             break;
         }
         sleep(PAUSE).await;
-        let still = sql::<Array<Text>>(&writing)
-            .bind::<Array<Text>, _>(earlier)
-            .sql("))");
-        earlier = diesel::select(still).get_result(connection).await?;
+        let still = writing(connection).await?;
+        earlier.retain(|one| still.contains(one));
     }
     Ok(())
 }
