@@ -79,15 +79,9 @@ impl AddressBook for PgAddressBook {
 
     /// Sorted here, so that the order does not depend on the server's locale.
     async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
-        let rows: Vec<EntryRow> = self
+        let rows = self
             .database
-            .run(async |connection| {
-                address_book::table
-                    .filter(address_book::user_id.eq(user.as_uuid()))
-                    .select(EntryRow::as_select())
-                    .load(connection)
-                    .await
-            })
+            .run(async |connection| load(connection, user).await)
             .await?;
         let mut entries: Vec<AddressBookEntry> =
             rows.into_iter().map(AddressBookEntry::from).collect();
@@ -150,6 +144,14 @@ async fn add(
         .execute(connection)
         .await?;
     Ok(AddEntry::Added)
+}
+
+async fn load(connection: &mut AsyncPgConnection, user: UserId) -> QueryResult<Vec<EntryRow>> {
+    address_book::table
+        .filter(address_book::user_id.eq(user.as_uuid()))
+        .select(EntryRow::as_select())
+        .load(connection)
+        .await
 }
 
 async fn find(

@@ -179,20 +179,9 @@ impl CallbackSecrets for PgCallbackSecrets {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<StoredCallbackSecret>, StoreError> {
-        let mut query = callback_secrets::table
-            .select(SecretRow::as_select())
-            .order(callback_secrets::id)
-            .limit(i64::from(limit))
-            .into_boxed();
-        if let Some(subscriber) = subscriber {
-            query = query.filter(callback_secrets::subscriber.eq(subscriber.to_string()));
-        }
-        if let Some(after) = after {
-            query = query.filter(callback_secrets::id.gt(after));
-        }
         let rows = self
             .database
-            .run(async |connection| query.load(connection).await)
+            .run(async |connection| load_page(connection, subscriber, after, limit).await)
             .await?;
         read(rows)
     }
@@ -294,6 +283,26 @@ async fn rotate(
         note_in_directory(connection, audit, at, before.as_ref(), Some(&after)).await?;
     }
     Ok(added)
+}
+
+async fn load_page(
+    connection: &mut AsyncPgConnection,
+    subscriber: Option<Subscriber>,
+    after: Option<Uuid>,
+    limit: u32,
+) -> QueryResult<Vec<SecretRow>> {
+    let mut query = callback_secrets::table
+        .select(SecretRow::as_select())
+        .order(callback_secrets::id)
+        .limit(i64::from(limit))
+        .into_boxed();
+    if let Some(subscriber) = subscriber {
+        query = query.filter(callback_secrets::subscriber.eq(subscriber.to_string()));
+    }
+    if let Some(after) = after {
+        query = query.filter(callback_secrets::id.gt(after));
+    }
+    query.load(connection).await
 }
 
 /// Whose secret it is that is ended now, if there is one with this id. The first revocation is the

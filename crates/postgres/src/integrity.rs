@@ -183,12 +183,7 @@ impl BookIntegrity for PgIntegrity {
         limit: u32,
     ) -> Result<CheckedAccounts, StoreError> {
         let read = async |connection: &mut AsyncPgConnection| {
-            let page: Vec<AccountFacts> = accounts::table
-                .filter(accounts::id.gt(after.unwrap_or(i64::MIN)))
-                .order(accounts::id)
-                .limit(limit.into())
-                .select(AccountFacts::as_select())
-                .load(connection)
+            let page = load_page(connection, after.unwrap_or(i64::MIN), limit)
                 .await
                 .map_err(unavailable)?;
             let ids: Vec<i64> = page.iter().map(|account| account.id).collect();
@@ -244,6 +239,20 @@ struct OpenRow {
     asset: String,
     #[diesel(sql_type = Numeric)]
     held: Figure,
+}
+
+async fn load_page(
+    connection: &mut AsyncPgConnection,
+    after: i64,
+    limit: u32,
+) -> QueryResult<Vec<AccountFacts>> {
+    accounts::table
+        .filter(accounts::id.gt(after))
+        .order(accounts::id)
+        .limit(limit.into())
+        .select(AccountFacts::as_select())
+        .load(connection)
+        .await
 }
 
 async fn sums(connection: &mut AsyncPgConnection) -> Result<Vec<AssetSums>, StoreError> {
