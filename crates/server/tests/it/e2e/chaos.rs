@@ -13,8 +13,15 @@ use std::time::{Duration, Instant};
 use bursar_audit::Rule;
 use rand::{SeedableRng as _, rngs::StdRng};
 
-use self::scene::{Scene, Settings};
+use self::{
+    fault::Tally,
+    scene::{Scene, Settings},
+};
 use super::{service::SINGLE_WRITER, sound::require, trial::forget};
+
+/// How many cycles an exchange lives through. Then it is proven as a whole, and another one begins: what
+/// is judged after each cycle takes longer the more there is.
+const CYCLES_OF_A_SCENE: u64 = 20;
 
 /// How much is done.
 struct Plan {
@@ -48,23 +55,26 @@ async fn kills(name: &str, settings: Settings) {
     let began = Instant::now();
     println!("chaos, {name}: BURSAR_CHAOS_SEED={}", plan.seed);
     forget(name);
-    let mut scene = Scene::set(settings, &[]).await;
-    for number in 0..plan.cycles {
-        if began.elapsed() > plan.length {
-            break;
-        }
-        scene.cycle(number, &plan, &mut random).await;
-        println!("chaos, {name}: {} of {} cycles", number + 1, plan.cycles);
-    }
-    let mut number = plan.cycles;
+    let mut tally = Tally::default();
     // A run in which what is rare did not happen has tried nothing.
-    while !scene.tally.has_tried() {
-        let goes_on = number < plan.cycles + 10;
-        require(goes_on, Rule::RareIsTried, || scene.tally.to_string());
-        scene.cycle(number, &plan, &mut random).await;
-        number += 1;
+    let goes_on = |tally: &Tally| {
+        let is_planned = tally.cycles < plan.cycles && began.elapsed() <= plan.length;
+        is_planned || !tally.has_tried()
+    };
+    while goes_on(&tally) {
+        let mut scene = Scene::set(settings, &[]).await;
+        let ends_at = tally.cycles + CYCLES_OF_A_SCENE;
+        scene.tally = tally;
+        while goes_on(&scene.tally) && scene.tally.cycles < ends_at {
+            let number = scene.tally.cycles;
+            let may_go_on = number < plan.cycles + 10;
+            require(may_go_on, Rule::RareIsTried, || scene.tally.to_string());
+            scene.cycle(number, &plan, &mut random).await;
+            println!("chaos, {name}: {} of {} cycles", number + 1, plan.cycles);
+        }
+        tally = scene.end().await;
     }
-    scene.end().await.save(name, plan.seed);
+    tally.save(name, plan.seed);
 }
 
 #[tokio::test]

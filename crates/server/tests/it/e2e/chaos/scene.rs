@@ -54,7 +54,7 @@ pub(super) struct Scene<'s> {
     replicas: Vec<Service>,
     exchange: Exchange,
     receiver: Receiver,
-    /// What clients were told and saw in all cycles.
+    /// What clients were told and saw in the cycles of this exchange.
     record: Vec<Line>,
     pub(super) tally: Tally,
 }
@@ -205,7 +205,7 @@ impl<'s> Scene<'s> {
         self.told().await;
         let books = Books::of(&self.direct());
         let transfers = "SELECT count(*) FROM book_main.transfers";
-        self.tally.transfers = books.number(transfers).await;
+        self.tally.transfers += books.number(transfers).await;
         self.record.extend(heard(&self.receiver));
         let record = tempfile::NamedTempFile::new().unwrap();
         write_record(&self.record, record.path());
