@@ -14,6 +14,7 @@
 
 mod anomaly;
 mod graph;
+mod lack;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,11 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::anomaly::{Anomaly, Kind};
 use self::graph::Graph;
+pub use self::{
+    anomaly::{Anomaly, Kind},
+    lack::{Lack, Unfounded, unfounded},
+};
 
 /// A line of an account, by the account's and its own number. Number 0 is before the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
     Rule, Violation,
-    history::{Operation, Outcome, Place, check},
+    history::{Lack, Operation, Outcome, Place, check, unfounded},
     record::{Asked, Began, Heard, Line, Saw},
 };
 
@@ -18,6 +18,8 @@ pub struct Ledger {
     pub keys: HashMap<String, Bound>,
     /// What the steps of transfers wrote.
     pub steps: HashMap<Step, Vec<Place>>,
+    /// What accounts that were said to have too little had before their first line and after each.
+    pub available: HashMap<u64, Vec<i128>>,
     /// Every callback, by its `webhook-id`.
     pub callbacks: HashMap<String, Callback>,
     /// Transfers in a final state with a URL that has no callback of that.
@@ -60,6 +62,8 @@ pub struct Judged {
     pub unknown: usize,
     /// Of those, the ones that had moved money.
     pub unknown_moved: usize,
+    /// Requests that were refused for lack of money, or whose transfers were rejected for it.
+    pub lacks: usize,
     /// Answers with accounts.
     pub looks: usize,
     /// Callbacks that arrived, repeats counted.
@@ -67,8 +71,8 @@ pub struct Judged {
 }
 
 /// Holds a record against the ledger: what was answered is there, what was refused is not, a key has
-/// one effect, receivers heard of what is there and of nothing else, and everything can have happened
-/// one after the other. Nothing may be under way.
+/// one effect, receivers heard of what is there and of nothing else, everything can have happened one
+/// after the other, and money that was said to be missing was. Nothing may be under way.
 pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     let mut found = vec![];
     let began = began(record);
@@ -87,6 +91,7 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
         requests: asked.len(),
         unknown: unknown.clone().count(),
         unknown_moved: unknown.filter(|op| !op.wrote.is_empty()).count(),
+        lacks: asked.iter().filter(|asked| asked.lacks.is_some()).count(),
         ..Judged::default()
     };
     let unasked: BTreeSet<i64> = ledger.steps.keys().map(|step| step.transfer).collect();
@@ -107,7 +112,12 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     if ledger.steps.is_empty() {
         let wrong = check(&history).into_iter();
         let told = wrong.map(|anomaly| describe(&anomaly.to_string(), &anomaly.operations, &asked));
-        shown(&mut found, Rule::OneOrder, told.collect());
+        let told: Vec<String> = told.collect();
+        if told.is_empty() {
+            let without_reason = without_reason(&asked, &history, &ledger, &began);
+            shown(&mut found, Rule::RefusedForAReason, without_reason);
+        }
+        shown(&mut found, Rule::OneOrder, told);
     }
     (judged, found)
 }
@@ -215,6 +225,40 @@ fn answered_otherwise(asked: &Asked, bound: Option<&Bound>) -> Option<String> {
         }
         (Outcome::Refused | Outcome::Unknown, _) => None,
     }
+}
+
+/// The requests that were refused for lack of money that was there all the while.
+fn without_reason(
+    asked: &[Asked],
+    history: &[Operation],
+    ledger: &Ledger,
+    began: &HashMap<u64, u64>,
+) -> Vec<String> {
+    let refused = asked.iter().filter_map(|asked| {
+        let missing = asked.lacks.as_ref()?;
+        let lack = Lack {
+            sent: asked.sent,
+            answered: asked.answered?,
+            account: missing.account,
+            units: missing.units,
+        };
+        Some((&asked.key, lack))
+    });
+    let (keys, lacks): (Vec<&String>, Vec<Lack>) = refused.unzip();
+    let since = |account| {
+        let before = began.get(&account).copied().unwrap_or_default();
+        let before = usize::try_from(before).ok()?;
+        ledger.available.get(&account)?.get(before..)
+    };
+    let found = unfounded(&lacks, history, since).into_iter();
+    let described = found.filter_map(|unfounded| {
+        let (key, lack) = (keys.get(unfounded.lack)?, lacks.get(unfounded.lack)?);
+        let Lack { account, units, .. } = lack;
+        Some(format!(
+            "key {key}: {units} of account {account} were said to be missing, and {unfounded}"
+        ))
+    });
+    described.collect()
 }
 
 /// What somebody saw, numbered from the beginning of the record.

@@ -53,6 +53,37 @@ pub struct Asked {
     /// The transfer that the answer named by its number.
     #[serde(default)]
     pub transfer: Option<i64>,
+    /// What was missing, of a request that was refused for lack of money, or whose transfer was rejected
+    /// for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Missing>,
+}
+
+/// What an account was said not to have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missing {
+    /// The account that was to pay.
+    pub account: u64,
+    /// How much it was to pay, its fee included, in the asset's smallest units: a text of digits, for
+    /// not every reader of JSON keeps numbers of more than 53 bits.
+    #[serde(with = "digits")]
+    pub units: i128,
+}
+
+/// A whole number as a text.
+mod digits {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(units: &i128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(units)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
+        let text = String::deserialize(from)?;
+        let units = text.parse();
+        units.map_err(|_| D::Error::custom(format!("`{text}` is no whole number of units")))
+    }
 }
 
 /// What a client saw at once.

@@ -45,11 +45,13 @@ pub enum Rule {
     RareIsTried,
     /// What is recorded as used of limits is what transfers moved.
     UsesAreMoves,
+    /// What was refused for lack of money lacked it at some moment while it was asked for.
+    RefusedForAReason,
 }
 
 impl Rule {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::SumsToZero,
         Self::BalanceIsItsEntries,
         Self::NumberedWithoutGap,
@@ -70,6 +72,7 @@ impl Rule {
         Self::OneOrder,
         Self::RareIsTried,
         Self::UsesAreMoves,
+        Self::RefusedForAReason,
     ];
 
     /// What is wrong where it does not hold.
@@ -95,6 +98,7 @@ impl Rule {
             Self::OneOrder => "it cannot have happened one after the other",
             Self::RareIsTried => "what is rare was hardly tried",
             Self::UsesAreMoves => "what is used of a limit is not what was moved",
+            Self::RefusedForAReason => "money was said to be missing that was there",
         }
     }
 

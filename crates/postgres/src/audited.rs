@@ -1,13 +1,17 @@
 //! What the ledger has that a record of clients and receivers is held against.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use bursar_audit::{Bound, Callback, Ledger, Step, history::Place, record::Began};
+use bursar_audit::{
+    Bound, Callback, Ledger, Step,
+    history::Place,
+    record::{Asked, Began, Line},
+};
 use bursar_ports::StoreError;
 use diesel::{
     prelude::QueryableByName,
     sql_query,
-    sql_types::{Array, BigInt, Bool, Json, Nullable, Text},
+    sql_types::{Array, BigInt, Bool, Json, Nullable, Numeric, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde_json::Value;
@@ -16,6 +20,7 @@ use crate::{
     error::{inconsistent, unavailable},
     pool::PoolConfig,
     tx::in_snapshot,
+    value::Units,
 };
 
 /// Ends of transfers are keyed too, and make none.
@@ -33,6 +38,9 @@ const LINES: &str = "
     SELECT e.transfer_id, e.account_id, e.seq,
         dense_rank() OVER (PARTITION BY e.transfer_id ORDER BY e.created_at) > 1 AS is_end
     FROM since JOIN entries e USING (transfer_id)";
+const AVAILABLE: &str = "
+    SELECT account_id, available_after FROM entries WHERE account_id = ANY($1)
+    ORDER BY account_id, seq";
 const CALLBACKS: &str = "
     SELECT id::text AS id, status, state = 'succeeded' AS is_delivered FROM callbacks";
 const UNTOLD: &str = "
@@ -68,6 +76,14 @@ struct LineRow {
 }
 
 #[derive(QueryableByName)]
+struct StateRow {
+    #[diesel(sql_type = BigInt)]
+    account_id: i64,
+    #[diesel(sql_type = Numeric)]
+    available_after: Units,
+}
+
+#[derive(QueryableByName)]
 struct CallbackRow {
     #[diesel(sql_type = Text)]
     id: String,
@@ -83,17 +99,18 @@ struct TransferRow {
     id: i64,
 }
 
-/// What the database at `url` has, of one moment, that a record which began so is held against. All of
-/// it is in memory at once.
+/// What the database at `url` has, of one moment, that this record is held against. All of it is in
+/// memory at once.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub async fn audited(url: &str, began: &Began) -> Result<Ledger, StoreError> {
+pub async fn audited(url: &str, record: &[Line]) -> Result<Ledger, StoreError> {
     let mut connection = PoolConfig::new(url).connect_for_exports().await?;
     in_snapshot(&mut connection, async |connection| {
         Ok(Ledger {
             keys: keys(connection).await?,
-            steps: steps(connection, began).await?,
+            steps: steps(connection, record).await?,
+            available: available(connection, record).await?,
             callbacks: callbacks(connection).await?,
             untold: untold(connection).await?,
         })
@@ -125,10 +142,14 @@ async fn keys(connection: &mut AsyncPgConnection) -> Result<HashMap<String, Boun
 
 async fn steps(
     connection: &mut AsyncPgConnection,
-    began: &Began,
+    record: &[Line],
 ) -> Result<HashMap<Step, Vec<Place>>, StoreError> {
     let (mut accounts, mut lines) = (vec![], vec![]);
-    for place in &began.lines {
+    let began = record.iter().filter_map(|line| match line {
+        Line::Began(Began { lines }) => Some(lines),
+        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
+    });
+    for place in began.flatten() {
         // What is beyond them is beyond every line.
         accounts.push(i64::try_from(place.account).unwrap_or(i64::MAX));
         lines.push(i64::try_from(place.line).unwrap_or(i64::MAX));
@@ -155,6 +176,35 @@ async fn steps(
         steps.entry(step).or_default().push(place);
     }
     Ok(steps)
+}
+
+/// What each account that the record says had too little had, from before its first line on.
+async fn available(
+    connection: &mut AsyncPgConnection,
+    record: &[Line],
+) -> Result<HashMap<u64, Vec<i128>>, StoreError> {
+    let missing = record.iter().filter_map(|line| match line {
+        Line::Asked(Asked { lacks, .. }) => lacks.as_ref(),
+        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
+    });
+    let accounts: BTreeSet<u64> = missing.map(|missing| missing.account).collect();
+    let numbers = accounts.iter().map(|account| i64::try_from(*account));
+    let rows: Vec<StateRow> = sql_query(AVAILABLE)
+        .bind::<Array<BigInt>, _>(numbers.filter_map(Result::ok).collect::<Vec<_>>())
+        .load(connection)
+        .await
+        .map_err(unavailable)?;
+    let mut available: HashMap<u64, Vec<i128>> = accounts
+        .into_iter()
+        .map(|account| (account, vec![0]))
+        .collect();
+    for row in rows {
+        let account = u64::try_from(row.account_id).ok();
+        if let Some(states) = account.and_then(|account| available.get_mut(&account)) {
+            states.push(row.available_after.0);
+        }
+    }
+    Ok(available)
 }
 
 async fn callbacks(

@@ -274,3 +274,75 @@ proptest! {
         prop_assert_ne!(check(&history), []);
     }
 }
+
+/// Which of these refusals of 10 units by account 1 had no reason: it had 0, 20, 5 and 20, by lines that
+/// were written at these times.
+fn without_reason(times: [(u64, u64); 3], refusals: &[(u64, u64)]) -> Vec<usize> {
+    let lines = (1..).map(|line| op(&[(1, line)], &[]));
+    let wrote = times.iter().zip(lines);
+    let history: Vec<Operation> = wrote
+        .map(|((sent, answered), op)| at(*sent, *answered, op))
+        .collect();
+    assert_eq!(check(&history), []);
+    let lack = |(sent, answered): &(u64, u64)| Lack {
+        sent: *sent,
+        answered: *answered,
+        account: 1,
+        units: 10,
+    };
+    let lacks: Vec<Lack> = refusals.iter().map(lack).collect();
+    let found = unfounded(&lacks, &history, |_| Some(&[0, 20, 5, 20])).into_iter();
+    found.map(|unfounded| unfounded.lack).collect()
+}
+
+#[test]
+fn a_refusal_needs_a_moment_at_which_the_money_was_missing() {
+    let times = [(10, 20), (30, 40), (50, 60)];
+    // Before, between and after the lines.
+    let refusals = [(1, 9), (21, 29), (41, 49), (61, 70)];
+    assert_eq!(without_reason(times, &refusals), [1, 3]);
+    // While a line was being written it was there, or was not yet.
+    let refusals = [
+        (11, 29),
+        (21, 31),
+        (31, 39),
+        (41, 55),
+        (55, 70),
+        (20, 29),
+        (60, 70),
+    ];
+    assert_eq!(without_reason(times, &refusals), Vec::<usize>::new());
+    // The second line was answered before the first one was, so the first one was there too.
+    assert_eq!(
+        without_reason([(10, 90), (30, 40), (50, 60)], &[(41, 49), (61, 70)]),
+        [1]
+    );
+    // The third line was sent before the second one was.
+    assert_eq!(
+        without_reason([(10, 20), (30, 90), (25, 90)], &[(21, 24)]),
+        [0]
+    );
+}
+
+proptest! {
+    /// Of operations that come one after the other a refusal is founded exactly if the account has too
+    /// little where it stands.
+    #[test]
+    fn a_refusal_between_two_lines_is_judged_by_what_was_there(
+        states in prop::collection::vec(0_i128..10, 1..20),
+        place in 0_usize..20,
+        units in 1_i128..10,
+    ) {
+        let place = place % (states.len() + 1);
+        let lines = (1_u64..).zip(&states);
+        let history: Vec<Operation> = lines
+            .map(|(line, _)| at(line * 10, line * 10 + 5, op(&[(1, line)], &[])))
+            .collect();
+        let sent = u64::try_from(place).unwrap() * 10 + 6;
+        let lacks = [Lack { sent, answered: sent + 1, account: 1, units }];
+        let available: Vec<i128> = [0].into_iter().chain(states).collect();
+        let has = available[place];
+        let found = unfounded(&lacks, &history, |_| Some(&available));
+        prop_assert_eq!(found.is_empty(), has < units);
+    }
+}

@@ -1,6 +1,7 @@
 //! A record that fits its ledger is believed, and each way in which it does not is named.
 
 use super::*;
+use crate::record::Missing;
 
 /// A payment of transfer 7 from account 1 to account 2, asked for with key a, told and heard of; and
 /// somebody who looked before it and somebody who did after it.
@@ -14,6 +15,8 @@ fn record() -> Vec<Line> {
         {"what": "saw", "sent": 1, "answered": 9, "lines": [{"account": 1, "line": 4}]}
         {"what": "saw", "sent": 31, "answered": 32, "lines":
             [{"account": 1, "line": 5}, {"account": 2, "line": 1}]}
+        {"what": "asked", "sent": 14, "answered": 15, "key": "d", "outcome": "refused",
+         "lacks": {"account": 2, "units": "170141183460469231731687303715884105727"}}
         {"what": "heard", "id": "c", "status": "success"}"#;
     let lines = serde_json::Deserializer::from_str(lines).into_iter();
     lines.map(Result::unwrap).collect()
@@ -44,11 +47,13 @@ fn ledger() -> Ledger {
         keys: HashMap::from([
             ("a".to_owned(), bound(&[7], false)),
             ("b".to_owned(), bound(&[], true)),
+            ("d".to_owned(), bound(&[], true)),
         ]),
         steps: HashMap::from([
             (step, vec![place(1, 5), place(2, 1)]),
             (before, vec![place(1, 4)]),
         ]),
+        available: HashMap::from([(2, vec![0, 300])]),
         callbacks: HashMap::from([("c".to_owned(), callback)]),
         untold: vec![],
     }
@@ -75,7 +80,8 @@ fn a_record_that_fits_its_ledger_is_believed() {
     let (judged, violations) = judge(&record(), ledger());
     assert_eq!(violations, []);
     let expected = Judged {
-        requests: 2,
+        requests: 3,
+        lacks: 1,
         looks: 2,
         heard: 1,
         ..Judged::default()
@@ -92,6 +98,10 @@ fn lines_are_written_as_they_are_read() {
     let unknown = r#"{"what": "heard", "id": "c", "status": "success", "more": 1}"#;
     let error = serde_json::from_str::<Line>(unknown).unwrap_err();
     assert!(error.to_string().contains("more"), "{error}");
+    let broken = r#"{"what": "asked", "sent": 1, "key": "d", "outcome": "refused",
+        "lacks": {"account": 2, "units": "1.5"}}"#;
+    let error = serde_json::from_str::<Line>(broken).unwrap_err();
+    assert!(error.to_string().contains("`1.5` is no whole"), "{error}");
 }
 
 #[test]
@@ -116,6 +126,7 @@ fn an_answer_that_is_lost_is_named() {
             outcome: Outcome::Done,
             moves: false,
             transfer: None,
+            lacks: None,
         });
     });
     let shown = "key a made [7], and 8 was answered";
@@ -209,6 +220,50 @@ fn looks_that_cannot_be_are_named() {
     assert!(shown.contains("(keys a)"), "{shown}");
 }
 
+/// Key b was refused for lack of so much on account 1, which has 500 before key a's payment and 200
+/// after it; what is wrong with that.
+fn refused_for_lack(sent: u64, answered: u64, units: i128) -> Vec<(Rule, String)> {
+    found(|record, ledger| {
+        let Line::Asked(asked) = &mut record[3] else {
+            panic!("{record:?}");
+        };
+        (asked.sent, asked.answered) = (sent, Some(answered));
+        asked.lacks = Some(Missing { account: 1, units });
+        ledger
+            .available
+            .insert(1, vec![0, 1_000, 900, 800, 500, 200]);
+    })
+}
+
+#[test]
+fn a_refusal_without_a_reason_is_named() {
+    // Before the payment, after it, and while it was under way.
+    for (sent, answered, had) in [(1, 9, 500), (31, 40, 200), (5, 40, 200)] {
+        assert_eq!(refused_for_lack(sent, answered, had + 1), []);
+        let shown = format!(
+            "key b: {had} of account 1 were said to be missing, and the account had at least {had} \
+             all the while"
+        );
+        let expected = [(Rule::RefusedForAReason, shown)];
+        assert_eq!(refused_for_lack(sent, answered, had), expected);
+    }
+}
+
+#[test]
+fn a_refusal_by_an_account_that_nobody_knows_is_named() {
+    let shown = "key b: 5 of account 9 were said to be missing, and the account never was as it must \
+                 have been";
+    assert_found(Rule::RefusedForAReason, shown, |record, _| {
+        let Line::Asked(asked) = &mut record[3] else {
+            panic!("{record:?}");
+        };
+        asked.lacks = Some(Missing {
+            account: 9,
+            units: 5,
+        });
+    });
+}
+
 #[test]
 fn the_end_of_a_transfer_is_its_own_request_s() {
     let ends = |key: &str, outcome, moves| {
@@ -220,6 +275,7 @@ fn the_end_of_a_transfer_is_its_own_request_s() {
             outcome,
             moves,
             transfer: Some(7),
+            lacks: None,
         })
     };
     let end = Step {
@@ -253,6 +309,7 @@ fn of_many_lost_answers_some_are_shown() {
                 outcome: Outcome::Done,
                 moves: false,
                 transfer: None,
+                lacks: None,
             }));
         }
     });

@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bursar_audit::{
-    Judged,
-    record::{Began, Line},
-};
+use bursar_audit::{Judged, record::Line};
 
 use super::note;
 
@@ -34,12 +31,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Line>> {
 
 /// Holds the ledger against a record, naming what is wrong; says how much that was.
 pub(super) async fn judge(url: &str, record: &[Line]) -> anyhow::Result<(Judged, u64)> {
-    let began = record.iter().find_map(|line| match line {
-        Line::Began(began) => Some(began.clone()),
-        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
-    });
-    let began: Began = began.unwrap_or_default();
-    let ledger = bursar_postgres::audited(url, &began)
+    let ledger = bursar_postgres::audited(url, record)
         .await
         .context("the ledger cannot be read")?;
     let (judged, violations) = bursar_audit::judge(record, ledger);
@@ -55,12 +47,14 @@ pub(super) fn report(judged: Judged) -> String {
         requests,
         unknown,
         unknown_moved,
+        lacks,
         looks,
         heard,
     } = judged;
     format!(
         "requests: {requests}; of {unknown} nobody knew what became, and {unknown_moved} had moved \
          money\n\
+         refused for lack of money: {lacks}\n\
          looks: {looks}\n\
          callbacks heard: {heard}\n"
     )

@@ -16,8 +16,9 @@ use bursar_audit::{
     Rule,
     history::{Outcome, Place},
     judge,
-    record::{Asked, Began, Heard, Line, Saw},
+    record::{Asked, Began, Heard, Line, Missing, Saw},
 };
+use bursar_domain::{DecimalAmount, Scale};
 use bursar_postgres::audited;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -154,12 +155,15 @@ pub(super) async fn assert_serializable<'t>(
     books: &Books,
 ) -> Vec<Line> {
     assert!(!looks.is_empty(), "nobody looked");
-    let mut record: Vec<Line> = told.into_iter().map(asked).collect();
     let accounts = accounts(books).await;
+    let mut record: Vec<Line> = told
+        .into_iter()
+        .map(|told| asked(told, &accounts))
+        .collect();
     record.extend(looks.iter().map(|look| look.saw(&accounts)));
     let mut whole = vec![before.line()];
     whole.extend(record.iter().cloned());
-    let ledger = audited(books.url(), &before.0).await.unwrap();
+    let ledger = audited(books.url(), &whole).await.unwrap();
     assert!(!ledger.steps.is_empty(), "nothing was done");
     let (judged, found) = judge(&whole, ledger);
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -168,7 +172,7 @@ pub(super) async fn assert_serializable<'t>(
 }
 
 /// What a client knows.
-fn asked(told: &Told) -> Line {
+fn asked(told: &Told, accounts: &Accounts) -> Line {
     let answer = told.answer.as_ref().filter(|_| told.is_certain());
     let done = answer.filter(|answer| answer.status == 200);
     let (outcome, status) = match (answer, done) {
@@ -187,7 +191,32 @@ fn asked(told: &Told) -> Line {
         outcome,
         moves: status.is_some_and(|status| !stays.contains(&&*status)),
         transfer: done.and_then(|done| done.name().parse().ok()),
+        lacks: answer
+            .filter(|answer| answer.text.contains("balance.insufficient"))
+            .and_then(|_| missing(told, accounts)),
     })
+}
+
+/// What whoever was to pay was said not to have.
+fn missing(told: &Told, accounts: &Accounts) -> Option<Missing> {
+    let (payer, amount) = told.call.pays()?;
+    let btc = Scale::try_new(8).unwrap();
+    let units = DecimalAmount::parse(amount)
+        .unwrap()
+        .to_amount(btc)
+        .unwrap();
+    Some(Missing {
+        account: *accounts.get(&(payer.to_owned(), "btc".to_owned()))?,
+        units: units.units(),
+    })
+}
+
+/// What whoever was to pay was said not to have, of a request that was refused for that.
+pub(super) const fn lacks(line: &Line) -> Option<&Missing> {
+    match line {
+        Line::Asked(Asked { lacks, .. }) => lacks.as_ref(),
+        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
+    }
 }
 
 /// What a receiver heard.

@@ -38,6 +38,8 @@ pub(super) struct Call {
     key: String,
     body: String,
     waits: bool,
+    /// The user who pays for it, and how much btc.
+    pays: Option<(String, &'static str)>,
 }
 
 /// What a client came to know of a request.
@@ -66,7 +68,14 @@ impl Call {
             key: key.to_owned(),
             body: body.to_string(),
             waits,
+            pays: None,
         }
+    }
+
+    /// The user who pays for it, and how much btc, if that is known.
+    pub(super) fn pays(&self) -> Option<(&str, &str)> {
+        let (user, amount) = self.pays.as_ref()?;
+        Some((user, amount))
     }
 
     pub(super) const fn path(&self) -> &'static str {
@@ -147,7 +156,7 @@ impl Maker {
         // Never the user itself.
         let step = 1 + number % (self.traders.len() - 1);
         let other = &self.traders[(client + step) % self.traders.len()];
-        // One in eight asks for more than anybody has.
+        // One in eight is of more than anybody has at first, and than some have later.
         let amount = if rand::random_range(0..8) == 0 {
             "1000000"
         } else {
@@ -187,7 +196,11 @@ impl Maker {
                 (DEPOSIT, &self.backoffice, body)
             }
         };
-        Call::new(path, token, &key, &body, rand::random())
+        let mut call = Call::new(path, token, &key, &body, rand::random());
+        if [INTERNAL, WITHDRAW].contains(&path) {
+            call.pays = Some((user.id.clone(), amount));
+        }
+        call
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     books::Books,
     client::Client,
     eventually_within,
-    history::{Before, Watch, assert_serializable},
+    history::{Before, Watch, assert_serializable, lacks},
     load::{Load, Told, assert_kept},
 };
 
@@ -26,6 +26,8 @@ pub(super) type Loads = Vec<(Load, Watch)>;
 /// What was judged, and found right.
 pub(super) struct Judged {
     pub(super) requests: usize,
+    /// Requests that were refused for lack of money.
+    pub(super) lacks: usize,
     pub(super) looks: usize,
     /// Requests that got no certain answer.
     pub(super) uncertain: usize,
@@ -85,6 +87,11 @@ pub(super) async fn judged(
     let mut judged = counted(&histories, struck, books).await;
     judged.looks = looks.len();
     judged.record = assert_serializable(histories.iter().flatten(), &looks, before, books).await;
+    judged.lacks = judged
+        .record
+        .iter()
+        .filter(|line| lacks(line).is_some())
+        .count();
     for history in histories.iter().filter(|history| !history.is_empty()) {
         assert_kept(history, client, books).await;
     }
@@ -106,6 +113,7 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
     let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
     Judged {
         requests: all.count(),
+        lacks: 0,
         looks: 0,
         uncertain: uncertain.len(),
         happened: uncertain.iter().filter(happened).count(),

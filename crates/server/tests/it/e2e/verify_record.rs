@@ -11,7 +11,7 @@ use bursar_postgres::testing::TestDatabase;
 use super::{
     books::Books,
     exchange::Exchange,
-    history::{Before, Watch, assert_serializable, heard, write_record},
+    history::{Before, Watch, assert_serializable, heard, lacks, write_record},
     load::{Load, assert_told},
     receiver::Receiver,
     service::Service,
@@ -49,6 +49,10 @@ async fn a_record_is_believed_and_each_contradiction_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record");
     let believed = said(database.url(), &file, &record, 0).await;
+    let lacks = record.iter().filter(|line| lacks(line).is_some()).count();
+    assert!(lacks > 0, "nobody was refused for lack of money");
+    let refused = format!("refused for lack of money: {lacks}\n");
+    assert!(believed.contains(&refused), "{believed}");
     // None, unless the machine stood still.
     let unknown = told.iter().filter(|told| !told.is_certain()).count();
     let requests = format!("requests: {}; of {unknown} nobody knew", told.len());
@@ -68,6 +72,17 @@ async fn a_record_is_believed_and_each_contradiction_is_named() {
     );
 }
 
+/// A record, but one payment that was refused for lack of money was of nothing.
+fn refused_without_reason(record: &[Line]) -> Vec<Line> {
+    let mut wrong = record.to_vec();
+    let refused = wrong.iter_mut().find_map(|line| match line {
+        Line::Asked(Asked { lacks, .. }) => lacks.as_mut(),
+        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
+    });
+    refused.unwrap().units = 0;
+    wrong
+}
+
 /// A record, with something in it that cannot be, and what is said of it.
 fn contradictions(record: &[Line]) -> Vec<(Vec<Line>, &'static str)> {
     let with = |line: Line| [record, &[line]].concat();
@@ -79,6 +94,7 @@ fn contradictions(record: &[Line]) -> Vec<(Vec<Line>, &'static str)> {
         outcome: Outcome::Done,
         moves: true,
         transfer: None,
+        lacks: None,
     };
     let phantom = Heard {
         id: "never".to_owned(),
@@ -112,5 +128,9 @@ fn contradictions(record: &[Line]) -> Vec<(Vec<Line>, &'static str)> {
         (forgotten.collect(), "violated A8: it happened after all"),
         (with(Line::Heard(phantom)), "violated A13: a receiver"),
         (with(Line::Saw(stale)), "violated A18: it cannot have"),
+        (
+            refused_without_reason(record),
+            "violated A21: money was said to be missing that was there",
+        ),
     ]
 }

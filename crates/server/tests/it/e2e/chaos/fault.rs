@@ -63,6 +63,8 @@ pub(super) struct Tally {
     /// Answers to COMMIT that got lost on the way.
     pub(super) answers_lost: usize,
     requests: usize,
+    /// Of those, the ones that were refused for lack of money.
+    lacks: usize,
     looks: usize,
     /// Requests that were sent before a kill and got no certain answer after it.
     pub(super) under_way: usize,
@@ -76,8 +78,8 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} cycles ({} replicas, {} of them at a point, {} databases and {} receivers killed), {} \
-             answers to COMMIT lost, {} requests and {} looks judged, {} under way when something died \
-             ({} of them had happened), {} transfers proven; nothing lost, twice or out of order: in \
+             answers to COMMIT lost, {} requests ({} of them refused for lack of money) and {} looks \
+             judged, {} under way when something died ({} of them had happened), {} transfers proven; nothing lost, twice or out of order: in \
              fewer than 3 of {} cycles (95 %)",
             self.cycles,
             self.replicas_killed,
@@ -86,6 +88,7 @@ impl fmt::Display for Tally {
             self.receivers_killed,
             self.answers_lost,
             self.requests,
+            self.lacks,
             self.looks,
             self.under_way,
             self.landed,
@@ -99,6 +102,7 @@ impl fmt::Display for Tally {
 impl Tally {
     pub(super) fn add(&mut self, judged: &Judged) {
         self.requests += judged.requests;
+        self.lacks += judged.lacks;
         self.looks += judged.looks;
         self.under_way += judged.under_way;
         self.landed += judged.landed;
@@ -122,7 +126,8 @@ impl Tally {
             "engine": name, "seed": seed, "cycles": self.cycles,
             "replicas_killed": self.replicas_killed, "died_at_points": self.died_at_points,
             "databases_killed": self.databases_killed, "receivers_killed": self.receivers_killed,
-            "answers_lost": self.answers_lost, "requests": self.requests, "looks": self.looks,
+            "answers_lost": self.answers_lost, "requests": self.requests, "lacks": self.lacks,
+            "looks": self.looks,
             "under_way": self.under_way, "landed": self.landed, "transfers": self.transfers,
             "cycles_gone_wrong_below": format!("3/{}", self.cycles),
         });
