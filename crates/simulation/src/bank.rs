@@ -10,8 +10,8 @@ use std::{
 };
 
 use bursar_domain::{
-    Bulk, Commit, Expected, IdempotencyKey, KeyScope, Kind, Status, Transfer, TransferId,
-    ledger::StoredClaim,
+    Amount, Bulk, Commit, Expected, IdempotencyKey, KeyScope, Kind, Premise, Status, Transfer,
+    TransferId, ledger::StoredClaim,
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
 use bursar_testkit::InMemoryStore;
@@ -153,6 +153,13 @@ impl Bank {
             let mut parts = change.next.clone().into_parts();
             parts.version = current.next();
             change.next = Transfer::from_parts(parts);
+        }
+        for premise in &mut change.premises {
+            if let Premise::Funds { needed, .. } = premise
+                && self.world.has(Bug::RefusedForNothing, 300)
+            {
+                *needed = Amount::MAX;
+            }
         }
         spoilt
     }

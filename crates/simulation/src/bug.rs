@@ -15,6 +15,8 @@ pub(crate) enum Bug {
     VersionUnchecked,
     /// A read shows how an account was a while ago.
     ReadTooOld,
+    /// Somebody is said not to have the money who has it.
+    RefusedForNothing,
     /// A claim marks a callback as delivered before it is sent.
     MarkedBeforePost,
     /// A callback becomes due though its change was not made.
@@ -26,13 +28,14 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::AnsweredTooEarly,
         Self::DeniedWhatLanded,
         Self::KeyForgotten,
         Self::HoldReleasedTwice,
         Self::VersionUnchecked,
         Self::ReadTooOld,
+        Self::RefusedForNothing,
         Self::MarkedBeforePost,
         Self::PhantomCallback,
         Self::FreshWebhookId,
@@ -47,7 +50,7 @@ impl Bug {
             Self::KeyForgotten => &["R2"],
             Self::HoldReleasedTwice => &["R4", "R3"],
             Self::VersionUnchecked => &["R5"],
-            Self::ReadTooOld => &["R7"],
+            Self::ReadTooOld | Self::RefusedForNothing => &["R7"],
             Self::MarkedBeforePost
             | Self::PhantomCallback
             | Self::FreshWebhookId

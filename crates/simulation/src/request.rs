@@ -213,13 +213,13 @@ fn of_error(error: &Error) -> Told {
         | Error::RateLimited(_)
         | Error::Conflict(Conflict::Busy) => Told::NotExecuted,
         Error::Conflict(conflict) => Told::Refused(conflict.code().to_owned()),
+        Error::Refused { reason, .. } => Told::Refused(reason.code().to_owned()),
         Error::BulkRefused { .. } => Told::Refused("bulk refused".to_owned()),
         Error::Unauthenticated(_)
         | Error::Forbidden(_)
         | Error::NoUser
         | Error::NotFound(_)
         | Error::Invalid(_)
-        | Error::Refused { .. }
         | Error::OverLimit { .. }
         | Error::SameOperator
         | Error::TakenByOther(_)

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bursar_audit::history::{Operation, Outcome, Place, check};
-use bursar_domain::{AccountKey, Entry, Status, Transfer, TransferId};
+use bursar_audit::history::{Lack, Operation, Outcome, Place, check, unfounded};
+use bursar_domain::{AccountKey, Entry, Reason, Status, Transfer, TransferId};
 
 use super::books::accounts;
 use crate::{
     bank::Bank,
     client::Record,
+    directory::assets,
     request::{Told, What},
 };
 
@@ -52,6 +53,58 @@ pub(super) fn judge(bank: &Bank, records: &[Record]) {
         let those: Vec<&Operation> = those.map(|number| &operations[*number]).collect();
         bank.world.complain(format!("R7: {anomaly}: {those:?}"));
     }
+    judge_lacks(bank, records, &operations, &numbers);
+}
+
+/// Whoever was refused for lack of money lacked it.
+fn judge_lacks(
+    bank: &Bank,
+    records: &[Record],
+    operations: &[Operation],
+    numbers: &BTreeMap<AccountKey, u64>,
+) {
+    let lacks = records.iter().filter_map(|record| lack(record, numbers));
+    let lacks: Vec<Lack> = lacks.collect();
+    if !lacks.is_empty() {
+        let world = &bank.world;
+        world.see_many("refusals for lack of money judged", lacks.len());
+    }
+    let states = numbers.iter().map(|(account, number)| {
+        let entries = bank.books.entries(*account);
+        let after = entries.iter().map(|entry| entry.available_after);
+        (*number, [0].into_iter().chain(after).collect())
+    });
+    let states: BTreeMap<u64, Vec<i128>> = states.collect();
+    for one in unfounded(&lacks, operations, |account| {
+        Some(&states.get(&account)?[..])
+    }) {
+        let lack = &lacks[one.lack];
+        bank.world.complain(format!("R7: {lack:?}: {one}"));
+    }
+}
+
+/// What somebody was said not to have.
+fn lack(record: &Record, numbers: &BTreeMap<AccountKey, u64>) -> Option<Lack> {
+    let (What::Withdraw(sum) | What::Send(sum, _)) = &record.request.what else {
+        return None;
+    };
+    let certain = record.certain()?;
+    let reason = Reason::BalanceInsufficient;
+    let is_lack = match &certain.told {
+        Told::Refused(code) => code == reason.code(),
+        Told::Made(made) => made
+            .iter()
+            .flatten()
+            .any(|one| one.reason() == Some(reason)),
+        Told::NotExecuted | Told::Unknown | Told::Saw(_) | Told::Broken(_) => false,
+    };
+    let asset = assets().into_iter().find(|one| one.id == sum.asset)?;
+    is_lack.then(|| Lack {
+        sent: record.attempts[0].sent,
+        answered: certain.answered,
+        account: numbers[&AccountKey::user(sum.user, sum.asset)],
+        units: asset.scale.units_per_one() * i128::from(sum.whole),
+    })
 }
 
 const fn is_hold(entry: &Entry) -> bool {

@@ -33,6 +33,8 @@ static CLOCK: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How many readers there are, each with one request under way.
 const READERS: usize = 3;
+/// How long one of them waits after each answer: writers are to be at work, too.
+const REST: Duration = Duration::from_millis(10);
 /// How long one of them waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,7 +68,10 @@ impl Watch {
                         break;
                     }
                     match Look::at(&client, &trader.id).await {
-                        Some(look) => looks.push(look),
+                        Some(look) => {
+                            looks.push(look);
+                            tokio::time::sleep(REST).await;
+                        }
                         None => tokio::time::sleep(PAUSE).await,
                     }
                 }
