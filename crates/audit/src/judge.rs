@@ -79,21 +79,29 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     number_from(&began, &mut ledger);
     let (asked, contradictions) = requests(record);
     shown(&mut found, Rule::KeyIsOnce, contradictions);
-    let mut history: Vec<Operation> = vec![];
     let otherwise = |asked| answered_otherwise(asked, ledger.keys.get(&asked.key));
     let otherwise = asked.iter().filter_map(otherwise).collect();
     shown(&mut found, Rule::AnsweredIsThere, otherwise);
-    for asked in &asked {
-        history.push(operation(asked, &mut ledger));
-    }
-    let unknown = history.iter().filter(|op| op.outcome == Outcome::Unknown);
+    let unknown = asked
+        .iter()
+        .filter(|asked| asked.outcome == Outcome::Unknown);
     let mut judged = Judged {
         requests: asked.len(),
-        unknown: unknown.clone().count(),
-        unknown_moved: unknown.filter(|op| !op.wrote.is_empty()).count(),
+        unknown: unknown.count(),
         lacks: asked.iter().filter(|asked| asked.lacks.is_some()).count(),
         ..Judged::default()
     };
+    let mut history: Vec<Operation> = vec![];
+    let mut keys: Vec<&str> = vec![];
+    for asked in &asked {
+        let operations = operations(asked, &mut ledger);
+        let moved = operations.iter().any(|op| !op.wrote.is_empty());
+        let is_unknown_moved = moved && asked.outcome == Outcome::Unknown;
+        let more = usize::from(is_unknown_moved);
+        judged.unknown_moved = judged.unknown_moved.saturating_add(more);
+        keys.extend(operations.iter().map(|_| &*asked.key));
+        history.extend(operations);
+    }
     let unasked: BTreeSet<i64> = ledger.steps.keys().map(|step| step.transfer).collect();
     let unasked = unasked
         .iter()
@@ -111,7 +119,7 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     // What nobody asked for has no place in an order.
     if ledger.steps.is_empty() {
         let wrong = check(&history).into_iter();
-        let told = wrong.map(|anomaly| describe(&anomaly.to_string(), &anomaly.operations, &asked));
+        let told = wrong.map(|anomaly| describe(&anomaly.to_string(), &anomaly.operations, &keys));
         let told: Vec<String> = told.collect();
         if told.is_empty() {
             let without_reason = without_reason(&asked, &history, &ledger, &began);
@@ -189,7 +197,7 @@ fn requests(record: &[Line]) -> (Vec<Asked>, Vec<String>) {
 }
 
 /// What the ledger has of a request, which it then has no more.
-fn operation(asked: &Asked, ledger: &mut Ledger) -> Operation {
+fn operations(asked: &Asked, ledger: &mut Ledger) -> Vec<Operation> {
     let bound = ledger.keys.get(&asked.key);
     let bound = bound.filter(|bound| !bound.is_refusal);
     let step = |(transfer, is_end)| Step { transfer, is_end };
@@ -199,15 +207,19 @@ fn operation(asked: &Asked, ledger: &mut Ledger) -> Operation {
         (Some(bound), None) => bound.made.iter().map(|made| step((*made, false))).collect(),
     };
     let steps = steps.iter();
-    let wrote = steps.filter_map(|step| ledger.steps.remove(step));
-    Operation {
+    let mut wrote: Vec<Vec<Place>> = steps.filter_map(|step| ledger.steps.remove(step)).collect();
+    if !asked.one_by_one || wrote.is_empty() {
+        wrote = vec![wrote.into_iter().flatten().collect()];
+    }
+    let operation = |wrote| Operation {
         sent: asked.sent,
         answered: asked.answered,
         outcome: asked.outcome,
         moves: asked.moves,
-        wrote: wrote.flatten().collect(),
+        wrote,
         saw: vec![],
-    }
+    };
+    wrote.into_iter().map(operation).collect()
 }
 
 /// In what the ledger has another answer than the one that was given.
@@ -315,9 +327,9 @@ fn told<'h>(heard: impl Iterator<Item = &'h Heard>, ledger: &Ledger, found: &mut
 }
 
 /// An anomaly with the keys of its requests.
-fn describe(anomaly: &str, operations: &[usize], asked: &[Asked]) -> String {
-    let keys = operations.iter().filter_map(|number| asked.get(*number));
-    let keys: Vec<&str> = keys.map(|asked| &*asked.key).collect();
+fn describe(anomaly: &str, operations: &[usize], keys: &[&str]) -> String {
+    let keys = operations.iter().filter_map(|number| keys.get(*number));
+    let keys: Vec<&str> = keys.copied().collect();
     if keys.is_empty() {
         anomaly.to_owned()
     } else {

@@ -53,10 +53,22 @@ pub struct Asked {
     /// The transfer that the answer named by its number.
     #[serde(default)]
     pub transfer: Option<i64>,
+    /// Whether what it made is settled one by one, at different times: the items of a bulk that was not
+    /// waited for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub one_by_one: bool,
     /// What was missing, of a request that was refused for lack of money, or whose transfer was rejected
     /// for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Missing>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes every field so"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What an account was said not to have.

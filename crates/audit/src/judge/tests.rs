@@ -126,6 +126,7 @@ fn an_answer_that_is_lost_is_named() {
             outcome: Outcome::Done,
             moves: false,
             transfer: None,
+            one_by_one: false,
             lacks: None,
         });
     });
@@ -275,6 +276,7 @@ fn the_end_of_a_transfer_is_its_own_request_s() {
             outcome,
             moves,
             transfer: Some(7),
+            one_by_one: false,
             lacks: None,
         })
     };
@@ -298,6 +300,45 @@ fn the_end_of_a_transfer_is_its_own_request_s() {
 }
 
 #[test]
+fn the_items_of_a_bulk_that_nobody_waits_for_are_each_at_a_time_of_its_own() {
+    // Another payment of account 1 lies between its two items.
+    let bulk = |one_by_one| {
+        found(|record, ledger| {
+            record.push(Line::Asked(Asked {
+                sent: 5,
+                answered: None,
+                key: "bulk".to_owned(),
+                ends: None,
+                outcome: Outcome::Done,
+                moves: false,
+                transfer: None,
+                one_by_one,
+                lacks: None,
+            }));
+            let bound = Bound {
+                made: vec![8, 9],
+                is_refusal: false,
+            };
+            ledger.keys.insert("bulk".to_owned(), bound);
+            let step = |transfer| Step {
+                transfer,
+                is_end: false,
+            };
+            let paid = vec![place(1, 6), place(2, 1)];
+            ledger.steps.insert(step(7), paid);
+            ledger.steps.insert(step(8), vec![place(1, 5)]);
+            ledger.steps.insert(step(9), vec![place(1, 7)]);
+            record.retain(|line| !matches!(line, Line::Saw(_)));
+        })
+    };
+    assert_eq!(bulk(true), []);
+    let [(Rule::OneOrder, shown)] = &bulk(false)[..] else {
+        panic!("items that were made together were not");
+    };
+    assert!(shown.contains("write cycle"), "{shown}");
+}
+
+#[test]
 fn of_many_lost_answers_some_are_shown() {
     let wrong = found(|record, _| {
         for number in 0..25 {
@@ -309,6 +350,7 @@ fn of_many_lost_answers_some_are_shown() {
                 outcome: Outcome::Done,
                 moves: false,
                 transfer: None,
+                one_by_one: false,
                 lacks: None,
             }));
         }

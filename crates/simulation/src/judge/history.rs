@@ -10,7 +10,7 @@ use crate::{
     bank::Bank,
     client::Record,
     directory::assets,
-    request::{Told, What},
+    request::{Request, Told, What},
 };
 
 /// The lines of each transfer, as they were written: what made it, and what ended it.
@@ -111,15 +111,19 @@ const fn is_hold(entry: &Entry) -> bool {
     entry.held_delta > 0
 }
 
-/// What a request is in a history, with the lines of what it made.
+/// What a request is in a history, with the lines of what it made. The items of a bulk that nobody waits
+/// for are settled one by one, at different times.
 fn of_request(
     bank: &Bank,
     record: &Record,
     lines: &mut BTreeMap<TransferId, Lines>,
     numbers: &BTreeMap<AccountKey, u64>,
-) -> Option<Operation> {
+) -> Vec<Operation> {
     let request = &record.request;
-    let sent = record.attempts.first()?.sent;
+    let Some(first) = record.attempts.first() else {
+        return vec![];
+    };
+    let sent = first.sent;
     let certain = record.certain();
     let mut operation = Operation {
         sent,
@@ -144,9 +148,9 @@ fn of_request(
                     }
                 })
                 .collect();
-            return Some(operation);
+            return vec![operation];
         }
-        (What::Confirm(..) | What::Cancel(..) | What::Read(_), _) => return None,
+        (What::Confirm(..) | What::Cancel(..) | What::Read(_), _) => return vec![],
         (_, Some(Told::Refused(_))) => operation.outcome = Outcome::Refused,
         (_, Some(Told::Made(made))) if made.iter().flatten().all(is_settled) => {
             operation.outcome = Outcome::Done;
@@ -155,20 +159,42 @@ fn of_request(
         // What was answered as pending is settled later, by whomever.
         (_, _) => operation.answered = None,
     }
-    for transfer in bank.transfers() {
-        let note = transfer.parts().note.clone().unwrap_or_default();
-        let tag = request.tag();
-        if note == tag || note.starts_with(&format!("{tag}.")) {
-            let is_withdrawal = matches!(request.what, What::Withdraw(_));
-            if let Some(of) = lines.get_mut(&transfer.id()) {
-                operation.wrote.append(&mut of.made);
-                if !is_withdrawal {
-                    operation.wrote.append(&mut of.ended);
-                }
+    let is_bulk = matches!(request.what, What::Bulk { .. });
+    let is_withdrawal = matches!(request.what, What::Withdraw(_));
+    let is_one_by_one = is_bulk && !request.wait;
+    let mut operations = vec![];
+    for transfer in made_by(bank, request) {
+        let mut wrote = vec![];
+        if let Some(of) = lines.get_mut(&transfer.id()) {
+            wrote.append(&mut of.made);
+            if !is_withdrawal {
+                wrote.append(&mut of.ended);
             }
         }
+        if is_one_by_one {
+            operations.push(Operation {
+                moves: operation.outcome == Outcome::Done && moves(&transfer),
+                wrote,
+                ..operation.clone()
+            });
+        } else {
+            operation.wrote.append(&mut wrote);
+        }
     }
-    Some(operation)
+    if operations.is_empty() {
+        operations.push(operation);
+    }
+    operations
+}
+
+/// The transfers that a request has made.
+fn made_by(bank: &Bank, request: &Request) -> impl Iterator<Item = Transfer> {
+    let tag = request.tag();
+    let item_tag = format!("{tag}.");
+    bank.transfers().into_iter().filter(move |transfer| {
+        let note = transfer.parts().note.as_deref().unwrap_or_default();
+        note == tag || note.starts_with(&item_tag)
+    })
 }
 
 fn is_settled(transfer: &Transfer) -> bool {

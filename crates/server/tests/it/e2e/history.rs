@@ -196,6 +196,7 @@ fn asked(told: &Told, accounts: &Accounts) -> Line {
         outcome,
         moves: status.is_some_and(|status| !stays.contains(&&*status)),
         transfer: done.and_then(|done| done.name().parse().ok()),
+        one_by_one: false,
         lacks: answer
             .filter(|answer| answer.text.contains("balance.insufficient"))
             .and_then(|_| missing(told, accounts)),

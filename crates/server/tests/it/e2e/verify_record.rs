@@ -94,6 +94,7 @@ fn contradictions(record: &[Line]) -> Vec<(Vec<Line>, &'static str)> {
         outcome: Outcome::Done,
         moves: true,
         transfer: None,
+        one_by_one: false,
         lacks: None,
     };
     let phantom = Heard {
