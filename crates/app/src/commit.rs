@@ -69,7 +69,7 @@ impl App {
         match outcome {
             CommitOutcome::Committed(transfer) => Ok(Some((*transfer, false))),
             CommitOutcome::Replayed { original } => {
-                Ok(Some((self.recorded(original).await?, true)))
+                Ok(Some((self.made_before(original).await?, true)))
             }
             CommitOutcome::Stale { .. } => Ok(None),
             CommitOutcome::Refused { reason } => Err(Error::Refused {
@@ -106,7 +106,7 @@ impl App {
                 reason,
                 replayed: true,
             }),
-            None => Ok(Some(self.recorded(bound.transfer).await?)),
+            None => Ok(Some(self.made_before(bound.transfer).await?)),
         }
     }
 
@@ -186,6 +186,11 @@ impl App {
     pub(crate) async fn recorded(&self, id: TransferId) -> Result<Transfer, Error> {
         let found = self.ports.store.find(id).await?;
         found.ok_or(Error::Internal("a transfer that was recorded is gone"))
+    }
+
+    /// The transfer that an earlier request with the same key has made, or an earlier try of this one.
+    async fn made_before(&self, id: TransferId) -> Result<Transfer, Error> {
+        self.recorded(id).await.map_err(Error::of_what_happened)
     }
 
     /// The transfer as its callers name it.

@@ -121,6 +121,24 @@ pub enum Error {
     Internal(&'static str),
 }
 
+impl Error {
+    /// What is to be said when it stands in the way of reading what has happened: the store's trouble
+    /// says by itself that nothing did.
+    #[must_use]
+    pub(crate) fn of_what_happened(self) -> Self {
+        let Self::Store(error) = self else {
+            return self;
+        };
+        Self::Store(match error {
+            StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
+            StoreError::Overloaded | StoreError::Standby => {
+                StoreError::OutcomeUnknown(error.to_string().into())
+            }
+            StoreError::OutcomeUnknown(_) | StoreError::Inconsistent { .. } => error,
+        })
+    }
+}
+
 /// A transfer as its callers name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Original {

@@ -307,18 +307,8 @@ async fn a_pending_replay_that_cannot_be_settled_now_is_answered_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_replay_whose_transfer_cannot_be_read_is_an_error() {
+async fn a_replay_whose_transfer_is_gone_is_an_error() {
     for create in ALL {
-        let mut mocks = Mocks::new();
-        mocks.commits([replayed(&create.earlier())]);
-        mocks
-            .store
-            .expect_find()
-            .times(1)
-            .return_once(|_| Err(unavailable()));
-        let error = create.run(mocks, keyed()).await.unwrap_err();
-        assert!(matches!(error, Error::Store(StoreError::Unavailable(_))));
-
         let mut mocks = Mocks::new();
         mocks.commits([replayed(&create.earlier())]);
         mocks.store.expect_find().times(1).return_once(|_| Ok(None));
@@ -342,6 +332,25 @@ async fn a_refusal_and_its_replay_are_told_apart() {
                 error,
                 Error::Refused { reason: Reason::BalanceInsufficient, replayed } if replayed == again
             ));
+        }
+    }
+}
+
+/// What a COMMIT whose answer was lost has made is found by its key, and cannot be read.
+#[tokio::test]
+async fn what_a_key_has_made_and_nobody_can_read_did_not_come_to_nothing() {
+    for create in ALL {
+        for error in [unavailable, overloaded, || StoreError::Standby] {
+            let first = create.earlier();
+            let mut mocks = Mocks::new();
+            mocks.commits([replayed(&first)]);
+            let find = mocks.store.expect_find().times(1);
+            find.return_once(move |_| Err(error()));
+            let told = create.run(mocks, keyed()).await;
+            assert!(
+                matches!(told, Err(Error::Store(StoreError::OutcomeUnknown(_)))),
+                "{told:?}"
+            );
         }
     }
 }

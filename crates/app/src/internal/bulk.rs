@@ -246,7 +246,8 @@ impl App {
         results: Vec<ItemResult>,
     ) -> Result<Answer<Results>, Error> {
         let ids: Vec<TransferId> = results.iter().filter_map(ItemResult::made).collect();
-        let recorded = self.all_recorded(ids).await?;
+        let recorded = self.all_recorded(ids).await;
+        let recorded = recorded.map_err(Error::of_what_happened)?;
         let mut recorded: HashMap<TransferId, Transfer> = recorded
             .into_iter()
             .map(|transfer| (transfer.id(), transfer))

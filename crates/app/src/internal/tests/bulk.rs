@@ -306,6 +306,20 @@ async fn a_repetition_is_told_the_transfers_as_they_are_and_the_same_problems() 
 }
 
 #[tokio::test]
+async fn what_the_key_has_made_and_nobody_can_read_did_not_come_to_nothing() {
+    let mut mocks = mocks();
+    let find = mocks.store.expect_find_many().times(1);
+    find.return_once(|_| Err(unavailable()));
+    let results = vec![ItemResult::Made(build::transfer_id(7))];
+    answers(&mut mocks, |_| Ok(BulkOutcome::Replayed { results }));
+    let told = sent(mocks, request(vec![to("bob", "1")], false), keyed()).await;
+    assert!(
+        matches!(told, Err(Error::Store(StoreError::OutcomeUnknown(_)))),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_the_key_is_bound_to_replays_whatever_the_request_would_come_to_now() {
     for atomic in [false, true] {
         let claimed = claim_of(request(vec![to("alice", "1")], atomic)).await;
