@@ -28,6 +28,8 @@ pub(crate) struct Bank {
     /// How many steps of transfers there were.
     steps: AtomicUsize,
     is_away: AtomicBool,
+    /// Held by every transaction that is under way.
+    under_way: Arc<()>,
 }
 
 impl Bank {
@@ -38,6 +40,7 @@ impl Bank {
             committed: Mutex::default(),
             steps: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
+            under_way: Arc::default(),
             world,
         })
     }
@@ -49,6 +52,16 @@ impl Bank {
 
     pub(crate) fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Begins a transaction, which lasts as long as what it gets.
+    pub(crate) fn begin(&self) -> Arc<()> {
+        Arc::clone(&self.under_way)
+    }
+
+    /// Whether no transaction is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.under_way) == 1
     }
 
     /// What a batch would come to.

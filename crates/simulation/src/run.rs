@@ -151,7 +151,7 @@ impl Simulation {
         self.go_on_until(|| is_done.load(Ordering::SeqCst))
     }
 
-    /// Lets time pass until nothing is open and no callback waits.
+    /// Lets time pass until nothing is open, no callback waits and no transaction can land late.
     fn quieten(&mut self) -> bool {
         let world = Arc::clone(&self.cluster.world);
         let bank = Arc::clone(&self.cluster.bank);
@@ -164,7 +164,8 @@ impl Simulation {
             let until = match (waiting, open) {
                 (Some(at), _) => at.max(world.clock.now()),
                 (None, true) => world.clock.now().plus_micros(10 * 60 * 1_000_000),
-                (None, false) => return true,
+                (None, false) if bank.is_idle() => return true,
+                (None, false) => world.clock.now(),
             };
             world.move_clock(until);
             let until = world.clock.now().plus_micros(QUIET_MS * 1_000);

@@ -120,10 +120,12 @@ impl Store {
         let fate = self.fate();
         let (giver, waiting) = cell();
         let bank = Arc::clone(&self.bank);
+        let under_way = bank.begin();
         let database = async move {
             if let Some(answer) = execute(&bank, work, fate).await {
                 giver.give(answer);
             }
+            drop(under_way);
         };
         self.world().scheduler.start(Owner::Database, database);
         die(8, "died during a commit").await;
