@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::{
     Rule, Violation,
     history::{Lack, Operation, Outcome, Place, check, unfounded},
-    record::{Asked, Began, Heard, Line, Saw},
+    record::{self, Asked, Heard, Line, Saw},
 };
 
 /// How many rows show what is wrong; there may be as many as in the books.
@@ -75,7 +75,8 @@ pub struct Judged {
 /// after the other, and money that was said to be missing was. Nothing may be under way.
 pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     let mut found = vec![];
-    let began = began(record);
+    let places = record::began(record);
+    let began = places.map(|place| (place.account, place.line)).collect();
     number_from(&began, &mut ledger);
     let (asked, contradictions) = requests(record);
     shown(&mut found, Rule::KeyIsOnce, contradictions);
@@ -96,9 +97,9 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     for asked in &asked {
         let operations = operations(asked, &mut ledger);
         let moved = operations.iter().any(|op| !op.wrote.is_empty());
-        let is_unknown_moved = moved && asked.outcome == Outcome::Unknown;
-        let more = usize::from(is_unknown_moved);
-        judged.unknown_moved = judged.unknown_moved.saturating_add(more);
+        if moved && asked.outcome == Outcome::Unknown {
+            judged.unknown_moved = judged.unknown_moved.saturating_add(1);
+        }
         keys.extend(operations.iter().map(|_| &*asked.key));
         history.extend(operations);
     }
@@ -128,17 +129,6 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
         shown(&mut found, Rule::OneOrder, told);
     }
     (judged, found)
-}
-
-fn began(record: &[Line]) -> HashMap<u64, u64> {
-    let lines = record.iter().filter_map(|line| match line {
-        Line::Began(Began { lines }) => Some(lines),
-        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
-    });
-    lines
-        .flatten()
-        .map(|place| (place.account, place.line))
-        .collect()
 }
 
 const fn heard_of(line: &Line) -> Option<&Heard> {

@@ -22,6 +22,23 @@ pub enum Line {
     Heard(Heard),
 }
 
+/// The last line that each account had before everything else.
+pub fn began(record: &[Line]) -> impl Iterator<Item = &Place> {
+    let began = record.iter().filter_map(|line| match line {
+        Line::Began(Began { lines }) => Some(lines),
+        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
+    });
+    began.flatten()
+}
+
+/// What accounts were said not to have, refusal by refusal.
+pub fn missing(record: &[Line]) -> impl Iterator<Item = &Missing> {
+    record.iter().filter_map(|line| match line {
+        Line::Asked(Asked { lacks, .. }) => lacks.as_ref(),
+        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
+    })
+}
+
 /// What there was before everything else. Without it the books were empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bursar_audit::{
     Bound, Callback, Ledger, Step,
     history::Place,
-    record::{Asked, Began, Line},
+    record::{self, Line},
 };
 use bursar_ports::StoreError;
 use diesel::{
@@ -145,11 +145,7 @@ async fn steps(
     record: &[Line],
 ) -> Result<HashMap<Step, Vec<Place>>, StoreError> {
     let (mut accounts, mut lines) = (vec![], vec![]);
-    let began = record.iter().filter_map(|line| match line {
-        Line::Began(Began { lines }) => Some(lines),
-        Line::Asked(_) | Line::Saw(_) | Line::Heard(_) => None,
-    });
-    for place in began.flatten() {
+    for place in record::began(record) {
         // What is beyond them is beyond every line.
         accounts.push(i64::try_from(place.account).unwrap_or(i64::MAX));
         lines.push(i64::try_from(place.line).unwrap_or(i64::MAX));
@@ -183,10 +179,7 @@ async fn available(
     connection: &mut AsyncPgConnection,
     record: &[Line],
 ) -> Result<HashMap<u64, Vec<i128>>, StoreError> {
-    let missing = record.iter().filter_map(|line| match line {
-        Line::Asked(Asked { lacks, .. }) => lacks.as_ref(),
-        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
-    });
+    let missing = record::missing(record);
     let accounts: BTreeSet<u64> = missing.map(|missing| missing.account).collect();
     let numbers = accounts.iter().map(|account| i64::try_from(*account));
     let rows: Vec<StateRow> = sql_query(AVAILABLE)

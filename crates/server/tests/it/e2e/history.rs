@@ -217,14 +217,6 @@ fn missing(told: &Told, accounts: &Accounts) -> Option<Missing> {
     })
 }
 
-/// What whoever was to pay was said not to have, of a request that was refused for that.
-pub(super) const fn lacks(line: &Line) -> Option<&Missing> {
-    match line {
-        Line::Asked(Asked { lacks, .. }) => lacks.as_ref(),
-        Line::Began(_) | Line::Saw(_) | Line::Heard(_) => None,
-    }
-}
-
 /// What a receiver heard.
 pub(super) fn heard(receiver: &Receiver) -> Vec<Line> {
     let all = receiver.all().into_iter();

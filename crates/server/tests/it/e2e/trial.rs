@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bursar_audit::record::Line;
+use bursar_audit::record::{self, Line};
 use serde_json::Value;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     books::Books,
     client::Client,
     eventually_within,
-    history::{Before, Watch, assert_serializable, lacks},
+    history::{Before, Watch, assert_serializable},
     load::{Load, Told, assert_kept},
 };
 
@@ -87,11 +87,7 @@ pub(super) async fn judged(
     let mut judged = counted(&histories, struck, books).await;
     judged.looks = looks.len();
     judged.record = assert_serializable(histories.iter().flatten(), &looks, before, books).await;
-    judged.lacks = judged
-        .record
-        .iter()
-        .filter(|line| lacks(line).is_some())
-        .count();
+    judged.lacks = record::missing(&judged.record).count();
     for history in histories.iter().filter(|history| !history.is_empty()) {
         assert_kept(history, client, books).await;
     }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use bursar_audit::{
     history::Outcome,
-    record::{Asked, Heard, Line, Saw},
+    record::{Asked, Heard, Line, Saw, missing},
 };
 use bursar_postgres::testing::TestDatabase;
 
 use super::{
     books::Books,
     exchange::Exchange,
-    history::{Before, Watch, assert_serializable, heard, lacks, write_record},
+    history::{Before, Watch, assert_serializable, heard, write_record},
     load::{Load, assert_told},
     receiver::Receiver,
     service::Service,
@@ -49,7 +49,7 @@ async fn a_record_is_believed_and_each_contradiction_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record");
     let believed = said(database.url(), &file, &record, 0).await;
-    let lacks = record.iter().filter(|line| lacks(line).is_some()).count();
+    let lacks = missing(&record).count();
     assert!(lacks > 0, "nobody was refused for lack of money");
     let refused = format!("refused for lack of money: {lacks}\n");
     assert!(believed.contains(&refused), "{believed}");

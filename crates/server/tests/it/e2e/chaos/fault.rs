@@ -79,8 +79,8 @@ impl fmt::Display for Tally {
             f,
             "{} cycles ({} replicas, {} of them at a point, {} databases and {} receivers killed), {} \
              answers to COMMIT lost, {} requests ({} of them refused for lack of money) and {} looks \
-             judged, {} under way when something died ({} of them had happened), {} transfers proven; nothing lost, twice or out of order: in \
-             fewer than 3 of {} cycles (95 %)",
+             judged, {} under way when something died ({} of them had happened), {} transfers \
+             proven; nothing lost, twice or out of order: in fewer than 3 of {} cycles (95 %)",
             self.cycles,
             self.replicas_killed,
             self.died_at_points,
