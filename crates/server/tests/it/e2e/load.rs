@@ -156,8 +156,9 @@ impl Maker {
         // Never the user itself.
         let step = 1 + number % (self.traders.len() - 1);
         let other = &self.traders[(client + step) % self.traders.len()];
-        // One in eight is of more than anybody has at first, and than some have later.
-        let amount = if rand::random_range(0..8) == 0 {
+        // The first and one in eight are of more than anybody has at first, and than some have later:
+        // whoever begins before all others is refused.
+        let amount = if number == 0 || rand::random_range(0..8) == 0 {
             "1000000"
         } else {
             "0.00012345"
