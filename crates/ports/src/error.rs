@@ -29,6 +29,7 @@ pub enum StoreError {
     Unavailable(#[source] BoxError),
     /// The connection was lost round a commit and the outcome could not be found out in time.
     /// Repeating the same request with the same key is safe and finds out.
+    /// What has no key is looked for.
     #[error("it is unknown whether the change was committed")]
     OutcomeUnknown(#[source] BoxError),
     /// What is stored contradicts itself: somebody must look.

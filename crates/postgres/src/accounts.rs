@@ -21,7 +21,7 @@ use crate::{
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
     },
-    tx::run_tx,
+    tx::prepare_tx,
 };
 
 /// How many ids are remembered.
@@ -120,7 +120,7 @@ impl AccountIds {
         if unknown.is_empty() {
             return Ok(ids);
         }
-        let rows = run_tx(self.database.pool(), "create accounts", |connection| {
+        let rows = prepare_tx(self.database.pool(), "create accounts", |connection| {
             let (unknown, seals) = (unknown.clone(), self.seals.clone());
             async move { find_or_create(connection, &unknown, &seals).await }.boxed()
         })

@@ -102,14 +102,11 @@ impl AddressBook for PgAddressBook {
     }
 
     async fn remove(&self, user: UserId, code: String) -> Result<bool, StoreError> {
-        let removed = self
-            .database
-            .run(async |connection| {
-                diesel::delete(address_book::table.find((user.as_uuid(), code)))
-                    .execute(connection)
-                    .await
-            })
-            .await?;
+        let removed = run_tx(self.database.pool(), "remove address", move |connection| {
+            let entry = address_book::table.find((user.as_uuid(), code.clone()));
+            async move { diesel::delete(entry).execute(connection).await }.boxed()
+        })
+        .await?;
         Ok(removed > 0)
     }
 }

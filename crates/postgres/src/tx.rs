@@ -6,9 +6,12 @@
 
 mod snapshot;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use bursar_ports::StoreError;
+use bursar_ports::{BoxError, StoreError};
 use diesel::{
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
@@ -38,8 +41,8 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// phrase in logs and metrics.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when it failed: nothing happened, unless the connection was lost
-/// while committing. Callers repeat safely: everything done here is idempotent.
+/// [`StoreError::Unavailable`] when it failed before COMMIT: nothing happened.
+/// [`StoreError::OutcomeUnknown`] when it failed there: whatever is said to COMMIT proves nothing.
 pub(crate) async fn run_tx<T, F>(
     pool: &Pool<AsyncPgConnection>,
     name: &'static str,
@@ -52,14 +55,18 @@ where
     let mut connection = checkout(pool).await?;
     let mut tries = 1;
     loop {
-        let work = connection.transaction(async |connection| work(connection).await);
+        let is_done = AtomicBool::new(false);
+        let work = connection.transaction(async |connection| {
+            let value = work(connection).await?;
+            is_done.store(true, Ordering::Relaxed);
+            Ok(value)
+        });
         // A server that is there and says nothing ends no statement by itself. The connection goes
         // with the transaction that it is in.
         let Ok(outcome) = tokio::time::timeout(TRANSACTION_MAX, work).await else {
             metrics::counter!("bursar_tx_failures_total", "name" => name).increment(1);
-            return Err(StoreError::Unavailable(
-                format!("{name}: no answer in time").into(),
-            ));
+            let cause = format!("{name}: no answer in time");
+            return Err(failed(cause.into(), is_done.into_inner()));
         };
         match outcome {
             Ok(value) => return Ok(value),
@@ -74,10 +81,42 @@ where
                     // The primary is somewhere else by now.
                     drop(Object::take(connection));
                 }
-                return Err(unavailable(error));
+                return Err(failed(error.into(), is_done.into_inner()));
             }
         }
     }
+}
+
+/// What is known when a transaction failed, after its work was done or before.
+fn failed(cause: BoxError, is_done: bool) -> StoreError {
+    if is_done {
+        StoreError::OutcomeUnknown(cause)
+    } else {
+        StoreError::Unavailable(cause)
+    }
+}
+
+/// As [`run_tx`], for what a request needs before it does anything, as rows of accounts are.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it failed. What is there by now is found by the next who needs it:
+/// nothing of the request has happened.
+pub(crate) async fn prepare_tx<T, F>(
+    pool: &Pool<AsyncPgConnection>,
+    name: &'static str,
+    work: F,
+) -> Result<T, StoreError>
+where
+    T: Send,
+    F: for<'c> Fn(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send + Sync,
+{
+    run_tx(pool, name, work).await.map_err(|error| match error {
+        StoreError::OutcomeUnknown(cause) => StoreError::Unavailable(cause),
+        error @ (StoreError::Unavailable(_)
+        | StoreError::Overloaded
+        | StoreError::Standby
+        | StoreError::Inconsistent { .. }) => error,
+    })
 }
 
 /// Reads everything that `work` reads from one snapshot.

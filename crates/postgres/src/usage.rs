@@ -22,7 +22,7 @@ use crate::{
     row::{Uses, read_account_key},
     schema::{accounts, root_uses},
     statement::InsertRootUses,
-    tx::run_tx,
+    tx::prepare_tx,
     value::{At, Units},
 };
 
@@ -56,7 +56,7 @@ impl RootUseRows {
         if unknown.is_empty() {
             return Ok(());
         }
-        run_tx(self.database.pool(), "create uses", |connection| {
+        prepare_tx(self.database.pool(), "create uses", |connection| {
             let unknown = unknown.clone();
             async move {
                 let users: Vec<Uuid> = unknown.iter().map(|(user, _)| user.as_uuid()).collect();

@@ -218,8 +218,8 @@ fn store(error: &StoreError, transfer: Option<Original>) -> Problem {
         }
         StoreError::OutcomeUnknown(_) => {
             tracing::error!(cause = chain(error), "the outcome of a commit is unknown");
-            let detail = "It is not known whether this happened. Repeat the request with the same \
-                          Idempotency-Key, or look whether the transfer exists.";
+            let detail = "It is not known whether this happened. Repeat the request, with the same \
+                          Idempotency-Key if it moves money, or look whether it happened.";
             Problem::new(status, "outcome.unknown", detail)
                 .extended(Extension::Unknown { transfer })
         }

@@ -6,14 +6,17 @@ use bursar_domain::{
     Asset, Bulk, BulkClaim, BulkMode, Change, Commit, ItemResult, NewTransfer, Reason, Status,
     Transfer, TransferId, UserId,
 };
-use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
+use bursar_ports::{
+    AddressBook as _, AddressBookEntry, BulkOutcome, CommitOutcome, IdSource as _, StoreError,
+    TransferStore,
+};
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgStore,
+    Database, EngineConfig, EngineKind, PgAddressBook, PgIds, PgStore,
     testing::{TestDatabase, WireFault, WireProxy},
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
-use crate::support::{patient, patient_engine, until_ready, with_usd};
+use crate::support::{at, client, patient, patient_engine, until_ready, user_id, with_usd};
 
 /// How many payments lose the answer to their COMMIT; every third of them loses two.
 const ROUNDS: i64 = 110;
@@ -168,6 +171,64 @@ async fn a_bulk_without_an_answer_is_found_out_and_not_done_twice(kind: EngineKi
     };
     assert_eq!(refused.unwrap(), told);
     assert_eq!(stage.outcome().await, (paid.to_string(), 61, 62));
+}
+
+/// Nothing like the engine tries a change of the directory again: whoever asked for it has to look.
+#[tokio::test]
+async fn a_change_whose_commit_fails_is_in_doubt_and_what_only_prepares_one_is_not() {
+    let database = TestDatabase::create().await;
+    let proxy = WireProxy::start(database.url()).await;
+    let through = patient(&proxy.url(database.url()));
+    let through = Database::connect(through).await.unwrap();
+    let book = PgAddressBook::new(through.clone());
+    let entry = |code: &str| AddressBookEntry {
+        user: user_id(1),
+        code: code.to_owned(),
+        recipient: "bob@example.com".to_owned(),
+        label: None,
+        created_at: at(1),
+    };
+    // What was said, and whether the entry is there.
+    let add = async |code: &str| {
+        let added = book.add(entry(code), 10).await;
+        let there = book.find(user_id(1), code.to_owned()).await.unwrap();
+        (added, there.is_some())
+    };
+    for (number, (fault, happens)) in [
+        (WireFault::LoseAnswer, true),
+        (WireFault::LoseCommit, false),
+        (WireFault::AnswerCommit("57P01"), true),
+        (WireFault::RefuseCommit("XX000"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        proxy.arm(fault, 1);
+        let (said, there) = add(&format!("code-{number}")).await;
+        let in_doubt = matches!(said, Err(StoreError::OutcomeUnknown(_)));
+        assert!(in_doubt, "{fault:?}: {said:?}");
+        assert_eq!(there, happens, "{fault:?}");
+    }
+    proxy.arm(WireFault::LoseAnswer, 1);
+    let removed = book.remove(user_id(1), "code-0".to_owned()).await;
+    assert!(matches!(removed, Err(StoreError::OutcomeUnknown(_))));
+    assert_eq!(proxy.struck(), 5);
+
+    let ids = PgIds::new(through.clone());
+    proxy.arm(WireFault::LoseAnswer, 1);
+    let id = ids.next_transfer_id().await;
+    assert!(matches!(id, Err(StoreError::Unavailable(_))), "{id:?}");
+    ids.next_transfer_id().await.unwrap();
+
+    // Before COMMIT nothing is in doubt.
+    let admin = client(database.url()).await;
+    admin
+        .batch_execute("ALTER TABLE directory.address_book ADD CHECK (code <> 'never')")
+        .await
+        .unwrap();
+    let (said, there) = add("never").await;
+    assert!(matches!(said, Err(StoreError::Unavailable(_))), "{said:?}");
+    assert!(!there);
 }
 
 fn claim_on(key: &str, changes: &[Change]) -> BulkClaim {
