@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many seeds every run tries.
-const SEEDS: u64 = 5_000;
+const SEEDS: u64 = 6_000;
 /// One seed in so many is lived through twice.
 const TWICE_EVERY: u64 = 100;
 /// Within so many seeds a planted fault must be found.

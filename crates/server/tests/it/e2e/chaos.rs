@@ -43,7 +43,7 @@ impl Plan {
         Self {
             seed: number("BURSAR_CHAOS_SEED").unwrap_or_else(rand::random),
             cycles: number("BURSAR_CHAOS_CYCLES").unwrap_or(2),
-            answers: (most / 4, most),
+            answers: (most / 2, most),
             length: Duration::from_secs(number("BURSAR_CHAOS_SECONDS").unwrap_or(3_600)),
         }
     }
