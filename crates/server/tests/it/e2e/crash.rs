@@ -45,6 +45,7 @@ async fn survives_kill_9(settings: &[(&str, &str)]) {
         );
         let watch = Watch::start(&service.client(), &exchange);
         load.answered(rand::random_range(20..150)).await;
+        watch.looked().await;
         service.killed().await;
         let history = load.broken_off().await;
         let looks = watch.ended().await;
@@ -99,6 +100,7 @@ async fn a_standby_takes_over_when_the_single_writer_is_killed() {
     let load = Load::start(&holder.client(), &exchange, &receiver, "handover");
     let watch = Watch::start(&holder.client(), &exchange);
     load.answered(rand::random_range(20..150)).await;
+    watch.looked().await;
     holder.killed().await;
     let history = load.broken_off().await;
     let looks = watch.ended().await;

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    books::Books, client::Client, exchange::Exchange, load::Told, receiver::Receiver,
+    books::Books, client::Client, eventually, exchange::Exchange, load::Told, receiver::Receiver,
     sound::require,
 };
 
@@ -49,6 +49,7 @@ pub(super) struct Look {
 /// Readers of accounts at work. Each goes on until it is told to stop, answered or not.
 pub(super) struct Watch {
     readers: JoinSet<Vec<Look>>,
+    looked: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
@@ -56,29 +57,37 @@ impl Watch {
     pub(super) fn start(client: &Client, exchange: &Exchange) -> Self {
         let mut watch = Self {
             readers: JoinSet::new(),
+            looked: Arc::default(),
             stop: Arc::default(),
         };
         for reader in 0..READERS {
             let client = client.with(&exchange.admin);
             let (traders, stop) = (exchange.traders.clone(), Arc::clone(&watch.stop));
+            let looked = Arc::clone(&watch.looked);
             watch.readers.spawn(async move {
                 let mut looks = vec![];
                 for trader in traders.iter().cycle().skip(reader) {
+                    let look = Look::at(&client, &trader.id).await;
+                    looked.fetch_or(look.is_some(), Ordering::SeqCst);
+                    let rest = if look.is_some() { REST } else { PAUSE };
+                    looks.extend(look);
                     if stop.load(Ordering::SeqCst) {
                         break;
                     }
-                    match Look::at(&client, &trader.id).await {
-                        Some(look) => {
-                            looks.push(look);
-                            tokio::time::sleep(REST).await;
-                        }
-                        None => tokio::time::sleep(PAUSE).await,
-                    }
+                    tokio::time::sleep(rest).await;
                 }
                 looks
             });
         }
         watch
+    }
+
+    /// Waits until somebody saw something: of a service that is killed before, nobody can.
+    pub(super) async fn looked(&self) {
+        eventually("a look", async || {
+            self.looked.load(Ordering::SeqCst).then_some(())
+        })
+        .await;
     }
 
     /// What they saw, once all of them have stopped.
