@@ -25,6 +25,8 @@ use super::{super::service::Service, browser::Operator};
 /// How long anything on a page may take to be there.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often what drives browsers is started until it stays.
+const STARTS_MAX: u32 = 10;
 /// What Chromium is told, so that a machine without a screen, a sandbox or a network is enough.
 const ARGUMENTS: [&str; 8] = [
     "--headless=new",
@@ -46,6 +48,18 @@ pub(super) struct Chromium {
 
 impl Chromium {
     pub(super) fn start() -> Self {
+        // It takes a port that is free for IPv6 and ends when somebody has the same one for IPv4.
+        let started = (0..STARTS_MAX).find_map(|_| Self::drive());
+        let (driver, port) = started.expect("chromedriver says where it is");
+        Self {
+            driver,
+            url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// What drives browsers, and its port, unless it ended at once.
+    fn drive() -> Option<(Child, String)> {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -58,12 +72,10 @@ impl Chromium {
         let port = lines
             .map_while(Result::ok)
             .find_map(|line| Some(line.split_once("successfully on port ")?.1.to_owned()));
-        let port = port.expect("chromedriver says where it is");
-        Self {
-            driver,
-            url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')),
-            folder: tempfile::tempdir().unwrap(),
+        if port.is_none() {
+            driver.wait().unwrap();
         }
+        Some((driver, port?))
     }
 
     /// A browser of its own: nobody else's cookies.
