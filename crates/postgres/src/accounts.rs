@@ -21,7 +21,7 @@ use crate::{
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
     },
-    tx::prepare_tx,
+    tx::{not_prepared, run_tx},
 };
 
 /// How many ids are remembered.
@@ -120,11 +120,12 @@ impl AccountIds {
         if unknown.is_empty() {
             return Ok(ids);
         }
-        let rows = prepare_tx(self.database.pool(), "create accounts", |connection| {
+        let rows = run_tx(self.database.pool(), "create accounts", |connection| {
             let (unknown, seals) = (unknown.clone(), self.seals.clone());
             async move { find_or_create(connection, &unknown, &seals).await }.boxed()
         })
-        .await?;
+        .await
+        .map_err(not_prepared)?;
         for (id, owner_kind, owner, asset) in rows {
             let key = read_account_key(&owner_kind, owner, &asset)?;
             self.known.insert((key, owner), id);

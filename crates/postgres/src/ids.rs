@@ -17,7 +17,11 @@ use futures_util::FutureExt as _;
 use rand::RngExt as _;
 use uuid::{Builder, Uuid};
 
-use crate::{error::inconsistent, pool::Database, tx::prepare_tx};
+use crate::{
+    error::inconsistent,
+    pool::Database,
+    tx::{not_prepared, run_tx},
+};
 
 /// The first range is small, so that ids stay dense where little happens; each is four times as
 /// large as the one before, up to the largest.
@@ -51,7 +55,7 @@ impl PgIds {
     }
 
     async fn fetch(&self, size: i64) -> Result<Range<i64>, StoreError> {
-        let end: i64 = prepare_tx(self.database.pool(), "take transfer ids", |connection| {
+        let end: i64 = run_tx(self.database.pool(), "take transfer ids", |connection| {
             async move {
                 sql::<BigInt>("UPDATE directory.id_ranges SET next = next + ")
                     .bind::<BigInt, _>(size)
@@ -63,7 +67,8 @@ impl PgIds {
             }
             .boxed()
         })
-        .await?;
+        .await
+        .map_err(not_prepared)?;
         Ok(end.saturating_sub(size)..end)
     }
 }

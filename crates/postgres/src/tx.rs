@@ -6,10 +6,7 @@
 
 mod snapshot;
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bursar_ports::{BoxError, StoreError};
 use diesel::{
@@ -55,10 +52,10 @@ where
     let mut connection = checkout(pool).await?;
     let mut tries = 1;
     loop {
-        let is_done = AtomicBool::new(false);
+        let mut is_done = false;
         let work = connection.transaction(async |connection| {
             let value = work(connection).await?;
-            is_done.store(true, Ordering::Relaxed);
+            is_done = true;
             Ok(value)
         });
         // A server that is there and says nothing ends no statement by itself. The connection goes
@@ -66,7 +63,7 @@ where
         let Ok(outcome) = tokio::time::timeout(TRANSACTION_MAX, work).await else {
             metrics::counter!("bursar_tx_failures_total", "name" => name).increment(1);
             let cause = format!("{name}: no answer in time");
-            return Err(failed(cause.into(), is_done.into_inner()));
+            return Err(failed(cause.into(), is_done));
         };
         match outcome {
             Ok(value) => return Ok(value),
@@ -81,7 +78,7 @@ where
                     // The primary is somewhere else by now.
                     drop(Object::take(connection));
                 }
-                return Err(failed(error.into(), is_done.into_inner()));
+                return Err(failed(error.into(), is_done));
             }
         }
     }
@@ -96,27 +93,17 @@ fn failed(cause: BoxError, is_done: bool) -> StoreError {
     }
 }
 
-/// As [`run_tx`], for what a request needs before it does anything, as rows of accounts are.
-///
-/// # Errors
-/// [`StoreError::Unavailable`] when it failed. What is there by now is found by the next who needs it:
-/// nothing of the request has happened.
-pub(crate) async fn prepare_tx<T, F>(
-    pool: &Pool<AsyncPgConnection>,
-    name: &'static str,
-    work: F,
-) -> Result<T, StoreError>
-where
-    T: Send,
-    F: for<'c> Fn(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send + Sync,
-{
-    run_tx(pool, name, work).await.map_err(|error| match error {
+/// What it means that a transaction failed which only made what a request needs first, as rows of
+/// accounts are: nothing of the request has happened. What is there by now is found by the next who
+/// needs it.
+pub(crate) fn not_prepared(error: StoreError) -> StoreError {
+    match error {
         StoreError::OutcomeUnknown(cause) => StoreError::Unavailable(cause),
-        error @ (StoreError::Unavailable(_)
+        StoreError::Unavailable(_)
         | StoreError::Overloaded
         | StoreError::Standby
-        | StoreError::Inconsistent { .. }) => error,
-    })
+        | StoreError::Inconsistent { .. } => error,
+    }
 }
 
 /// Reads everything that `work` reads from one snapshot.

@@ -22,7 +22,7 @@ use crate::{
     row::{Uses, read_account_key},
     schema::{accounts, root_uses},
     statement::InsertRootUses,
-    tx::prepare_tx,
+    tx::{not_prepared, run_tx},
     value::{At, Units},
 };
 
@@ -56,7 +56,7 @@ impl RootUseRows {
         if unknown.is_empty() {
             return Ok(());
         }
-        prepare_tx(self.database.pool(), "create uses", |connection| {
+        run_tx(self.database.pool(), "create uses", |connection| {
             let unknown = unknown.clone();
             async move {
                 let users: Vec<Uuid> = unknown.iter().map(|(user, _)| user.as_uuid()).collect();
@@ -69,7 +69,8 @@ impl RootUseRows {
             }
             .boxed()
         })
-        .await?;
+        .await
+        .map_err(not_prepared)?;
         for row in unknown {
             self.known.insert(row, ());
         }

@@ -124,31 +124,23 @@ async fn who_is_slow_is_hung_up_on_and_keeps_nobody_waiting() {
             });
         }
     }
-    let (mut served, mut refused) = (0, 0);
+    let mut served = 0;
     while !hostile.is_empty() {
         let body = json!({
             "userId": exchange.traders[0].id, "assetId": "btc", "amount": "0.01",
         });
         let teller = client.with(&exchange.backoffice);
         let paid = teller.post_with(DEPOSIT, body.to_string(), &[WAIT]).await;
-        // A machine that has far more to do than it can keeps somebody's database waiting.
-        if paid.status == 503 {
-            refused += 1;
-        } else {
-            assert_eq!(paid.ok().text_of("status"), "Completed");
-            served += 1;
-        }
+        assert_eq!(paid.status, 200, "{}\n{}", paid.text, service.log());
+        assert_eq!(paid.ok().text_of("status"), "Completed");
+        assert_eq!(client.get("/health/ready").await.status, 200);
+        served += 1;
         while let Some(ended) = hostile.try_join_next() {
             let (manner, after, is_over) = ended.unwrap();
             assert!(is_over, "{manner:?} goes on after {after:?}");
         }
     }
-    let log = service.log();
-    assert!(
-        served > 4 * refused,
-        "{served} served, {refused} refused: {log}"
-    );
-    assert_eq!(client.get("/health/ready").await.status, 200);
+    assert!(served > 0);
     let books = Books::of(database.url());
     books.settled().await;
     books.audit().await;
