@@ -24,8 +24,6 @@ use crate::{
     tx::{not_prepared, run_tx},
 };
 
-/// How many ids are remembered.
-const REMEMBERED_MAX: u64 = 1_000_000;
 const USER_RANGE: &str = "user_accounts";
 const SYSTEM_RANGE: &str = "system_accounts";
 
@@ -67,10 +65,10 @@ pub(crate) struct AccountIds {
 type FoundRow = (i64, String, Uuid, String);
 
 impl AccountIds {
-    pub(crate) fn new(database: Database, seals: SealKeys) -> Self {
+    pub(crate) fn new(database: Database, remembered_max: u64, seals: SealKeys) -> Self {
         Self {
             database,
-            known: Cache::new(REMEMBERED_MAX),
+            known: Cache::new(remembered_max),
             fee_row: Uuid::nil(),
             first_fee_row: rand::rng().random_range(0..FEE_ROWS),
             seals,
@@ -120,7 +118,7 @@ impl AccountIds {
         if unknown.is_empty() {
             return Ok(ids);
         }
-        let rows = run_tx(self.database.pool(), "create accounts", |connection| {
+        let rows = run_tx(self.database.lookups(), "create accounts", |connection| {
             let (unknown, seals) = (unknown.clone(), self.seals.clone());
             async move { find_or_create(connection, &unknown, &seals).await }.boxed()
         })

@@ -114,6 +114,8 @@ pub struct EngineConfig {
     /// How long a request may wait for its answer; after that it is told that nobody knows. Longer than
     /// it takes to give up an answer to COMMIT and to find out what is true.
     pub answer_within: Duration,
+    /// How many accounts' ids are remembered; the others are looked up when they are needed.
+    pub accounts_remembered_max: u64,
     /// What seals entries and transfers.
     pub seals: SealKeys,
 }
@@ -132,6 +134,7 @@ impl EngineConfig {
             queue_max: 4_096,
             queue_wait: Duration::from_secs(10),
             answer_within: Duration::from_secs(20),
+            accounts_remembered_max: 1_000_000,
             seals: SealKeys::default(),
         }
     }
@@ -230,7 +233,11 @@ impl Engine {
         };
         let intake = Arc::new(Intake::new(queue, shares));
         let pace = intake.pace();
-        let accounts = AccountIds::new(database.clone(), config.seals.clone());
+        let accounts = AccountIds::new(
+            database.clone(),
+            config.accounts_remembered_max,
+            config.seals.clone(),
+        );
         let kept = KeptAccounts::default();
         let root_uses = RootUseRows::new(database);
         let (writer, hold) = match config.kind {

@@ -30,6 +30,19 @@ pub(crate) fn is_serialization_failure(error: &DieselError) -> bool {
     )
 }
 
+/// Whether the server refuses a transaction for what it is about: data, or a row that is not to be had.
+pub(crate) fn is_refused(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else {
+        return false;
+    };
+    cause.downcast_ref::<DieselError>().is_some_and(|error| {
+        matches!(error, DieselError::DatabaseError(..))
+            && !is_disconnect(error)
+            && !is_read_only(error)
+            && !is_serialization_failure(error)
+    })
+}
+
 /// A read or a change outside the batch engine that failed: nothing happened.
 pub(crate) fn unavailable(error: DieselError) -> StoreError {
     StoreError::Unavailable(error.into())

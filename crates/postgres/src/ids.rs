@@ -55,7 +55,7 @@ impl PgIds {
     }
 
     async fn fetch(&self, size: i64) -> Result<Range<i64>, StoreError> {
-        let end: i64 = run_tx(self.database.pool(), "take transfer ids", |connection| {
+        let end: i64 = run_tx(self.database.lookups(), "take transfer ids", |connection| {
             async move {
                 sql::<BigInt>("UPDATE directory.id_ranges SET next = next + ")
                     .bind::<BigInt, _>(size)

@@ -113,13 +113,14 @@ impl Outbox for PgOutbox {
         let heads: Vec<Head> = self
             .database
             .run(async |connection| {
+                let (after, full) = (after.clone(), full.clone());
                 queue::DueLanes::new(after, full, left, LANES_OF_ONE_MAX, LANES_MAX)
                     .load(connection)
                     .await
             })
             .await?;
-        *self.left() = left_by(&heads);
         let may_be_more = u32::try_from(heads.len()).is_ok_and(|found| found >= LANES_MAX);
+        leave(&mut self.left(), &heads, after.as_ref(), &full, may_be_more);
         let lane_of = |head: &Head| Lane {
             subscriber: head.subscriber.clone(),
             host: head.host.clone(),
@@ -230,19 +231,36 @@ impl PgOutbox {
     }
 }
 
-/// The subscribers that a look left with the last host of each; it may have had no more.
-fn left_by(heads: &[Head]) -> BTreeMap<String, String> {
-    let mut lanes: BTreeMap<&str, (u32, &str)> = BTreeMap::new();
+/// Notes where a look left its subscribers: behind the last lane of those that may have more. Whoever
+/// was seen to the end begins anew; whoever was full was shown one lane alone and stays where it was, and
+/// so does whoever the look did not come to.
+fn leave(
+    left: &mut BTreeMap<String, String>,
+    heads: &[Head],
+    after: Option<&Lane>,
+    full: &[String],
+    may_be_more: bool,
+) {
+    let mut seen: BTreeMap<&String, (u32, &String)> = BTreeMap::new();
     for head in heads {
-        let (count, last) = lanes.entry(&head.subscriber).or_default();
-        *count = count.saturating_add(1);
-        *last = &head.host;
+        let (count, _) = seen
+            .get(&head.subscriber)
+            .copied()
+            .unwrap_or((0, &head.host));
+        seen.insert(&head.subscriber, (count.saturating_add(1), &head.host));
     }
-    lanes
-        .into_iter()
-        .filter(|(_, (count, _))| *count >= LANES_OF_ONE_MAX)
-        .map(|(subscriber, (_, last))| (subscriber.to_owned(), last.to_owned()))
-        .collect()
+    let end = heads.last().filter(|_| may_be_more);
+    left.retain(|subscriber, _| {
+        let is_before = after.is_some_and(|lane| *subscriber < lane.subscriber);
+        let is_behind = end.is_some_and(|end| *subscriber >= end.subscriber);
+        let is_full = full.contains(subscriber) && seen.contains_key(subscriber);
+        is_before || is_behind || is_full
+    });
+    for (subscriber, (count, last)) in seen {
+        if count >= LANES_OF_ONE_MAX {
+            left.insert(subscriber.clone(), last.clone());
+        }
+    }
 }
 
 impl fmt::Debug for PgOutbox {

@@ -114,6 +114,17 @@ impl Database {
         self.ask(&self.lookups, self.read_deadline, ask).await
     }
 
+    /// Looks something up with one statement; see [`Self::look_up`].
+    pub(crate) async fn look_up_once<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let look_up = async |connection: &mut AsyncPgConnection| {
+            statement(connection).await.map_err(unavailable)
+        };
+        self.look_up(look_up).await
+    }
+
     /// Reads or changes something with one statement; see [`Self::read`].
     pub(crate) async fn run<T>(
         &self,
@@ -183,7 +194,12 @@ impl Database {
         self.config.export_pause
     }
 
-    /// The connections.
+    /// The connections for what money transactions begin with.
+    pub(crate) const fn lookups(&self) -> &Pool<AsyncPgConnection> {
+        &self.lookups
+    }
+
+    /// The connections for everything else.
     pub(crate) const fn pool(&self) -> &Pool<AsyncPgConnection> {
         &self.pool
     }

@@ -317,6 +317,7 @@ diesel::table! {
         queued -> Bool,
         attempts_before_replay -> Integer,
         replayed_at -> Nullable<Timestamptz>,
+        made_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -59,7 +59,7 @@ impl TransferStore for PgStore {
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
         let row = self
             .database
-            .run(async |connection| find(connection, id).await)
+            .look_up_once(async |connection| find(connection, id).await)
             .await?;
         row.map(Transfer::try_from).transpose()
     }
@@ -68,7 +68,7 @@ impl TransferStore for PgStore {
         let ids: Vec<i64> = ids.into_iter().map(TransferId::get).collect();
         let rows: Vec<TransferRow> = self
             .database
-            .run(async |connection| TransferRow::load_many(connection, ids).await)
+            .look_up_once(async |connection| TransferRow::load_many(connection, ids).await)
             .await?;
         rows.into_iter().map(Transfer::try_from).collect()
     }
@@ -80,7 +80,7 @@ impl TransferStore for PgStore {
     ) -> Result<Option<StoredClaim>, StoreError> {
         let row: Option<KeyRow> = self
             .database
-            .run(async |connection| {
+            .look_up_once(async |connection| {
                 idempotency_keys::table
                     .filter(idempotency_keys::principal.eq(scope.principal))
                     .filter(idempotency_keys::operation.eq(scope.operation))

@@ -56,7 +56,7 @@ impl RootUseRows {
         if unknown.is_empty() {
             return Ok(());
         }
-        run_tx(self.database.pool(), "create uses", |connection| {
+        run_tx(self.database.lookups(), "create uses", |connection| {
             let unknown = unknown.clone();
             async move {
                 let users: Vec<Uuid> = unknown.iter().map(|(user, _)| user.as_uuid()).collect();

@@ -75,7 +75,7 @@ impl TryFrom<AssetRow> for Asset {
 
 pub(super) async fn find(database: &Database, id: AssetId) -> Result<Option<Asset>, StoreError> {
     let row = database
-        .run(async |connection| {
+        .look_up_once(async |connection| {
             assets::table
                 .find(id.as_str())
                 .select(AssetRow::as_select())
@@ -93,7 +93,7 @@ pub(super) async fn find_many(
 ) -> Result<Vec<Asset>, StoreError> {
     let ids: Vec<&str> = ids.iter().map(AssetId::as_str).collect();
     let rows: Vec<AssetRow> = database
-        .run(async |connection| {
+        .look_up_once(async |connection| {
             assets::table
                 .filter(assets::id.eq_any(ids))
                 .select(AssetRow::as_select())

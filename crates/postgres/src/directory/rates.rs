@@ -17,7 +17,7 @@ pub(super) async fn find(
     asset: AssetId,
 ) -> Result<Option<AssetRate>, StoreError> {
     let row: Option<(BigDecimal, String, At)> = database
-        .run(async |connection| {
+        .look_up_once(async |connection| {
             asset_rates::table
                 .find(asset.as_str())
                 .select((

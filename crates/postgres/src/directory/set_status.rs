@@ -10,7 +10,13 @@ use super::{
     status,
     users::{self, UserRow},
 };
-use crate::{audit_log::note_in_directory, pool::Database, schema, tx::run_tx, value::At};
+use crate::{
+    audit_log::note_in_directory,
+    pool::Database,
+    schema,
+    tx::{half_done, run_tx},
+    value::At,
+};
 
 /// What is to be, and over what.
 #[derive(Clone)]
@@ -41,7 +47,10 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
     match status {
         UserStatus::Frozen | UserStatus::Terminated => {
             match status::stop(database, id, status, &over).await? {
-                Some(revision) => show(database, change, revision).await,
+                Some(revision) => {
+                    let shown = show(database, change, revision).await;
+                    shown.map_err(half_done)
+                }
                 None => Ok(SetStatus::Overtaken),
             }
         }
@@ -54,7 +63,8 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
             let revision = seen.unwrap_or(0).saturating_add(1);
             let set = show(database, change, revision).await?;
             if let (SetStatus::Written(_), Some(seen)) = (&set, seen) {
-                status::release(database, id, seen).await?;
+                let released = status::release(database, id, seen).await;
+                released.map_err(half_done)?;
             }
             Ok(set)
         }

@@ -13,7 +13,11 @@ use uuid::Uuid;
 
 use super::status;
 use crate::{
-    audit_log::note_in_directory, error::inconsistent, pool::Database, schema::users, tx::run_tx,
+    audit_log::note_in_directory,
+    error::inconsistent,
+    pool::Database,
+    schema::users,
+    tx::{half_done, run_tx},
     value::At,
 };
 
@@ -91,7 +95,7 @@ pub(super) async fn run(
             let stopped = status::stop(database, id, status, &UserStatus::ALL).await?;
             row.status_revision =
                 stopped.ok_or_else(|| inconsistent("owners", format!("id {id}: status")))?;
-            write(database, row, audit).await
+            write(database, row, audit).await.map_err(half_done)
         }
         UserStatus::Active => {
             let seen = status::seen(database, id).await?.map(|(seen, _)| seen);
@@ -99,7 +103,8 @@ pub(super) async fn run(
             let written = write(database, row, audit).await?;
             // A book that did not know the user had nothing to release.
             if let (PutUser::Written, Some(seen)) = (&written, seen) {
-                status::release(database, id, seen).await?;
+                let released = status::release(database, id, seen).await;
+                released.map_err(half_done)?;
             }
             Ok(written)
         }

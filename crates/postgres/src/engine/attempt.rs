@@ -9,11 +9,15 @@
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
+    time::Duration,
 };
 
 use bursar_domain::{AccountKey, Rules, Timestamp, UsageKey, ledger::Books};
 use bursar_ports::StoreError;
-use diesel::result::{Error as DieselError, QueryResult};
+use diesel::{
+    result::{Error as DieselError, QueryResult},
+    sql_query,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::task::unconstrained;
 
@@ -23,7 +27,8 @@ use super::{
     landed::landed,
     planted,
     round_trips::{
-        Last, Trouble, Written, flatten, lock_and_read, within, write, write_ahead, write_last,
+        Last, Trouble, Written, flatten, lock_and_read, within, within_longer, write, write_ahead,
+        write_last,
     },
     rules::KnownRules,
     sealer::Sealer,
@@ -47,6 +52,8 @@ pub(super) enum Failure {
     /// What the batch stood on was not committed, or is not as it was remembered. Nothing was
     /// committed.
     Overtaken,
+    /// A connection, or rows that the batch is tried with, were not to be had. Nothing was committed.
+    NotPrepared(StoreError),
     /// The batch could not even be tried, or a row contradicts itself. Nothing was committed.
     Store(StoreError),
 }
@@ -136,6 +143,11 @@ pub(super) enum Ending {
     Rollback,
 }
 
+/// How long it may take to count what users moved in a month: it is done once for a limit that is new,
+/// and a user whose month takes longer than statements may would never pay again.
+const COUNTED_WITHIN: Duration = Duration::from_secs(12);
+const COUNTING: &str = "SET LOCAL statement_timeout = '11s'";
+
 impl<B: Batch + ?Sized> Attempt<'_, B> {
     /// `known` are the rules as they were last read; afterwards, those in force.
     pub(super) async fn run(
@@ -196,21 +208,31 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             known,
             ids: self.ids,
             claimed: &claimed,
+            now: self.now,
         };
         let writes = Writes::of(self.batch, &verdicts, &changed, &mut sealer)?;
         strike(Point::Decided).await?;
-        if writes.is_empty() {
-            if let Some(turn) = turn {
-                turn.pass().await?;
-            }
-            end_without_change(connection).await?;
-        } else if let Some(turn) = turn {
-            self.write_in_order(connection, &writes, turn).await?;
-        } else {
-            self.write_and_end(connection, &writes).await?;
-        }
+        self.write(connection, &writes, turn).await?;
         planted::tell_afterwards(connection, &writes).await?;
         Ok(Tried::Done(B::outcomes(verdicts, landed)))
+    }
+
+    /// Writes what there is to write, and ends the transaction.
+    async fn write(
+        &self,
+        connection: &AsyncPgConnection,
+        writes: &Writes<'_>,
+        turn: Option<Turn>,
+    ) -> Result<(), Failure> {
+        match turn {
+            Some(turn) if writes.is_empty() => {
+                turn.pass().await?;
+                end_without_change(connection).await
+            }
+            None if writes.is_empty() => end_without_change(connection).await,
+            Some(turn) => self.write_in_order(connection, writes, turn).await,
+            None => self.write_and_end(connection, writes).await,
+        }
     }
 
     /// Writes ahead while the batches before it commit, and the rest after them.
@@ -324,7 +346,11 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         if before.uncounted.is_empty() {
             return Ok(());
         }
-        let counted = within(count_anew(connection, &before.uncounted, self.now))
+        let counting = async {
+            sql_query(COUNTING).execute(&mut &*connection).await?;
+            count_anew(connection, &before.uncounted, self.now).await
+        };
+        let counted = within_longer(COUNTED_WITHIN, counting)
             .await
             .flatten()
             .map_err(Failure::NotCommitted)??;

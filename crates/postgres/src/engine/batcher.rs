@@ -1,17 +1,25 @@
 //! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
 
 mod kept;
+mod tries;
 mod trouble;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use bursar_domain::Commit;
+use bursar_domain::{AccountKey, Commit};
 use bursar_ports::{Clock, CommitOutcome, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
 
 pub(super) use self::kept::KeptAccounts;
-use self::trouble::{Next, Trouble, kept};
+use self::{
+    tries::Tries,
+    trouble::{Next, Trouble, kept},
+};
 use super::{
     BulkJob, ItemsJob, Job, Reply,
     attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
@@ -24,7 +32,7 @@ use super::{
 };
 use crate::{
     accounts::AccountIds,
-    error::{is_disconnect, is_serialization_failure},
+    error::{is_disconnect, is_refused, is_serialization_failure},
     faults::{Planted, Point, is_planted, reach, tarry},
     pool::PoolConfig,
     seal::SealKeys,
@@ -32,16 +40,6 @@ use crate::{
     usage::RootUseRows,
 };
 
-/// Failures of one batch, other than those that repeating cures, before it is split.
-const FAILURES_MAX: u32 = 2;
-/// Repetitions after serialization failures or lost connections, before the batch is given up.
-const REDOS_MAX: u32 = 3;
-/// How long a batch that is not committed is repeated. A server that says nothing is not asked again:
-/// whoever waits is told so.
-const REDO_FOR: Duration = Duration::from_secs(5);
-/// Repetitions because what the batch stood on was not committed, which fails by itself often enough
-/// for each of the batches before it.
-const OVERTAKEN_MAX: u32 = 64;
 /// How long to go on finding out whether a batch was committed.
 const RESOLVE_FOR: Duration = Duration::from_secs(8);
 /// The pause between two tries to find out.
@@ -229,15 +227,12 @@ impl Batcher {
         batch: &B,
         mut ending: Ending,
     ) -> Result<B::Outcomes, Trouble> {
-        let mut failures = 0;
-        let mut redos = 0;
-        let mut overtaken = 0;
+        let mut tries = Tries::begin();
         let mut unknown: Option<(String, Instant)> = None;
-        let began = Instant::now();
         let lock_max = Duration::from_millis(self.pool.lock_timeout_ms.into());
         loop {
             // A second try looks for what an earlier one, here or at another replica, has left.
-            if ending == Ending::Commit && (unknown.is_some() || failures > 0) {
+            if ending == Ending::Commit && (unknown.is_some() || tries.has_failed()) {
                 ending = Ending::Resolve;
             }
             let tried = Instant::now();
@@ -265,36 +260,35 @@ impl Batcher {
                 Failure::NotCommitted(error)
                     if is_serialization_failure(&error) || is_disconnect(&error) =>
                 {
-                    redos += 1;
-                    if redos > REDOS_MAX || began.elapsed() > REDO_FOR {
-                        return Err(Trouble::Unavailable(error.to_string()));
-                    }
+                    tries.redo(error.to_string())?;
                 }
                 Failure::NotCommitted(error) => {
                     // Whoever dies takes a moment to let go, so the first wait proves nothing.
-                    if failures > 0 && tried.elapsed() >= lock_max {
+                    if tries.has_failed() && tried.elapsed() >= lock_max {
                         let looked = self.look_for_kept(batch).await;
                         // Where nothing can be seen, nothing else gets on either.
                         if looked.map_err(Trouble::Unavailable)? {
                             return Err(Trouble::Kept);
                         }
                     }
-                    failures += 1;
-                    if failures >= FAILURES_MAX {
-                        return Err(Trouble::Poison(error.to_string()));
+                    tries.fail(error.to_string())?;
+                }
+                // Somebody's row was not to be had: no reason to refuse all the others, or to have each
+                // of them wait for it twice.
+                Failure::NotPrepared(error) if is_refused(&error) => {
+                    if tried.elapsed() >= lock_max {
+                        return Err(Trouble::Poison(describe(&error)));
                     }
+                    tries.fail(describe(&error))?;
                 }
-                Failure::Overtaken => {
-                    overtaken += 1;
-                    if overtaken > OVERTAKEN_MAX {
-                        return Err(Trouble::Unavailable("the book keeps changing hands".into()));
-                    }
+                // Another connection may be, as after one that was lost.
+                Failure::NotPrepared(error @ StoreError::Unavailable(_)) => {
+                    tries.redo(describe(&error))?;
                 }
-                Failure::Store(StoreError::Inconsistent { table, detail }) => {
-                    return Err(Trouble::Inconsistent(table, detail));
+                Failure::Overtaken => tries.overtake()?,
+                Failure::NotPrepared(error) | Failure::Store(error) => {
+                    return Err(Trouble::of(error));
                 }
-                Failure::Store(StoreError::Standby) => return Err(Trouble::Standby),
-                Failure::Store(error) => return Err(Trouble::Unavailable(describe(&error))),
             }
         }
     }
@@ -303,8 +297,17 @@ impl Batcher {
     async fn take_connection(&mut self) -> Result<Connected, StoreError> {
         match self.connection.take() {
             Some(connected) => Ok(connected),
-            None => connect(&self.pool).await,
+            // Big, and done once for each connection.
+            None => Box::pin(connect(&self.pool)).await,
         }
+    }
+
+    /// Sees to it that there are the rows that a batch is tried with, and gives the ids of its accounts.
+    async fn prepare(&self, wanted: &Wanted) -> Result<HashMap<AccountKey, i64>, StoreError> {
+        let mut ids = self.accounts.resolve(&wanted.needed).await?;
+        ids.extend(self.accounts.remembered(&wanted.receiving));
+        self.root_uses.ensure(&wanted.usage).await?;
+        Ok(ids)
     }
 
     /// One try. The connection is kept only after a success, or when nothing but the batch's place in
@@ -315,17 +318,24 @@ impl Batcher {
         batch: &B,
         ending: Ending,
     ) -> Result<B::Outcomes, Failure> {
-        let mut connected = self.take_connection().await?;
+        let mut connected = self.take_connection().await.map_err(Failure::NotPrepared)?;
         strike(Point::Taken).await?;
         connected.count_batch().await?;
         let mut looked_for = BTreeSet::new();
+        // Kept here, for the memory that all batchers share does not promise to keep what is put into it.
+        let mut found = HashMap::new();
         // Each round looks for accounts that no round before it did, or knows newer rules, so there
         // is a last one.
         loop {
             let wanted = Wanted::by(batch, &self.rules.rules);
-            let mut ids = self.accounts.resolve(&wanted.needed).await?;
-            ids.extend(self.accounts.remembered(&wanted.receiving));
-            self.root_uses.ensure(&wanted.usage).await?;
+            let mut ids = match self.prepare(&wanted).await {
+                Ok(ids) => ids,
+                Err(error) => {
+                    self.connection = Some(connected);
+                    return Err(Failure::NotPrepared(error));
+                }
+            };
+            ids.extend(&found);
             strike(Point::AccountsKnown).await?;
             let connection = &connected.connection;
             let ticket = match &self.writer {
@@ -361,7 +371,8 @@ impl Batcher {
                     return Ok(outcomes);
                 }
                 Tried::Missing(accounts) => {
-                    self.accounts.resolve(&accounts).await?;
+                    let resolved = self.accounts.resolve(&accounts).await;
+                    found.extend(resolved.map_err(Failure::NotPrepared)?);
                     looked_for.extend(accounts);
                 }
                 Tried::OtherRules | Tried::OutOfDate => {}

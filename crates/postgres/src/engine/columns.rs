@@ -1,6 +1,6 @@
 //! Accounts, ledger lines, callbacks and payouts as the columns of their statements.
 
-use bursar_domain::{Balance, CallbackDraft, Entry, Transfer};
+use bursar_domain::{Balance, CallbackDraft, Entry, Timestamp, Transfer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -146,10 +146,17 @@ pub(super) struct CallbackColumns<'a> {
     finals: Vec<bool>,
     errors: Vec<Option<&'a str>>,
     created: Vec<At>,
+    made: Vec<Option<At>>,
 }
 
 impl<'a> CallbackColumns<'a> {
-    pub(super) fn push(&mut self, transfer: &Transfer, draft: &'a CallbackDraft) {
+    /// Adds a callback of what a transfer is; one that is made later than that says when.
+    pub(super) fn push(
+        &mut self,
+        transfer: &Transfer,
+        draft: &'a CallbackDraft,
+        made: Option<Timestamp>,
+    ) {
         let at = transfer.parts().updated_at;
         self.ids.push(time_ordered_id(at));
         self.transfers.push(transfer.id().get());
@@ -163,6 +170,7 @@ impl<'a> CallbackColumns<'a> {
         self.finals.push(draft.status.is_final());
         self.errors.push(draft.error.as_deref());
         self.created.push(At(at));
+        self.made.push(made.filter(|made| *made > at).map(At));
     }
 
     pub(super) fn statement(&self) -> InsertCallbacks<'_> {
@@ -178,6 +186,7 @@ impl<'a> CallbackColumns<'a> {
             finals: &self.finals,
             errors: &self.errors,
             created: &self.created,
+            made: &self.made,
         }
     }
 }

@@ -69,7 +69,8 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> 
             seals: &SealKeys::default(),
             ending: Ending::Resolve,
         };
-        nothing.prepare(&connection).await.map_err(unavailable)?;
+        let prepared = Box::pin(nothing.prepare(&connection)).await;
+        prepared.map_err(unavailable)?;
         Ok(Connected {
             connection,
             types,

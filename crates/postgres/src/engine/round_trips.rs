@@ -34,7 +34,15 @@ async fn when<T: Default>(
 
 /// Ends what the server does not answer any more. The connection must then be dropped.
 pub(super) async fn within<T>(round_trip: impl Future<Output = T>) -> QueryResult<T> {
-    tokio::time::timeout(ROUND_TRIP_MAX, round_trip)
+    within_longer(ROUND_TRIP_MAX, round_trip).await
+}
+
+/// The same for what may take longer.
+pub(super) async fn within_longer<T>(
+    time: Duration,
+    round_trip: impl Future<Output = T>,
+) -> QueryResult<T> {
+    tokio::time::timeout(time, round_trip)
         .await
         .map_err(|elapsed| {
             DieselError::DatabaseError(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bursar_domain::{
-    AccountKey, AuditDraft, Change, Entry, Expected, Kind, Reason, Stage, Transfer,
+    AccountKey, AuditDraft, Change, Entry, Expected, Kind, Reason, Stage, Timestamp, Transfer,
     ledger::{Applied, Books},
 };
 use bursar_ports::StoreError;
@@ -53,6 +53,8 @@ pub(super) struct Changed<'a> {
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     /// The keys that are this transaction's.
     pub(super) claimed: &'a [KeyName],
+    /// When it was decided.
+    pub(super) now: Timestamp,
 }
 
 impl<'a> Writes<'a> {
@@ -68,13 +70,14 @@ impl<'a> Writes<'a> {
             known,
             ids,
             claimed,
+            now,
         } = *changed;
         let mut writes = Self {
             uses: ChangedUses::of(&before.usage, &books.usage, known)?,
             ..Self::default()
         };
         for (change, applied) in batch.applied(verdicts) {
-            writes.push(change, applied, ids, sealer);
+            writes.push(change, applied, ids, now, sealer);
         }
         for (draft, applied) in batch.audited(verdicts) {
             writes.push_audit(draft, &applied.next);
@@ -121,6 +124,7 @@ impl<'a> Writes<'a> {
         change: &Change,
         applied: &'a Applied,
         ids: &HashMap<AccountKey, i64>,
+        now: Timestamp,
         sealer: &mut Sealer<'_>,
     ) {
         if change.writes_transfer() {
@@ -147,8 +151,9 @@ impl<'a> Writes<'a> {
                 self.entries.push(entry, *id, sealer.entry(entry, *id));
             }
         }
+        let made = (!change.writes_transfer()).then_some(now);
         for draft in &applied.callbacks {
-            self.callbacks.push(&applied.next, draft);
+            self.callbacks.push(&applied.next, draft, made);
         }
         if let Some(linked) = &applied.linked {
             // Nothing moves on it, but its row changes.
@@ -158,7 +163,7 @@ impl<'a> Writes<'a> {
             let at = applied.next.parts().updated_at;
             self.journal.push_reversed(&linked.next, at);
             for draft in &linked.callbacks {
-                self.callbacks.push(&linked.next, draft);
+                self.callbacks.push(&linked.next, draft, Some(now));
             }
         }
     }

@@ -99,7 +99,7 @@ impl QueryFragment<Pg> for LockFamilies {
              SELECT c.id, c.transfer_id, c.url_digest, c.url, c.subscriber, c.host, \
                c.operation, c.status, c.error, \
                c.attempts - c.attempts_before_replay, c.created_at, \
-               greatest(c.created_at, c.replayed_at), c.next_attempt_at, c.lease, f.due_at, \
+               greatest(c.created_at, c.made_at, c.replayed_at), c.next_attempt_at, c.lease, f.due_at, \
                f.members \
              FROM families AS f \
              JOIN book_main.callbacks AS c \

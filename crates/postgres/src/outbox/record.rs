@@ -86,7 +86,7 @@ impl QueryFragment<Pg> for RecordAttempt {
 impl<Conn> diesel::RunQueryDsl<Conn> for RecordAttempt {}
 
 /// Ends leases under which nothing was tried. When the row was due before the claim is not known
-/// any more; the time of its creation is past, so it is due at once.
+/// any more; the time at which it was made is past, so it is due at once.
 #[derive(Clone, Debug)]
 pub(super) struct Release {
     pub(super) ids: Vec<Uuid>,
@@ -102,7 +102,7 @@ impl QueryFragment<Pg> for Release {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "UPDATE book_main.callbacks AS c \
-             SET lease = NULL, queued = true, next_attempt_at = c.created_at \
+             SET lease = NULL, queued = true, next_attempt_at = coalesce(c.made_at, c.created_at) \
              FROM unnest(",
         );
         out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
@@ -145,7 +145,7 @@ impl QueryFragment<Pg> for GiveUp {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH head AS MATERIALIZED ( \
-               SELECT id, greatest(created_at, replayed_at) AS begun_at, next_attempt_at \
+               SELECT id, greatest(created_at, made_at, replayed_at) AS begun_at, next_attempt_at \
                FROM book_main.callbacks \
                WHERE state = 'pending' AND queued AND subscriber = ",
         );

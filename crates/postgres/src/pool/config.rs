@@ -44,7 +44,8 @@ pub struct PoolConfig {
     /// Connections for everything but money transactions and the look-ups that they begin with, which
     /// have their own.
     pub connections_max: usize,
-    /// Connections for the look-ups that money transactions begin with: credentials and users.
+    /// Connections for what money transactions begin with: credentials, users, assets and their rates,
+    /// the transfer that goes on, ids, and the rows of accounts.
     pub lookups_max: usize,
     /// How many lists are read at once; at least one, and fewer than there are connections. More
     /// than there are processors for them only take the processors from each other, and whoever is

@@ -52,9 +52,10 @@ statement! {
     InsertCallbacks {
         "/* insert_callbacks */ INSERT INTO callbacks \
          (id, transfer_id, operation, url, url_digest, subscriber, host, status, is_final, error, \
-         state, attempts, created_at, next_attempt_at) \
+         state, attempts, created_at, made_at, next_attempt_at) \
          SELECT n.id, n.transfer_id, n.operation, n.url, n.url_digest, n.subscriber, n.host, \
-         n.status, n.is_final, n.error, 'pending', 0, n.created_at, n.created_at \
+         n.status, n.is_final, n.error, 'pending', 0, n.created_at, n.made_at, \
+         coalesce(n.made_at, n.created_at) \
          FROM unnest(" ids: Uuid => SqlUuid,
         ", " transfers: i64 => BigInt,
         ", " operations: &'a str => Text,
@@ -66,9 +67,10 @@ statement! {
         ", " finals: bool => Bool,
         ", " errors: Option<&'a str> => Nullable<Text>,
         ", " created: At => Timestamptz,
+        ", " made: Option<At> => Nullable<Timestamptz>,
     }
     ") AS n (id, transfer_id, operation, url, url_digest, subscriber, host, status, is_final, \
-     error, created_at) \
+     error, created_at, made_at) \
      ORDER BY n.transfer_id, n.operation, n.url_digest \
      ON CONFLICT (transfer_id, operation, url_digest) DO NOTHING"
 }

@@ -47,6 +47,7 @@ mod migrations;
 mod model;
 #[cfg(test)]
 mod new_accounts;
+mod new_limits;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bursar_domain::{Commit, Reason, Status, UserId};
 use bursar_ports::{CommitOutcome, TransferStore};
-use bursar_postgres::PgStore;
+use bursar_postgres::{EngineConfig, PgStore};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use futures_util::future::join_all;
 
@@ -20,12 +20,15 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
+        Self::set_with(patient_engine()).await
+    }
+
+    async fn set_with(config: EngineConfig) -> Self {
         let mut fixture = Fixture::new().await;
         let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
         fixture.run(insert).await;
         let pool = patient(fixture.url());
         let clock = Arc::new(FixedClock::default());
-        let config = patient_engine();
         let (store, _tasks) = PgStore::start(&pool, fixture.database.clone(), &config, clock);
         let ids = SequentialIds::default();
         let (rich, poor) = (ids.user(), ids.user());
@@ -153,4 +156,24 @@ async fn a_recipient_who_is_stopped_before_the_first_payment_is_not_paid() {
     let expected = (Status::Rejected, Some(Reason::RecipientUnavailable));
     assert_eq!(told(&outcome), [expected]);
     assert_eq!(scene.available(recipient).await, "0");
+}
+
+/// What is remembered of accounts is as full as it may be, and takes nothing in.
+#[tokio::test]
+async fn a_recipient_is_paid_however_little_is_remembered() {
+    let config = EngineConfig {
+        accounts_remembered_max: 0,
+        ..patient_engine()
+    };
+    let mut scene = Scene::set_with(config).await;
+    let recipients = [scene.poor, scene.ids.user()];
+    for recipient in recipients {
+        let payment = scene.payment(scene.rich, recipient, 2);
+        let outcome = scene.store.commit(vec![payment]).await.unwrap();
+        assert_eq!(told(&outcome), [PAID]);
+    }
+    let payments = recipients.map(|recipient| scene.payment(scene.rich, recipient, 3));
+    let outcome = scene.store.commit(payments.to_vec()).await.unwrap();
+    assert_eq!(told(&outcome), [PAID, PAID]);
+    assert_eq!(scene.available(scene.poor).await, "6");
 }

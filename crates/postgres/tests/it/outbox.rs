@@ -1,6 +1,7 @@
 //! Callbacks are claimed by lease, one per transfer and URL at a time.
 
 mod lanes;
+mod made_late;
 mod races;
 
 use bursar_domain::{Operation, Status, Timestamp};

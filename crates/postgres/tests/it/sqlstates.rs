@@ -244,6 +244,18 @@ async fn a_connection_that_is_refused_means_that_nothing_happened(kind: EngineKi
     }
 }
 
+/// A batch whose connection is refused asks for the next one.
+async fn a_connection_that_is_refused_once_costs_nobody_anything(kind: EngineKind) {
+    let stage = Stage::set(kind).await;
+    let mut paid = 1;
+    for state in AT_CONNECT {
+        stage.proxy.arm(WireFault::RefuseConnection(state), 1);
+        stage.proxy.hang_up();
+        stage.assert_paid(&mut paid, &format!("{state} once")).await;
+    }
+    assert_eq!(stage.proxy.struck(), AT_CONNECT.len());
+}
+
 /// The connection ends within every message of the server's answers to a payment, at one byte of a
 /// few, wherever the first is.
 async fn a_connection_may_end_at_any_byte(kind: EngineKind) {
@@ -269,5 +281,6 @@ crate::support::with_both_engines!(
     "multi_thread" what_cannot_be_found_out_is_unknown,
     "multi_thread" a_commit_that_never_arrives_is_unknown,
     "multi_thread" a_connection_that_is_refused_means_that_nothing_happened,
+    "multi_thread" a_connection_that_is_refused_once_costs_nobody_anything,
     "multi_thread" a_connection_may_end_at_any_byte,
 );

@@ -2,6 +2,8 @@
 
 use bursar_ports::StoreError;
 
+use super::describe;
+
 /// Why a batch came to nothing.
 pub(super) enum Trouble {
     /// Another replica writes the book; nothing happened.
@@ -20,6 +22,17 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// What nothing that a batcher can do would cure.
+    pub(super) fn of(error: StoreError) -> Self {
+        match error {
+            StoreError::Inconsistent { table, detail } => Self::Inconsistent(table, detail),
+            StoreError::Standby => Self::Standby,
+            StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
+                Self::Unavailable(describe(&error))
+            }
+        }
+    }
+
     /// What to do with its batch.
     pub(super) fn next(&self) -> Next<'_> {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bursar_domain::UserStatus;
-use bursar_ports::{Directory, PutUser, SetStatus};
+use bursar_ports::{Directory, PutUser, SetStatus, StoreError};
 use uuid::Uuid;
 
 use super::{account_creation, directory, with_status, write};
@@ -246,4 +246,47 @@ async fn directory_and_book_agree_whoever_expects_what_and_races() {
         write(&replicas[0], &anna).await;
         assert_eq!(self::statuses(&mut fixture, 1).await, ["Active"; 3]);
     }
+}
+
+/// The book stops a user before the directory says so, and the directory says so before the book lets a
+/// user go on: when the second cannot be, nobody may say that nothing happened.
+#[tokio::test]
+async fn a_change_that_is_done_by_half_is_in_doubt() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    let refuse = "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE 'told to'; END $$;
+         CREATE TRIGGER a_refusal BEFORE UPDATE ON";
+    fixture
+        .run(&format!(
+            "{refuse} directory.users EXECUTE FUNCTION public.refuse()"
+        ))
+        .await;
+    let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
+    let in_doubt = |error: &StoreError| matches!(error, StoreError::OutcomeUnknown(_));
+    let set = directory.set_status(anna.id, active, frozen, draft()).await;
+    assert!(set.as_ref().is_err_and(in_doubt), "{set:?}");
+    let put = directory
+        .put_user(with_status(&anna, frozen), draft())
+        .await;
+    assert!(put.as_ref().is_err_and(in_doubt), "{put:?}");
+    assert_eq!(statuses(&mut fixture, 1).await, ["Active", "Frozen"]);
+
+    fixture
+        .run("DROP TRIGGER a_refusal ON directory.users")
+        .await;
+    write(&directory, &with_status(&anna, frozen)).await;
+    fixture
+        .run(
+            "CREATE TRIGGER a_refusal BEFORE UPDATE ON book_main.owners
+             EXECUTE FUNCTION public.refuse()",
+        )
+        .await;
+    let set = directory.set_status(anna.id, frozen, active, draft()).await;
+    assert!(set.as_ref().is_err_and(in_doubt), "{set:?}");
+    let put = directory.put_user(anna, draft()).await;
+    assert!(put.as_ref().is_err_and(in_doubt), "{put:?}");
+    assert_eq!(statuses(&mut fixture, 1).await, ["Active", "Frozen"]);
 }

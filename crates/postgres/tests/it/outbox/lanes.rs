@@ -110,6 +110,47 @@ async fn a_subscriber_with_many_lanes_is_in_nobodys_way_and_seen_whole_in_a_few_
     }
 }
 
+/// A look that shows one lane of who is full, and one that comes to others alone, change nothing of where
+/// somebody was left.
+#[tokio::test]
+async fn a_subscriber_goes_on_where_it_was_left_whoever_was_looked_at_meanwhile() {
+    const LANES: u32 = 100;
+    let mut callbacks = vec![];
+    for (nth, subscriber) in ["a", "b"].into_iter().enumerate() {
+        for n in 0..LANES {
+            let id = u128::try_from(nth).unwrap() * u128::from(LANES) + u128::from(n) + 1;
+            callbacks.push(in_lane(id, &lane(subscriber, &format!("{n:03}")), true, 1));
+        }
+    }
+    // More than a look has room for.
+    for n in 0..500 {
+        callbacks.push(in_lane(1_000 + n, &lane(&format!("c{n:03}"), "h"), true, 1));
+    }
+    let (_fixture, outbox) = fixture(1_500, &callbacks).await;
+    let of = |look: &[DueLane], who: &str| -> Vec<String> {
+        let subscriber = format!("client:{who}");
+        let lanes = look.iter().map(|due| &due.lane);
+        let lanes = lanes.filter(|lane| lane.subscriber == subscriber);
+        lanes.map(|lane| lane.host.clone()).collect()
+    };
+    let hosts = |from: u32, to: u32| (from..to).map(|n| format!("{n:03}")).collect::<Vec<_>>();
+    let look = async |after, full| outbox.due_lanes(at(10), after, full).await.unwrap();
+    let first = look(None, vec![]).await;
+    assert_eq!(of(&first.lanes, "a"), hosts(0, 48));
+    assert!(first.next.is_some(), "there is another page");
+    let rest = look(first.next, vec![]).await;
+    assert_eq!(of(&rest.lanes, "a"), [""; 0]);
+    let full = look(None, vec!["client:a".to_owned()]).await;
+    assert_eq!(of(&full.lanes, "a"), hosts(48, 49));
+    assert_eq!(of(&full.lanes, "b"), hosts(48, 96));
+    let third = look(None, vec![]).await;
+    assert_eq!(of(&third.lanes, "a"), hosts(48, 96));
+    assert_eq!(of(&third.lanes, "b"), hosts(96, 100));
+    let last = look(None, vec![]).await;
+    assert_eq!(of(&last.lanes, "a"), hosts(96, 100));
+    assert_eq!(of(&last.lanes, "b"), hosts(0, 48));
+}
+
 #[tokio::test]
 async fn a_claim_takes_of_each_lane_what_it_may_final_states_first() {
     let [a, b, c] = ["a", "b", "c"].map(|name| lane(name, "h"));

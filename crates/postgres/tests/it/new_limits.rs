@@ -1,0 +1,89 @@
+//! A limit that is new counts what was moved before it.
+
+use std::{sync::Arc, time::Duration};
+
+use bursar_domain::{Amount, AssetId, Commit, Kind, Limits, Reason, UserId};
+use bursar_ports::{CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
+use bursar_postgres::{PgRuleBook, PgStore, PoolConfig};
+use bursar_testkit::{FixedClock, SequentialIds, build};
+
+use crate::support::{Fixture, PATIENCE, draft, patient, patient_engine};
+
+/// More than is counted within [`STATEMENT_MS`].
+const TRANSFERS: i64 = 200_000;
+const STATEMENT_MS: u32 = 30;
+
+/// A month of an exchange's biggest user.
+async fn pay_for_a_month(fixture: &mut Fixture, user: UserId) {
+    let statements = format!(
+        "INSERT INTO book_main.transfers (id, version, kind, state, asset, scale, amount, fee, \
+           user_id, recipient_id, code_salt, created_by, created_at, updated_at, entry_refs) \
+         SELECT 1000 + n, 1, 'internal', 'Success', 'usd', 2, 1, 0, '{user}', gen_random_uuid(), \
+           decode('00112233445566778899', 'hex'), 'x', t.at, t.at, '{{}}' \
+         FROM generate_series(1, {TRANSFERS}) AS n, \
+           LATERAL (SELECT timestamptz '{now}' - n * interval '10 seconds' AS at) AS t; \
+         ANALYZE book_main.transfers",
+        now = FixedClock::START,
+    );
+    fixture.run(&statements).await;
+}
+
+/// However long it takes, it is counted once, and not tried anew with every payment.
+#[tokio::test]
+async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
+    let mut fixture = Fixture::new().await;
+    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+    fixture.run(insert).await;
+    let clock = Arc::new(FixedClock::default());
+    let pool = PoolConfig {
+        statement_timeout_ms: STATEMENT_MS,
+        ..patient(fixture.url())
+    };
+    let config = patient_engine();
+    let database = fixture.database.clone();
+    let (store, _tasks) = PgStore::start(&pool, database.clone(), &config, clock.clone());
+    let ids = SequentialIds::default();
+    let (rich, other) = (ids.user(), ids.user());
+    let usd = build::asset("usd", 2);
+    let new = |units| build::new_transfer(ids.transfer(), &usd, units, FixedClock::START);
+    // On a machine that stands still now and then a statement takes longer than it may.
+    let commit = async |make: &dyn Fn() -> Commit| {
+        let committing = async {
+            loop {
+                if let Ok(mut outcomes) = store.commit(vec![make()]).await {
+                    return outcomes.pop().unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let committed = tokio::time::timeout(PATIENCE, committing).await;
+        committed.expect("it is refused again and again")
+    };
+    for user in [rich, other] {
+        let funded =
+            commit(&|| Commit::new(build::deposit(new(1_000), user).settled_at_once())).await;
+        assert!(matches!(funded, CommitOutcome::Committed(_)), "{funded:?}");
+    }
+    pay_for_a_month(&mut fixture, rich).await;
+    let daily = Limits {
+        daily: Some(Amount::try_from_units(9_000).unwrap()),
+        ..Limits::default()
+    };
+    let book = PgRuleBook::new(database, clock);
+    let asset = Some(AssetId::parse("usd").unwrap());
+    let put = book.put_limits(Kind::Internal, asset, daily, Expected::Anything, draft());
+    assert_eq!(put.await.unwrap(), PutRule::Written);
+    // Some 8,640 of its payments were within the last 24 hours.
+    let pay = async |units| {
+        let payment = || Commit::new(build::internal(new(units), rich, other).settled_at_once());
+        commit(&payment).await
+    };
+    let CommitOutcome::Committed(paid) = pay(100).await else {
+        panic!("there is room for it");
+    };
+    assert_eq!(paid.reason(), None);
+    let CommitOutcome::Committed(refused) = pay(300).await else {
+        panic!("what is refused when it settles is recorded");
+    };
+    assert_eq!(refused.reason(), Some(Reason::LimitDaily));
+}
