@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, admin::is_other,
-    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+    commit::Tries, idempotency::RequestFields,
 };
 
 /// A request to deposit or withdraw.
@@ -189,8 +189,10 @@ impl App {
                 waited,
             })
         };
-        for _ in 0..STALE_TRIES_MAX {
-            let current = self.withdrawal_of(&request).await?;
+        let mut tries = Tries::default();
+        while tries.begin() {
+            let current = self.withdrawal_of(&request).await;
+            let current = current.map_err(|error| tries.told(error))?;
             // Whoever confirmed what is not over yet hears of its end.
             let tells = request.callback_url.is_some() && current.status().is_final();
             let (change, audit) = match current.decide(command, self.now()) {
@@ -210,7 +212,10 @@ impl App {
                     if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
                         return answer(transfer, true);
                     }
-                    return Err(self.refuse_finish(&current, command).await);
+                    match self.refuse_finish(&current, command).await? {
+                        Some(conflict) => return Err(Error::Conflict(conflict)),
+                        None => continue,
+                    }
                 }
             };
             let commit = Commit {
@@ -218,25 +223,28 @@ impl App {
                 idempotency: claim.clone(),
                 audit,
             };
-            if let Some((transfer, replayed)) = self.commit_one(commit).await? {
+            let committed = self.commit_one(commit).await;
+            if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
                 return answer(transfer, replayed);
             }
+            tries.overtaken();
         }
         Err(Error::Conflict(Conflict::Busy))
     }
 
-    /// Tells the operation's own URL that it was refused; the transfer is untouched.
-    async fn refuse_finish(&self, current: &Transfer, command: &Command) -> Error {
+    /// Tells the operation's own URL that it was refused; the transfer is untouched. There is no refusal
+    /// when the transfer was changed meanwhile, as by its reversal or the end of its payout.
+    async fn refuse_finish(
+        &self,
+        current: &Transfer,
+        command: &Command,
+    ) -> Result<Option<Conflict>, Error> {
         let conflict = Conflict::of(current);
         let told = current.acknowledge(command, Some(conflict.message().to_owned()));
-        if !told.callbacks.is_empty() {
-            // What is final can be neither refused nor stale; while it is being paid out, one who asks
-            // again hears of the end.
-            if let Err(error) = self.commit_one(Commit::new(told)).await {
-                return error;
-            }
+        if !told.callbacks.is_empty() && self.commit_one(Commit::new(told)).await?.is_none() {
+            return Ok(None);
         }
-        Error::Conflict(conflict)
+        Ok(Some(conflict))
     }
 
     /// The withdrawal a request names, if it belongs to the user it names.

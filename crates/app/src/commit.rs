@@ -5,7 +5,7 @@ use bursar_domain::{
 };
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, Original, RecipientTurn};
+use crate::{App, Error, Original, RecipientTurn, settle::STALE_TRIES_MAX};
 
 /// How the caller wants a request to be treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,36 @@ pub struct Answer<T> {
     pub replayed: bool,
     /// Whether the caller's wish to wait was honoured: what was made is settled.
     pub waited: bool,
+}
+
+/// The tries of one change of a transfer that others change too.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    begun: u32,
+    was_overtaken: bool,
+}
+
+impl Tries {
+    /// Whether there may be another one, which begins.
+    pub(crate) const fn begin(&mut self) -> bool {
+        self.begun = self.begun.saturating_add(1);
+        self.begun <= STALE_TRIES_MAX
+    }
+
+    /// Somebody was faster: who else, or this very change, if the answer to its COMMIT was lost.
+    pub(crate) const fn overtaken(&mut self) {
+        self.was_overtaken = true;
+    }
+
+    /// What is to be said of an error: once it may have been oneself who was faster, nobody knows that
+    /// nothing happened.
+    pub(crate) fn told(&self, error: Error) -> Error {
+        if self.was_overtaken {
+            error.of_what_happened()
+        } else {
+            error
+        }
+    }
 }
 
 impl App {

@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit,
-    idempotency::RequestFields, settle::STALE_TRIES_MAX,
+    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit, commit::Tries,
+    idempotency::RequestFields,
 };
 
 /// A second operator's word.
@@ -90,8 +90,10 @@ impl App {
             transfer,
             replayed,
         };
-        for _ in 0..STALE_TRIES_MAX {
-            let current = self.reviewable(request.transfer).await?;
+        let mut tries = Tries::default();
+        while tries.begin() {
+            let current = self.reviewable(request.transfer).await;
+            let current = current.map_err(|error| tries.told(error))?;
             let digest = approval_digest(&current);
             let command = self.command(grant, word, digest);
             let change = match current.decide(&command, self.now()) {
@@ -122,9 +124,11 @@ impl App {
                 idempotency: claim.clone(),
                 audit: Some(finish_audit(grant, word.action(&current), &current)),
             };
-            if let Some((transfer, replayed)) = self.commit_one(commit).await? {
+            let committed = self.commit_one(commit).await;
+            if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
                 return Ok(answer(transfer, replayed));
             }
+            tries.overtaken();
         }
         Err(Error::Conflict(Conflict::Busy))
     }

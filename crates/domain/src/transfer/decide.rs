@@ -209,14 +209,17 @@ impl Transfer {
 
     /// Callbacks without a change: the result of a confirm or cancel that was repeated (no
     /// `error`) or refused, to a URL that has not heard it. Also what binds a key to a repetition.
+    /// As long as there is no result, nothing is told: a URL hears of an operation once.
     pub fn acknowledge(&self, command: &Command, error: Option<String>) -> Change {
         let status = if error.is_some() {
             Status::Failed
         } else {
             self.status()
         };
+        let is_known = error.is_some() || status.is_final();
         let callbacks = command
             .callback()
+            .filter(|_| is_known)
             .map(|(url, by)| CallbackDraft {
                 operation: command.operation(),
                 url: url.clone(),

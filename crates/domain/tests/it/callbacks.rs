@@ -5,6 +5,7 @@ use bursar_domain::{
     Subscriber, Transfer,
 };
 
+use crate::rulebook::confirm_by_gateway;
 use crate::sample::{
     ALICE, BOB, HOOK, NOW, OTHER_HOOK, cancel, confirm, deposit, new, payment_with_fee, step,
     withdrawal,
@@ -139,4 +140,14 @@ fn an_acknowledgement_tells_and_changes_nothing() {
         assert_eq!((change.premises, change.postings), (vec![], vec![]));
     }
     assert_eq!(done.done_at(), Some(NOW.plus_micros(5)));
+}
+
+/// A URL hears of an operation once, so it hears nothing before there is a result.
+#[test]
+fn what_is_not_known_yet_is_not_told() {
+    let paying = step(&withdrawal(1, 100, 0).next, &confirm_by_gateway(None)).next;
+    let repeated = paying.acknowledge(&confirm(Some(OTHER_HOOK)), None);
+    assert_eq!(repeated.callbacks, []);
+    let refused = paying.acknowledge(&cancel(Some(OTHER_HOOK)), Some("It is late.".to_owned()));
+    assert_eq!(refused.callbacks.len(), 1);
 }

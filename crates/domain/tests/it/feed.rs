@@ -84,6 +84,16 @@ fn every_status_of_every_kind_has_a_name_of_its_own() {
             "internal.rejected",
         ]
     );
+    let later = Version::FIRST.next();
+    let confirmed = event_type(Kind::Withdrawal, Status::AwaitingConfirmation, later, false);
+    assert_eq!(confirmed, "withdrawal.confirmed");
+    for (kind, status, reversed) in [
+        (Kind::Deposit, Status::Completed, "deposit.reversed"),
+        (Kind::Withdrawal, Status::Completed, "withdrawal.reversed"),
+        (Kind::Internal, Status::Success, "internal.reversed"),
+    ] {
+        assert_eq!(event_type(kind, status, later, true), reversed);
+    }
     let distinct: BTreeSet<&String> = all.iter().collect();
     assert_eq!(distinct.len(), all.len());
     assert!(Status::ALL.iter().all(|status| {

@@ -374,3 +374,25 @@ async fn a_key_that_cannot_be_looked_up_is_an_error() {
         Err(Error::Store(StoreError::Unavailable(_)))
     ));
 }
+
+/// A reversal moves a completed withdrawal on while it is being told that it cannot be canceled.
+#[tokio::test]
+async fn a_refusal_that_is_overtaken_is_told_all_the_same() {
+    for finish in BOTH {
+        let (transfer, conflict, _) = finish.forbidden().remove(0);
+        let mut parts = transfer.clone().into_parts();
+        parts.version = parts.version.next();
+        let newer = Transfer::from_parts(parts);
+        let mut mocks = Mocks::new();
+        mocks.finds_each(vec![newer.clone(), transfer]);
+        let commits = mocks.commits([stale(), committed()]);
+        let answer = finish.run(mocks, request(Some(URL)), plain()).await;
+        let Err(Error::Conflict(told)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(told, conflict);
+        let [_, second] = commits.all().try_into().unwrap();
+        assert_eq!(second.change.expected, Expected::At(newer.version()));
+        assert_eq!(second.change.callbacks[0].status, Status::Failed);
+    }
+}

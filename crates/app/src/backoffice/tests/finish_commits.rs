@@ -118,6 +118,28 @@ async fn a_repetition_with_a_key_binds_it_and_moves_nothing() {
     }
 }
 
+/// A URL hears once of each operation, so it is not told what is no result yet.
+#[tokio::test]
+async fn a_repetition_before_there_is_a_result_tells_nobody() {
+    let paying = Command::Confirm {
+        by: ActorId::new("credential-1"),
+        callback_url: None,
+        route: PayoutRoute::Gateway,
+        approval_expires_at: None,
+    };
+    let waiting = build::step(&open(), &paying, NOW).next;
+    let mut mocks = stored(&waiting);
+    let commits = mocks.commits([committed()]);
+    let answer = BOTH[0]
+        .run(mocks, request(Some(URL)), keyed())
+        .await
+        .unwrap();
+    assert_eq!(answer.transfer, waiting);
+    let commit = commits.only();
+    assert!(commit.idempotency.is_some());
+    assert_eq!(commit.change.callbacks, []);
+}
+
 #[tokio::test]
 async fn a_replay_says_so() {
     for finish in BOTH {
@@ -189,6 +211,34 @@ async fn when_somebody_else_did_the_same_it_is_an_answer() {
         mocks.commits([stale()]);
         let answer = finish.run(mocks, request(None), plain()).await.unwrap();
         assert_eq!(answer.transfer, finish.done());
+    }
+}
+
+/// Whoever was faster may have been this very change, if the answer to its COMMIT was lost.
+#[tokio::test]
+async fn nobody_says_that_nothing_happened_once_somebody_was_faster() {
+    let is_in_doubt = |answer: &Result<_, Error>| {
+        matches!(answer, Err(Error::Store(StoreError::OutcomeUnknown(_))))
+    };
+    for finish in BOTH {
+        for error in [overloaded, unavailable] {
+            let mut mocks = Mocks::new();
+            let mut found = vec![Err(error()), Ok(Some(open()))];
+            mocks
+                .store
+                .expect_find()
+                .times(2)
+                .returning(move |_| found.pop().unwrap());
+            mocks.commits([stale()]);
+            let answer = finish.run(mocks, request(None), plain()).await;
+            assert!(is_in_doubt(&answer), "{answer:?}");
+
+            let mut mocks = Mocks::new();
+            mocks.finds_each(vec![finish.done(), open()]);
+            mocks.commits([stale(), trouble(error())]);
+            let answer = finish.run(mocks, request(Some(URL)), plain()).await;
+            assert!(is_in_doubt(&answer), "{answer:?}");
+        }
     }
 }
 
