@@ -125,10 +125,16 @@ fn status(error: &Error) -> StatusCode {
         }
         Error::EventsPruned { .. } | Error::EventsAhead { .. } => StatusCode::GONE,
         Error::ReadOnly
-        | Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_))
+        | Error::Store(
+            StoreError::Overloaded
+            | StoreError::Standby
+            | StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_),
+        )
         | Error::OutcomeUnknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Store(StoreError::OutcomeUnknown(_) | StoreError::Inconsistent { .. })
-        | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }
 

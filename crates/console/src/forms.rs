@@ -49,6 +49,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
                 .map_err(|_| Refused::TooLong)?
                 .map_err(|_| Refused::Unreadable)?;
             let text = std::str::from_utf8(&read).map_err(|_| Refused::Unreadable)?;
+            if holds_nul(text) {
+                return Err(Refused::Unreadable);
+            }
             let token = web::Query::<Token>::from_query(text).map_err(|_| Refused::Unreadable)?;
             let sent = token.into_inner().csrf.unwrap_or_default();
             let same = sent.as_bytes().ct_eq(visitor.csrf.as_bytes());
@@ -62,6 +65,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
             })
         })
     }
+}
+
+/// Whether something that was encoded for an address has the null character in it, which no text of the
+/// database can hold, and no browser sends.
+pub(crate) fn holds_nul(encoded: &str) -> bool {
+    encoded.contains("%00") || encoded.contains('\0')
 }
 
 /// Why a form is not looked at. Nothing happened.

@@ -20,7 +20,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maud::html;
 
-use crate::{Console, Visitor, cookies::Cookie, elsewhere, headers, layout};
+use crate::{
+    Console, Unreadable, Visitor, cookies::Cookie, elsewhere, forms::holds_nul, headers, layout,
+};
 
 /// Longer than any form of ours, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -39,6 +41,8 @@ pub(crate) async fn guard(
     let is_secure = console.settings().secure_cookies;
     let mut answer = if is_asset {
         next.call(request).await?
+    } else if holds_nul(request.query_string()) {
+        request.error_response(Unreadable)
     } else {
         serve(&console, request, &next).await?
     };

@@ -100,7 +100,9 @@ fn status_label(status: StatusCode) -> &'static str {
     match status.as_u16() {
         200 => "200",
         204 => "204",
+        302 => "302",
         303 => "303",
+        304 => "304",
         308 => "308",
         400 => "400",
         401 => "401",
@@ -108,11 +110,31 @@ fn status_label(status: StatusCode) -> &'static str {
         404 => "404",
         405 => "405",
         409 => "409",
+        410 => "410",
         413 => "413",
         415 => "415",
         422 => "422",
+        429 => "429",
         500 => "500",
         503 => "503",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_that_is_answered_has_a_label_of_its_own() {
+        const ANSWERED: [u16; 19] = [
+            200, 204, 302, 303, 304, 308, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429,
+            500, 503,
+        ];
+        for code in ANSWERED {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(status_label(status), code.to_string());
+        }
+        assert_eq!(status_label(StatusCode::IM_A_TEAPOT), "other");
     }
 }

@@ -145,13 +145,32 @@ impl Call {
     }
 
     pub(crate) fn fields(&self, names: Names) -> Result<Fields<'_>, Problem> {
-        Fields::parse(&self.body, names)
+        self.fields_of(&self.body, names)
     }
 
     /// The same for a body that may be missing as a whole.
     pub(crate) fn optional_fields(&self, names: Names) -> Result<Fields<'_>, Problem> {
         let nothing = self.body.iter().all(u8::is_ascii_whitespace);
-        Fields::parse(if nothing { b"{}" } else { &self.body }, names)
+        self.fields_of(if nothing { b"{}" } else { &self.body }, names)
+    }
+
+    fn fields_of<'a>(&self, body: &'a [u8], names: Names) -> Result<Fields<'a>, Problem> {
+        let mut fields = Fields::parse(body, names)?;
+        if names == Names::Strict {
+            // What has a body has no parameters.
+            fields.also_wrong(self.query(names)?.into_unknown());
+        }
+        Ok(fields)
+    }
+
+    /// Refuses whatever is asked for beside what the path says: a parameter that does nothing is a slip.
+    pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
+        self.query(Names::Strict)?.finish(Some(()))
+    }
+
+    /// The same for a request that may have a body, but nothing to say in it.
+    pub(crate) fn without_fields(&self) -> Result<(), Problem> {
+        self.optional_fields(Names::Strict)?.finish(Some(()))
     }
 
     pub(crate) fn query(&self, names: Names) -> Result<Query, Problem> {
@@ -191,10 +210,10 @@ impl Call {
     }
 
     /// The numeric id in the path; none when it is too large to name any transfer.
-    pub(crate) fn transfer_id(&self) -> Result<Option<TransferId>, Problem> {
+    pub(crate) fn transfer_id(&self) -> Result<Option<TransferId>, FieldError> {
         SentId::parse(self.segment("id"))
             .map(|sent| sent.0)
-            .ok_or_else(|| Problem::field("id", "id.invalid", "must be a positive integer"))
+            .ok_or_else(|| FieldError::new("id", "id.invalid", "must be a positive integer"))
     }
 }
 

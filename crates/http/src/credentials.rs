@@ -33,8 +33,9 @@ pub(crate) async fn authenticate(
 
 /// What tells one credential from another, if any was sent.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    let header = headers.get(AUTHORIZATION);
-    let header = header.or_else(|| headers.get(X_ACCESS_KEY));
+    let token = headers.get(AUTHORIZATION);
+    let token = token.filter(|token| bearer(token).is_some());
+    let header = token.or_else(|| headers.get(X_ACCESS_KEY));
     header.map(HeaderValue::as_bytes)
 }
 
@@ -103,7 +104,23 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderName;
+
     use super::*;
+
+    /// What was verified is remembered under what was presented, so nothing else may be.
+    #[test]
+    fn what_is_presented_is_what_is_verified() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(presented(&headers), None);
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+        assert_eq!(presented(&headers), None);
+        let key = HeaderName::from_static(X_ACCESS_KEY);
+        headers.insert(key, HeaderValue::from_static("BAKALICE"));
+        assert_eq!(presented(&headers), Some(&b"BAKALICE"[..]));
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
+        assert_eq!(presented(&headers), Some(&b"Bearer abc"[..]));
+    }
 
     #[test]
     fn only_the_bearer_scheme_is_a_token() {

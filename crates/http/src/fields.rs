@@ -97,6 +97,11 @@ impl<'a> Fields<'a> {
         read.map_err(|error| self.errors.push(error)).ok()
     }
 
+    /// What else is wrong with the same request.
+    pub(crate) fn also_wrong(&mut self, errors: impl Iterator<Item = FieldError>) {
+        self.errors.extend(errors);
+    }
+
     /// The raw value of a field; `null` is the same as nothing.
     fn take(&mut self, name: &Name) -> Option<&'a RawValue> {
         let any_case = self.names == Names::AnyCase;

@@ -81,6 +81,7 @@ async fn own(request: HttpRequest) -> Result<HttpResponse, Problem> {
 pub(crate) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let user = call.guid().map(UserId::new).map_err(Problem::of_field)?;
     body(&call.app().user_headroom(&grant, user).await?)
 }

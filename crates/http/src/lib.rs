@@ -50,5 +50,5 @@ pub use config::HttpConfig;
 pub use import::{IMPORT_COLUMNS, read_import_row, tell};
 pub use openapi::OPENAPI;
 pub use routes::configure;
-pub use server::server;
+pub use server::{Listeners, server};
 pub use state::HttpState;

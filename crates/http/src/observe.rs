@@ -16,7 +16,7 @@ use actix_web::{
     web,
 };
 use bursar_app::Caller;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::Either};
 use tracing::Instrument;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     problem::Problem,
     rate_limit,
     request_id::{RequestId, X_REQUEST_ID},
-    routes::BESIDE,
+    routes::{BESIDE, is_hidden},
     state::Shared,
     unread,
 };
@@ -85,7 +85,12 @@ where
         let span = tracing::error_span!("request", request_id = id.as_str());
         let shared = self.shared.clone();
         let held = unread::hold(&mut request);
-        let served = AssertUnwindSafe(self.service.call(request)).catch_unwind();
+        let answering = if is_hidden(&request, self.shared.operators) {
+            Either::Left(ready(Ok(request.error_response(Problem::route_unknown()))))
+        } else {
+            Either::Right(self.service.call(request))
+        };
+        let served = AssertUnwindSafe(answering).catch_unwind();
         Box::pin(
             async move {
                 let Ok(answer) = served.await else {

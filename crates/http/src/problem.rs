@@ -132,7 +132,7 @@ impl Problem {
     pub(crate) fn streams_taken() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let detail = "As many streams of events are open as there may be.";
-        Self::new(status, "events.streams_taken", detail)
+        Self::new(status, "events.streams_taken", detail).extended(Extension::NotExecuted)
     }
 
     /// What stands in for an error answer that actix itself made.

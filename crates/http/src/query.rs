@@ -45,10 +45,9 @@ impl Query {
     /// Everything that was wrong, or what the readers made.
     pub(crate) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problem> {
         if self.names == Names::Strict {
-            let unknown = self.pairs.into_iter().map(|(name, _)| {
-                FieldError::new(name, "parameter.unknown", "is not a known parameter")
-            });
-            self.errors.extend(unknown);
+            let unknown = std::mem::take(&mut self.pairs);
+            self.errors
+                .extend(unknown.into_iter().map(unknown_parameter));
         }
         match made {
             Some(made) if self.errors.is_empty() => Ok(made),
@@ -56,6 +55,11 @@ impl Query {
             None if self.errors.is_empty() => Err(Problem::internal()),
             Some(_) | None => Err(Problem::invalid(self.errors)),
         }
+    }
+
+    /// What is wrong with it where there is nothing to ask for.
+    pub(crate) fn into_unknown(self) -> impl Iterator<Item = FieldError> {
+        self.pairs.into_iter().map(unknown_parameter)
     }
 
     pub(crate) fn error(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
@@ -260,6 +264,10 @@ impl Query {
     pub(crate) fn cursor(&mut self, name: &Name) -> Option<String> {
         self.take(name, &[])
     }
+}
+
+fn unknown_parameter((name, _): (String, String)) -> FieldError {
+    FieldError::new(name, "parameter.unknown", "is not a known parameter")
 }
 
 /// A whole number; one with more digits than anybody counts to is as large as any.

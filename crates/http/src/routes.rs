@@ -1,9 +1,13 @@
 //! Which path answers to what.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    net::SocketAddr,
+};
 
 use actix_web::{
     HttpResponse, Resource,
+    dev::ServiceRequest,
     guard::{Any, Get, Guard, Head},
     web::{self, ServiceConfig},
 };
@@ -16,6 +20,27 @@ use crate::{
 
 /// Below what is served beside the APIs, which looks at its callers itself.
 pub(crate) const BESIDE: &str = "/console";
+
+/// What operators and their tools ask for, which may have a listener of its own.
+const OPERATORS: [&str; 4] = ["/admin", BESIDE, "/docs", "/metrics"];
+
+/// Whether what operators ask for at a path is not to be found: not at this address; or because the path
+/// is written so that the rule of a proxy in front may not have known it for what it is; or because no
+/// text of the database could hold a part of it.
+pub(crate) fn is_hidden(request: &ServiceRequest, operators: Option<SocketAddr>) -> bool {
+    // Decoded, as it is matched.
+    let path = request.match_info().as_str();
+    let is_elsewhere = || operators.is_some_and(|own| request.app_config().local_addr() != own);
+    let is_plain = || is_for_operators(request.uri().path()) && !path.contains('\0');
+    is_for_operators(path) && (is_elsewhere() || !is_plain())
+}
+
+fn is_for_operators(path: &str) -> bool {
+    OPERATORS.iter().any(|prefix| {
+        let rest = path.strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
 
 /// The pattern that a path matched, for the log and the figures.
 #[derive(Clone, Copy, Debug)]

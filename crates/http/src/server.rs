@@ -9,7 +9,16 @@ use actix_web::{App, HttpServer, dev::Server, web, web::ServiceConfig};
 
 use crate::{HttpConfig, HttpState, routes, state::Shared};
 
-/// Serves on listeners that are already bound, and says where that is. The server runs while it is
+/// Listeners that are bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where everything is answered, or what is for clients alone.
+    pub clients: TcpListener,
+    /// Where everything is answered, and alone what is for operators; none = `clients` is for both.
+    pub operators: Option<TcpListener>,
+}
+
+/// Serves, and says where that is: the listener of clients comes first. The server runs while it is
 /// awaited, handles no signals, and on [`actix_web::dev::ServerHandle::stop`] answers what is under
 /// way. `beside` mounts what is served beside the APIs; it has the same request ids, log and figures.
 ///
@@ -18,10 +27,16 @@ use crate::{HttpConfig, HttpState, routes, state::Shared};
 pub fn server(
     config: &HttpConfig,
     state: HttpState,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     beside: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, Vec<SocketAddr>)> {
-    let shared = web::Data::new(Shared::new(config, state));
+    let Listeners { clients, operators } = listeners;
+    let mut shared = Shared::new(config, state);
+    shared.operators = operators
+        .as_ref()
+        .map(TcpListener::local_addr)
+        .transpose()?;
+    let shared = web::Data::new(shared);
     let mut server = HttpServer::new(move || {
         App::new().configure(|service| routes::mount(service, shared.clone(), &beside))
     })
@@ -31,7 +46,7 @@ pub fn server(
     .keep_alive(config.keep_alive)
     .shutdown_timeout(config.shutdown_timeout.as_secs())
     .disable_signals();
-    for listener in listeners {
+    for listener in [clients].into_iter().chain(operators) {
         listener.set_nonblocking(true)?;
         end_unread(&listener, config.unread_timeout)?;
         server = server.listen(listener)?;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) body_read_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) callback_addresses: Vec<IpRange>,
+    /// Where alone what is for operators is answered; none = everywhere.
+    pub(crate) operators: Option<SocketAddr>,
     event_streams: Arc<Semaphore>,
 }
 
@@ -69,6 +72,7 @@ impl Shared {
             body_read_timeout: config.body_read_timeout,
             trusted_proxies: config.trusted_proxies.clone(),
             callback_addresses: config.callback_addresses.clone(),
+            operators: None,
             event_streams: Arc::new(Semaphore::new(config.event_streams_max)),
         }
     }

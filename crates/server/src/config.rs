@@ -76,6 +76,8 @@ pub struct Config {
     pub profile: Profile,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where alone it answers operators; none = where it listens.
+    pub listen_operators: Option<SocketAddr>,
     /// The asset in which the value of transfers is told.
     pub root_asset: AssetId,
     /// The database.
@@ -221,6 +223,7 @@ impl Config {
         let mut read = Reader::new(sources);
         let profile = read.profile(&setting::PROFILE);
         let listen = read.value(&setting::LISTEN, parse::address);
+        let listen_operators = read.optional(&setting::LISTEN_OPERATORS, parse::address);
         let root_asset = read.value(&setting::ROOT_ASSET, parse::asset);
         let database = DatabaseConfig::load(&mut read);
         let master_keys = read.list(&setting::MASTER_KEY, parse::named_key);
@@ -246,6 +249,7 @@ impl Config {
             Some(Self {
                 profile: profile?,
                 listen: listen?,
+                listen_operators: listen_operators?,
                 root_asset: root_asset?,
                 database: database?,
                 master_keys: master_keys?,

@@ -11,7 +11,7 @@ use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use bursar_app::{App, IntegrityWatch};
 use bursar_console::{Console, ConsoleSettings};
-use bursar_http::{HttpConfig, HttpState};
+use bursar_http::{HttpConfig, HttpState, Listeners};
 use bursar_jwt::JwksRefresh;
 use bursar_limiter::RedisKeeper;
 use bursar_oidc::OidcRefresh;
@@ -64,8 +64,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     system.require_keys().await?;
     tell_allowed(config);
-    let listener = TcpListener::bind(config.listen)
-        .with_context(|| format!("listen: {} cannot be listened on", config.listen))?;
+    let listeners = listeners(config)?;
     let System {
         app,
         callbacks,
@@ -98,13 +97,15 @@ pub(crate) async fn serve(
     let (welcome, streams) = (Arc::clone(&state.ready), state.events.clone());
     number_events(&mut background, numbering, streams.clone(), stop.clone());
     let beside = beside(config, console(config, app, streams.clone()));
-    let (server, addresses) =
-        bursar_http::server(&http_config(config), state, vec![listener], beside)
-            .context("the server cannot be started")?;
+    let (server, addresses) = bursar_http::server(&http_config(config), state, listeners, beside)
+        .context("the server cannot be started")?;
     let handle = server.handle();
     let mut server = tokio::spawn(server);
     let address = addresses.first().copied().unwrap_or(config.listen);
     tracing::info!(%address, "serving");
+    if let Some(address) = addresses.get(1) {
+        tracing::info!(%address, "serving operators");
+    }
     ready(address, Company::of(&mut background, &stop)).await?;
 
     let broken = tokio::select! {
@@ -131,6 +132,21 @@ pub(crate) async fn serve(
     })
     .await;
     ended(broken)
+}
+
+/// Takes the addresses that requests will come to.
+fn listeners(config: &Config) -> anyhow::Result<Listeners> {
+    let bind = |setting: &str, address: SocketAddr| {
+        TcpListener::bind(address)
+            .with_context(|| format!("{setting}: {address} cannot be listened on"))
+    };
+    let operators = config.listen_operators;
+    Ok(Listeners {
+        clients: bind("listen", config.listen)?,
+        operators: operators
+            .map(|address| bind("listen_operators", address))
+            .transpose()?,
+    })
 }
 
 /// How serving ended: because somebody said so, or because something broke.

@@ -417,7 +417,10 @@ fn notifier(config: &Config) -> anyhow::Result<HttpNotifier> {
             &config.callback.sending_addresses,
         ]
         .concat(),
-        own_listeners: vec![config.listen],
+        own_listeners: [config.listen]
+            .into_iter()
+            .chain(config.listen_operators)
+            .collect(),
         ..NotifierConfig::default()
     })
     .context("callbacks cannot be set up")

@@ -1,8 +1,6 @@
 //! What a rule is to say: read from the form as the use cases read it, so that what is shown as possible
 //! is possible.
 
-use std::str::FromStr;
-
 use bursar_app::{FieldError, Grant, NewFees, NewLimits};
 use bursar_domain::{Asset, AssetId, BigDecimal, DecimalAmount, ParseAmountError, Scale};
 use bursar_ports::Expected;
@@ -11,9 +9,7 @@ use super::sheet::{InForce, Said, Sheet};
 use crate::{desk::Desk, fault::Fault};
 
 /// The longest name of an asset, in characters.
-const NAME_MAX: usize = 100;
-/// The longest rate that is read, in characters.
-const RATE_MAX: usize = 64;
+const NAME_MAX: usize = 255;
 
 /// What a rule is to say, whatever it says now.
 pub(super) enum Wanted {
@@ -119,8 +115,12 @@ impl Reader<'_> {
 
     fn asset(&mut self, id: AssetId) -> Asset {
         let name = self.text("name").to_owned();
-        if name.is_empty() || name.chars().count() > NAME_MAX {
-            self.refuse("name", format!("has 1 to {NAME_MAX} characters"));
+        let is_one_line = !name.chars().any(char::is_control);
+        if name.is_empty() || name.chars().count() > NAME_MAX || !is_one_line {
+            self.refuse(
+                "name",
+                format!("has 1 to {NAME_MAX} characters, on one line"),
+            );
         }
         let scale = scale(self.text("scale"));
         if scale.is_none() {
@@ -144,12 +144,15 @@ impl Reader<'_> {
         is_yes
     }
 
+    /// A rate has the form of an amount.
     fn rate(&mut self) -> Option<BigDecimal> {
-        let rate = rate(self.text("rate"));
-        if rate.is_none() {
-            self.refuse("rate", "is a plain decimal number greater than zero");
+        match DecimalAmount::parse(self.text("rate")) {
+            Ok(rate) => Some(rate.to_decimal().normalized()),
+            Err(error) => {
+                self.refuse("rate", error.to_string());
+                None
+            }
         }
-        rate
     }
 
     fn fees(&mut self) -> NewFees {
@@ -190,14 +193,4 @@ impl Reader<'_> {
 
 fn scale(text: &str) -> Option<Scale> {
     Scale::try_new(text.parse().ok()?).ok()
-}
-
-/// Digits alone: an exponent would make a number of any size out of a few characters.
-fn rate(text: &str) -> Option<BigDecimal> {
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let short = !text.is_empty() && text.len() <= RATE_MAX;
-    let rate = (plain && short).then(|| BigDecimal::from_str(text).ok())?;
-    rate.filter(|rate| *rate > 0)
 }

@@ -232,6 +232,20 @@ async fn a_form_of_another_session_does_nothing() {
     );
 }
 
+/// No text of the database holds it, and no browser sends it.
+#[actix_web::test]
+async fn the_null_character_is_refused_before_anybody_is_asked() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let sent = [("csrf", "token-of-olga"), ("comment", "a\0b")];
+    let answer = browser.post("/console/transfers/1/reverse", &sent).await;
+    assert_eq!(answer.status, 400);
+    for path in ["/console/audit?actor=%00", "/console/users?search=a%00"] {
+        assert_eq!(browser.get(path).await.status, 400, "{path}");
+    }
+}
+
 #[actix_web::test]
 async fn whoever_may_not_is_refused_before_anything_is_looked_at() {
     let world = World::new();

@@ -93,7 +93,7 @@ async fn what_cannot_be_is_said_at_its_field() {
         ),
         (
             "rule=rate:btc&rate=1e5",
-            "is a plain decimal number greater than zero",
+            "must be a plain decimal number such as 1 or 0.25",
         ),
         (
             "rule=asset:new&name=&scale=19",
@@ -111,6 +111,11 @@ async fn what_cannot_be_is_said_at_its_field() {
             "rule=limits:withdrawal:btc&min_amount=2&max_amount=1",
             "must not be below the minimum",
         ),
+        (
+            "rule=rate:btc&rate=0.0000000000000000001",
+            "must have at most 18 decimals",
+        ),
+        ("rule=rate:btc&rate=1000000000000000", "must be below 10^15"),
         ("rule=rate:usd&rate=2", "the root asset is always worth 1"),
         ("rule=asset:btc&withdraw=maybe", "is yes or no"),
     ] {

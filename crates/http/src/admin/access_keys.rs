@@ -118,6 +118,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn revoke(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
+    call.without_parameters()?;
     let key = call.segment("key").to_owned();
     call.app().revoke_access_key(&grant, key).await?;
     Ok(answer::empty())

@@ -99,6 +99,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let callback = call
         .app()
         .find_callback(&grant, call.guid().map_err(Problem::of_field)?)
@@ -106,9 +107,13 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
     answer::json(&CallbackBody::of(&callback))
 }
 
-pub(super) async fn replay(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let call = Call::read(request).await?;
+pub(super) async fn replay(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
+    call.without_fields()?;
     let callback = call
         .app()
         .replay_callback(&grant, call.guid().map_err(Problem::of_field)?)

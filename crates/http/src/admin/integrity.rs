@@ -5,7 +5,7 @@ use bursar_domain::Scale;
 use serde::Serialize;
 
 use super::money::plain;
-use crate::{answer, call::Call, fields::Names, problem::Problem};
+use crate::{answer, call::Call, problem::Problem};
 
 #[derive(Serialize)]
 struct Books {
@@ -27,7 +27,7 @@ struct Row {
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.query(Names::Strict)?.finish(Some(()))?;
+    call.without_parameters()?;
     let books = call.app().examine_books(&grant).await?;
     let assets: Vec<Row> = books
         .iter()

@@ -20,11 +20,6 @@ struct OperatorBody<'a> {
 }
 
 #[derive(Serialize)]
-struct Sessions<'a> {
-    data: Vec<SessionBody<'a>>,
-}
-
-#[derive(Serialize)]
 struct SessionBody<'a> {
     id: String,
     created_at: String,
@@ -90,16 +85,17 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn sessions(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.query(Names::Strict)?.finish(Some(()))?;
+    call.without_parameters()?;
     let name = call.segment("name").to_owned();
     let sessions = call.app().operator_sessions(&grant, name).await?;
     let data = sessions.iter().map(SessionBody::of).collect();
-    answer::json(&Sessions { data })
+    answer::json(&List::whole(data))
 }
 
 pub(super) async fn end(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
+    call.without_parameters()?;
     let id = call.guid().map_err(Problem::of_field)?;
     let name = call.segment("name").to_owned();
     call.app().end_operator_session(&grant, name, id).await?;

@@ -6,6 +6,7 @@ use bursar_domain::{Amount, Asset, AssetId, Scale, Timestamp};
 use bursar_ports::{CallbackLag, Volume, Waiting, WaitingWork};
 use serde::Serialize;
 
+use super::page::List;
 use crate::{
     answer,
     call::Call,
@@ -72,11 +73,6 @@ struct BooksBody {
 }
 
 #[derive(Serialize)]
-struct Hosts<'a> {
-    data: Vec<HostBody<'a>>,
-}
-
-#[derive(Serialize)]
 struct HostBody<'a> {
     host: &'a str,
     pending: u32,
@@ -103,10 +99,10 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn hosts(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.query(Names::Strict)?.finish(Some(()))?;
+    call.without_parameters()?;
     let hosts = call.app().callback_hosts(&grant).await?;
     let data = hosts.iter().map(HostBody::of).collect();
-    answer::json(&Hosts { data })
+    answer::json(&List::whole(data))
 }
 
 fn text(at: Option<Timestamp>) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `/admin/v1/queue`, and `POST /admin/v1/transfers/{id}/take` and `/let-go`: what waits for an
 //! operator, and who is at it.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bursar_app::{QueueRow, QueueSearch, RootValue};
 use bursar_domain::{BigDecimal, Timestamp, TransferId};
 use bursar_ports::{OpenWork, QueueOrder, QueuePlace};
@@ -82,17 +82,27 @@ fn read(call: &Call) -> Result<(QueueSearch, Page<'_, QueuePlace>), Problem> {
     query.finish(Some((wanted, page)))
 }
 
-pub(super) async fn take(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let call = Call::read(request).await?;
+pub(super) async fn take(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = Call::write(request, payload).await?;
     let grant = call.grant_taker()?;
-    let taken = call.app().take(&grant, call.transfer_id()?).await?;
+    call.without_fields()?;
+    let transfer = call.transfer_id().map_err(Problem::of_field)?;
+    let taken = call.app().take(&grant, transfer).await?;
     answer::json(&TakenBody::of(&taken))
 }
 
-pub(super) async fn let_go(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let call = Call::read(request).await?;
+pub(super) async fn let_go(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = Call::write(request, payload).await?;
     let grant = call.grant_taker()?;
-    call.app().let_go(&grant, call.transfer_id()?).await?;
+    call.without_fields()?;
+    let transfer = call.transfer_id().map_err(Problem::of_field)?;
+    call.app().let_go(&grant, transfer).await?;
     Ok(answer::empty())
 }
 

@@ -39,6 +39,7 @@ impl<'a> RateBody<'a> {
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let asset = call.asset_id().map_err(Problem::of_field)?;
     let rate = call.app().find_rate(&grant, asset).await?;
     answer::json(&RateBody::of(&asset, &rate))

@@ -45,8 +45,8 @@ pub(super) async fn reverse(
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
-    let transfer = call.transfer_id()?;
     let mut fields = call.fields(Names::Strict)?;
+    let transfer = fields.also(call.transfer_id());
     let amount = fields.optional_amount(name!("amount"));
     let return_fee = fields.boolean(name!("return_fee"));
     let comment = fields.required(name!("comment"), |fields, name| {
@@ -56,7 +56,7 @@ pub(super) async fn reverse(
     let options = call.options(&mut fields);
     let read = || {
         let wanted = ReversalRequest {
-            transfer,
+            transfer: transfer?,
             amount,
             return_fee: return_fee?,
             comment: comment?,
@@ -71,8 +71,8 @@ pub(super) async fn reverse(
 
 /// No body, or `{}`, or the digest of what the operator was shown.
 fn read_review(call: &Call) -> Result<(ReviewRequest, Options), Problem> {
-    let transfer = call.transfer_id()?;
     let mut fields = call.optional_fields(Names::Strict)?;
+    let transfer = fields.also(call.transfer_id());
     let digest = fields.text(name!("digest"), 64, Prose::Line);
     let digest = digest.and_then(|text| {
         let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
@@ -85,7 +85,10 @@ fn read_review(call: &Call) -> Result<(ReviewRequest, Options), Problem> {
     });
     let options = call.options(&mut fields);
     let read = || {
-        let wanted = ReviewRequest { transfer, digest };
+        let wanted = ReviewRequest {
+            transfer: transfer?,
+            digest,
+        };
         Some((wanted, options?))
     };
     fields.finish(read())

@@ -69,6 +69,7 @@ impl<'a> LimitsBody<'a> {
 pub(super) async fn show_fees(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let (kind, asset) = both(kind(&call), call.asset_id())?;
     let fees = call.app().find_fees(&grant, kind, asset).await?;
     answer::json(&FeesBody::of(&fees))
@@ -105,6 +106,7 @@ pub(super) async fn replace_fees(
 pub(super) async fn show_limits(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let (kind, asset) = both(kind(&call), optional_asset(&call))?;
     let limits = call.app().find_limits(&grant, kind, asset).await?;
     answer::json(&LimitsBody::of(&limits))

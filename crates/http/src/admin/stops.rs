@@ -5,6 +5,7 @@ use bursar_app::FieldError;
 use bursar_ports::{Expected, Permission, Stop, StopScope};
 use serde::Serialize;
 
+use super::page::List;
 use crate::{
     answer,
     call::Call,
@@ -14,11 +15,6 @@ use crate::{
 
 /// The longest reason, in characters.
 const REASON_MAX: usize = 1_000;
-
-#[derive(Serialize)]
-struct Stops<'a> {
-    data: Vec<StopBody<'a>>,
-}
 
 #[derive(Serialize)]
 struct StopBody<'a> {
@@ -48,9 +44,10 @@ impl<'a> StopBody<'a> {
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
+    call.without_parameters()?;
     let stops = call.app().list_stops(&grant).await?;
     let data = stops.iter().map(StopBody::of).collect();
-    answer::json(&Stops { data })
+    answer::json(&List::whole(data))
 }
 
 pub(super) async fn stop(
@@ -70,6 +67,7 @@ pub(super) async fn stop(
 pub(super) async fn lift(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
+    call.without_parameters()?;
     let scope = scope(&call).map_err(Problem::of_field)?;
     call.app()
         .lift_stop(&grant, scope, Expected::Anything)

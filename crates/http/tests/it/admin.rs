@@ -360,3 +360,43 @@ async fn balances_are_somebodys() {
     let other = get(&world, &format!("/balances?owner=world&user_id={ALICE}")).await;
     assert_eq!(other.refusal(), (400, "owner.invalid".into()));
 }
+
+/// A parameter or a field that does nothing is a slip, and told so.
+#[actix_web::test]
+async fn nothing_is_ignored() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let user = format!("/users/{ALICE}");
+    let headroom = format!("{user}/headroom");
+    let callback = format!("/callbacks/{ALICE}");
+    for path in [
+        "/assets/btc",
+        &user,
+        &headroom,
+        "/rates/btc",
+        "/fees/deposit/btc",
+        "/limits/deposit/btc",
+        "/limits/deposit",
+        "/stops",
+        "/transfers/1",
+        &callback,
+    ] {
+        let refused = get(&world, &format!("{path}?asset=btc")).await;
+        let unknown = (400, "parameter.unknown".to_owned());
+        assert_eq!(refused.refusal(), unknown, "{path}");
+    }
+    let post = async |path: &str, body: &str| {
+        let sent = Sent::post(&format!("/admin/v1{path}"), body);
+        world.send(sent.bearer(OPERATOR)).await
+    };
+    let replay = format!("{callback}/replay");
+    for path in [&replay, "/transfers/1/take", "/transfers/1/let-go"] {
+        let refused = post(path, r#"{"force":true}"#).await;
+        let unknown = (400, "field.unknown".to_owned());
+        assert_eq!(refused.refusal(), unknown, "{path}");
+    }
+    let refused = post("/transfers/abc/reverse?x=1", r#"{"foo":1}"#).await;
+    let mut fields: Vec<String> = refused.wrong_fields().into_iter().map(|it| it.0).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["comment", "foo", "id", "return_fee", "x"]);
+}

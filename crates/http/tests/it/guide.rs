@@ -59,6 +59,7 @@ fn every_code_of_the_application_is_explained() {
 #[test]
 fn every_code_of_the_adapter_is_explained() {
     let sources = [
+        include_str!("../../../app/src/admin/rules/reading.rs"),
         include_str!("../../src/admin/access_keys.rs"),
         include_str!("../../src/body.rs"),
         include_str!("../../src/fields.rs"),
@@ -79,7 +80,12 @@ fn every_code_of_the_adapter_is_explained() {
             .is_some_and(|(left, right)| part(left) && part(right))
     };
     // What any field can be is explained once for all of them.
-    let general = |code: &&str| code.ends_with(".invalid") && !GUIDE.contains(&format!("`{code}`"));
+    let is_general = |code: &&str| {
+        [".invalid", ".too_precise"]
+            .iter()
+            .any(|end| code.ends_with(end))
+    };
+    let general = |code: &&str| is_general(code) && !GUIDE.contains(&format!("`{code}`"));
     let codes: Vec<&str> = sources
         .iter()
         .flat_map(|source| source.split('"'))

@@ -90,7 +90,7 @@ async fn a_session_is_listed_until_somebody_ends_it() {
     let path = "/anna@example.com/sessions";
     let listed = get(&world, path).await.ok();
     let expected = format!(
-        r#"{{"data":[{{"id":"{}","created_at":"2021-04-09T10:50:40.116485Z","last_seen_at":"2021-04-09T10:50:40.116485Z","expires_at":"2021-04-09T22:50:40.116485Z","address":"203.0.113.7","user_agent":"Mozilla/5.0"}}]}}"#,
+        r#"{{"data":[{{"id":"{}","created_at":"2021-04-09T10:50:40.116485Z","last_seen_at":"2021-04-09T10:50:40.116485Z","expires_at":"2021-04-09T22:50:40.116485Z","address":"203.0.113.7","user_agent":"Mozilla/5.0"}}],"next_cursor":null}}"#,
         session.id
     );
     assert_eq!(listed.body, expected);
@@ -101,7 +101,10 @@ async fn a_session_is_listed_until_somebody_ends_it() {
         let ended = end(&world, "anna@example.com", &id).await;
         assert_eq!((ended.status, ended.body.as_str()), (204, ""));
     }
-    assert_eq!(get(&world, path).await.ok().body, r#"{"data":[]}"#);
+    assert_eq!(
+        get(&world, path).await.ok().body,
+        r#"{"data":[],"next_cursor":null}"#
+    );
     assert_eq!(world.operators.sessions()[0].ended_at, Some(NOW));
     let audited = world.operators.audited();
     let ends = audited

@@ -285,7 +285,7 @@ async fn hosts_tell_how_callbacks_fare() {
     let hosts = get(&world, "callbacks/hosts").await.ok();
     let now = "2021-04-09T10:50:40.116485Z";
     let expected = format!(
-        r#"{{"data":[{{"host":"a.example:443","pending":3,"dead":1,"oldest_pending":"{now}","last_success":null,"last_failure":"{now}","last_failure_outcome":"timeout","breaker_open":false,"next_probe_at":null}}]}}"#
+        r#"{{"data":[{{"host":"a.example:443","pending":3,"dead":1,"oldest_pending":"{now}","last_success":null,"last_failure":"{now}","last_failure_outcome":"timeout","breaker_open":false,"next_probe_at":null}}],"next_cursor":null}}"#
     );
     assert_eq!(hosts.body, expected);
     let closed = r#""breaker_open":false,"next_probe_at":null"#;

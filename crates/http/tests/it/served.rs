@@ -7,19 +7,33 @@ use std::{
 };
 
 use actix_web::{dev::ServerHandle, rt};
+use bursar_http::Listeners;
 
 use crate::world::{ALICE, DEPOSIT, OPERATOR, World};
 
 /// Serves a world on a port of its own.
 fn serve(world: &World) -> (ServerHandle, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let (server, addresses) =
-        bursar_http::server(&world.config, world.state.clone(), vec![listener], |_| {})
-            .expect("the listener can be used");
-    let handle = server.handle();
-    rt::spawn(server);
+    let (handle, addresses) = serve_on(world, None);
     let address = addresses.first().copied();
     (handle, address.expect("one listener has one address"))
+}
+
+/// The same, with another one for operators.
+fn serve_on(world: &World, operators: Option<TcpListener>) -> (ServerHandle, Vec<SocketAddr>) {
+    let listeners = Listeners {
+        clients: free_port(),
+        operators,
+    };
+    let (server, addresses) =
+        bursar_http::server(&world.config, world.state.clone(), listeners, |_| {})
+            .expect("the listeners can be used");
+    let handle = server.handle();
+    rt::spawn(server);
+    (handle, addresses)
+}
+
+fn free_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port is free")
 }
 
 /// Sends bytes, optionally keeps the connection open, and reads to the end.
@@ -86,5 +100,54 @@ async fn a_body_that_never_comes_does_not_hold_the_connection() {
     let answer = exchange(address, head.into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("body.timeout"), "{answer}");
+    handle.stop(true).await;
+}
+
+/// The status that a path is answered with.
+async fn status_at(address: SocketAddr, path: &str) -> String {
+    let answer = exchange(address, request(&format!("GET {path}"), "", "")).await;
+    let status = answer.split(' ').nth(1);
+    status.expect("an answer begins with its status").to_owned()
+}
+
+#[actix_web::test]
+async fn what_is_for_operators_may_have_a_listener_of_its_own() {
+    let world = World::new();
+    let (handle, addresses) = serve_on(&world, Some(free_port()));
+    let &[clients, operators] = addresses.as_slice() else {
+        panic!("{addresses:?}");
+    };
+    for path in ["/admin/v1/stops", "/metrics", "/docs/"] {
+        assert_eq!(status_at(clients, path).await, "404", "{path}");
+        assert_eq!(status_at(operators, path).await, "200", "{path}");
+    }
+    for path in [
+        "/health/live",
+        "/openapi.json",
+        "/back-api/api/v2/transfers",
+    ] {
+        assert_eq!(status_at(clients, path).await, "200", "{path}");
+        assert_eq!(status_at(operators, path).await, "200", "{path}");
+    }
+    handle.stop(true).await;
+}
+
+/// A rule of a proxy for `/admin` knows it by these letters alone.
+#[actix_web::test]
+async fn what_is_for_operators_is_found_under_its_plain_name_alone() {
+    let world = World::new();
+    let (handle, address) = serve(&world);
+    assert_eq!(status_at(address, "/admin/v1/stops").await, "200");
+    for path in [
+        "/%61dmin/v1/stops",
+        "/admin%2Fv1/stops",
+        "//admin/v1/stops",
+        "/./admin/v1/stops",
+        "/m%65trics",
+        // No text of the database could be it.
+        "/admin/v1/operators/%00/sessions",
+    ] {
+        assert_eq!(status_at(address, path).await, "404", "{path}");
+    }
     handle.stop(true).await;
 }

@@ -27,7 +27,7 @@ async fn keyed(world: &World, path: &str, body: &str) -> Answer {
 #[actix_web::test]
 async fn stops_are_put_listed_and_lifted() {
     let world = World::new();
-    assert_eq!(list(&world).await, r#"{"data":[]}"#);
+    assert_eq!(list(&world).await, r#"{"data":[],"next_cursor":null}"#);
     let first = put(&world, "outgoing/BTC", r#"{"reason":"A check."}"#).await;
     assert_eq!((first.status, first.body.as_str()), (204, ""));
     // What is stopped already stays so, for the reason it was stopped for.
@@ -37,12 +37,12 @@ async fn stops_are_put_listed_and_lifted() {
     assert_eq!(everything.status, 204);
     let at = "2021-04-09T10:50:40.116485Z";
     let expected = format!(
-        r#"{{"data":[{{"stop":"read_only","asset":null,"reason":"Moving.","stopped_by":"operator","stopped_at":"{at}"}},{{"stop":"outgoing","asset":"btc","reason":"A check.","stopped_by":"operator","stopped_at":"{at}"}}]}}"#
+        r#"{{"data":[{{"stop":"read_only","asset":null,"reason":"Moving.","stopped_by":"operator","stopped_at":"{at}"}},{{"stop":"outgoing","asset":"btc","reason":"A check.","stopped_by":"operator","stopped_at":"{at}"}}],"next_cursor":null}}"#
     );
     assert_eq!(list(&world).await, expected);
     assert_eq!(lift(&world, "outgoing/btc").await.status, 204);
     assert_eq!(lift(&world, "read-only").await.status, 204);
-    assert_eq!(list(&world).await, r#"{"data":[]}"#);
+    assert_eq!(list(&world).await, r#"{"data":[],"next_cursor":null}"#);
     for stop in ["outgoing/btc", "read-only"] {
         let none = lift(&world, stop).await;
         assert_eq!(none.refusal(), (404, "stop.unknown".into()));

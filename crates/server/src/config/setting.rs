@@ -87,6 +87,17 @@ pub(super) const LISTEN: Setting = Setting {
     ..PLAIN
 };
 
+pub(super) const LISTEN_OPERATORS: Setting = Setting {
+    key: "listen_operators",
+    default: Default::Missing("operators are answered where everybody is"),
+    form: "IP address and port",
+    example: "10.0.0.5:8081",
+    help: "An address of their own for operators and their tools: `/admin/v1`, `/console`, \
+           `/metrics` and `/docs` are answered there alone, and `listen` says 404 to them. \
+           Everything else is answered at both.",
+    ..PLAIN
+};
+
 pub(super) const ROOT_ASSET: Setting = Setting {
     key: "root_asset",
     default: Default::Value("usd"),
@@ -386,6 +397,7 @@ pub(super) const SHUTDOWN_GRACE: Setting = Setting {
 pub(super) const ALL: &[&Setting] = &[
     &PROFILE,
     &LISTEN,
+    &LISTEN_OPERATORS,
     &ROOT_ASSET,
     &MASTER_KEY,
     &CODE_KEY,

@@ -242,3 +242,20 @@ async fn what_cannot_be_reached_is_told_without_its_password() {
     refused(&ended, 1, &["listen:", client.address()]);
     first.stopped().await;
 }
+
+#[tokio::test]
+async fn operators_may_have_an_address_of_their_own() {
+    let database = TestDatabase::create().await;
+    let settings = [("BURSAR_LISTEN_OPERATORS", "127.0.0.1:0")];
+    let mut service = Service::start_with(database.url(), &settings).await;
+    let (clients, operators) = (service.client(), service.operators().await);
+    for path in ["/console/sign-in", "/metrics", "/docs/"] {
+        assert_eq!(clients.get(path).await.status, 404, "{path}");
+        assert_eq!(operators.get(path).await.status, 200, "{path}");
+    }
+    for client in [clients, operators] {
+        assert_eq!(client.get("/health/ready").await.status, 200);
+        assert_eq!(client.get("/internal-transfer").await.status, 401);
+    }
+    service.stopped().await;
+}

@@ -130,6 +130,13 @@ impl Service {
         self.client.clone()
     }
 
+    /// The same at the address of operators.
+    pub(super) async fn operators(&mut self) -> Client {
+        let serving = |line: &str| address_told(line, "serving operators");
+        let address = self.process.said(serving).await;
+        Client::new(format!("http://{address}"))
+    }
+
     pub(super) fn log(&self) -> String {
         self.process.log()
     }
@@ -168,8 +175,13 @@ pub(super) async fn ready(service: &Service) -> Client {
 
 /// The address in the log line that says that requests are taken.
 fn address(line: &str) -> Option<String> {
+    address_told(line, "serving")
+}
+
+/// The address in a line of the log that says this.
+fn address_told(line: &str, message: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
-    (line["message"] == "serving").then(|| line["address"].as_str().unwrap().to_owned())
+    (line["message"] == message).then(|| line["address"].as_str().unwrap().to_owned())
 }
 
 /// Issues a token by the command line, as the first operator of an exchange does.
