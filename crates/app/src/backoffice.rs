@@ -8,7 +8,7 @@ use bursar_ports::Permission;
 use serde_json::json;
 
 use crate::{
-    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, admin::is_other,
+    Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, Original, admin::is_other,
     commit::Tries, idempotency::RequestFields,
 };
 
@@ -193,6 +193,7 @@ impl App {
         while tries.begin() {
             let current = self.withdrawal_of(&request).await;
             let current = current.map_err(|error| tries.told(error))?;
+            let named = Original::Id(current.id());
             // Whoever confirmed what is not over yet hears of its end.
             let tells = request.callback_url.is_some() && current.status().is_final();
             let (change, audit) = match current.decide(command, self.now()) {
@@ -209,10 +210,15 @@ impl App {
                 }
                 Ok(Decision::AlreadyApplied) => (current.acknowledge(command, None), None),
                 Err(_) => {
-                    if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
+                    if let Some(transfer) = self
+                        .answered_before(claim.as_ref())
+                        .await
+                        .map_err(|error| tries.told(error))?
+                    {
                         return answer(transfer, true);
                     }
-                    match self.refuse_finish(&current, command).await? {
+                    let refused = self.refuse_finish(&current, command).await;
+                    match refused.map_err(|error| tries.told(error))? {
                         Some(conflict) => return Err(Error::Conflict(conflict)),
                         None => continue,
                     }
@@ -227,7 +233,7 @@ impl App {
             if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
                 return answer(transfer, replayed);
             }
-            tries.overtaken();
+            tries.overtaken(named);
         }
         Err(Error::Conflict(Conflict::Busy))
     }

@@ -31,7 +31,8 @@ pub struct Answer<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
     begun: u32,
-    was_overtaken: bool,
+    /// The transfer that somebody else has changed.
+    overtaken: Option<Original>,
 }
 
 impl Tries {
@@ -42,17 +43,22 @@ impl Tries {
     }
 
     /// Somebody was faster: who else, or this very change, if the answer to its COMMIT was lost.
-    pub(crate) const fn overtaken(&mut self) {
-        self.was_overtaken = true;
+    pub(crate) fn overtaken(&mut self, transfer: Original) {
+        self.overtaken = Some(transfer);
     }
 
     /// What is to be said of an error: once it may have been oneself who was faster, nobody knows that
     /// nothing happened.
     pub(crate) fn told(&self, error: Error) -> Error {
-        if self.was_overtaken {
-            error.of_what_happened()
+        let Some(transfer) = &self.overtaken else {
+            return error;
+        };
+        let told = error.of_what_happened();
+        if let Error::Store(source @ StoreError::OutcomeUnknown(_)) = told {
+            let transfer = transfer.clone();
+            Error::OutcomeUnknown { transfer, source }
         } else {
-            error
+            told
         }
     }
 }

@@ -107,7 +107,7 @@ pub struct Delivery {
     pub outcome: &'static str,
     /// What follows.
     pub verdict: Verdict,
-    /// From what the callback tells to the end of the attempt, in milliseconds.
+    /// Since it was due first to the end of the attempt, in milliseconds.
     pub lag_ms: i64,
     /// How many others were given up with it, which had waited for the same receiver.
     pub given_up: u32,

@@ -235,7 +235,7 @@ fn told(error: &Error) -> Markup {
             @if let Original::Id(id) = transfer { p { a href={ "/console/transfers/" (id) } { "Look at transfer " (id) } } }
         },
         Error::Store(StoreError::OutcomeUnknown(_)) => html! {
-            p { "The connection was lost at the moment of writing. Do not repeat it before you have looked: it may have been done." }
+            p { "It broke off in the middle of writing. Look before you repeat it: it may have been done, or one half of it, which doing it again completes." }
         },
         Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
             html! {

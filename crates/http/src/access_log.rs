@@ -126,12 +126,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_that_is_answered_has_a_label_of_its_own() {
-        const ANSWERED: [u16; 19] = [
+    fn a_status_that_is_known_is_its_own_label() {
+        const KNOWN: [u16; 19] = [
             200, 204, 302, 303, 304, 308, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429,
             500, 503,
         ];
-        for code in ANSWERED {
+        for code in KNOWN {
             let status = StatusCode::from_u16(code).unwrap();
             assert_eq!(status_label(status), code.to_string());
         }

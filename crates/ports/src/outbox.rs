@@ -81,7 +81,7 @@ pub struct ClaimedCallback {
     pub error: Option<String>,
     /// How many attempts there were before.
     pub attempts: u32,
-    /// When what it tells happened.
+    /// Since when it is due: since what it tells happened, or since it was made or replayed later.
     pub created_at: Timestamp,
     /// The transfer it is about.
     pub transfer: Transfer,

@@ -191,13 +191,18 @@ async fn replay_since(
     limit: u32,
 ) -> QueryResult<usize> {
     let mut chosen = not_overtaken()
-        .filter(callbacks::created_at.ge(At(since)))
         .order((callbacks::created_at, callbacks::id))
         .limit(i64::from(limit))
         .into_boxed::<Pg>();
+    let due_since = callbacks::created_at.ge(At(since));
     chosen = match which {
-        Replayable::Dead => chosen.filter(callbacks::state.eq("dead")),
-        Replayable::Succeeded => chosen.filter(callbacks::state.eq("succeeded")),
+        // Few enough to look at each of them.
+        Replayable::Dead => chosen
+            .filter(callbacks::state.eq("dead"))
+            .filter(due_since.nullable().or(callbacks::made_at.ge(At(since)))),
+        Replayable::Succeeded => chosen
+            .filter(callbacks::state.eq("succeeded"))
+            .filter(due_since),
     };
     // What failed again under this very call, or arrived again since, is not replayed once more.
     let before = match which {

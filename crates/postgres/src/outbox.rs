@@ -78,7 +78,7 @@ const RECORDED_AT_ONCE: usize = 3;
 pub struct PgOutbox {
     database: Database,
     recording: Arc<Semaphore>,
-    /// The subscribers that the last look left with lanes behind these hosts.
+    /// The subscribers that looks left with lanes behind these hosts.
     left: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -234,6 +234,9 @@ impl PgOutbox {
 /// Notes where a look left its subscribers: behind the last lane of those that may have more. Whoever
 /// was seen to the end begins anew; whoever was full was shown one lane alone and stays where it was, and
 /// so does whoever the look did not come to.
+///
+/// Behind a subscriber that has nothing behind its place a look comes to the next one at its first lane,
+/// whatever that one's place is: it was passed, and stays where it was too.
 fn leave(
     left: &mut BTreeMap<String, String>,
     heads: &[Head],
@@ -241,24 +244,28 @@ fn leave(
     full: &[String],
     may_be_more: bool,
 ) {
-    let mut seen: BTreeMap<&String, (u32, &String)> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for head in heads {
-        let (count, _) = seen
-            .get(&head.subscriber)
-            .copied()
-            .unwrap_or((0, &head.host));
-        seen.insert(&head.subscriber, (count.saturating_add(1), &head.host));
+        seen.entry(&head.subscriber).or_default().push(&head.host);
     }
     let end = heads.last().filter(|_| may_be_more);
-    left.retain(|subscriber, _| {
+    left.retain(|subscriber, place| {
         let is_before = after.is_some_and(|lane| *subscriber < lane.subscriber);
         let is_behind = end.is_some_and(|end| *subscriber >= end.subscriber);
-        let is_full = full.contains(subscriber) && seen.contains_key(subscriber);
-        is_before || is_behind || is_full
+        let first = seen
+            .get(subscriber.as_str())
+            .and_then(|hosts| hosts.as_slice().first());
+        let is_full = full.contains(subscriber) && first.is_some();
+        let is_passed = first.is_some_and(|first| *first <= place.as_str());
+        if is_passed {
+            seen.remove(subscriber.as_str());
+        }
+        is_before || is_behind || is_full || is_passed
     });
-    for (subscriber, (count, last)) in seen {
-        if count >= LANES_OF_ONE_MAX {
-            left.insert(subscriber.clone(), last.clone());
+    for (subscriber, hosts) in seen {
+        let may_have_more = u32::try_from(hosts.len()).is_ok_and(|count| count >= LANES_OF_ONE_MAX);
+        if let Some(last) = hosts.as_slice().last().filter(|_| may_have_more) {
+            left.insert(subscriber.to_owned(), (*last).to_owned());
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) state: State,
     pub(crate) next_at: Timestamp,
     created_at: Timestamp,
+    /// Since when it is due.
+    made_at: Timestamp,
     attempts: u32,
     lease: Option<Uuid>,
     is_queued: bool,
@@ -125,6 +127,7 @@ impl Callbacks {
                 state: State::Pending,
                 next_at: now,
                 created_at: happened_at,
+                made_at: now,
                 attempts: 0,
                 lease: None,
                 is_queued: true,
@@ -249,7 +252,7 @@ impl Callbacks {
         let mut given_up = 0;
         for row in self.rows().iter_mut() {
             let waits = row.is_waiting() && !row.is_leased(now);
-            if waits && row.lane() == *lane && row.created_at < created_before {
+            if waits && row.lane() == *lane && row.made_at < created_before {
                 row.state = State::Dead;
                 given_up += 1;
             }
@@ -317,7 +320,7 @@ impl Outbox for ReplicaOutbox {
                 status: row.draft.status,
                 error: row.draft.error,
                 attempts: row.attempts,
-                created_at: row.created_at,
+                created_at: row.made_at,
                 transfer,
             })
         });

@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Answer, App, Conflict, Error, Grant, Missing, Options, backoffice::finish_audit, commit::Tries,
-    idempotency::RequestFields,
+    Answer, App, Conflict, Error, Grant, Missing, Options, Original, backoffice::finish_audit,
+    commit::Tries, idempotency::RequestFields,
 };
 
 /// A second operator's word.
@@ -94,6 +94,7 @@ impl App {
         while tries.begin() {
             let current = self.reviewable(request.transfer).await;
             let current = current.map_err(|error| tries.told(error))?;
+            let named = Original::Id(current.id());
             let digest = approval_digest(&current);
             let command = self.command(grant, word, digest);
             let change = match current.decide(&command, self.now()) {
@@ -108,7 +109,11 @@ impl App {
                 }
                 Ok(Decision::AlreadyApplied) => current.acknowledge(&command, None),
                 Err(_) => {
-                    if let Some(transfer) = self.answered_before(claim.as_ref()).await? {
+                    if let Some(transfer) = self
+                        .answered_before(claim.as_ref())
+                        .await
+                        .map_err(|error| tries.told(error))?
+                    {
                         return Ok(answer(transfer, true));
                     }
                     let waits = current.stage() == Some(Stage::Approval);
@@ -128,7 +133,7 @@ impl App {
             if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
                 return Ok(answer(transfer, replayed));
             }
-            tries.overtaken();
+            tries.overtaken(named);
         }
         Err(Error::Conflict(Conflict::Busy))
     }

@@ -15,8 +15,10 @@ use std::{
 use bursar_domain::{AccountKey, Rules, Timestamp, UsageKey, ledger::Books};
 use bursar_ports::StoreError;
 use diesel::{
+    dsl::sql,
     result::{Error as DieselError, QueryResult},
     sql_query,
+    sql_types::Text,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::task::unconstrained;
@@ -36,6 +38,7 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
+    error::is_disconnect,
     faults::{Point, reach},
     seal::SealKeys,
     statement::RowTypes,
@@ -52,8 +55,12 @@ pub(super) enum Failure {
     /// What the batch stood on was not committed, or is not as it was remembered. Nothing was
     /// committed.
     Overtaken,
-    /// A connection, or rows that the batch is tried with, were not to be had. Nothing was committed.
+    /// No connection was to be had. Nothing was committed.
+    NotConnected(StoreError),
+    /// Rows that the batch is tried with were not to be had. Nothing was committed.
     NotPrepared(StoreError),
+    /// It takes too long to count what somebody in it has used of a limit. Nothing was committed.
+    Uncounted(DieselError),
     /// The batch could not even be tried, or a row contradicts itself. Nothing was committed.
     Store(StoreError),
 }
@@ -130,6 +137,8 @@ pub(super) struct Attempt<'a, B: ?Sized> {
     /// The recipients' accounts that were looked for: whichever of them is not there cannot be.
     pub(super) looked_for: &'a BTreeSet<AccountKey>,
     pub(super) ending: Ending,
+    /// How long it may take to count uses anew.
+    pub(super) counted_within: Duration,
 }
 
 /// How a try ends.
@@ -143,10 +152,8 @@ pub(super) enum Ending {
     Rollback,
 }
 
-/// How long it may take to count what users moved in a month: it is done once for a limit that is new,
-/// and a user whose month takes longer than statements may would never pay again.
-const COUNTED_WITHIN: Duration = Duration::from_secs(12);
-const COUNTING: &str = "SET LOCAL statement_timeout = '11s'";
+/// How much longer an answer may take than what is asked for.
+const COUNTED_GRACE: Duration = Duration::from_secs(1);
 
 impl<B: Batch + ?Sized> Attempt<'_, B> {
     /// `known` are the rules as they were last read; afterwards, those in force.
@@ -346,14 +353,23 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         if before.uncounted.is_empty() {
             return Ok(());
         }
+        let time = self.counted_within;
         let counting = async {
-            sql_query(COUNTING).execute(&mut &*connection).await?;
-            count_anew(connection, &before.uncounted, self.now).await
+            let was = set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
+            let counted = count_anew(connection, &before.uncounted, self.now).await?;
+            set_statement_timeout(connection, &was).await?;
+            Ok(counted)
         };
-        let counted = within_longer(COUNTED_WITHIN, counting)
+        let counted = within_longer(time.saturating_add(COUNTED_GRACE), counting)
             .await
             .flatten()
-            .map_err(Failure::NotCommitted)??;
+            .map_err(|error: DieselError| {
+                if is_disconnect(&error) {
+                    Failure::NotCommitted(error)
+                } else {
+                    Failure::Uncounted(error)
+                }
+            })??;
         books.usage.extend(counted.clone());
         before.usage.extend(counted);
         Ok(())
@@ -384,6 +400,18 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         Rollback.execute(&mut &*connection).await?;
         Ok(())
     }
+}
+
+/// Changes how long a statement of this transaction may take, and tells how long that was.
+async fn set_statement_timeout(connection: &AsyncPgConnection, time: &str) -> QueryResult<String> {
+    let was = sql::<Text>("SHOW statement_timeout")
+        .get_result(&mut &*connection)
+        .await?;
+    sql_query("SELECT set_config('statement_timeout', $1, true)")
+        .bind::<Text, _>(time)
+        .execute(&mut &*connection)
+        .await?;
+    Ok(was)
 }
 
 /// Something that a test wants to happen before a COMMIT.

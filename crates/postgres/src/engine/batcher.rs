@@ -1,16 +1,13 @@
 //! One batcher: takes what waits, commits it, repeats and splits where that is the cure.
 
 mod kept;
+mod once;
 mod tries;
 mod trouble;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use bursar_domain::{AccountKey, Commit};
+use bursar_domain::Commit;
 use bursar_ports::{Clock, CommitOutcome, StoreError};
 use diesel_async::RunQueryDsl as _;
 use tokio::time::Instant;
@@ -22,18 +19,17 @@ use self::{
 };
 use super::{
     BulkJob, ItemsJob, Job, Reply,
-    attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
+    attempt::{Ending, Failure},
     batch::Batch,
-    connected::{Connected, connect},
+    connected::Connected,
     intake::Intake,
-    round_trips::within,
     rules::KnownRules,
-    writer::{Writer, release},
+    writer::Writer,
 };
 use crate::{
     accounts::AccountIds,
     error::{is_disconnect, is_refused, is_serialization_failure},
-    faults::{Planted, Point, is_planted, reach, tarry},
+    faults::{Planted, is_planted, tarry},
     pool::PoolConfig,
     seal::SealKeys,
     tx::CommitTx,
@@ -44,6 +40,15 @@ use crate::{
 const RESOLVE_FOR: Duration = Duration::from_secs(8);
 /// The pause between two tries to find out.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a batch is split for.
+const SPLIT_FOR: Duration = Duration::from_secs(8);
+/// How long it may take to count what users have used of a limit that is new while others' accounts are
+/// locked too: a month with some hundred thousand payments. A batch that takes longer is split.
+const COUNTED_BESIDE: Duration = Duration::from_millis(100);
+/// The same for requests that cannot be split. It is done once for each user, and whoever's month takes
+/// longer than that can pay no more.
+const COUNTED_ALONE: Duration = Duration::from_secs(11);
 
 /// What a batcher knows of rows beforehand.
 pub(super) struct Rows {
@@ -111,11 +116,11 @@ impl Batcher {
                 }
             }
             if !singles.is_empty() {
-                self.process(singles).await;
+                self.process(singles, split_until()).await;
             }
             for job in alone {
                 match job {
-                    Job::Items(items) => self.process(vec![items]).await,
+                    Job::Items(items) => self.process(vec![items], split_until()).await,
                     Job::Rehearsal(items) => self.rehearse(items).await,
                     Job::Bulk(bulk) => self.process_bulk(bulk).await,
                 }
@@ -128,7 +133,9 @@ impl Batcher {
         let outcomes = if self.is_kept(commits.as_slice()).await {
             Err(kept())
         } else {
-            let outcomes = self.execute(commits.as_slice(), Ending::Rollback).await;
+            let outcomes = self
+                .execute(commits.as_slice(), Ending::Rollback, COUNTED_ALONE)
+                .await;
             outcomes.map_err(|trouble| trouble.to_reported_error())
         };
         // A caller that has hung up needs no answer.
@@ -141,7 +148,8 @@ impl Batcher {
             let _gone = reply.send(Err(kept()));
             return;
         }
-        let outcome = self.measured(&bulk, bulk.changes.len()).await;
+        let items = bulk.changes.len();
+        let outcome = self.measured(&bulk, items, COUNTED_ALONE).await;
         // A caller that has hung up needs no answer.
         let _gone = reply.send(outcome.map_err(|trouble| trouble.to_reported_error()));
         self.commit_late().await;
@@ -160,8 +168,9 @@ impl Batcher {
 
     /// Commits jobs and answers them. Those that touch what somebody keeps locked are refused. A batch
     /// that keeps failing is split in halves, in order, until the one request that cannot be committed
-    /// fails alone.
-    async fn process(&mut self, jobs: Vec<ItemsJob>) {
+    /// fails alone; but only until then, for what stands in everybody's way is no cure's business, and
+    /// whoever waits is to hear of it while it is known that nothing happened.
+    async fn process(&mut self, jobs: Vec<ItemsJob>, until: Instant) {
         let jobs = self.refuse_kept(jobs).await;
         if jobs.is_empty() {
             return;
@@ -171,7 +180,13 @@ impl Batcher {
             .map(|job| ((job.reply, job.commits.len()), job.commits))
             .unzip();
         let batch: Vec<Commit> = commits.into_iter().flatten().collect();
-        let trouble = match self.measured(batch.as_slice(), batch.len()).await {
+        let counted_within = if replies.len() > 1 {
+            COUNTED_BESIDE
+        } else {
+            COUNTED_ALONE
+        };
+        let measured = self.measured(batch.as_slice(), batch.len(), counted_within);
+        let trouble = match measured.await {
             Ok(outcomes) => {
                 let mut outcomes = outcomes.into_iter();
                 for (reply, items) in replies {
@@ -186,9 +201,9 @@ impl Batcher {
         match trouble.next() {
             Next::Again => {
                 let rest = self.refuse_known(jobs_of(replies, batch));
-                Box::pin(self.process(rest)).await;
+                Box::pin(self.process(rest, until)).await;
             }
-            Next::Split(cause) if replies.len() > 1 => {
+            Next::Split(cause) if replies.len() > 1 && Instant::now() < until => {
                 tracing::warn!(
                     cause,
                     requests = replies.len(),
@@ -197,8 +212,8 @@ impl Batcher {
                 metrics::counter!("bursar_batch_splits_total").increment(1);
                 let mut first = jobs_of(replies, batch);
                 let second = first.split_off(first.len().div_ceil(2));
-                Box::pin(self.process(first)).await;
-                Box::pin(self.process(second)).await;
+                Box::pin(self.process(first, until)).await;
+                Box::pin(self.process(second, until)).await;
             }
             Next::Split(_) | Next::Refuse => {
                 for (reply, _) in replies {
@@ -213,10 +228,11 @@ impl Batcher {
         &mut self,
         batch: &B,
         items: usize,
+        counted_within: Duration,
     ) -> Result<B::Outcomes, Trouble> {
         let started = Instant::now();
         metrics::histogram!("bursar_batch_items").record(u32::try_from(items).unwrap_or(0));
-        let result = self.execute(batch, Ending::Commit).await;
+        let result = self.execute(batch, Ending::Commit, counted_within).await;
         metrics::histogram!("bursar_batch_seconds").record(started.elapsed());
         result
     }
@@ -226,6 +242,7 @@ impl Batcher {
         &mut self,
         batch: &B,
         mut ending: Ending,
+        counted_within: Duration,
     ) -> Result<B::Outcomes, Trouble> {
         let mut tries = Tries::begin();
         let mut unknown: Option<(String, Instant)> = None;
@@ -236,7 +253,7 @@ impl Batcher {
                 ending = Ending::Resolve;
             }
             let tried = Instant::now();
-            let failure = match self.try_once(batch, ending).await {
+            let failure = match self.try_once(batch, ending, counted_within).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(failure) => failure,
             };
@@ -282,110 +299,26 @@ impl Batcher {
                     tries.fail(describe(&error))?;
                 }
                 // Another connection may be, as after one that was lost.
-                Failure::NotPrepared(error @ StoreError::Unavailable(_)) => {
+                Failure::NotConnected(error @ StoreError::Unavailable(_))
+                | Failure::NotPrepared(error @ StoreError::Unavailable(_)) => {
                     tries.redo(describe(&error))?;
                 }
+                // Whoever it is about is to be alone with it.
+                Failure::Uncounted(error) if counted_within < COUNTED_ALONE => {
+                    return Err(Trouble::Poison(error.to_string()));
+                }
+                Failure::Uncounted(error) => return Err(Trouble::Unavailable(error.to_string())),
                 Failure::Overtaken => tries.overtake()?,
-                Failure::NotPrepared(error) | Failure::Store(error) => {
-                    return Err(Trouble::of(error));
-                }
+                Failure::NotConnected(error)
+                | Failure::NotPrepared(error)
+                | Failure::Store(error) => return Err(Trouble::of(error)),
             }
         }
     }
+}
 
-    /// The connection, or a new one; whoever takes it puts it back while it is good.
-    async fn take_connection(&mut self) -> Result<Connected, StoreError> {
-        match self.connection.take() {
-            Some(connected) => Ok(connected),
-            // Big, and done once for each connection.
-            None => Box::pin(connect(&self.pool)).await,
-        }
-    }
-
-    /// Sees to it that there are the rows that a batch is tried with, and gives the ids of its accounts.
-    async fn prepare(&self, wanted: &Wanted) -> Result<HashMap<AccountKey, i64>, StoreError> {
-        let mut ids = self.accounts.resolve(&wanted.needed).await?;
-        ids.extend(self.accounts.remembered(&wanted.receiving));
-        self.root_uses.ensure(&wanted.usage).await?;
-        Ok(ids)
-    }
-
-    /// One try. The connection is kept only after a success, or when nothing but the batch's place in
-    /// the order was wrong: after anything else it may be silent, inside a transaction, or hold plans
-    /// that a migration has made worthless.
-    async fn try_once<B: Batch + ?Sized>(
-        &mut self,
-        batch: &B,
-        ending: Ending,
-    ) -> Result<B::Outcomes, Failure> {
-        let mut connected = self.take_connection().await.map_err(Failure::NotPrepared)?;
-        strike(Point::Taken).await?;
-        connected.count_batch().await?;
-        let mut looked_for = BTreeSet::new();
-        // Kept here, for the memory that all batchers share does not promise to keep what is put into it.
-        let mut found = HashMap::new();
-        // Each round looks for accounts that no round before it did, or knows newer rules, so there
-        // is a last one.
-        loop {
-            let wanted = Wanted::by(batch, &self.rules.rules);
-            let mut ids = match self.prepare(&wanted).await {
-                Ok(ids) => ids,
-                Err(error) => {
-                    self.connection = Some(connected);
-                    return Err(Failure::NotPrepared(error));
-                }
-            };
-            ids.extend(&found);
-            strike(Point::AccountsKnown).await?;
-            let connection = &connected.connection;
-            let ticket = match &self.writer {
-                Some(writer) => Some(writer.ticket(connection, &ids, &wanted.usage).await?),
-                None => None,
-            };
-            let attempt = Attempt {
-                batch,
-                order: self.writer.as_ref().zip(ticket.as_ref()),
-                types: &connected.types,
-                ids: &ids,
-                usage: &wanted.usage,
-                now: self.clock.now(),
-                seals: &self.seals,
-                looked_for: &looked_for,
-                ending,
-            };
-            let tried = match attempt.run(connection, &mut self.rules).await {
-                Err(Failure::Overtaken) => {
-                    end_without_change(connection).await?;
-                    self.connection = Some(connected);
-                    return Err(Failure::Overtaken);
-                }
-                tried => tried?,
-            };
-            match tried {
-                Tried::Done(outcomes) => {
-                    if ending != Ending::Rollback {
-                        let told = reach(Point::Committed).await;
-                        told.map_err(Failure::OutcomeUnknown)?;
-                    }
-                    self.connection = Some(connected);
-                    return Ok(outcomes);
-                }
-                Tried::Missing(accounts) => {
-                    let resolved = self.accounts.resolve(&accounts).await;
-                    found.extend(resolved.map_err(Failure::NotPrepared)?);
-                    looked_for.extend(accounts);
-                }
-                Tried::OtherRules | Tried::OutOfDate => {}
-                Tried::Held => {
-                    let free = within(release(connection)).await.flatten();
-                    if !free.map_err(Failure::NotCommitted)? {
-                        return Err(StoreError::Standby.into());
-                    }
-                    tracing::info!("the book's single writer is gone: every replica writes it");
-                }
-            }
-        }
-    }
+fn split_until() -> Instant {
+    Instant::now() + SPLIT_FOR
 }
 
 /// The jobs that a batch was made of.

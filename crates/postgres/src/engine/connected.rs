@@ -1,6 +1,9 @@
 //! A batcher's connection: its statements are prepared, and their plans stay right.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use bursar_domain::{Commit, Timestamp};
 use bursar_ports::StoreError;
@@ -68,6 +71,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> 
             now: Timestamp::EPOCH,
             seals: &SealKeys::default(),
             ending: Ending::Resolve,
+            counted_within: Duration::ZERO,
         };
         let prepared = Box::pin(nothing.prepare(&connection)).await;
         prepared.map_err(unavailable)?;

@@ -15,10 +15,10 @@ use crate::{error::unavailable, value::At};
 /// Of the latest 500 callbacks those that were delivered and not replayed tell how long it takes, from
 /// being due first to the receiver's answer.
 pub(super) const LAG: &str = "WITH latest AS ( \
-      SELECT id, created_at, state, replayed_at FROM book_main.callbacks \
+      SELECT id, created_at, made_at, state, replayed_at FROM book_main.callbacks \
       ORDER BY created_at DESC, id DESC LIMIT 500 \
     ), taken AS ( \
-      SELECT (1000 * extract(epoch FROM a.at - c.created_at))::bigint + a.duration_ms AS ms \
+      SELECT (1000 * extract(epoch FROM a.at - coalesce(c.made_at, c.created_at)))::bigint + a.duration_ms AS ms \
       FROM latest AS c CROSS JOIN LATERAL ( \
         SELECT at, duration_ms FROM book_main.callback_attempts \
         WHERE callback_id = c.id ORDER BY attempt DESC LIMIT 1) AS a \
@@ -39,8 +39,8 @@ pub(super) const LAG: &str = "WITH latest AS ( \
 /// 10,000. What was tried is told of the latest callbacks, the latest dead letters, and what has waited
 /// for longest, so that a host that takes nothing is seen too.
 pub(super) const HOSTS: &str = "WITH waiting AS ( \
-      SELECT id, host, created_at, next_attempt_at FROM book_main.callbacks \
-      WHERE state = 'pending' ORDER BY next_attempt_at LIMIT 10000 \
+      SELECT id, host, coalesce(made_at, created_at) AS created_at, next_attempt_at \
+      FROM book_main.callbacks WHERE state = 'pending' ORDER BY next_attempt_at LIMIT 10000 \
     ), dead AS ( \
       SELECT id, host, created_at FROM book_main.callbacks \
       WHERE state = 'dead' ORDER BY created_at DESC, id DESC LIMIT 10000 \

@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 use crate::support::{until_ready, with_usd};
 
 /// How long a statement waits for a lock.
-const LOCK_MAX: Duration = Duration::from_secs(2);
+const LOCK_MAX: Duration = Duration::from_secs(1);
 const ROUNDS: u32 = 10;
 
 /// An exchange with one batcher and users with money, and somebody who locks rows.

@@ -7,6 +7,8 @@ use bursar_ports::{CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
 use bursar_postgres::{PgRuleBook, PgStore, PoolConfig};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
+use futures_util::future::join_all;
+
 use crate::support::{Fixture, PATIENCE, draft, patient, patient_engine};
 
 /// More than is counted within [`STATEMENT_MS`].
@@ -73,12 +75,18 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
     let asset = Some(AssetId::parse("usd").unwrap());
     let put = book.put_limits(Kind::Internal, asset, daily, Expected::Anything, draft());
     assert_eq!(put.await.unwrap(), PutRule::Written);
-    // Some 8,640 of its payments were within the last 24 hours.
+    // Some 8,640 of its payments were within the last 24 hours. Whoever pays at the same time is paid.
     let pay = async |units| {
         let payment = || Commit::new(build::internal(new(units), rich, other).settled_at_once());
         commit(&payment).await
     };
-    let CommitOutcome::Committed(paid) = pay(100).await else {
+    let others = async || {
+        commit(&|| Commit::new(build::internal(new(1), other, rich).settled_at_once())).await
+    };
+    let (paid, others) = tokio::join!(pay(100), join_all((0..8).map(|_| others())));
+    let is_paid = |outcome: &CommitOutcome| matches!(outcome, CommitOutcome::Committed(_));
+    assert!(others.iter().all(is_paid), "{others:?}");
+    let CommitOutcome::Committed(paid) = paid else {
         panic!("there is room for it");
     };
     assert_eq!(paid.reason(), None);

@@ -218,7 +218,10 @@ async fn when_somebody_else_did_the_same_it_is_an_answer() {
 #[tokio::test]
 async fn nobody_says_that_nothing_happened_once_somebody_was_faster() {
     let is_in_doubt = |answer: &Result<_, Error>| {
-        matches!(answer, Err(Error::Store(StoreError::OutcomeUnknown(_))))
+        let Err(Error::OutcomeUnknown { transfer, source }) = answer else {
+            return false;
+        };
+        *transfer == Original::Id(open().id()) && matches!(source, StoreError::OutcomeUnknown(_))
     };
     for finish in BOTH {
         for error in [overloaded, unavailable] {
@@ -235,6 +238,14 @@ async fn nobody_says_that_nothing_happened_once_somebody_was_faster() {
 
             let mut mocks = Mocks::new();
             mocks.finds_each(vec![finish.done(), open()]);
+            mocks.commits([stale(), trouble(error())]);
+            let answer = finish.run(mocks, request(Some(URL)), plain()).await;
+            assert!(is_in_doubt(&answer), "{answer:?}");
+
+            // It has failed meanwhile, of which its URL is to hear.
+            let failed = build::step(&open(), &build::fail(Reason::PayoutRefused), NOW).next;
+            let mut mocks = Mocks::new();
+            mocks.finds_each(vec![failed, open()]);
             mocks.commits([stale(), trouble(error())]);
             let answer = finish.run(mocks, request(Some(URL)), plain()).await;
             assert!(is_in_doubt(&answer), "{answer:?}");

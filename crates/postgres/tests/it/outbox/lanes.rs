@@ -151,6 +151,25 @@ async fn a_subscriber_goes_on_where_it_was_left_whoever_was_looked_at_meanwhile(
     assert_eq!(of(&last.lanes, "b"), hosts(0, 48));
 }
 
+/// Behind somebody whose lanes were all seen a look comes to the next one at its first lane.
+#[tokio::test]
+async fn whoever_comes_behind_one_that_was_seen_to_the_end_stays_where_it_was() {
+    let mut callbacks = vec![];
+    for (nth, (subscriber, lanes)) in [("a", 48), ("b", 200)].into_iter().enumerate() {
+        for n in 0..lanes {
+            let id = u128::try_from(nth * 1_000 + n + 1).unwrap();
+            callbacks.push(in_lane(id, &lane(subscriber, &format!("{n:03}")), true, 1));
+        }
+    }
+    let (_fixture, outbox) = fixture(1_200, &callbacks).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let look = outbox.due_lanes(at(10), None, vec![]).await.unwrap();
+        seen.extend(look.lanes.into_iter().map(|due| due.lane));
+    }
+    assert_eq!(seen.len(), 248);
+}
+
 #[tokio::test]
 async fn a_claim_takes_of_each_lane_what_it_may_final_states_first() {
     let [a, b, c] = ["a", "b", "c"].map(|name| lane(name, "h"));
