@@ -21,28 +21,41 @@ use crate::{App, AuthError, Error, Limit, Principal, RateLimited, limits::MINUTE
 const KNOWN_US: i64 = 3_600_000_000;
 /// How many are known at most. Who is beyond that is treated as new.
 const KNOWN_MAX: usize = 100_000;
+/// How often those that are over are looked for at most, in microseconds: all of them are looked at.
+const SWEPT_EVERY_US: i64 = 60_000_000;
 /// The part of an IPv6 address that one customer of a provider has to itself.
 const NETWORK_BITS: u32 = 64;
 
 /// Credentials that were good a little while ago, by a hash of them and of where they came from.
 #[derive(Debug, Default)]
-pub(crate) struct KnownCredentials(Mutex<HashMap<[u8; 32], Timestamp>>);
+pub(crate) struct KnownCredentials(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    until: HashMap<[u8; 32], Timestamp>,
+    /// When those that are over were last looked for.
+    swept_at: Option<Timestamp>,
+}
 
 impl KnownCredentials {
     fn has(&self, hash: &[u8; 32], now: Timestamp) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).is_some_and(|until| *until > now)
+        known.until.get(hash).is_some_and(|until| *until > now)
     }
 
     fn add(&self, hash: [u8; 32], now: Timestamp) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_MAX && !known.contains_key(&hash) {
-            known.retain(|_, until| *until > now);
-            if known.len() >= KNOWN_MAX {
+        if known.until.len() >= KNOWN_MAX && !known.until.contains_key(&hash) {
+            let may_sweep = |at: Timestamp| now >= at.plus_micros(SWEPT_EVERY_US);
+            if known.swept_at.is_none_or(may_sweep) {
+                known.until.retain(|_, until| *until > now);
+                known.swept_at = Some(now);
+            }
+            if known.until.len() >= KNOWN_MAX {
                 return;
             }
         }
-        known.insert(hash, now.plus_micros(KNOWN_US));
+        known.until.insert(hash, now.plus_micros(KNOWN_US));
     }
 }
 
@@ -53,6 +66,8 @@ pub struct CredentialTry {
     key: String,
     quota: Quota,
     hash: [u8; 32],
+    /// Whether a failure counts: of a network that has had as many as it may, no more are kept.
+    counts: bool,
 }
 
 impl App {
@@ -74,7 +89,8 @@ impl App {
         let mut hash = Sha256::new_with_prefix(network.to_string());
         hash.update(b"\n");
         hash.update(credential);
-        let begun = CredentialTry {
+        let mut begun = CredentialTry {
+            counts: true,
             key: format!("failed_credentials:{network}"),
             quota: Quota {
                 units,
@@ -84,6 +100,7 @@ impl App {
         };
         let limiter = &self.ports.local_limiter;
         let peeked = limiter.peek(begun.key.clone(), 1, begun.quota).await?;
+        begun.counts = peeked.allowed;
         if peeked.allowed || self.known_credentials.has(&begun.hash, self.now()) {
             return Ok(Some(begun));
         }
@@ -96,12 +113,18 @@ impl App {
         begun: Option<CredentialTry>,
         found: &Result<Principal, Error>,
     ) {
-        let Some(CredentialTry { key, quota, hash }) = begun else {
+        let Some(begun) = begun else {
             return;
         };
+        let CredentialTry {
+            key,
+            quota,
+            hash,
+            counts,
+        } = begun;
         match found {
             Ok(_) => self.known_credentials.add(hash, self.now()),
-            Err(Error::Unauthenticated(error)) if is_failed_try(*error) => {
+            Err(Error::Unauthenticated(error)) if counts && is_failed_try(*error) => {
                 if let Err(error) = self.ports.local_limiter.record(key, 1, quota).await {
                     tracing::warn!(%error, "a failed credential was not counted");
                 }

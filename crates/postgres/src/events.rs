@@ -106,10 +106,10 @@ impl EventFeed for PgEvents {
 
 /// A notice's id is made of the transfer that it tells of, so that it is told once, by whichever
 /// replica. The states stand in the text, so that the planner sees that the partial index serves it.
-const LIST_EXPIRING: &str = "/* list_expiring */ \
+pub(crate) const LIST_EXPIRING: &str = "/* list_expiring */ \
     SELECT t.id, md5('withdrawal.expiring:' || t.id)::uuid AS notice FROM transfers t \
     WHERE t.state IN ('Pending', 'AwaitingConfirmation') AND t.kind = 'withdrawal' \
-    AND t.stage IS NULL AND t.expires_at <= clock_timestamp() + $1 * interval '1 millisecond' \
+    AND t.stage IS NULL AND t.expires_at <= statement_timestamp() + $1 * interval '1 millisecond' \
     AND NOT EXISTS (SELECT FROM journal j \
     WHERE j.id = md5('withdrawal.expiring:' || t.id)::uuid) \
     ORDER BY t.expires_at LIMIT $2";

@@ -100,33 +100,35 @@ impl PgIntegrity {
         from.max(0)
     }
 
-    /// Remembers the last entry of an account, and says whether there were more.
-    fn remember(&self, account: &AccountFacts) -> Option<Fault> {
+    /// Remembers the last entry of an account.
+    fn remember(&self, account: i64, seq: i64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.get(&account.id).copied();
-        if before.is_some() || seen.len() < REMEMBERED_MAX {
-            seen.insert(account.id, account.seq);
+        if seen.contains_key(&account) || seen.len() < REMEMBERED_MAX {
+            seen.insert(account, seq);
         }
-        let exported = before.filter(|before| *before > account.seq)?;
+    }
+
+    /// Whether an account had more entries once.
+    fn cut(&self, account: &AccountFacts) -> Option<Fault> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let exported = seen.get(&account.id).copied();
         Some(Fault::Cut {
-            exported,
+            exported: exported.filter(|before| *before > account.seq)?,
             seq: account.seq,
         })
     }
 
     /// Judges an account with its entries from `anchor` on; the one with that number is taken as it
-    /// is, for it was judged before.
+    /// is, for it was judged before. What is wrong stays so: only where nothing is found is the next look
+    /// about what comes behind.
     fn judge(&self, account: AccountFacts, anchor: i64, entries: &[EntryFacts]) -> Vec<Violation> {
         let of_account = Place::Account(account.id);
         let in_account = |fault| Violation {
             place: of_account.clone(),
             fault,
         };
-        let mut found: Vec<Violation> = self
-            .remember(&account)
-            .map(in_account)
-            .into_iter()
-            .collect();
+        let (id, seq) = (account.id, account.seq);
+        let mut found: Vec<Violation> = self.cut(&account).map(in_account).into_iter().collect();
         let (start, rest) = match entries.split_first() {
             Some((first, rest)) if first.seq == anchor => (Start::after(first), rest),
             Some(_) | None => (Ok(Start::default()), entries),
@@ -152,6 +154,9 @@ impl PgIntegrity {
         found.extend(chain.end(&self.rules).into_iter().map(in_account));
         // A key that is not configured here proves nothing, neither way.
         found.retain(|violation| violation.fault != Fault::UnknownKey);
+        if found.is_empty() {
+            self.remember(id, seq);
+        }
         found
     }
 }

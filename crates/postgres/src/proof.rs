@@ -75,6 +75,8 @@ pub(crate) struct Proof<'h> {
     claimed: u64,
     /// What accounts must hold, by owner and asset, for those not yet seen.
     holds: HashMap<(Uuid, String), Option<i128>>,
+    /// How much more reversals took back of a transfer than it says, for those seen so far.
+    taken_back: HashMap<i64, i128>,
     /// The sum of all accounts of an asset; none when it is beyond every number.
     sums: HashMap<String, Option<i128>>,
     waiting: VecDeque<AccountFacts>,
@@ -90,6 +92,7 @@ impl<'h> Proof<'h> {
             heads: heads.peekable(),
             claimed: 0,
             holds: HashMap::new(),
+            taken_back: HashMap::new(),
             sums: HashMap::new(),
             waiting: VecDeque::new(),
             current: None,
@@ -128,6 +131,13 @@ impl<'h> Proof<'h> {
         for (owner, asset, held) in judgement.holds {
             let sum = self.holds.entry((owner, asset)).or_insert(Some(0));
             *sum = sum.and_then(|sum| sum.checked_add(held));
+        }
+        for (id, units) in judgement.taken_back {
+            let sum = self.taken_back.entry(id).or_insert(0);
+            *sum = sum.saturating_add(units);
+            if *sum == 0 {
+                self.taken_back.remove(&id);
+            }
         }
         for fault in judgement.faults {
             self.found(Place::Transfer(facts.id), fault);
@@ -238,6 +248,9 @@ impl<'h> Proof<'h> {
         self.end_of_page();
         while let Some(head) = self.heads.next() {
             self.found(Place::Account(head.account), Fault::Gone);
+        }
+        for (id, excess) in std::mem::take(&mut self.taken_back) {
+            self.found(Place::Transfer(id), Fault::TakenBack { excess });
         }
         for ((owner, asset), expected) in std::mem::take(&mut self.holds) {
             if expected != Some(0) {

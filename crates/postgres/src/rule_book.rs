@@ -201,8 +201,10 @@ impl PgRuleBook {
         let users: Vec<UserId> = keys.iter().map(|key| key.user).collect();
         let mut stored = load_uses(connection, &users).await?;
         stored.retain(|key, uses| known.epoch_of(key) == Some(uses.epoch));
-        let uncounted = keys.iter().copied();
-        let uncounted = uncounted.filter(|key| !stored.contains_key(key)).collect();
+        // Of a limit that does not roll nothing is counted.
+        let rolling = keys.iter().copied();
+        let rolling = rolling.filter(|key| known.epoch_of(key).is_some());
+        let uncounted = rolling.filter(|key| !stored.contains_key(key)).collect();
         let counted = count_anew(connection, &uncounted, self.clock.now());
         let counted = counted.await.map_err(unavailable)??;
         let usage = |key| {

@@ -186,13 +186,14 @@ async fn unsettled(
         .await
 }
 
+const EXPIRED: &str =
+    "state IN ('Pending', 'AwaitingConfirmation') AND expires_at <= statement_timestamp()";
+
 async fn expired(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<TransferRow>> {
     transfers::table
         // Literals, so that the partial index serves it under every plan. The database's clock, for
-        // all replicas must agree.
-        .filter(sql::<Bool>(
-            "state IN ('Pending', 'AwaitingConfirmation') AND expires_at <= clock_timestamp()",
-        ))
+        // all replicas must agree; by the statement's time, for one that moves is compared row by row.
+        .filter(sql::<Bool>(EXPIRED))
         .order(transfers::expires_at)
         .limit(limit)
         .select(TransferRow::as_select())
@@ -222,4 +223,35 @@ fn readable(rows: Vec<TransferRow>) -> Vec<Transfer> {
         }
     }
     transfers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{events::LIST_EXPIRING, testing::TestDatabase};
+
+    /// Both look ten times a second, mostly for nothing: they must not read what is open to find that.
+    #[tokio::test]
+    async fn what_has_time_left_is_not_read() {
+        let database = TestDatabase::create().await;
+        let config = crate::PoolConfig::new(database.url());
+        let mut connection = config.connect_for_named_rows().await.unwrap();
+        let expired =
+            format!("SELECT id FROM transfers WHERE {EXPIRED} ORDER BY expires_at LIMIT 256");
+        let expiring = LIST_EXPIRING.replace("$1", "60000").replace("$2", "256");
+        for query in [expired, expiring] {
+            #[derive(diesel::QueryableByName)]
+            struct Line {
+                #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+                text: String,
+            }
+            let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN {query}"))
+                .load(&mut connection)
+                .await
+                .unwrap();
+            let plan: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+            let is_sought = |line: &String| line.contains("Index Cond: (expires_at <=");
+            assert!(plan.iter().any(is_sought), "{plan:?}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use bursar_testkit::FixedLimiter;
+
 use super::*;
 use crate::test_support::{Mocks, alice};
 
@@ -139,5 +141,35 @@ fn as_many_are_known_as_there_is_room_for() {
     let later = start.plus_micros(KNOWN_US);
     known.add(hash(KNOWN_MAX), later);
     assert!(known.has(&hash(KNOWN_MAX), later));
-    assert_eq!(known.0.lock().unwrap().len(), 1);
+    assert_eq!(known.0.lock().unwrap().until.len(), 1);
+}
+
+/// To look for what is over is to look at all of them.
+#[test]
+fn what_is_over_is_looked_for_once_a_minute() {
+    let known = KnownCredentials::default();
+    let hash = |number: usize| Sha256::digest(number.to_be_bytes()).into();
+    let start = Timestamp::EPOCH;
+    for number in 0..=KNOWN_MAX {
+        known.add(hash(number), start);
+    }
+    let swept_at = || known.0.lock().unwrap().swept_at;
+    known.add(hash(KNOWN_MAX), start.plus_micros(SWEPT_EVERY_US - 1));
+    assert_eq!(swept_at(), Some(start));
+    let later = start.plus_micros(SWEPT_EVERY_US);
+    known.add(hash(KNOWN_MAX), later);
+    assert_eq!(swept_at(), Some(later));
+}
+
+/// Whoever is over the limit is let through with what was good; its failures are not kept too.
+#[tokio::test]
+async fn no_more_failures_are_kept_than_are_counted() {
+    let mut mocks = Mocks::new();
+    let limiter = Arc::new(FixedLimiter::new(mocks.clock.clone()));
+    mocks.local_limiter = limiter.clone();
+    let app = mocks.app();
+    succeed(&app, HERE, "guess").await;
+    fail(&app, HERE, 1_000).await;
+    let kept = limiter.counted(&format!("failed_credentials:{HERE}"), MINUTE_MS);
+    assert_eq!(kept, 600);
 }

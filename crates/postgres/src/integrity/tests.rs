@@ -113,6 +113,7 @@ async fn a_line_without_a_right_seal_is_found() {
         book.sabotage(&statement).await;
         let breaches = round(&integrity).await;
         assert!(!breaches.is_empty(), "{seal}");
+        assert_eq!(round(&integrity).await, breaches, "it is still there");
     }
 }
 

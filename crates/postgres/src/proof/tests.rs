@@ -248,6 +248,14 @@ const TAMPERINGS: &[Tampering] = &[
     ),
     (
         |rows| {
+            let is_reversed = |transfer: &TransferFacts| transfer.reversed.0 != Some(0);
+            let at = rows.transfers.iter().position(is_reversed).unwrap();
+            (rows.transfers[at].reversed, rows.transfers[at].seal) = (Figure(Some(0)), None);
+        },
+        ": its reversals take back",
+    ),
+    (
+        |rows| {
             let at = rows.place_of_open();
             rows.transfers[at].entry_refs = vec![1, 99];
         },
@@ -310,4 +318,23 @@ async fn what_is_from_before_there_were_seals_is_taken_unless_it_is_too_new() {
     let unsealed = found.iter().filter(|one| one.fault == Fault::Unsealed);
     // The transfer and its three entries.
     assert_eq!(unsealed.count(), 4, "{found:?}");
+}
+
+/// Of what has no seal no time is sure, so the later one counts.
+#[tokio::test]
+async fn a_time_that_was_put_back_makes_nothing_old() {
+    let book = Book::filled().await;
+    let mut rows = Rows::of(&book).await;
+    let since = rows.transfers[0].created_at.0;
+    rows.transfers[0].seal = None;
+    rows.transfers[0].updated_at = crate::value::At(Timestamp::EPOCH);
+    let rules = Rules {
+        sealed_since: Some(since),
+        ..rules(&book)
+    };
+    let found = rows.judged(&rules, vec![]);
+    assert!(
+        found.iter().any(|one| one.fault == Fault::Unsealed),
+        "{found:?}"
+    );
 }

@@ -41,6 +41,8 @@ pub(super) struct Judgement {
     pub(super) lines: u64,
     /// What it makes accounts hold: owner, asset, how much.
     pub(super) holds: Vec<(Uuid, String, i128)>,
+    /// What was taken back of which transfer: by this one, and less what it says was of itself.
+    pub(super) taken_back: Vec<(i64, i128)>,
 }
 
 pub(super) fn judge<'l>(
@@ -49,7 +51,9 @@ pub(super) fn judge<'l>(
     line: impl Fn(i64, i64) -> Option<&'l LineFacts>,
 ) -> Judgement {
     let mut judgement = Judgement::default();
-    if facts.seal.is_none() && rules.must_be_sealed(facts.updated_at.0) {
+    // Without a seal neither time is sure, and one of them is changed more easily than both.
+    let written_at = facts.updated_at.0.max(facts.created_at.0);
+    if facts.seal.is_none() && rules.must_be_sealed(written_at) {
         judgement.faults.push(Fault::Unsealed);
     }
     let figures = match facts.figures() {
@@ -92,6 +96,17 @@ pub(super) fn judge<'l>(
     });
     if !odd.is_empty() || !moved.into_iter().eq(says) {
         judgement.faults.push(Fault::Lines);
+    }
+    let parts = transfer.parts();
+    if let Some(reversal) = parts.reversal.filter(|_| !postings.is_empty()) {
+        let (of, covers) = (reversal.of.get(), reversal.covers.units());
+        judgement.taken_back.push((of, covers));
+    }
+    if !parts.reversed.is_zero() {
+        let units = parts.reversed.units();
+        judgement
+            .taken_back
+            .push((facts.id, units.saturating_neg()));
     }
     for posting in postings.iter().filter(|posting| posting.held != 0) {
         let (_, owner) = owner_columns(posting.account.owner);

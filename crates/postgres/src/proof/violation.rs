@@ -155,6 +155,12 @@ pub enum Fault {
     /// The transfer's entries are not what its kind, state, amount and fee say.
     #[error("its entries are not what its kind, state, amount and fee say")]
     Lines,
+    /// What its reversals took back is not what the transfer says of itself.
+    #[error("its reversals take back {excess} more than it says")]
+    TakenBack {
+        /// How much more, in smallest units; below zero where it is less.
+        excess: i128,
+    },
     /// Transfers do not refer to every entry once.
     #[error("there are {entries} entries, and transfers refer to {claimed}")]
     Claimed {
@@ -178,6 +184,7 @@ impl Fault {
             | Self::Unreadable(_)
             | Self::NoLine { .. }
             | Self::Lines
+            | Self::TakenBack { .. }
             | Self::Claimed { .. } => Rule::MovesWhatItSays,
             Self::Holds { .. } | Self::HeldByNobody { .. } => Rule::HeldIsOpen,
             Self::Seal

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bursar_domain::{Amount, AssetId, Commit, Kind, Limits, Reason, UserId};
+use bursar_domain::{Amount, AssetId, Commit, Kind, Limits, Reason, Usage, UsageKey, UserId};
 use bursar_ports::{CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
 use bursar_postgres::{PgRuleBook, PgStore, PoolConfig};
 use bursar_testkit::{FixedClock, SequentialIds, build};
@@ -94,4 +94,40 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
         panic!("what is refused when it settles is recorded");
     };
     assert_eq!(refused.reason(), Some(Reason::LimitDaily));
+}
+
+/// Whoever looks at a limit that does not roll has nothing counted.
+#[tokio::test]
+async fn what_does_not_roll_is_not_counted() {
+    let mut fixture = Fixture::new().await;
+    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+    fixture.run(insert).await;
+    let user = SequentialIds::default().user();
+    let payment = format!(
+        "INSERT INTO book_main.transfers (id, version, kind, state, asset, scale, amount, fee, \
+           user_id, recipient_id, code_salt, created_by, created_at, updated_at, entry_refs) \
+         VALUES (1, 1, 'internal', 'Success', 'usd', 2, 7, 0, '{user}', gen_random_uuid(), \
+           decode('00112233445566778899', 'hex'), 'x', '{now}', '{now}', '{{}}')",
+        now = FixedClock::START,
+    );
+    fixture.run(&payment).await;
+    let clock = Arc::new(FixedClock::default());
+    let book = PgRuleBook::new(fixture.database.clone(), clock);
+    let asset = Some(AssetId::parse("usd").unwrap());
+    let (kind, most) = (Kind::Internal, Amount::try_from_units(10_000).ok());
+    let key = UsageKey { user, kind, asset };
+    let limits = Limits {
+        max_amount: most,
+        ..Limits::default()
+    };
+    let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+    assert_eq!(put.await.unwrap(), PutRule::Written);
+    assert_eq!(book.usage(vec![key]).await.unwrap(), [Usage::default()]);
+    let limits = Limits {
+        daily: most,
+        ..limits
+    };
+    let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+    assert_eq!(put.await.unwrap(), PutRule::Written);
+    assert_ne!(book.usage(vec![key]).await.unwrap(), [Usage::default()]);
 }
