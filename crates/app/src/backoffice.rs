@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Answer, App, Conflict, Error, FieldError, Grant, Missing, Options, Original, admin::is_other,
-    commit::Tries, idempotency::RequestFields,
+    commit::Overtaken, idempotency::RequestFields, settle::STALE_TRIES_MAX,
 };
 
 /// A request to deposit or withdraw.
@@ -189,10 +189,10 @@ impl App {
                 waited,
             })
         };
-        let mut tries = Tries::default();
-        while tries.begin() {
+        let mut overtaken = Overtaken::default();
+        for _ in 0..STALE_TRIES_MAX {
             let current = self.withdrawal_of(&request).await;
-            let current = current.map_err(|error| tries.told(error))?;
+            let current = current.map_err(|error| overtaken.told(error))?;
             let named = Original::Id(current.id());
             // Whoever confirmed what is not over yet hears of its end.
             let tells = request.callback_url.is_some() && current.status().is_final();
@@ -213,12 +213,12 @@ impl App {
                     if let Some(transfer) = self
                         .answered_before(claim.as_ref())
                         .await
-                        .map_err(|error| tries.told(error))?
+                        .map_err(|error| overtaken.told(error))?
                     {
                         return answer(transfer, true);
                     }
                     let refused = self.refuse_finish(&current, command).await;
-                    match refused.map_err(|error| tries.told(error))? {
+                    match refused.map_err(|error| overtaken.told(error))? {
                         Some(conflict) => return Err(Error::Conflict(conflict)),
                         None => continue,
                     }
@@ -230,10 +230,10 @@ impl App {
                 audit,
             };
             let committed = self.commit_one(commit).await;
-            if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
+            if let Some((transfer, replayed)) = committed.map_err(|error| overtaken.told(error))? {
                 return answer(transfer, replayed);
             }
-            tries.overtaken(named);
+            overtaken.on(named);
         }
         Err(Error::Conflict(Conflict::Busy))
     }

@@ -5,7 +5,7 @@ use bursar_domain::{
 };
 use bursar_ports::{CommitOutcome, StoreError};
 
-use crate::{App, Error, Original, RecipientTurn, settle::STALE_TRIES_MAX};
+use crate::{App, Error, Original, RecipientTurn};
 
 /// How the caller wants a request to be treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,30 +27,21 @@ pub struct Answer<T> {
     pub waited: bool,
 }
 
-/// The tries of one change of a transfer that others change too.
+/// The transfer that somebody has changed while a change of it was tried: who else, or this very change,
+/// if the answer to its COMMIT was lost.
 #[derive(Debug, Default)]
-pub(crate) struct Tries {
-    begun: u32,
-    /// The transfer that somebody else has changed.
-    overtaken: Option<Original>,
-}
+pub(crate) struct Overtaken(Option<Original>);
 
-impl Tries {
-    /// Whether there may be another one, which begins.
-    pub(crate) const fn begin(&mut self) -> bool {
-        self.begun = self.begun.saturating_add(1);
-        self.begun <= STALE_TRIES_MAX
-    }
-
-    /// Somebody was faster: who else, or this very change, if the answer to its COMMIT was lost.
-    pub(crate) fn overtaken(&mut self, transfer: Original) {
-        self.overtaken = Some(transfer);
+impl Overtaken {
+    /// Somebody was faster.
+    pub(crate) fn on(&mut self, transfer: Original) {
+        self.0 = Some(transfer);
     }
 
     /// What is to be said of an error: once it may have been oneself who was faster, nobody knows that
     /// nothing happened.
     pub(crate) fn told(&self, error: Error) -> Error {
-        let Some(transfer) = &self.overtaken else {
+        let Some(transfer) = &self.0 else {
             return error;
         };
         let told = error.of_what_happened();

@@ -89,20 +89,21 @@ impl App {
         let mut hash = Sha256::new_with_prefix(network.to_string());
         hash.update(b"\n");
         hash.update(credential);
-        let mut begun = CredentialTry {
-            counts: true,
-            key: format!("failed_credentials:{network}"),
-            quota: Quota {
-                units,
-                window_ms: MINUTE_MS,
-            },
-            hash: hash.finalize().into(),
+        let hash = hash.finalize().into();
+        let key = format!("failed_credentials:{network}");
+        let quota = Quota {
+            units,
+            window_ms: MINUTE_MS,
         };
         let limiter = &self.ports.local_limiter;
-        let peeked = limiter.peek(begun.key.clone(), 1, begun.quota).await?;
-        begun.counts = peeked.allowed;
-        if peeked.allowed || self.known_credentials.has(&begun.hash, self.now()) {
-            return Ok(Some(begun));
+        let peeked = limiter.peek(key.clone(), 1, quota).await?;
+        if peeked.allowed || self.known_credentials.has(&hash, self.now()) {
+            return Ok(Some(CredentialTry {
+                key,
+                quota,
+                hash,
+                counts: peeked.allowed,
+            }));
         }
         Err(RateLimited::new(Limit::FailedCredentials, peeked.retry_after_ms).into())
     }
@@ -113,15 +114,15 @@ impl App {
         begun: Option<CredentialTry>,
         found: &Result<Principal, Error>,
     ) {
-        let Some(begun) = begun else {
-            return;
-        };
-        let CredentialTry {
+        let Some(CredentialTry {
             key,
             quota,
             hash,
             counts,
-        } = begun;
+        }) = begun
+        else {
+            return;
+        };
         match found {
             Ok(_) => self.known_credentials.add(hash, self.now()),
             Err(Error::Unauthenticated(error)) if counts && is_failed_try(*error) => {

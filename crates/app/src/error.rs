@@ -126,16 +126,11 @@ impl Error {
     /// says by itself that nothing did.
     #[must_use]
     pub(crate) fn of_what_happened(self) -> Self {
-        let Self::Store(error) = self else {
-            return self;
-        };
-        Self::Store(match error {
-            StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
-            StoreError::Overloaded | StoreError::Standby => {
-                StoreError::OutcomeUnknown(error.to_string().into())
-            }
-            StoreError::OutcomeUnknown(_) | StoreError::Inconsistent { .. } => error,
-        })
+        if let Self::Store(error) = self {
+            Self::Store(error.of_what_happened())
+        } else {
+            self
+        }
     }
 }
 

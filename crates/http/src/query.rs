@@ -45,9 +45,8 @@ impl Query {
     /// Everything that was wrong, or what the readers made.
     pub(crate) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problem> {
         if self.names == Names::Strict {
-            let unknown = std::mem::take(&mut self.pairs);
-            self.errors
-                .extend(unknown.into_iter().map(unknown_parameter));
+            let unknown = self.pairs.into_iter().map(unknown_parameter);
+            self.errors.extend(unknown);
         }
         match made {
             Some(made) if self.errors.is_empty() => Ok(made),

@@ -41,3 +41,16 @@ pub enum StoreError {
         detail: String,
     },
 }
+
+impl StoreError {
+    /// What it means where something of the request has happened already: it says by itself that nothing
+    /// did.
+    #[must_use]
+    pub fn of_what_happened(self) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::OutcomeUnknown(cause),
+            Self::Overloaded | Self::Standby => Self::OutcomeUnknown(self.to_string().into()),
+            Self::OutcomeUnknown(_) | Self::Inconsistent { .. } => self,
+        }
+    }
+}

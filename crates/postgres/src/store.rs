@@ -228,7 +228,7 @@ fn readable(rows: Vec<TransferRow>) -> Vec<Transfer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{events::LIST_EXPIRING, testing::TestDatabase};
+    use crate::{events::LIST_EXPIRING, explain::Explain, testing::TestDatabase};
 
     /// Both look ten times a second, mostly for nothing: they must not read what is open to find that.
     #[tokio::test]
@@ -240,18 +240,10 @@ mod tests {
             format!("SELECT id FROM transfers WHERE {EXPIRED} ORDER BY expires_at LIMIT 256");
         let expiring = LIST_EXPIRING.replace("$1", "60000").replace("$2", "256");
         for query in [expired, expiring] {
-            #[derive(diesel::QueryableByName)]
-            struct Line {
-                #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-                text: String,
-            }
-            let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN {query}"))
-                .load(&mut connection)
-                .await
-                .unwrap();
-            let plan: Vec<String> = lines.into_iter().map(|line| line.text).collect();
-            let is_sought = |line: &String| line.contains("Index Cond: (expires_at <=");
-            assert!(plan.iter().any(is_sought), "{plan:?}");
+            let plan = Explain(diesel::sql_query(query));
+            let plan: serde_json::Value = plan.get_result(&mut connection).await.unwrap();
+            let is_sought = plan.to_string().contains(r#""Index Cond":"(expires_at <="#);
+            assert!(is_sought, "{plan:#}");
         }
     }
 }

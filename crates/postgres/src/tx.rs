@@ -106,18 +106,6 @@ pub(crate) fn not_prepared(error: StoreError) -> StoreError {
     }
 }
 
-/// What it means that the second of two transactions failed which make one change: the first one's half
-/// of it has happened.
-pub(crate) fn half_done(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(cause) => StoreError::OutcomeUnknown(cause),
-        StoreError::OutcomeUnknown(_)
-        | StoreError::Overloaded
-        | StoreError::Standby
-        | StoreError::Inconsistent { .. } => error,
-    }
-}
-
 /// Reads everything that `work` reads from one snapshot.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Answer, App, Conflict, Error, Grant, Missing, Options, Original, backoffice::finish_audit,
-    commit::Tries, idempotency::RequestFields,
+    commit::Overtaken, idempotency::RequestFields, settle::STALE_TRIES_MAX,
 };
 
 /// A second operator's word.
@@ -90,10 +90,10 @@ impl App {
             transfer,
             replayed,
         };
-        let mut tries = Tries::default();
-        while tries.begin() {
+        let mut overtaken = Overtaken::default();
+        for _ in 0..STALE_TRIES_MAX {
             let current = self.reviewable(request.transfer).await;
-            let current = current.map_err(|error| tries.told(error))?;
+            let current = current.map_err(|error| overtaken.told(error))?;
             let named = Original::Id(current.id());
             let digest = approval_digest(&current);
             let command = self.command(grant, word, digest);
@@ -112,7 +112,7 @@ impl App {
                     if let Some(transfer) = self
                         .answered_before(claim.as_ref())
                         .await
-                        .map_err(|error| tries.told(error))?
+                        .map_err(|error| overtaken.told(error))?
                     {
                         return Ok(answer(transfer, true));
                     }
@@ -130,10 +130,10 @@ impl App {
                 audit: Some(finish_audit(grant, word.action(&current), &current)),
             };
             let committed = self.commit_one(commit).await;
-            if let Some((transfer, replayed)) = committed.map_err(|error| tries.told(error))? {
+            if let Some((transfer, replayed)) = committed.map_err(|error| overtaken.told(error))? {
                 return Ok(answer(transfer, replayed));
             }
-            tries.overtaken(named);
+            overtaken.on(named);
         }
         Err(Error::Conflict(Conflict::Busy))
     }

@@ -128,14 +128,23 @@ async fn without_an_address_or_a_limit_nothing_is_counted() {
     assert!(begin(&app, HERE, "x").await.unwrap().is_none());
 }
 
+fn hash(number: usize) -> [u8; 32] {
+    Sha256::digest(number.to_be_bytes()).into()
+}
+
+/// As many as there is room for, and one more.
+fn full(at: Timestamp) -> KnownCredentials {
+    let known = KnownCredentials::default();
+    for number in 0..=KNOWN_MAX {
+        known.add(hash(number), at);
+    }
+    known
+}
+
 #[test]
 fn as_many_are_known_as_there_is_room_for() {
-    let known = KnownCredentials::default();
-    let hash = |number: usize| Sha256::digest(number.to_be_bytes()).into();
     let start = Timestamp::EPOCH;
-    for number in 0..=KNOWN_MAX {
-        known.add(hash(number), start);
-    }
+    let known = full(start);
     assert!(known.has(&hash(0), start));
     assert!(!known.has(&hash(KNOWN_MAX), start));
     let later = start.plus_micros(KNOWN_US);
@@ -147,12 +156,8 @@ fn as_many_are_known_as_there_is_room_for() {
 /// To look for what is over is to look at all of them.
 #[test]
 fn what_is_over_is_looked_for_once_a_minute() {
-    let known = KnownCredentials::default();
-    let hash = |number: usize| Sha256::digest(number.to_be_bytes()).into();
     let start = Timestamp::EPOCH;
-    for number in 0..=KNOWN_MAX {
-        known.add(hash(number), start);
-    }
+    let known = full(start);
     let swept_at = || known.0.lock().unwrap().swept_at;
     known.add(hash(KNOWN_MAX), start.plus_micros(SWEPT_EVERY_US - 1));
     assert_eq!(swept_at(), Some(start));

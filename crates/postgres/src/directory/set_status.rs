@@ -10,13 +10,7 @@ use super::{
     status,
     users::{self, UserRow},
 };
-use crate::{
-    audit_log::note_in_directory,
-    pool::Database,
-    schema,
-    tx::{half_done, run_tx},
-    value::At,
-};
+use crate::{audit_log::note_in_directory, pool::Database, schema, tx::run_tx, value::At};
 
 /// What is to be, and over what.
 #[derive(Clone)]
@@ -49,7 +43,7 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
             match status::stop(database, id, status, &over).await? {
                 Some(revision) => {
                     let shown = show(database, change, revision).await;
-                    shown.map_err(half_done)
+                    shown.map_err(StoreError::of_what_happened)
                 }
                 None => Ok(SetStatus::Overtaken),
             }
@@ -64,7 +58,7 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
             let set = show(database, change, revision).await?;
             if let (SetStatus::Written(_), Some(seen)) = (&set, seen) {
                 let released = status::release(database, id, seen).await;
-                released.map_err(half_done)?;
+                released.map_err(StoreError::of_what_happened)?;
             }
             Ok(set)
         }

@@ -13,11 +13,7 @@ use uuid::Uuid;
 
 use super::status;
 use crate::{
-    audit_log::note_in_directory,
-    error::inconsistent,
-    pool::Database,
-    schema::users,
-    tx::{half_done, run_tx},
+    audit_log::note_in_directory, error::inconsistent, pool::Database, schema::users, tx::run_tx,
     value::At,
 };
 
@@ -95,7 +91,9 @@ pub(super) async fn run(
             let stopped = status::stop(database, id, status, &UserStatus::ALL).await?;
             row.status_revision =
                 stopped.ok_or_else(|| inconsistent("owners", format!("id {id}: status")))?;
-            write(database, row, audit).await.map_err(half_done)
+            write(database, row, audit)
+                .await
+                .map_err(StoreError::of_what_happened)
         }
         UserStatus::Active => {
             let seen = status::seen(database, id).await?.map(|(seen, _)| seen);
@@ -104,7 +102,7 @@ pub(super) async fn run(
             // A book that did not know the user had nothing to release.
             if let (PutUser::Written, Some(seen)) = (&written, seen) {
                 let released = status::release(database, id, seen).await;
-                released.map_err(half_done)?;
+                released.map_err(StoreError::of_what_happened)?;
             }
             Ok(written)
         }

@@ -355,7 +355,10 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         }
         let time = self.counted_within;
         let counting = async {
-            let was = set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
+            let was: String = sql::<Text>("SHOW statement_timeout")
+                .get_result(&mut &*connection)
+                .await?;
+            set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
             let counted = count_anew(connection, &before.uncounted, self.now).await?;
             set_statement_timeout(connection, &was).await?;
             Ok(counted)
@@ -402,16 +405,12 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
     }
 }
 
-/// Changes how long a statement of this transaction may take, and tells how long that was.
-async fn set_statement_timeout(connection: &AsyncPgConnection, time: &str) -> QueryResult<String> {
-    let was = sql::<Text>("SHOW statement_timeout")
-        .get_result(&mut &*connection)
-        .await?;
+/// Changes how long a statement of this transaction may take.
+async fn set_statement_timeout(connection: &AsyncPgConnection, time: &str) -> QueryResult<usize> {
     sql_query("SELECT set_config('statement_timeout', $1, true)")
         .bind::<Text, _>(time)
         .execute(&mut &*connection)
-        .await?;
-    Ok(was)
+        .await
 }
 
 /// Something that a test wants to happen before a COMMIT.

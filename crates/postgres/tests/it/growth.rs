@@ -26,9 +26,7 @@ async fn read_accounts(fixture: &mut Fixture) -> i64 {
 
 #[tokio::test]
 async fn plans_that_were_made_for_empty_books_are_made_anew_when_they_grow() {
-    let mut fixture = Fixture::new().await;
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-    fixture.run(insert).await;
+    let mut fixture = Fixture::with_usd().await;
     // Now the server knows that nobody has an account, and nobody tells it of new ones.
     let small = "VACUUM (ANALYZE) book_main.accounts";
     fixture.run(small).await;

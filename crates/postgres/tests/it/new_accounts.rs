@@ -24,9 +24,7 @@ impl Scene {
     }
 
     async fn set_with(config: EngineConfig) -> Self {
-        let mut fixture = Fixture::new().await;
-        let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-        fixture.run(insert).await;
+        let fixture = Fixture::with_usd().await;
         let pool = patient(fixture.url());
         let clock = Arc::new(FixedClock::default());
         let (store, _tasks) = PgStore::start(&pool, fixture.database.clone(), &config, clock);

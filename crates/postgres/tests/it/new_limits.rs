@@ -33,9 +33,7 @@ async fn pay_for_a_month(fixture: &mut Fixture, user: UserId) {
 /// However long it takes, it is counted once, and not tried anew with every payment.
 #[tokio::test]
 async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
-    let mut fixture = Fixture::new().await;
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-    fixture.run(insert).await;
+    let mut fixture = Fixture::with_usd().await;
     let clock = Arc::new(FixedClock::default());
     let pool = PoolConfig {
         statement_timeout_ms: STATEMENT_MS,
@@ -99,9 +97,7 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
 /// Whoever looks at a limit that does not roll has nothing counted.
 #[tokio::test]
 async fn what_does_not_roll_is_not_counted() {
-    let mut fixture = Fixture::new().await;
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-    fixture.run(insert).await;
+    let mut fixture = Fixture::with_usd().await;
     let user = SequentialIds::default().user();
     let payment = format!(
         "INSERT INTO book_main.transfers (id, version, kind, state, asset, scale, amount, fee, \

@@ -34,6 +34,8 @@ pub(crate) fn patient_engine() -> EngineConfig {
     }
 }
 
+const USD: &str = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
+
 /// A database, the adapters' connections to it, and one to look behind their backs.
 pub(crate) struct Fixture {
     pub(crate) database: Database,
@@ -49,6 +51,13 @@ impl Fixture {
             connection: AsyncPgConnection::establish(test.url()).await.unwrap(),
             test,
         }
+    }
+
+    /// The same with an asset, `usd`, that everything may be done with.
+    pub(crate) async fn with_usd() -> Self {
+        let mut fixture = Self::new().await;
+        fixture.run(USD).await;
+        fixture
     }
 
     /// The address of the database.
@@ -169,9 +178,8 @@ pub(crate) async fn client(url: &str) -> Client {
 /// A connection past the adapters to a database, whose book has `usd` with two decimals.
 pub(crate) async fn with_usd(database: &TestDatabase) -> Client {
     let admin = client(database.url()).await;
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
     // Named, for diesel has methods of this name for everything.
-    Client::execute(&admin, insert, &[]).await.unwrap();
+    Client::execute(&admin, USD, &[]).await.unwrap();
     admin
 }
 

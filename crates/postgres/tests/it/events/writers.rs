@@ -73,10 +73,7 @@ async fn chain(stores: &[Arc<PgStore>; 2], ids: &SequentialIds, users: [UserId; 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_writes_and_whoever_numbers_no_effect_comes_before_its_cause() {
-    let mut fixture = Fixture::new().await;
-    fixture
-        .run("INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)")
-        .await;
+    let mut fixture = Fixture::with_usd().await;
     let stores = [store(&fixture, 0).await, store(&fixture, -50_000).await];
     let ids = Arc::new(SequentialIds::default());
     let mut writers = JoinSet::new();

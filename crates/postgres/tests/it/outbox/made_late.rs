@@ -18,9 +18,7 @@ const HOUR_MS: i64 = 3_600_000;
 /// They are due from then on, and are tried for as long as any other.
 #[tokio::test]
 async fn what_is_made_late_has_all_its_time_before_it() {
-    let mut fixture = Fixture::new().await;
-    let insert = "INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)";
-    fixture.run(insert).await;
+    let mut fixture = Fixture::with_usd().await;
     let clock = Arc::new(FixedClock::default());
     let (pool, config) = (patient(fixture.url()), patient_engine());
     let (store, _tasks) = PgStore::start(&pool, fixture.database.clone(), &config, clock.clone());

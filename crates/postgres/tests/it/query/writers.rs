@@ -45,10 +45,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let mut fixture = Fixture::new().await;
-        fixture
-            .run("INSERT INTO book_main.assets VALUES ('usd', 'usd', 2, true, true, true)")
-            .await;
+        let fixture = Fixture::with_usd().await;
         let (store, tasks) = PgStore::start(
             &patient(fixture.url()),
             fixture.database.clone(),
