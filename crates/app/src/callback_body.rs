@@ -150,7 +150,7 @@ pub(crate) mod tests {
                 subscriber: transfer.subscriber().to_string(),
                 host: "example.com:443".to_owned(),
             },
-            created_at: transfer.parts().updated_at,
+            due_since: transfer.parts().updated_at,
             operation: Operation::Settle,
             status: transfer.status(),
             error: None,

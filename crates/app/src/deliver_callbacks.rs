@@ -248,7 +248,7 @@ impl CallbackPass {
             reception,
             outcome: word,
             verdict,
-            lag_ms: ms_between(callback.created_at, ended),
+            lag_ms: ms_between(callback.due_since, ended),
             given_up,
             recorded,
         }
@@ -337,7 +337,7 @@ impl CallbackPass {
 /// Whether a callback's time is up, however seldom it was tried.
 fn is_over(callback: &ClaimedCallback, now: Timestamp) -> bool {
     let ends_at = callback
-        .created_at
+        .due_since
         .plus_micros(SCHEDULE_MS.saturating_mul(1_000));
     ends_at <= now
 }

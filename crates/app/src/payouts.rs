@@ -169,6 +169,11 @@ impl App {
         Ok(outcome)
     }
 
+    /// Whether Bursar has withdrawals paid out; else whoever confirms one has seen to it.
+    pub const fn pays_out(&self) -> bool {
+        self.ports.payouts.is_some()
+    }
+
     /// What is being paid out.
     ///
     /// # Errors

@@ -8,6 +8,10 @@ use bursar_ports::{Allowance, Quota};
 /// are counted to the microsecond: they have at most this many entries anyway.
 pub(crate) const SLOTS: u32 = 600;
 
+/// How many moments one key ever has: the slots of a window, and the one that it ends in. `take.lua`
+/// has the same number.
+const MOMENTS_MAX: usize = SLOTS as usize + 1;
+
 /// Microseconds within which units are counted together, as if all came at the last of them.
 pub(crate) fn slot_us(quota: Quota) -> u64 {
     if quota.units <= SLOTS {
@@ -72,15 +76,20 @@ impl Log {
         }
     }
 
-    /// Adds units that are taken now.
+    /// Adds units that are taken now. What is recorded beyond the quota may be any number of units: of
+    /// more than [`MOMENTS_MAX`] moments the last ones are told apart no more.
     pub(crate) fn add(&mut self, now: u64, units: u32, quota: Quota) {
         if units == 0 {
             return;
         }
         let slot = slot_us(quota);
         let at = now.saturating_sub(now % slot).saturating_add(slot - 1);
+        let is_full = self.taken.len() >= MOMENTS_MAX;
         match self.taken.back_mut() {
-            Some((last, taken)) if *last >= at => *taken = taken.saturating_add(units),
+            Some((last, taken)) if *last >= at || is_full => {
+                *last = at.max(*last);
+                *taken = taken.saturating_add(units);
+            }
             Some(_) | None => self.taken.push_back((at, units)),
         }
         self.sum = self.sum.saturating_add(u64::from(units));

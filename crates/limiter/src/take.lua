@@ -43,9 +43,12 @@ end
 if units > 0 and (verb == 'record' or verb == 'take' and excess == 0) then
   local at = now - now % slot + slot - 1
   local last = sum > 0 and tonumber(redis.call('LINDEX', key, -3))
+  -- Two numbers for each of 601 moments, and the sum.
+  local full = redis.call('LLEN', key) >= 2 * 601 + 1
   if not last then
     redis.call('RPUSH', key, text(at), text(units), text(units))
-  elseif last >= at then
+  elseif last >= at or full then
+    redis.call('LSET', key, -3, text(math.max(last, at)))
     redis.call('LSET', key, -2, text(redis.call('LINDEX', key, -2) + units))
     redis.call('LSET', key, -1, text(sum + units))
   else

@@ -82,7 +82,7 @@ pub struct ClaimedCallback {
     /// How many attempts there were before.
     pub attempts: u32,
     /// Since when it is due: since what it tells happened, or since it was made or replayed later.
-    pub created_at: Timestamp,
+    pub due_since: Timestamp,
     /// The transfer it is about.
     pub transfer: Transfer,
 }

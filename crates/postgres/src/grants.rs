@@ -6,9 +6,11 @@
 
 use bursar_ports::BoxError;
 use diesel::{
+    QueryableByName,
     dsl::sql,
     result::{Error as DieselError, OptionalExtension as _, QueryResult},
-    sql_types::{Bool, Text},
+    sql_query,
+    sql_types::{Array, Bool, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
@@ -178,6 +180,19 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// What may be done with a table beside reading it.
+const RIGHTS: [&str; 6] = [
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+];
+
+/// How many rights an error names.
+const SHOWN_MAX: usize = 5;
+
 /// What migrations were applied, which the program looks at before it serves.
 const MIGRATIONS: &str = "public.__diesel_schema_migrations";
 
@@ -193,6 +208,18 @@ pub enum GrantError {
     /// The role may do anything, whatever it is granted.
     #[error("role {0} owns the tables, or is a superuser: nothing can be kept from it")]
     Owner(String),
+    /// The role has more from elsewhere: of a role that it is a member of, or of everybody.
+    #[error(
+        "role {role} may do more than it is granted, as a member of another role or as everybody: {}{}",
+        .rights.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join(", "),
+        if .rights.len() > SHOWN_MAX { ", …" } else { "" }
+    )]
+    TooMuch {
+        /// Whose rights they are.
+        role: String,
+        /// What it may do and should not.
+        rights: Vec<String>,
+    },
     /// A table that this program does not know.
     #[error("the database has tables that this program knows no rights for: {}", .0.join(", "))]
     UnknownTables(Vec<String>),
@@ -232,7 +259,27 @@ pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
     if !unknown.is_empty() {
         return Err(GrantError::UnknownTables(unknown));
     }
-    let role = quoted(role);
+    let statements = statements(connection, &tables, &quoted(role)).await?;
+    connection.batch_execute("BEGIN").await?;
+    // Sent as one text: the first one that fails ends it.
+    connection.batch_execute(&statements.join("; ")).await?;
+    let rights = too_much(connection, &tables, role).await?;
+    if rights.is_empty() {
+        connection.batch_execute("COMMIT").await?;
+        return Ok(());
+    }
+    connection.batch_execute("ROLLBACK").await?;
+    Err(GrantError::TooMuch {
+        role: role.to_owned(),
+        rights,
+    })
+}
+
+async fn statements(
+    connection: &mut AsyncPgConnection,
+    tables: &[String],
+    role: &str,
+) -> QueryResult<Vec<String>> {
     let mut statements = vec![
         format!("GRANT USAGE ON SCHEMA public TO {role}"),
         format!("GRANT SELECT ON {MIGRATIONS} TO {role}"),
@@ -241,18 +288,71 @@ pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
         statements.push(format!("REVOKE ALL ON SCHEMA {schema} FROM {role}"));
         statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {role}"));
     }
-    for rule in RULES
-        .iter()
-        .filter(|rule| tables.iter().any(|t| t == rule.table))
-    {
+    for rule in rules_of(tables) {
         let rights = rights(connection, rule).await?;
         let table = rule.table;
         statements.push(format!("REVOKE ALL ON {table} FROM {role}"));
         statements.push(format!("GRANT {rights} ON {table} TO {role}"));
     }
-    // Sent as one text, so that all of it becomes true, or nothing.
-    connection.batch_execute(&statements.join("; ")).await?;
-    Ok(())
+    Ok(statements)
+}
+
+fn rules_of(tables: &[String]) -> impl Iterator<Item = &'static Rule> {
+    RULES
+        .iter()
+        .filter(|rule| tables.iter().any(|table| table == rule.table))
+}
+
+/// What a role may do beyond the rules, wherever it has that from.
+async fn too_much(
+    connection: &mut AsyncPgConnection,
+    tables: &[String],
+    role: &str,
+) -> QueryResult<Vec<String>> {
+    let mut found: Vec<String> = sql::<Text>(
+        "SELECT 'CREATE on schema ' || s FROM unnest(ARRAY['directory', 'book_main']) AS s \
+         WHERE has_schema_privilege(",
+    )
+    .bind::<Text, _>(role)
+    .sql(", s, 'CREATE')")
+    .load(connection)
+    .await?;
+    for rule in rules_of(tables) {
+        let mut rights = RIGHTS.to_vec();
+        rights.retain(|right| match *right {
+            "INSERT" => !rule.insert,
+            "UPDATE" => !matches!(rule.update, Update::Any),
+            "DELETE" => !rule.delete,
+            _ => true,
+        });
+        let columns: &[&str] = match rule.update {
+            Update::Except(fixed) => fixed,
+            Update::Any | Update::No => &[],
+        };
+        let more: Vec<String> = sql_query(
+            "SELECT r || ' on ' || $2 AS more FROM unnest($3) AS r \
+             WHERE has_table_privilege($1, $2, r) \
+             UNION ALL SELECT 'UPDATE (' || c || ') on ' || $2 FROM unnest($4) AS c \
+             WHERE has_column_privilege($1, $2, c, 'UPDATE')",
+        )
+        .bind::<Text, _>(role)
+        .bind::<Text, _>(rule.table)
+        .bind::<Array<Text>, _>(rights)
+        .bind::<Array<Text>, _>(columns)
+        .load(connection)
+        .await?
+        .into_iter()
+        .map(|More { more }| more)
+        .collect();
+        found.extend(more);
+    }
+    Ok(found)
+}
+
+#[derive(QueryableByName)]
+struct More {
+    #[diesel(sql_type = Text)]
+    more: String,
 }
 
 async fn rights(connection: &mut AsyncPgConnection, rule: &Rule) -> QueryResult<String> {

@@ -39,7 +39,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bursar_domain::{Operation, Status, Subscriber, Timestamp, Transfer};
+use bursar_domain::{Operation, Status, Subscriber, Timestamp};
 use bursar_ports::{
     AttemptRecord, ClaimedCallback, DueLane, DueLanes, Lane, LaneShare, LeaseToken, Outbox,
     QueueFigures, StoreError,
@@ -59,8 +59,9 @@ use crate::{
     error::{inconsistent, unavailable},
     faults::{Planted, Point, is_planted, reach, tarry},
     pool::Database,
-    row::TransferRow,
+    row::SealedRow,
     schema::callbacks,
+    seal::SealKeys,
     tx::run_tx,
     value::At,
 };
@@ -77,16 +78,18 @@ const RECORDED_AT_ONCE: usize = 3;
 #[derive(Clone)]
 pub struct PgOutbox {
     database: Database,
+    seals: SealKeys,
     recording: Arc<Semaphore>,
     /// The subscribers that looks left with lanes behind these hosts.
     left: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl PgOutbox {
-    /// An outbox on these connections.
-    pub fn new(database: Database) -> Self {
+    /// An outbox on these connections, with the keys of the seals of what it tells of.
+    pub fn new(database: Database, seals: SealKeys) -> Self {
         Self {
             database,
+            seals,
             recording: Arc::new(Semaphore::new(RECORDED_AT_ONCE)),
             left: Arc::default(),
         }
@@ -155,11 +158,11 @@ impl Outbox for PgOutbox {
         if is_planted(Planted::TellsBeforehand) {
             tarry().await;
         }
-        let transfers: HashMap<i64, TransferRow> =
-            transfers.into_iter().map(|row| (row.id, row)).collect();
+        let transfers: HashMap<i64, SealedRow> =
+            transfers.into_iter().map(|row| (row.id(), row)).collect();
         let read = claimed.into_iter().map(|candidate| {
             let transfer = transfers.get(&candidate.transfer_id).cloned();
-            read_claim(candidate, transfer, LeaseToken(token))
+            read_claim(candidate, transfer, LeaseToken(token), &self.seals)
         });
         // One row that fits no value must not hold up everybody else's callbacks: it is told, stays
         // leased, and comes up again when the lease ends.
@@ -285,7 +288,7 @@ async fn claim(
     token: Uuid,
     until: Timestamp,
     shares: Vec<LaneShare>,
-) -> QueryResult<(Vec<Candidate>, Vec<TransferRow>)> {
+) -> QueryResult<(Vec<Candidate>, Vec<SealedRow>)> {
     let locked = LockFamilies::new(now, shares).load(connection).await?;
     let chosen = claim::choose(locked, now);
     if !chosen.overtaken.is_empty() {
@@ -304,7 +307,7 @@ async fn claim(
         tell_beforehand(connection, &chosen.claimed).await?;
     }
     let ids: Vec<i64> = chosen.claimed.iter().map(|c| c.transfer_id).collect();
-    let rows = TransferRow::load_many(connection, ids).await?;
+    let rows = SealedRow::load_many(connection, ids).await?;
     Ok((chosen.claimed, rows))
 }
 
@@ -328,12 +331,13 @@ async fn tell_beforehand(
 
 fn read_claim(
     candidate: Candidate,
-    transfer: Option<TransferRow>,
+    transfer: Option<SealedRow>,
     lease: LeaseToken,
+    seals: &SealKeys,
 ) -> Result<ClaimedCallback, StoreError> {
     let id = candidate.id;
     let fault = |column: &str| inconsistent("callbacks", format!("id {id}: {column}"));
-    let transfer = Transfer::try_from(transfer.ok_or_else(|| fault("transfer_id"))?)?;
+    let transfer = transfer.ok_or_else(|| fault("transfer_id"))?.prove(seals)?;
     let subscriber = match candidate.subscriber.as_str() {
         "" => transfer.subscriber(),
         name => Subscriber::from_name(name).ok_or_else(|| fault("subscriber"))?,
@@ -350,7 +354,7 @@ fn read_claim(
             subscriber: candidate.subscriber,
             host: candidate.host,
         },
-        created_at: candidate.begun_at.0,
+        due_since: candidate.begun_at.0,
         error: candidate.error,
         transfer,
     })

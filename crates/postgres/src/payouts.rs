@@ -7,7 +7,7 @@
 //! what the lock returned, so two claims never take the same one. Only the server's clock counts.
 
 use async_trait::async_trait;
-use bursar_domain::{Transfer, TransferId};
+use bursar_domain::TransferId;
 use bursar_ports::{
     ClaimedPayout, LeaseToken, PayoutFigures, PayoutSchedule, PostponedPayout, StoreError,
 };
@@ -19,7 +19,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::{error::inconsistent, pool::Database, row::TransferRow, schema::payouts};
+use crate::{error::inconsistent, pool::Database, row::SealedRow, schema::payouts, seal::SealKeys};
 
 const CLAIM: &str = "UPDATE book_main.payouts \
      SET lease = $1, next_attempt_at = statement_timestamp() + $2 * interval '1 millisecond' \
@@ -43,12 +43,13 @@ const FIGURES: &str = "SELECT count(*) AS under_way, \
 #[derive(Clone)]
 pub struct PgPayouts {
     database: Database,
+    seals: SealKeys,
 }
 
 impl PgPayouts {
-    /// A schedule on these connections.
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    /// A schedule on these connections, with the keys of the seals of what is paid.
+    pub fn new(database: Database, seals: SealKeys) -> Self {
+        Self { database, seals }
     }
 }
 
@@ -87,15 +88,15 @@ impl PayoutSchedule for PgPayouts {
             return Ok(vec![]);
         }
         let ids: Vec<i64> = claimed.iter().map(|row| row.transfer_id).collect();
-        let mut rows: Vec<TransferRow> = self
+        let mut rows: Vec<SealedRow> = self
             .database
-            .run(async |connection| TransferRow::load_many(connection, ids).await)
+            .run(async |connection| SealedRow::load_many(connection, ids).await)
             .await?;
         // One that nobody can read must not hold up the others: it stays leased and comes up again.
         let read = claimed.into_iter().filter_map(|claimed| {
-            let place = rows.iter().position(|row| row.id == claimed.transfer_id);
+            let place = rows.iter().position(|row| row.id() == claimed.transfer_id);
             let row = place.map(|place| rows.swap_remove(place));
-            match read(&claimed, row, lease) {
+            match read(&claimed, row, lease, &self.seals) {
                 Ok(payout) => Some(payout),
                 Err(error) => {
                     tracing::error!(%error, "a payout that is due cannot be read");
@@ -145,13 +146,14 @@ impl PayoutSchedule for PgPayouts {
 
 fn read(
     claimed: &Claimed,
-    row: Option<TransferRow>,
+    row: Option<SealedRow>,
     lease: Uuid,
+    seals: &SealKeys,
 ) -> Result<ClaimedPayout, StoreError> {
     let id = claimed.transfer_id;
     let row = row.ok_or_else(|| inconsistent("payouts", format!("no transfer {id}")))?;
     Ok(ClaimedPayout {
-        transfer: Transfer::try_from(row)?,
+        transfer: row.prove(seals)?,
         lease: LeaseToken(lease),
         attempts: u32::try_from(claimed.attempts)
             .map_err(|error| inconsistent("payouts", error.to_string()))?,

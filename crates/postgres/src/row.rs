@@ -6,5 +6,5 @@ mod transfer;
 mod uses;
 
 pub(crate) use account::{AccountRow, name_of, owner_columns, read_account_key};
-pub(crate) use transfer::{TransferRow, read_scale};
+pub(crate) use transfer::{SealedRow, TransferRow, read_scale};
 pub(crate) use uses::Uses;

@@ -79,6 +79,15 @@ impl SealKeys {
         Self(keys.into_iter().filter_map(SealKey::new).collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the seals of the first key begin with.
+    pub(crate) fn first_name(&self) -> Option<&[u8]> {
+        self.0.first().map(|key| key.id.as_slice())
+    }
+
     /// Seals what names an account that has no entries.
     pub(crate) fn account(&self, name: AccountName<'_>) -> Option<Seal> {
         self.seal(|| Message::of_account(name))

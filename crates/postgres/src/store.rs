@@ -18,8 +18,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use crate::{
     engine::{Engine, EngineConfig, EngineTasks, KeyRow, read_claim},
     pool::{Database, PoolConfig},
-    row::TransferRow,
+    row::SealedRow,
     schema::{idempotency_keys, transfers},
+    seal::SealKeys,
     value::At,
 };
 
@@ -32,6 +33,7 @@ pub struct PgStore {
     database: Database,
     engine: Engine,
     clock: Arc<dyn Clock>,
+    seals: SealKeys,
 }
 
 impl PgStore {
@@ -48,9 +50,28 @@ impl PgStore {
                 database,
                 engine,
                 clock,
+                seals: config.seals.clone(),
             },
             tasks,
         )
+    }
+
+    fn prove(&self, rows: Vec<SealedRow>) -> Result<Vec<Transfer>, StoreError> {
+        let proven = rows.into_iter().map(|row| row.prove(&self.seals));
+        proven.collect()
+    }
+
+    /// The transfers of these rows. One that nobody can read, or that is not as Bursar wrote it, must
+    /// not keep the others from their end.
+    fn readable(&self, rows: Vec<SealedRow>) -> Vec<Transfer> {
+        let mut transfers = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row.prove(&self.seals) {
+                Ok(transfer) => transfers.push(transfer),
+                Err(error) => tracing::error!(%error, "an open transfer cannot be taken up"),
+            }
+        }
+        transfers
     }
 }
 
@@ -61,16 +82,16 @@ impl TransferStore for PgStore {
             .database
             .look_up_once(async |connection| find(connection, id).await)
             .await?;
-        row.map(Transfer::try_from).transpose()
+        row.map(|row| row.prove(&self.seals)).transpose()
     }
 
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         let ids: Vec<i64> = ids.into_iter().map(TransferId::get).collect();
-        let rows: Vec<TransferRow> = self
+        let rows = self
             .database
-            .look_up_once(async |connection| TransferRow::load_many(connection, ids).await)
+            .look_up_once(async |connection| SealedRow::load_many(connection, ids).await)
             .await?;
-        rows.into_iter().map(Transfer::try_from).collect()
+        self.prove(rows)
     }
 
     async fn find_key(
@@ -118,7 +139,7 @@ impl TransferStore for PgStore {
             .database
             .run(async |connection| unsettled(connection, before, limit).await)
             .await?;
-        Ok(readable(rows))
+        Ok(self.readable(rows))
     }
 
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
@@ -126,7 +147,7 @@ impl TransferStore for PgStore {
             .database
             .run(async |connection| expired(connection, limit).await)
             .await?;
-        Ok(readable(rows))
+        Ok(self.readable(rows))
     }
 
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
@@ -134,7 +155,7 @@ impl TransferStore for PgStore {
             .database
             .run(async |connection| reversals(connection, of).await)
             .await?;
-        rows.into_iter().map(Transfer::try_from).collect()
+        self.prove(rows)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -161,10 +182,10 @@ impl TransferStore for PgStore {
 async fn find(
     connection: &mut AsyncPgConnection,
     id: TransferId,
-) -> QueryResult<Option<TransferRow>> {
+) -> QueryResult<Option<SealedRow>> {
     transfers::table
         .filter(transfers::id.eq(id.get()))
-        .select(TransferRow::as_select())
+        .select(SealedRow::as_select())
         .first(connection)
         .await
         .optional()
@@ -174,14 +195,14 @@ async fn unsettled(
     connection: &mut AsyncPgConnection,
     before: Timestamp,
     limit: i64,
-) -> QueryResult<Vec<TransferRow>> {
+) -> QueryResult<Vec<SealedRow>> {
     transfers::table
         // A literal, so that the partial index serves it under every plan.
         .filter(sql::<Bool>("state = 'Pending' AND stage IS NULL"))
         .filter(transfers::created_at.lt(At(before)))
         .order(transfers::created_at)
         .limit(limit)
-        .select(TransferRow::as_select())
+        .select(SealedRow::as_select())
         .load(connection)
         .await
 }
@@ -189,14 +210,14 @@ async fn unsettled(
 const EXPIRED: &str =
     "state IN ('Pending', 'AwaitingConfirmation') AND expires_at <= statement_timestamp()";
 
-async fn expired(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<TransferRow>> {
+async fn expired(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<SealedRow>> {
     transfers::table
         // Literals, so that the partial index serves it under every plan. The database's clock, for
         // all replicas must agree; by the statement's time, for one that moves is compared row by row.
         .filter(sql::<Bool>(EXPIRED))
         .order(transfers::expires_at)
         .limit(limit)
-        .select(TransferRow::as_select())
+        .select(SealedRow::as_select())
         .load(connection)
         .await
 }
@@ -204,25 +225,13 @@ async fn expired(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<
 async fn reversals(
     connection: &mut AsyncPgConnection,
     of: TransferId,
-) -> QueryResult<Vec<TransferRow>> {
+) -> QueryResult<Vec<SealedRow>> {
     transfers::table
         .filter(transfers::reverses.eq(of.get()))
         .order(transfers::id)
-        .select(TransferRow::as_select())
+        .select(SealedRow::as_select())
         .load(connection)
         .await
-}
-
-/// The transfers of these rows. One that nobody can read must not keep the others from their end.
-fn readable(rows: Vec<TransferRow>) -> Vec<Transfer> {
-    let mut transfers = Vec::with_capacity(rows.len());
-    for row in rows {
-        match Transfer::try_from(row) {
-            Ok(transfer) => transfers.push(transfer),
-            Err(error) => tracing::error!(%error, "an open transfer cannot be read"),
-        }
-    }
-    transfers
 }
 
 #[cfg(test)]

@@ -196,6 +196,11 @@ pub(crate) struct ResealArgs {
     /// whose codes cannot be checked: their master key is lost, so they are of no use to anybody.
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
+
+    /// Seal open transfers that have no seal, as they now are: they are from a release that sealed
+    /// nothing, or somebody without the key has written them. Look at each of them first.
+    #[arg(long)]
+    pub(crate) seal_unsealed: bool,
 }
 
 /// What books are proved by, and which.

@@ -96,7 +96,7 @@ impl System {
         let keyring = Arc::new(keyring(config)?);
         let seals = SealKeys::new(keyring.ledger_keys());
         let integrity = Arc::new(PgIntegrity::new(database.clone(), seals.clone()));
-        let engine = engine_config(&config.database, engine, queue_wait, seals);
+        let engine = engine_config(&config.database, engine, queue_wait, seals.clone());
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let [hint, committed, payout_hint] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
@@ -134,14 +134,14 @@ impl System {
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
-            payouts: payouts(config.payout.as_ref(), &database)?,
+            payouts: payouts(config.payout.as_ref(), &database, &seals)?,
             operators: Arc::new(PgOperators::new(database.clone())),
             passwords: Arc::new(Argon2Passwords::default()),
             identity_provider,
         };
         let integrity = watch(integrity, &ports);
         let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
-        let pass = callback_pass(&ports, database, Arc::clone(&keyring));
+        let pass = callback_pass(&ports, database, seals, Arc::clone(&keyring));
         let callbacks = callbacks(config, pass, ports.breakers_seen.clone(), hint);
         Ok(Self {
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
@@ -280,9 +280,14 @@ fn numbering(sequencer: Arc<dyn EventSequencer>, hint: Arc<Notify>) -> Numbering
     }
 }
 
-fn callback_pass(ports: &Ports, database: Database, keyring: Arc<Keyring>) -> CallbackPass {
+fn callback_pass(
+    ports: &Ports,
+    database: Database,
+    seals: SealKeys,
+    keyring: Arc<Keyring>,
+) -> CallbackPass {
     CallbackPass {
-        outbox: Arc::new(PgOutbox::new(database)),
+        outbox: Arc::new(PgOutbox::new(database, seals)),
         notifier: Arc::clone(&ports.notifier),
         secrets: Arc::clone(&ports.callback_secrets),
         clock: Arc::clone(&ports.clock),
@@ -392,7 +397,11 @@ fn transfer_settings(config: &Config) -> TransferSettings {
 }
 
 /// Who pays withdrawals out, if there is a gateway.
-fn payouts(config: Option<&PayoutConfig>, database: &Database) -> anyhow::Result<Option<Payouts>> {
+fn payouts(
+    config: Option<&PayoutConfig>,
+    database: &Database,
+    seals: &SealKeys,
+) -> anyhow::Result<Option<Payouts>> {
     let Some(config) = config else {
         return Ok(None);
     };
@@ -404,7 +413,7 @@ fn payouts(config: Option<&PayoutConfig>, database: &Database) -> anyhow::Result
     .context("payout")?;
     Ok(Some(Payouts {
         gateway: Arc::new(gateway),
-        schedule: Arc::new(PgPayouts::new(database.clone())),
+        schedule: Arc::new(PgPayouts::new(database.clone(), seals.clone())),
     }))
 }
 

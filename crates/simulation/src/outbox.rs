@@ -320,7 +320,7 @@ impl Outbox for ReplicaOutbox {
                 status: row.draft.status,
                 error: row.draft.error,
                 attempts: row.attempts,
-                created_at: row.made_at,
+                due_since: row.made_at,
                 transfer,
             })
         });

@@ -436,7 +436,7 @@ fn the_schedule_is_the_contracts_with_a_fifth_of_jitter_either_way() {
 
 /// Delivers a callback that is this old, to a receiver with this outcome, as the last call or not.
 async fn last_call(age_ms: i64, outcome: Result<Delivered, Undelivered>, last: bool) -> Delivery {
-    let now = claimed(0).created_at.plus_micros(age_ms * 1_000);
+    let now = claimed(0).due_since.plus_micros(age_ms * 1_000);
     let mut notifier = MockNotifier::new();
     notifier.expect_notify().return_const(outcome);
     let mut outbox = MockOutbox::new();

@@ -64,6 +64,23 @@ fn what_is_recorded_counts_beyond_the_quota() {
     assert_eq!(judged.retry_after_ms, 59_000);
 }
 
+/// Whoever fails on and on is kept in as little memory as anybody, and waits no less.
+#[test]
+fn what_is_recorded_takes_no_more_room_than_what_is_taken() {
+    let mut log = Log::default();
+    let three = quota(3);
+    for moment in 0..2_000 {
+        log.add(moment, 1, three);
+        assert!(log.len() <= 601);
+    }
+    let judged = log.judge(2_000, 1, three);
+    assert_eq!((judged.allowed, judged.remaining), (false, 0));
+    // All but the first six hundred count as if they had come with the last.
+    assert_eq!(judged.retry_after_ms, 60_000);
+    log.forget(60 * SECOND + 1_999, three);
+    assert_eq!(log.len(), 0);
+}
+
 /// Arrivals as they come: pauses from none to more than a window, and units.
 fn arrivals() -> impl Strategy<Value = Vec<(u64, u32)>> {
     let pause = prop_oneof![

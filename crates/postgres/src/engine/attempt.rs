@@ -3,7 +3,9 @@
 //!
 //! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses in the
 //! root asset by user. Only then comes what is read without a lock, in statements of their own, so
-//! that it is as fresh as the locks. A single writer locks no accounts and no uses beforehand, but
+//! that it is as fresh as the locks. What was used of a limit over all assets that is new is counted
+//! with the users' other accounts locked as well, out of that order: whoever is in the other's way is
+//! tried again. A single writer locks no accounts and no uses beforehand, but
 //! writes them in the same order.
 
 use std::{
@@ -43,7 +45,7 @@ use crate::{
     seal::SealKeys,
     statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
-    usage::count_anew,
+    usage::{count_anew, lock_all_accounts},
 };
 
 /// Why a try failed.
@@ -207,7 +209,7 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             end_without_change(connection).await?;
             return Ok(Tried::Missing(missing));
         }
-        let landed = landed(connection, &self.batch.landed(&verdicts)).await?;
+        let landed = landed(connection, &self.batch.landed(&verdicts), self.seals).await?;
         planted::release_twice(&mut books);
         let changed = Changed {
             before: &before,
@@ -359,6 +361,10 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 .get_result(&mut &*connection)
                 .await?;
             set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
+            // A single writer is alone by now.
+            if self.order.is_none() {
+                lock_all_accounts(connection, &before.uncounted).await?;
+            }
             let counted = count_anew(connection, &before.uncounted, self.now).await?;
             set_statement_timeout(connection, &was).await?;
             Ok(counted)

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::inconsistent,
     schema::transfers,
+    seal::{Genuine, Seal, SealKeys, TransferFields},
     value::{At, Units},
 };
 
@@ -61,6 +62,19 @@ pub(crate) struct TransferRow {
     pub(crate) root_rated_at: Option<At>,
 }
 
+/// A row of `transfers` with what proves it: as whoever goes on from it must read it.
+///
+/// A change is decided by what was read, and what it makes of the transfer is sealed anew. Whatever
+/// somebody has written into the database without the key must not get a seal that way.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = transfers)]
+pub(crate) struct SealedRow {
+    #[diesel(embed)]
+    row: TransferRow,
+    entry_refs: Vec<i64>,
+    seal: Option<Seal>,
+}
+
 impl TransferRow {
     /// The rows of those of these transfers that there are, in no order.
     pub(crate) async fn load_many(
@@ -73,6 +87,75 @@ impl TransferRow {
             .load(&mut &*connection)
             .await
     }
+}
+
+impl SealedRow {
+    /// The same as [`TransferRow::load_many`].
+    pub(crate) async fn load_many(
+        connection: &AsyncPgConnection,
+        ids: Vec<i64>,
+    ) -> QueryResult<Vec<Self>> {
+        transfers::table
+            .filter(transfers::id.eq_any(ids))
+            .select(Self::as_select())
+            .load(&mut &*connection)
+            .await
+    }
+
+    pub(crate) const fn id(&self) -> i64 {
+        self.row.id
+    }
+
+    /// The transfer, what its seal is found to be, and the one that it would get now.
+    pub(crate) fn judge(self, seals: &SealKeys) -> Result<Judged, StoreError> {
+        let Self {
+            row,
+            entry_refs,
+            seal,
+        } = self;
+        let transfer = Transfer::try_from(row)?;
+        let fields = TransferFields::of(&transfer);
+        let genuine = seal.map(|seal| seals.judge_transfer(&fields, &entry_refs, &seal));
+        let seal = seals.transfer(&fields, &entry_refs);
+        Ok(Judged {
+            transfer,
+            genuine,
+            seal,
+        })
+    }
+
+    /// The transfer, unless it is not as Bursar wrote it. Without keys nothing is sealed, and nothing
+    /// is judged. One that has ended may have no seal, or one of a key that is not configured any
+    /// more: the entries of the ledger tell the same of it.
+    pub(crate) fn prove(self, seals: &SealKeys) -> Result<Transfer, StoreError> {
+        if seals.is_empty() {
+            return Transfer::try_from(self.row);
+        }
+        let Judged {
+            transfer, genuine, ..
+        } = self.judge(seals)?;
+        let fault = match genuine {
+            Some(Genuine::Yes) => return Ok(transfer),
+            Some(Genuine::No) => "its seal does not fit: somebody else has changed it",
+            _ if transfer.status().is_final() => return Ok(transfer),
+            Some(Genuine::UnknownKey) => {
+                "it is sealed with a master key that is not configured: put that behind the first \
+                 one, or run bursar reseal where it is configured"
+            }
+            None => "it has no seal: see docs/OPERATIONS.md, Changing the master key",
+        };
+        let id = transfer.id();
+        Err(inconsistent("transfers", format!("id {id}: {fault}")))
+    }
+}
+
+/// A transfer, and what its row's seal is found to be.
+pub(crate) struct Judged {
+    pub(crate) transfer: Transfer,
+    /// None when it has none.
+    pub(crate) genuine: Option<Genuine>,
+    /// The seal of the row as it is, under the first key.
+    pub(crate) seal: Option<Seal>,
 }
 
 impl TryFrom<TransferRow> for Transfer {

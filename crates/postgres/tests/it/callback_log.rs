@@ -5,7 +5,7 @@ use bursar_ports::{
     CallbackFilter, CallbackLog, CallbackPlace, CallbackRecord, CallbackState, Outbox, Replay,
     Replayable, Verdict,
 };
-use bursar_postgres::{PgCallbackLog, PgOutbox};
+use bursar_postgres::{PgCallbackLog, PgOutbox, SealKeys};
 use uuid::Uuid;
 
 use crate::{
@@ -144,7 +144,7 @@ async fn each_state_and_each_transfer_has_a_list() {
 #[tokio::test]
 async fn what_has_come_to_an_end_is_due_again_with_the_whole_schedule_before_it() {
     let (fixture, log) = one_of_each().await;
-    let outbox = PgOutbox::new(fixture.database.clone());
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
     for id in [2, 3] {
         let answer = log
             .replay(Uuid::from_u128(id), at(50), draft())
@@ -202,7 +202,7 @@ async fn nothing_is_told_after_a_newer_state() {
     let expected = ["dead", "succeeded", "pending", "pending", "skipped"];
     assert_eq!(states(&mut fixture).await, expected);
     // Both are due: the newer one is told, the older one never.
-    let outbox = PgOutbox::new(fixture.database.clone());
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
     let claims = claim(&outbox, 9, 10).await;
     assert_eq!(claims.len(), 1);
     assert_eq!(claims[0].id.as_u128(), 4);

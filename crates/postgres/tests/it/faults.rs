@@ -7,7 +7,7 @@ use bursar_ports::{
     AttemptRecord, CommitOutcome, LaneShare, Outbox, StoreError, TransferStore, Verdict,
 };
 use bursar_postgres::{
-    Database, EngineConfig, EngineKind, PgOutbox, PgStore, PoolConfig,
+    Database, EngineConfig, EngineKind, PgOutbox, PgStore, PoolConfig, SealKeys,
     testing::{TestDatabase, WireProxy},
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
@@ -116,7 +116,7 @@ async fn a_refused_cancel_does_not_swallow_the_callback_that_says_completed(kind
         let refused = paid.acknowledge(&build::cancel_telling(URL), error);
         committed(scene.commit(Commit::new(refused)).await);
 
-        let outbox = PgOutbox::new(scene.connections.clone());
+        let outbox = PgOutbox::new(scene.connections.clone(), SealKeys::default());
         let now = FixedClock::START.plus_micros(60_000_000);
         let mut told = vec![];
         loop {

@@ -32,6 +32,8 @@ mod figures;
 #[cfg(test)]
 mod fitness;
 #[cfg(test)]
+mod forged;
+#[cfg(test)]
 mod growth;
 #[cfg(test)]
 mod kept;
@@ -47,6 +49,7 @@ mod migrations;
 mod model;
 #[cfg(test)]
 mod new_accounts;
+#[cfg(test)]
 mod new_limits;
 #[cfg(test)]
 mod operators;

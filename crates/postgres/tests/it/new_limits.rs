@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bursar_domain::{Amount, AssetId, Commit, Kind, Limits, Reason, Usage, UsageKey, UserId};
+use bursar_domain::{
+    Amount, AssetId, Commit, Kind, Limits, Reason, RootRate, Usage, UsageKey, UserId,
+};
 use bursar_ports::{CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
-use bursar_postgres::{PgRuleBook, PgStore, PoolConfig};
+use bursar_postgres::{EngineConfig, PgRuleBook, PgStore, PoolConfig};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
 use futures_util::future::join_all;
 
-use crate::support::{Fixture, PATIENCE, draft, patient, patient_engine};
+use crate::support::{Fixture, PATIENCE, draft, patient, patient_engine, run};
 
 /// More than is counted within [`STATEMENT_MS`].
 const TRANSFERS: i64 = 200_000;
@@ -92,6 +94,76 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
         panic!("what is refused when it settles is recorded");
     };
     assert_eq!(refused.reason(), Some(Reason::LimitDaily));
+}
+
+/// What is on its way when the first payment under a limit over all assets is judged, in whatever
+/// asset, has been let through without the limit, and counts.
+#[tokio::test]
+async fn a_limit_over_all_assets_counts_what_is_being_committed() {
+    const EUR: &str = "INSERT INTO book_main.assets VALUES ('eur', 'eur', 2, true, true, true)";
+    let mut fixture = Fixture::with_usd().await;
+    fixture.run(EUR).await;
+    let clock = Arc::new(FixedClock::default());
+    let pool = patient(fixture.url());
+    let config = EngineConfig {
+        batchers: 1,
+        ..patient_engine()
+    };
+    let [store, replica] = [(), ()].map(|()| {
+        let database = fixture.database.clone();
+        PgStore::start(&pool, database, &config, clock.clone()).0
+    });
+    let ids = SequentialIds::default();
+    let (user, other) = (ids.user(), ids.user());
+    let root = build::asset_id("usd");
+    let new = |asset: &str, units| {
+        let asset = build::asset(asset, 2);
+        let mut new = build::new_transfer(ids.transfer(), &asset, units, FixedClock::START);
+        new.root_rate = Some(RootRate {
+            asset: root,
+            scale: asset.scale,
+            rate: 1.into(),
+            source: None,
+            rated_at: None,
+        });
+        new
+    };
+    let fund = |asset| Commit::new(build::deposit(new(asset, 1_000), user).settled_at_once());
+    // Each is connected then, and has prepared what it writes.
+    store.commit(vec![fund("usd")]).await.unwrap();
+    replica.commit(vec![fund("eur")]).await.unwrap();
+    let pay = |asset| {
+        vec![Commit::new(
+            build::internal(new(asset, 100), user, other).settled_at_once(),
+        )]
+    };
+
+    let mut admin = fixture.connect().await;
+    run(
+        &mut admin,
+        "BEGIN; LOCK TABLE book_main.entries IN SHARE MODE",
+    )
+    .await;
+    let (on_its_way, second) = (pay("usd"), pay("eur"));
+    let on_its_way = tokio::spawn(async move { store.commit(on_its_way).await });
+    fixture.until_somebody_waits().await;
+    let daily = Limits {
+        daily: Some(Amount::try_from_units(150).unwrap()),
+        ..Limits::default()
+    };
+    let book = PgRuleBook::new(fixture.database.clone(), clock.clone());
+    let put = book.put_limits(Kind::Internal, None, daily, Expected::Anything, draft());
+    assert_eq!(put.await.unwrap(), PutRule::Written);
+    let second = tokio::spawn(async move { replica.commit(second).await });
+    fixture.until_so_many_wait(2).await;
+    run(&mut admin, "COMMIT").await;
+
+    let outcome = |told: Result<Vec<CommitOutcome>, _>| match told.unwrap().pop() {
+        Some(CommitOutcome::Committed(transfer)) => transfer.reason(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(outcome(on_its_way.await.unwrap()), None);
+    assert_eq!(outcome(second.await.unwrap()), Some(Reason::LimitDaily));
 }
 
 /// Whoever looks at a limit that does not roll has nothing counted.

@@ -6,7 +6,7 @@ mod races;
 
 use bursar_domain::{Operation, Status, Timestamp};
 use bursar_ports::{AttemptRecord, ClaimedCallback, LaneShare, Outbox, Verdict};
-use bursar_postgres::PgOutbox;
+use bursar_postgres::{PgOutbox, SealKeys};
 use uuid::Uuid;
 
 use crate::support::{Fixture, Row, at, insert};
@@ -33,7 +33,7 @@ async fn fixture(transfers: i64, callbacks: &[String]) -> (Fixture, PgOutbox) {
         .collect();
     insert(&mut fixture, &rows).await;
     fixture.run(&callbacks.join(" ")).await;
-    let outbox = PgOutbox::new(fixture.database.clone());
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
     (fixture, outbox)
 }
 

@@ -6,7 +6,7 @@ use bursar_domain::{Change, Command, Commit, PayoutRoute, Stage, Transfer};
 use bursar_ports::{
     ClaimedPayout, CommitOutcome, LeaseToken, PayoutSchedule, PostponedPayout, TransferStore,
 };
-use bursar_postgres::{PgPayouts, PgStore};
+use bursar_postgres::{PgPayouts, PgStore, SealKeys};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ impl Scene {
             &patient_engine(),
             clock,
         );
-        let schedule = PgPayouts::new(fixture.database.clone());
+        let schedule = PgPayouts::new(fixture.database.clone(), SealKeys::default());
         Self {
             fixture,
             store,

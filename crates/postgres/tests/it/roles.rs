@@ -234,6 +234,38 @@ async fn rights_are_given_to_a_role_that_can_be_kept_from_others_alone() {
     assert!(matches!(away, Err(GrantError::Connect(_))), "{away:?}");
 }
 
+/// What a role has of others it has for good, whatever is taken from itself.
+#[tokio::test]
+async fn what_a_role_inherits_is_told_and_not_called_granted() {
+    let database = TestDatabase::create().await;
+    as_role(&database, ROLE).await;
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    let given = [
+        ("DELETE ON book_main.entries", "DELETE on book_main.entries"),
+        (
+            "UPDATE (amount) ON book_main.transfers",
+            "UPDATE (amount) on book_main.transfers",
+        ),
+        ("CREATE ON SCHEMA directory", "CREATE on schema directory"),
+    ];
+    for (right, told) in given {
+        run(&mut owner, &format!("GRANT {right} TO PUBLIC")).await;
+        match grant(database.url(), ROLE).await {
+            Err(GrantError::TooMuch { rights, .. }) => assert_eq!(rights, [told]),
+            other => panic!("{other:?}"),
+        }
+        let nothing =
+            format!("SELECT has_table_privilege('{ROLE}', 'book_main.writers', 'SELECT')::text");
+        assert_eq!(
+            texts(&mut owner, &nothing).await,
+            ["false"],
+            "nothing is changed"
+        );
+        run(&mut owner, &format!("REVOKE {right} FROM PUBLIC")).await;
+    }
+    grant(database.url(), ROLE).await.unwrap();
+}
+
 /// What a grant of an earlier release gave too much is taken back.
 #[tokio::test]
 async fn what_was_given_by_hand_is_taken_back() {

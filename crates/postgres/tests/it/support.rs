@@ -60,6 +60,11 @@ impl Fixture {
         fixture
     }
 
+    /// The database.
+    pub(crate) const fn test(&self) -> &TestDatabase {
+        &self.test
+    }
+
     /// The address of the database.
     pub(crate) fn url(&self) -> &str {
         self.test.url()
@@ -98,10 +103,15 @@ impl Fixture {
 
     /// Returns when some statement waits for a lock.
     pub(crate) async fn until_somebody_waits(&mut self) {
+        self.until_so_many_wait(1).await;
+    }
+
+    /// Returns when at least so many statements wait for a lock.
+    pub(crate) async fn until_so_many_wait(&mut self, count: usize) {
         let waiting = "SELECT count(*)::text FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         let wait = async {
-            while self.text(waiting).await == "0" {
+            while self.text(waiting).await.parse::<usize>().unwrap() < count {
                 tokio::task::yield_now().await;
             }
         };

@@ -22,7 +22,12 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(10);
 /// Has withdrawals paid out until told to stop; what is under way then is finished. `hint` says that
 /// a payout has begun.
 pub async fn pay_out(app: App, hint: Arc<Notify>, stop: CancellationToken) {
-    tokio::join!(try_due(app.clone(), hint, stop.clone()), watch(app, stop));
+    let tries = async {
+        if app.pays_out() {
+            try_due(app.clone(), hint, stop.clone()).await;
+        }
+    };
+    tokio::join!(tries, watch(app.clone(), stop.clone()));
 }
 
 /// Tries payouts that are due.

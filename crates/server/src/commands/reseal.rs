@@ -2,12 +2,15 @@
 
 use anyhow::Context;
 use bursar_app::Principal;
-use bursar_ports::{Permission, SecretOwner};
+use bursar_ports::{Clock as _, Permission, SecretOwner};
+use bursar_postgres::{SealKeys, reseal_open};
+use secrecy::ExposeSecret as _;
 
 use super::say;
 use crate::{
     cli::ResealArgs,
     config::{Config, Sources},
+    system::SystemClock,
     telemetry,
     wiring::{System, prepare_schema},
 };
@@ -18,9 +21,44 @@ pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     telemetry::start_logging(&config.log)?;
     prepare_schema(&config.database).await?;
     let system = System::for_command(&config).await?;
-    let done = run(&system, args.revoke_unreadable).await;
+    let url = config.database.url.expose_secret();
+    let transfers = run_open(&system, url, args.seal_unsealed).await;
+    let secrets = run(&system, args.revoke_unreadable).await;
     system.finish(config.shutdown_grace).await;
-    done
+    transfers.and(secrets)
+}
+
+/// Seals what is open under the first key, and names what is left.
+async fn run_open(system: &System, url: &str, seal_unsealed: bool) -> anyhow::Result<()> {
+    let grant = Principal::local_operator().grant(Permission::Admin)?;
+    let audit = grant.audit("transfer.reseal", "transfers");
+    let seals = SealKeys::new(system.keyring.ledger_keys());
+    let done = reseal_open(url, &seals, seal_unsealed, (audit, SystemClock.now()))
+        .await
+        .context("not all open transfers could be sealed anew; run it again")?;
+    let mut report = vec![
+        format!("open transfers resealed: {}", done.resealed.len()),
+        format!(
+            "open transfers sealed for the first time: {}",
+            done.sealed.len()
+        ),
+    ];
+    for (why, ids) in [
+        ("without a seal", &done.unsealed),
+        ("sealed with a key that is not configured", &done.unknown),
+        ("changed by somebody without the key", &done.changed),
+    ] {
+        let each = ids.iter().map(|id| format!("open transfer {why}: {id}"));
+        report.extend(each);
+    }
+    say(&format!("{}\n", report.join("\n")))?;
+    let left = done.left();
+    anyhow::ensure!(
+        left == 0,
+        "{left} open transfers are not taken up by Bursar: see docs/OPERATIONS.md, Changing the \
+         master key"
+    );
+    Ok(())
 }
 
 async fn run(system: &System, revoke_unreadable: bool) -> anyhow::Result<()> {

@@ -69,14 +69,19 @@ fn run(redis: &mut Connection, script: &Script, (units, arrivals): Story) {
     }
 }
 
+/// The script with a clock that the test sets.
+fn script() -> Script {
+    let clock = "redis.call('TIME')";
+    assert_eq!(SCRIPT.matches(clock).count(), 1);
+    Script::new(&SCRIPT.replace(clock, "{ ARGV[6], ARGV[7] }"))
+}
+
 #[test]
 fn the_script_counts_as_the_log_does() {
     let server = RedisServer::start();
     let client = redis::Client::open(server.url()).unwrap();
     let redis = std::cell::RefCell::new(client.get_connection().unwrap());
-    let clock = "redis.call('TIME')";
-    assert_eq!(SCRIPT.matches(clock).count(), 1);
-    let script = Script::new(&SCRIPT.replace(clock, "{ ARGV[6], ARGV[7] }"));
+    let script = script();
     let mut runner = TestRunner::new(ProptestConfig::with_cases(300));
     runner
         .run(&stories(), |story| {
@@ -84,4 +89,21 @@ fn the_script_counts_as_the_log_does() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn what_is_recorded_on_and_on_takes_no_more_room() {
+    let server = RedisServer::start();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut redis = client.get_connection().unwrap();
+    let record = 2;
+    let mut failures = vec![(1, record, 1); 700];
+    failures.push((59_999_300, 0, 1));
+    failures.push((700, 0, 1));
+    run(&mut redis, &script(), (3, failures));
+    let length: usize = redis::cmd("LLEN").arg("log").query(&mut redis).unwrap();
+    assert!(length <= 1_203, "{length}");
+    run(&mut redis, &script(), (3, vec![(1, record, 1); 700]));
+    let length: usize = redis::cmd("LLEN").arg("log").query(&mut redis).unwrap();
+    assert_eq!(length, 1_203);
 }

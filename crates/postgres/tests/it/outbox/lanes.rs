@@ -193,7 +193,7 @@ async fn a_claim_takes_of_each_lane_what_it_may_final_states_first() {
     assert_eq!(first, [2, 3, 5]);
     let lanes: Vec<&Lane> = claims.iter().map(|claim| &claim.lane).collect();
     assert_eq!(lanes, [&a, &a, &b]);
-    assert_eq!(claims[0].created_at, at(5));
+    assert_eq!(claims[0].due_since, at(5));
     assert_eq!(claimed(&[share(&a, 2), share(&b, 8)]).await.0, [1, 4]);
     assert_eq!(claimed(&[share(&a, 2), share(&b, 8)]).await.0, [0; 0]);
     assert_eq!(claimed(&[]).await.0, [0; 0]);

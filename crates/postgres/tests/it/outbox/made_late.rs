@@ -57,7 +57,7 @@ async fn what_is_made_late_has_all_its_time_before_it() {
                 ORDER BY url";
     assert_eq!(fixture.texts(late).await, [HOOK, OTHER]);
 
-    let outbox = PgOutbox::new(fixture.database.clone());
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
     let lane = Lane {
         subscriber: fixture
             .text("SELECT min(subscriber) FROM book_main.callbacks")
@@ -73,5 +73,5 @@ async fn what_is_made_late_has_all_its_time_before_it() {
     let claims = outbox.claim_due(clock.now(), LEASE_MS, vec![share]).await;
     let claims = claims.unwrap();
     assert!(!claims.is_empty());
-    assert!(claims.iter().all(|claim| claim.created_at > hour_ago));
+    assert!(claims.iter().all(|claim| claim.due_since > hour_ago));
 }

@@ -147,7 +147,7 @@ fn callback(url: &'static str) -> ClaimedCallback {
         url: url.to_owned(),
         subscriber: change.next.subscriber(),
         lane: lane(url),
-        created_at: Timestamp::EPOCH,
+        due_since: Timestamp::EPOCH,
         operation: Operation::Settle,
         status: Status::Completed,
         error: None,
