@@ -10,7 +10,7 @@ pub(crate) const SLOTS: u32 = 600;
 
 /// How many moments one key ever has: the slots of a window, and the one that it ends in. `take.lua`
 /// has the same number.
-const MOMENTS_MAX: usize = SLOTS as usize + 1;
+const MOMENTS_MAX: usize = 601;
 
 /// Microseconds within which units are counted together, as if all came at the last of them.
 pub(crate) fn slot_us(quota: Quota) -> u64 {

@@ -14,7 +14,7 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use crate::connect::establish;
+use crate::{connect::establish, tx::all_or_nothing};
 
 /// What may be done with the rows of a table, beside reading them.
 struct Rule {
@@ -260,19 +260,16 @@ pub async fn grant(url: &str, role: &str) -> Result<(), GrantError> {
         return Err(GrantError::UnknownTables(unknown));
     }
     let statements = statements(connection, &tables, &quoted(role)).await?;
-    connection.batch_execute("BEGIN").await?;
-    // Sent as one text: the first one that fails ends it.
-    connection.batch_execute(&statements.join("; ")).await?;
-    let rights = too_much(connection, &tables, role).await?;
-    if rights.is_empty() {
-        connection.batch_execute("COMMIT").await?;
-        return Ok(());
-    }
-    connection.batch_execute("ROLLBACK").await?;
-    Err(GrantError::TooMuch {
-        role: role.to_owned(),
-        rights,
+    all_or_nothing(connection, async |connection| {
+        connection.batch_execute(&statements.join("; ")).await?;
+        let rights = too_much(connection, &tables, role).await?;
+        if rights.is_empty() {
+            return Ok(());
+        }
+        let role = role.to_owned();
+        Err(GrantError::TooMuch { role, rights })
     })
+    .await
 }
 
 async fn statements(

@@ -1,9 +1,11 @@
 //! The seals of open transfers under the first key.
 //!
 //! Nothing open is taken up whose seal no configured key has made ([`SealedRow::prove`]). Before a key
-//! leaves the configuration, what it has sealed and is still open is sealed anew under the first one;
-//! and what was written when nothing was sealed gets its first seal, if somebody who has looked at it
-//! says so.
+//! leaves the configuration, what it has sealed and is still open is sealed anew under the first one.
+//! What nothing proves, because it was written when nothing was sealed, its key is lost or somebody has
+//! changed it, is sealed as it is if somebody who has looked at it says so.
+
+use std::collections::BTreeSet;
 
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::StoreError;
@@ -36,9 +38,9 @@ const OPEN: &str = "state IN ('Pending', 'AwaitingConfirmation')";
 pub struct OpenSeals {
     /// Another configured key had sealed them; the first one has now.
     pub resealed: Vec<i64>,
-    /// They had no seal, and have one now.
-    pub sealed: Vec<i64>,
-    /// They have no seal still.
+    /// Nothing proved them, and they are sealed now as they were to be.
+    pub accepted: Vec<i64>,
+    /// They have no seal.
     pub unsealed: Vec<i64>,
     /// Their seal is of a key that is not configured.
     pub unknown: Vec<i64>,
@@ -57,7 +59,7 @@ impl OpenSeals {
 
     fn append(&mut self, other: &mut Self) {
         self.resealed.append(&mut other.resealed);
-        self.sealed.append(&mut other.sealed);
+        self.accepted.append(&mut other.accepted);
         self.unsealed.append(&mut other.unsealed);
         self.unknown.append(&mut other.unknown);
         self.changed.append(&mut other.changed);
@@ -65,7 +67,7 @@ impl OpenSeals {
 }
 
 /// Seals what is open in the database at `url` under the first of these keys: what another one of
-/// them has sealed, and, if `first_seals`, what has no seal. Each batch is told in the audit log,
+/// them has sealed, and these, `accepted` as they are. Each batch is told in the audit log,
 /// as done at this time. It
 /// is safe while Bursar serves, and may be broken off and repeated.
 ///
@@ -74,7 +76,7 @@ impl OpenSeals {
 pub async fn reseal_open(
     url: &str,
     seals: &SealKeys,
-    first_seals: bool,
+    accepted: &BTreeSet<i64>,
     audit: (AuditDraft, Timestamp),
 ) -> Result<OpenSeals, StoreError> {
     let database = Database::connect(PoolConfig {
@@ -90,10 +92,12 @@ pub async fn reseal_open(
         .await?;
     let mut done = OpenSeals::default();
     for ids in ids.chunks(BATCH) {
-        let (ids, seals, audit) = (ids.to_vec(), seals.clone(), audit.clone());
+        let (ids, seals, accepted) = (ids.to_vec(), seals.clone(), accepted.clone());
+        let audit = audit.clone();
         let sealed = run_tx(database.pool(), "seal open transfers", move |connection| {
-            let (ids, seals, audit) = (ids.clone(), seals.clone(), audit.clone());
-            async move { seal(connection, ids, &seals, first_seals, &audit).await }.boxed()
+            let (ids, seals, accepted) = (ids.clone(), seals.clone(), accepted.clone());
+            let audit = audit.clone();
+            async move { seal(connection, ids, &seals, &accepted, &audit).await }.boxed()
         });
         done.append(&mut sealed.await??);
     }
@@ -117,7 +121,7 @@ async fn seal(
     connection: &mut AsyncPgConnection,
     ids: Vec<i64>,
     seals: &SealKeys,
-    first_seals: bool,
+    accepted: &BTreeSet<i64>,
     audit: &(AuditDraft, Timestamp),
 ) -> QueryResult<Result<OpenSeals, StoreError>> {
     let rows: Vec<SealedRow> = transfers::table
@@ -135,22 +139,21 @@ async fn seal(
             Ok(judged) => judged,
             Err(error) => return Ok(Err(error)),
         };
-        let list = match judged.genuine {
-            // By the first key meanwhile, too; it is the same again.
-            Some(Genuine::Yes) => &mut done.resealed,
-            Some(Genuine::No) => &mut done.changed,
-            Some(Genuine::UnknownKey) => &mut done.unknown,
-            None if first_seals => &mut done.sealed,
-            None => &mut done.unsealed,
+        let (list, is_sealed) = match judged.genuine {
+            // Perhaps the first key has sealed it meanwhile; it is the same again.
+            Some(Genuine::Yes) => (&mut done.resealed, true),
+            _ if accepted.contains(&id) => (&mut done.accepted, true),
+            Some(Genuine::No) => (&mut done.changed, false),
+            Some(Genuine::UnknownKey) => (&mut done.unknown, false),
+            None => (&mut done.unsealed, false),
         };
         list.push(id);
-        if matches!(judged.genuine, Some(Genuine::Yes)) || (first_seals && judged.genuine.is_none())
-        {
+        if is_sealed {
             write(connection, id, judged.seal).await?;
         }
     }
-    if !done.resealed.is_empty() || !done.sealed.is_empty() {
-        let told = json!({"resealed": done.resealed, "sealed": done.sealed});
+    if !done.resealed.is_empty() || !done.accepted.is_empty() {
+        let told = json!({"resealed": done.resealed, "accepted": done.accepted});
         let (draft, at) = audit;
         note_in_directory(connection, draft, *at, None, Some(&told)).await?;
     }

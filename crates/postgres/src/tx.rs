@@ -12,7 +12,7 @@ use bursar_ports::{BoxError, StoreError};
 use diesel::{
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
-    result::QueryResult,
+    result::{Error, QueryResult},
 };
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, TransactionManager as _,
@@ -104,6 +104,30 @@ pub(crate) fn not_prepared(error: StoreError) -> StoreError {
         | StoreError::Standby
         | StoreError::Inconsistent { .. } => error,
     }
+}
+
+/// Does all of `work` on a connection of one's own, or nothing of it. It is tried once.
+///
+/// # Errors
+/// What `work` says: nothing has happened; or what became of BEGIN or COMMIT.
+pub(crate) async fn all_or_nothing<T, E: From<Error>>(
+    connection: &mut AsyncPgConnection,
+    work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    type Manager = AnsiTransactionManager;
+    Manager::begin_transaction(connection).await?;
+    let value = match work(connection).await {
+        Ok(value) => value,
+        Err(error) => {
+            if let Err(rollback) = Manager::rollback_transaction(connection).await {
+                // The transaction ends with the connection.
+                tracing::debug!(%rollback, "not rolled back");
+            }
+            return Err(error);
+        }
+    };
+    Manager::commit_transaction(connection).await?;
+    Ok(value)
 }
 
 /// Reads everything that `work` reads from one snapshot.

@@ -86,7 +86,8 @@ take the old key out of the configuration (docs/OPERATIONS.md, Rotating secrets)
 
 Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
-  bursar reseal --revoke-unreadable     # when the old key is lost")]
+  bursar reseal --revoke-unreadable     # when the old key is lost
+  bursar reseal --accept-transfer 1204  # an open transfer that no key has sealed")]
     Reseal(ResealArgs),
 
     /// Prove the books: every seal, every sum, every balance.
@@ -197,10 +198,11 @@ pub(crate) struct ResealArgs {
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
 
-    /// Seal open transfers that have no seal, as they now are: they are from a release that sealed
-    /// nothing, or somebody without the key has written them. Look at each of them first.
-    #[arg(long)]
-    pub(crate) seal_unsealed: bool,
+    /// Seal this open transfer as it now is, although no configured key has sealed it so: it is from a
+    /// release that sealed nothing, its key is lost, or somebody without the key has written it. Look
+    /// at it first; may be given several times.
+    #[arg(long, value_name = "ID")]
+    pub(crate) accept_transfer: Vec<i64>,
 }
 
 /// What books are proved by, and which.

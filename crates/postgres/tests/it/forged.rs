@@ -262,30 +262,27 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
         ))
         .await;
     let both = SealKeys::new([OTHER_KEY, KEY]);
-    let audit = || {
-        (
-            build::audit("transfer.reseal", "transfers"),
-            FixedClock::START,
-        )
+    let reseal = async |keys: &SealKeys, accepted: &[TransferId]| {
+        let accepted = accepted.iter().map(|id| id.get()).collect();
+        let audit = build::audit("transfer.reseal", "transfers");
+        let done = reseal_open(&scene.url, keys, &accepted, (audit, FixedClock::START));
+        done.await.unwrap()
     };
-    let done = reseal_open(&scene.url, &both, false, audit())
-        .await
-        .unwrap();
     let expected = OpenSeals {
         resealed: vec![first.get(), second.get()],
         unsealed: vec![unsealed.get()],
         changed: vec![changed.get()],
         ..OpenSeals::default()
     };
-    assert_eq!(done, expected);
-    assert_eq!(done.left(), 2);
-    let done = reseal_open(&scene.url, &both, true, audit()).await.unwrap();
+    assert_eq!(reseal(&both, &[]).await, expected);
+    assert_eq!(expected.left(), 2);
+    // Whoever has looked at one of them says what becomes of that one.
     let expected = OpenSeals {
-        sealed: vec![unsealed.get()],
+        accepted: vec![unsealed.get()],
         changed: vec![changed.get()],
         ..OpenSeals::default()
     };
-    assert_eq!(done, expected);
+    assert_eq!(reseal(&both, &[unsealed, first]).await, expected);
 
     let later = scene.store(&[OTHER_KEY]);
     for transfer in open.iter().take(3) {
@@ -294,19 +291,19 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
     }
     let found = later.find(changed).await;
     assert!(is_inconsistent(&found, "not configured"), "{found:?}");
-    let told = "SELECT after::text FROM directory.audit_log WHERE action = 'transfer.reseal' \
-                ORDER BY after->'sealed'->>0 NULLS FIRST";
-    let told = scene.fixture.texts(told).await;
-    let expected = [
-        format!(r#"{{"resealed":[{first},{second}],"sealed":[]}}"#),
-        format!(r#"{{"resealed":[],"sealed":[{unsealed}]}}"#),
-    ];
-    assert_eq!(told, expected);
 
     // Of what no configured key has sealed it can say no more.
     let nobodys = SealKeys::new([[9; 32]]);
-    let done = reseal_open(&scene.url, &nobodys, true, audit())
-        .await
-        .unwrap();
-    assert_eq!(done.unknown.len(), 4);
+    assert_eq!(reseal(&nobodys, &[]).await.unknown.len(), 4);
+    assert_eq!(reseal(&nobodys, &[changed]).await.accepted, [changed.get()]);
+    assert!(scene.store(&[[9; 32]]).find(changed).await.is_ok());
+    let told = "SELECT after::text FROM directory.audit_log WHERE action = 'transfer.reseal' \
+                ORDER BY after->'accepted'->>0 NULLS FIRST";
+    let told = scene.fixture.texts(told).await;
+    let expected = [
+        format!(r#"{{"accepted":[],"resealed":[{first},{second}]}}"#),
+        format!(r#"{{"accepted":[{unsealed}],"resealed":[]}}"#),
+        format!(r#"{{"accepted":[{changed}],"resealed":[]}}"#),
+    ];
+    assert_eq!(told, expected);
 }

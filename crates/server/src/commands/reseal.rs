@@ -1,5 +1,7 @@
 //! `bursar reseal`.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use bursar_app::Principal;
 use bursar_ports::{Clock as _, Permission, SecretOwner};
@@ -15,33 +17,32 @@ use crate::{
     wiring::{System, prepare_schema},
 };
 
-/// Encrypts every secret at rest under the first master key, and says how many are under which.
+/// Encrypts every secret at rest under the first master key, says how many are under which, and seals
+/// what is open under it.
 pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
     telemetry::start_logging(&config.log)?;
     prepare_schema(&config.database).await?;
     let system = System::for_command(&config).await?;
     let url = config.database.url.expose_secret();
-    let transfers = run_open(&system, url, args.seal_unsealed).await;
     let secrets = run(&system, args.revoke_unreadable).await;
+    let accepted = args.accept_transfer.into_iter().collect();
+    let transfers = run_open(&system, url, &accepted).await;
     system.finish(config.shutdown_grace).await;
-    transfers.and(secrets)
+    secrets.and(transfers)
 }
 
 /// Seals what is open under the first key, and names what is left.
-async fn run_open(system: &System, url: &str, seal_unsealed: bool) -> anyhow::Result<()> {
+async fn run_open(system: &System, url: &str, accepted: &BTreeSet<i64>) -> anyhow::Result<()> {
     let grant = Principal::local_operator().grant(Permission::Admin)?;
     let audit = grant.audit("transfer.reseal", "transfers");
     let seals = SealKeys::new(system.keyring.ledger_keys());
-    let done = reseal_open(url, &seals, seal_unsealed, (audit, SystemClock.now()))
+    let done = reseal_open(url, &seals, accepted, (audit, SystemClock.now()))
         .await
         .context("not all open transfers could be sealed anew; run it again")?;
     let mut report = vec![
         format!("open transfers resealed: {}", done.resealed.len()),
-        format!(
-            "open transfers sealed for the first time: {}",
-            done.sealed.len()
-        ),
+        format!("open transfers accepted: {}", done.accepted.len()),
     ];
     for (why, ids) in [
         ("without a seal", &done.unsealed),

@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::{
     client::Client,
-    exchange::Exchange,
+    exchange::{CONFIRM, Exchange, WAIT, WITHDRAW},
     issuer,
     process::{Ended, run},
     service::{MASTER_KEY, Service, environment},
@@ -60,6 +60,12 @@ async fn the_old_key_can_go_once_everything_is_under_the_new_one() {
     for _ in 0..3 {
         keys.push(issue(&service.client(), &exchange).await);
     }
+    let trader = &exchange.traders[0];
+    exchange.fund_all(&service.client(), "10").await;
+    let withdrawal = json!({"userId": trader.id, "assetId": "btc", "amount": "3"});
+    let backoffice = service.client().with(&exchange.backoffice);
+    let held = backoffice.post(WITHDRAW, withdrawal.to_string()).await.ok();
+    let held = held.json()["id"].as_i64().unwrap();
     service.stopped().await;
 
     // The new key in front, the old one behind it; secrets are changed while this serves.
@@ -82,7 +88,8 @@ async fn the_old_key_can_go_once_everything_is_under_the_new_one() {
     assert_eq!(
         done.stdout,
         "resealed: 3\nchanged meanwhile: 0\nunreadable: 0\n\
-         under master key new: 4\nunder master key test: 0"
+         under master key new: 4\nunder master key test: 0\n\
+         open transfers resealed: 1\nopen transfers accepted: 0"
     );
     let again = reseal(url, &both, &[]).await;
     assert!(
@@ -108,6 +115,10 @@ async fn the_old_key_can_go_once_everything_is_under_the_new_one() {
     for key in &keys {
         assert_eq!(signed_status(&service.client(), key).await, 200);
     }
+    let confirm = json!({"userId": trader.id, "transferId": held}).to_string();
+    let backoffice = service.client().with(&exchange.backoffice);
+    let confirmed = backoffice.post_with(CONFIRM, confirm, &[WAIT]).await.ok();
+    assert_eq!(confirmed.text_of("status"), "Completed");
     service.stopped().await;
 }
 
