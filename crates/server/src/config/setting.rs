@@ -113,10 +113,10 @@ pub(super) const MASTER_KEY: Setting = Setting {
     example: "2026-11:REPLACE_WITH_64_HEX_DIGITS",
     list: true,
     secret: true,
-    help: "Encrypts secrets at rest. The first one encrypts, all of them decrypt: to change the \
-           key, put a new one in front and keep the old one as long as anything is encrypted \
-           under it. The first one also seals the books, and `bursar verify` needs all that ever \
-           did. `openssl rand -hex 32` makes one.",
+    help: "Encrypts secrets at rest. The first one encrypts, all of them decrypt. The first one also \
+           seals the books, and `bursar verify` needs all that ever did. `openssl rand -hex 32` \
+           makes one. To change the key, give every replica the new one behind the old one first: \
+           docs/OPERATIONS.md, Changing the master key.",
     ..PLAIN
 };
 
@@ -145,8 +145,10 @@ pub(super) const DATABASE_POOL_SIZE: Setting = Setting {
     default: Default::Value("8"),
     form: "connections, 1 to 200",
     example: "8",
-    help: "Connections for lists and whatever else there is, beside one for each batcher, six for \
-           looking up users and credentials, and one that hears of other replicas' changes.",
+    help: "Connections for background passes and whatever else there is. Beside them there are one for \
+           each batcher, `database.lists_at_once` for lists and `database.exports_at_once` for \
+           exports, six for looking up users and credentials, and one that hears of other replicas' \
+           changes.",
     ..PLAIN
 };
 
