@@ -9,6 +9,9 @@
 //! one had another reason to place it, so the watch asks at each look whether it is its own stop that
 //! stands, until it has been once. Its own stop it places once for each time that the books turn wrong:
 //! who lifts that has read why, and is not overruled before the books have been right in between.
+//!
+//! What is of no asset that can be (a stray) has no stop at all: it is told, and shown for as long as it
+//! is found.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,26 +25,35 @@ use bursar_ports::{
 
 use crate::{App, Error, Grant, admin::READERS};
 
+/// The books as they are right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExaminedBooks {
+    /// What those of every asset come to, each with its asset; an asset may be unknown if somebody has
+    /// renamed an account.
+    pub books: Vec<(AssetIntegrity, Option<Asset>)>,
+    /// What is of no asset that can be.
+    pub strays: Vec<Breach>,
+}
+
 impl App {
-    /// What the books of every asset come to, each with its asset; an asset may be unknown if
-    /// somebody has renamed an account.
+    /// What the books of every asset come to, and what is of none.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn examine_books(
-        &self,
-        grant: &Grant,
-    ) -> Result<Vec<(AssetIntegrity, Option<Asset>)>, Error> {
+    pub async fn examine_books(&self, grant: &Grant) -> Result<ExaminedBooks, Error> {
         grant.require_any(&READERS)?;
         let assets = self.ports.directory.list_assets().await?;
-        let mut books = self.ports.integrity.examine().await?;
+        let (mut books, strays) = self.ports.integrity.examine().await?;
         books.sort_by_key(|book| book.sums.asset);
         let find = |id: AssetId| assets.iter().find(|asset| asset.id == id).cloned();
         let with_asset = |book: AssetIntegrity| {
             let asset = find(book.sums.asset);
             (book, asset)
         };
-        Ok(books.into_iter().map(with_asset).collect())
+        Ok(ExaminedBooks {
+            books: books.into_iter().map(with_asset).collect(),
+            strays,
+        })
     }
 }
 
@@ -50,10 +62,14 @@ impl App {
 pub struct BooksState {
     /// When it looked.
     pub at: Timestamp,
+    /// When it took every asset's sums last; none before the first time.
+    pub sums_at: Option<Timestamp>,
     /// Every asset that it looked at.
     pub assets: Vec<AssetId>,
     /// Those whose books are not what they must be.
     pub wrong: Vec<AssetId>,
+    /// Whether anything is wrong that is of no asset that can be.
+    pub strays: bool,
 }
 
 /// Where a watch leaves what it saw, for whoever asks. Copies are the same place.
@@ -84,8 +100,12 @@ pub struct IntegrityWatch {
     known: BTreeSet<AssetId>,
     /// Assets with wrong accounts in this round, and in the one before it.
     broken: [BTreeSet<AssetId>; 2],
+    /// Whether there were strays in this round, and in the one before it.
+    strays: [bool; 2],
     /// Assets with wrong sums.
     unbalanced: BTreeSet<AssetId>,
+    /// When sums were taken last.
+    sums_at: Option<Timestamp>,
     /// Assets whose books are wrong and which its own stop has kept from leaving.
     stopped: BTreeSet<AssetId>,
     /// Assets whose books are wrong and of which its own stop has not stood yet, with what is wrong.
@@ -103,7 +123,9 @@ impl IntegrityWatch {
             place: None,
             known: BTreeSet::new(),
             broken: Default::default(),
+            strays: [false; 2],
             unbalanced: BTreeSet::new(),
+            sums_at: None,
             stopped: BTreeSet::new(),
             unstopped: BTreeMap::new(),
             seen: None,
@@ -136,6 +158,9 @@ impl IntegrityWatch {
                 let [now, _] = &mut self.broken;
                 now.insert(asset);
                 wrong.push((asset, detail));
+            } else {
+                let [now, _] = &mut self.strays;
+                *now = true;
             }
         }
         self.show();
@@ -143,6 +168,8 @@ impl IntegrityWatch {
         self.place = checked.last;
         if self.place.is_none() {
             let [now, before] = &mut self.broken;
+            *before = std::mem::take(now);
+            let [now, before] = &mut self.strays;
             *before = std::mem::take(now);
         }
         self.show();
@@ -155,6 +182,8 @@ impl IntegrityWatch {
     /// [`StoreError`] when they cannot be taken, or what is wrong could not be stopped.
     pub async fn check_sums(&mut self) -> Result<(), StoreError> {
         let sums = self.books.sums().await?;
+        metrics::counter!("bursar_integrity_sums_total").increment(1);
+        self.sums_at = self.seen.as_ref().map(|(_, clock)| clock.now());
         self.unbalanced.clear();
         self.known = sums.iter().map(|sums| sums.asset).collect();
         let mut wrong = vec![];
@@ -217,10 +246,13 @@ impl IntegrityWatch {
         }
         if let Some((seen, clock)) = &self.seen {
             let wrong = assets.iter().filter(|asset| !self.is_ok(**asset));
+            let [now, before] = self.strays;
             seen.tell(BooksState {
                 at: clock.now(),
+                sums_at: self.sums_at,
                 wrong: wrong.copied().collect(),
                 assets: assets.into_iter().collect(),
+                strays: now || before,
             });
         }
     }

@@ -57,7 +57,7 @@ pub use deliver_callbacks::{Attempt, CallbackPass, Delivery, Look};
 pub use dispatch::{BreakersSeen, Dispatch, DispatchLimits, OpenBreaker, Reception, Ticket};
 pub use error::{Conflict, Error, FieldError, Missing, Original};
 pub use import::{ImportKind, ImportRow, Imported};
-pub use integrity::{BooksSeen, BooksState, IntegrityWatch};
+pub use integrity::{BooksSeen, BooksState, ExaminedBooks, IntegrityWatch};
 pub use internal::{BulkRequest, InternalRequest, InternalView, ItemError, UserBalance, WrongItem};
 pub use keyring::{Keyring, SealError};
 pub use limits::{Admission, InternalCall, Limit, Limits, RateLimited, Standing};

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use bursar_app::BooksState;
 use bursar_domain::{Asset, AssetId, Scale};
-use bursar_ports::{AssetIntegrity, Stop, StopScope};
+use bursar_ports::{AssetIntegrity, Breach, Stop, StopScope};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -25,6 +25,10 @@ pub(crate) struct Asked {
 
 /// How many rows a table has.
 const ROWS: usize = 100;
+/// How many strays are shown.
+const STRAYS: usize = 10;
+/// For how long sums are taken for fresh, in microseconds: the watch takes them once a minute.
+const FRESH: i64 = 5 * 60 * 1_000_000;
 
 pub(crate) async fn show(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
     let examine = said(asked.examine.as_ref()).is_some();
@@ -44,7 +48,7 @@ async fn page(desk: &Desk, examine: bool, from: usize) -> Result<Reply, Fault> {
     let body = html! {
         h1 { "Integrity" }
         @match &books {
-            Some(books) => (examined(desk, books, &stops)),
+            Some(all) => (examined(desk, &all.books, &all.strays, &stops)),
             None => {
                 (watched(desk, seen.as_ref(), &stops))
                 p { a class="button" href="/console/integrity?examine=now" { "Examine every account now" } }
@@ -63,15 +67,47 @@ async fn page(desk: &Desk, examine: bool, from: usize) -> Result<Reply, Fault> {
 
 /// What the watch last saw, which looks all the time.
 fn watched(desk: &Desk, seen: Option<&BooksState>, stops: &[Stop]) -> Markup {
+    let Some(seen) = seen else {
+        return html! { p class="notice" { "This replica has not looked at the books since it started." } };
+    };
     html! {
-        @match seen {
-            None => p class="notice" { "This replica has not looked at the books since it started." },
-            Some(seen) if seen.wrong.is_empty() => p class="notice good" {
+        @if is_in_order(desk, seen) {
+            p class="notice good" {
                 "✓ The watch found all " (seen.assets.len()) " assets in order, " (desk.clock().age(seen.at)) " ago."
-            },
-            Some(seen) => div class="notice bad" role="alert" {
+            }
+        }
+        @if !seen.wrong.is_empty() {
+            div class="notice bad" role="alert" {
                 p { "The books of " strong { (names(&seen.wrong)) } " are not what they must be, seen " (desk.clock().age(seen.at)) " ago." }
                 (what_to_do(&seen.wrong, stops))
+            }
+        }
+        @if seen.strays { p class="notice bad" role="alert" { (STRAY_WORDS) " The log says what." } }
+        @if !has_fresh_sums(desk, seen) { p class="notice" { (sums_words(desk, seen)) } }
+    }
+}
+
+/// What is said of strays, which no stop tells of.
+pub(crate) const STRAY_WORDS: &str = "Something in the books is of no asset that can be.";
+
+/// Whether the watch has seen all there is to see lately, and nothing wrong.
+pub(crate) fn is_in_order(desk: &Desk, seen: &BooksState) -> bool {
+    seen.wrong.is_empty() && !seen.strays && has_fresh_sums(desk, seen)
+}
+
+/// Whether sums were taken lately. Accounts can be in order one by one where sums are not.
+pub(crate) fn has_fresh_sums(desk: &Desk, seen: &BooksState) -> bool {
+    seen.sums_at
+        .is_some_and(|at| at.plus_micros(FRESH) >= desk.now())
+}
+
+/// Since when no sums were taken.
+pub(crate) fn sums_words(desk: &Desk, seen: &BooksState) -> Markup {
+    html! {
+        @match seen.sums_at {
+            None => "This replica has not taken the sums of the books since it started.",
+            Some(at) => {
+                "The sums of the books were last taken " (desk.clock().age(at)) " ago, so whether they are in order is not known. The log says why."
             },
         }
     }
@@ -101,21 +137,39 @@ pub(crate) fn stopped_words(wrong: &[AssetId], stops: &[Stop]) -> Markup {
     }
 }
 
-fn examined(desk: &Desk, books: &[(AssetIntegrity, Option<Asset>)], stops: &[Stop]) -> Markup {
+fn examined(
+    desk: &Desk,
+    books: &[(AssetIntegrity, Option<Asset>)],
+    strays: &[Breach],
+    stops: &[Stop],
+) -> Markup {
     let wrong = books.iter().filter(|(book, _)| !book.is_ok());
     let wrong: Vec<AssetId> = wrong.map(|(book, _)| book.sums.asset).collect();
     html! {
-        @if books.is_empty() {
+        @if !strays.is_empty() { (told_strays(strays)) }
+        @if books.is_empty() && strays.is_empty() {
             div class="empty" { p { strong { "There are no books yet." } } p { "For each asset, whether its accounts sum to zero and are what their entries say would be here." } }
         } @else {
-            @if wrong.is_empty() { p class="notice good" { "✓ All books are what they must be, as of " (desk.clock().exact(desk.now())) "." } }
-            @else {
+            @if !wrong.is_empty() {
                 div class="notice bad" role="alert" {
                     p { "The books of " strong { (names(&wrong)) } " are not what they must be." }
                     (what_to_do(&wrong, stops))
                 }
+            } @else if strays.is_empty() {
+                p class="notice good" { "✓ All books are what they must be, as of " (desk.clock().exact(desk.now())) "." }
             }
-            (table(books))
+            @if !books.is_empty() { (table(books)) }
+        }
+    }
+}
+
+fn told_strays(strays: &[Breach]) -> Markup {
+    let shown = Part::of(strays, 0, STRAYS);
+    html! {
+        div class="notice bad" role="alert" {
+            p { (STRAY_WORDS) }
+            ul { @for stray in shown.rows { li { bdi { (stray.detail) } } } }
+            @if shown.left > 0 { p { (shown.left) " more." } }
         }
     }
 }

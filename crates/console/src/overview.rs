@@ -103,16 +103,28 @@ fn books(desk: &Desk, seen: Option<&BooksState>, stops: &[Stop]) -> Markup {
             h2 id="books" { "Books" }
             @match seen {
                 None => p { span class="badge off" { "Not looked yet" } " This replica has not looked at them since it started." },
-                Some(seen) if seen.wrong.is_empty() => p {
-                    span class="badge good" { "In order" } " " (seen.assets.len()) " assets, seen " (desk.clock().age(seen.at)) " ago."
-                },
-                Some(seen) => p role="alert" {
-                    span class="badge bad" { "Wrong" } " "
-                    @for asset in &seen.wrong { strong { (words::unit(*asset)) } " " }
-                    "are not what they must be. " (integrity::stopped_words(&seen.wrong, stops))
-                },
+                Some(seen) => (seen_books(desk, seen, stops)),
             }
             p { a href="/console/integrity" { "Examine them" } }
+        }
+    }
+}
+
+fn seen_books(desk: &Desk, seen: &BooksState, stops: &[Stop]) -> Markup {
+    html! {
+        @if integrity::is_in_order(desk, seen) {
+            p { span class="badge good" { "In order" } " " (seen.assets.len()) " assets, seen " (desk.clock().age(seen.at)) " ago." }
+        }
+        @if !seen.wrong.is_empty() {
+            p role="alert" {
+                span class="badge bad" { "Wrong" } " "
+                @for asset in &seen.wrong { strong { (words::unit(*asset)) } " " }
+                "are not what they must be. " (integrity::stopped_words(&seen.wrong, stops))
+            }
+        }
+        @if seen.strays { p role="alert" { span class="badge bad" { "Wrong" } " " (integrity::STRAY_WORDS) } }
+        @if !integrity::has_fresh_sums(desk, seen) {
+            p { span class="badge off" { "Not known" } " " (integrity::sums_words(desk, seen)) }
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct CheckedAccounts {
 /// Something in the books that is not what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// The asset; none when the account names none that can be.
+    /// The asset; none when what is wrong names none that can be.
     pub asset: Option<AssetId>,
     /// Where and what, for operators.
     pub detail: String,
@@ -68,22 +68,25 @@ pub struct Breach {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait BookIntegrity: Send + Sync {
-    /// What every asset comes to, in one snapshot. It reads every account once.
+    /// What every asset comes to, in one snapshot. It reads every account once. What is of no asset that
+    /// can be keeps none from being summed up: [`BookIntegrity::check_accounts`] finds it, and what an
+    /// account had before it was changed is missing in the asset that it was of.
     ///
     /// # Errors
     /// [`StoreError`] when the books cannot be read.
     async fn sums(&self) -> Result<Vec<AssetSums>, StoreError>;
 
     /// As [`BookIntegrity::sums`], with every account compared with its last entry in the same
-    /// snapshot. It reads all of that, one call at a time.
+    /// snapshot, and with what is of no asset that can be. It reads all of that, one call at a time.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when others are waiting for theirs, or when the books cannot be
     /// read.
-    async fn examine(&self) -> Result<Vec<AssetIntegrity>, StoreError>;
+    async fn examine(&self) -> Result<(Vec<AssetIntegrity>, Vec<Breach>), StoreError>;
 
     /// Compares up to `limit` accounts, by id after `after`, with their entries and seals since they
-    /// were compared last; of an account with very many, with the last of them.
+    /// were compared last; of an account with very many, with the last of them. One of no asset that can
+    /// be is wrong, whatever its entries say.
     ///
     /// # Errors
     /// [`StoreError`] when the books cannot be read.

@@ -18,7 +18,7 @@ use diesel_async::{
 };
 
 use crate::{
-    error::{inconsistent, unavailable},
+    error::unavailable,
     pool::{Database, checkout},
     proof::{AccountFacts, Chain, EntryFacts, Fault, Place, Rules, Start, Violation},
     schema::accounts,
@@ -43,6 +43,8 @@ const TAIL: i64 = 256;
 const REMEMBERED_MAX: usize = 1_000_000;
 /// How many last entries of an account that is not remembered are looked at.
 const FIRST_TAIL: i64 = 8;
+/// How many characters are told of a text that can be no asset.
+const STRAY_SHOWN: usize = 40;
 
 /// Judges the books in PostgreSQL.
 pub struct PgIntegrity {
@@ -164,20 +166,21 @@ impl PgIntegrity {
 #[async_trait]
 impl BookIntegrity for PgIntegrity {
     async fn sums(&self) -> Result<Vec<AssetSums>, StoreError> {
-        self.read(async |connection| sums(connection).await).await
+        let (sums, _strays) = self.read(async |connection| sums(connection).await).await?;
+        Ok(sums)
     }
 
-    async fn examine(&self) -> Result<Vec<AssetIntegrity>, StoreError> {
+    async fn examine(&self) -> Result<(Vec<AssetIntegrity>, Vec<Breach>), StoreError> {
         let turn = tokio::time::timeout(TURN_MAX, self.turn.lock()).await;
         let _turn = turn.map_err(|_elapsed| StoreError::Overloaded)?;
         self.read(async |connection| {
-            let sums = sums(connection).await?;
+            let (sums, strays) = sums(connection).await?;
             let wrong = wrong_accounts(connection).await?;
             let with_accounts = |sums: AssetSums| AssetIntegrity {
                 accounts: wrong.get(sums.asset.as_str()).copied().unwrap_or(0),
                 sums,
             };
-            Ok(sums.into_iter().map(with_accounts).collect())
+            Ok((sums.into_iter().map(with_accounts).collect(), strays))
         })
         .await
     }
@@ -214,6 +217,10 @@ impl BookIntegrity for PgIntegrity {
             let (own, others) = entries.split_at_checked(count).unwrap_or((entries, &[]));
             entries = others;
             let asset = AssetId::parse(&account.asset).ok();
+            if asset.is_none() {
+                let of = format!("account {}", account.id);
+                checked.breaches.push(stray(&of, &account.asset));
+            }
             let found = self.judge(account, anchor, own);
             checked
                 .breaches
@@ -260,7 +267,10 @@ async fn load_page(
         .await
 }
 
-async fn sums(connection: &mut AsyncPgConnection) -> Result<Vec<AssetSums>, StoreError> {
+/// What every asset comes to, and what is of no asset that can be.
+async fn sums(
+    connection: &mut AsyncPgConnection,
+) -> Result<(Vec<AssetSums>, Vec<Breach>), StoreError> {
     let rows: Vec<SumRow> = diesel::sql_query(
         "SELECT asset, sum(available + held) AS total, sum(held) AS held, sum(seq) AS entries \
          FROM accounts GROUP BY asset",
@@ -277,11 +287,16 @@ async fn sums(connection: &mut AsyncPgConnection) -> Result<Vec<AssetSums>, Stor
     .map_err(unavailable)?;
     let mut open: HashMap<String, Figure> =
         open.into_iter().map(|row| (row.asset, row.held)).collect();
-    let mut sums = Vec::with_capacity(rows.len());
+    let (mut sums, mut strays) = (Vec::with_capacity(rows.len()), vec![]);
     for row in rows {
         let expected = open.remove(&row.asset).unwrap_or(Figure(Some(0)));
+        // One that cannot be read keeps none of the others from being summed up.
+        let Ok(asset) = AssetId::parse(&row.asset) else {
+            strays.push(stray("accounts", &row.asset));
+            continue;
+        };
         sums.push(AssetSums {
-            asset: read_asset(&row.asset)?,
+            asset,
             sum: row.total.0,
             holds: difference(row.held, expected),
             entries: row
@@ -293,22 +308,32 @@ async fn sums(connection: &mut AsyncPgConnection) -> Result<Vec<AssetSums>, Stor
     }
     // What open withdrawals hold of an asset that has no account at all.
     for (asset, expected) in open {
+        let Ok(asset) = AssetId::parse(&asset) else {
+            strays.push(stray("open withdrawals", &asset));
+            continue;
+        };
         sums.push(AssetSums {
-            asset: read_asset(&asset)?,
+            asset,
             sum: Some(0),
             holds: difference(Figure(Some(0)), expected),
             entries: 0,
         });
     }
-    Ok(sums)
+    Ok((sums, strays))
 }
 
 fn difference(held: Figure, expected: Figure) -> Option<i128> {
     held.0?.checked_sub(expected.0?)
 }
 
-fn read_asset(asset: &str) -> Result<AssetId, StoreError> {
-    AssetId::parse(asset).map_err(|_| inconsistent("accounts", format!("asset {asset}")))
+/// What is of no asset that can be. Whoever wrote the text may neither fill a log with it nor make lines
+/// of it.
+fn stray(what: &str, asset: &str) -> Breach {
+    let asset: String = asset.chars().take(STRAY_SHOWN).collect();
+    Breach {
+        asset: None,
+        detail: format!("{what}: {asset:?} can be no asset"),
+    }
 }
 
 #[derive(QueryableByName)]

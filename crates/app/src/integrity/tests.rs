@@ -292,12 +292,13 @@ async fn operators_see_every_asset_by_name_with_what_is_known_of_it() {
     mocks
         .integrity
         .expect_examine()
-        .returning(move || Ok(vec![book("xyz"), book("btc")]));
+        .returning(move || Ok((vec![book("xyz"), book("btc")], vec![])));
     let grant = Principal::local_operator()
         .grant(Permission::Admin)
         .unwrap();
     let shown = mocks.app().examine_books(&grant).await.unwrap();
-    assert_eq!(shown, [(book("btc"), Some(btc)), (book("xyz"), None)]);
+    assert_eq!(shown.strays, []);
+    assert_eq!(shown.books, [(book("btc"), Some(btc)), (book("xyz"), None)]);
 }
 
 #[tokio::test]
@@ -344,8 +345,92 @@ async fn what_a_watch_saw_last_can_be_asked_for() {
     watch.check_sums().await.unwrap();
     let expected = BooksState {
         at: clock.now(),
+        sums_at: Some(clock.now()),
         assets: vec![build::asset_id("btc"), build::asset_id("usd")],
         wrong: vec![build::asset_id("btc")],
+        strays: false,
     };
     assert_eq!(seen.last(), Some(expected));
+}
+
+/// Looks at accounts go on where sums cannot be taken, and say nothing about sums.
+#[tokio::test]
+async fn a_watch_tells_when_it_took_sums_last() {
+    let mut books = MockBookIntegrity::new();
+    books
+        .expect_check_accounts()
+        .returning(|_, _| Ok(CheckedAccounts::default()));
+    let mut answers = vec![Err(away()), Ok(vec![sums("btc", 0, 0)])];
+    books
+        .expect_sums()
+        .times(2)
+        .returning(move || answers.pop().unwrap());
+    let seen = BooksSeen::default();
+    let clock = Arc::new(FixedClock::default());
+    let mut watch = watch(books, MockIntegrityAlarm::new()).telling(seen.clone(), clock.clone());
+    let sums_at = || seen.last().unwrap().sums_at;
+    watch.check_accounts(10).await.unwrap();
+    assert_eq!(sums_at(), None);
+    watch.check_sums().await.unwrap();
+    let taken = clock.now();
+    clock.advance_ms(600_000);
+    watch.check_sums().await.unwrap_err();
+    watch.check_accounts(10).await.unwrap();
+    assert_eq!(sums_at(), Some(taken));
+    assert_eq!(seen.last().unwrap().at, clock.now());
+}
+
+/// As with wrong accounts of an asset, until a whole round has found none.
+#[tokio::test]
+async fn a_watch_tells_of_strays_until_a_round_finds_none() {
+    let mut books = MockBookIntegrity::new();
+    let stray = Breach {
+        asset: None,
+        detail: "account 1: \"no asset\" can be no asset".to_owned(),
+    };
+    let mut rounds = vec![vec![], vec![], vec![stray], vec![]];
+    books
+        .expect_check_accounts()
+        .times(4)
+        .returning(move |_, _| {
+            Ok(CheckedAccounts {
+                breaches: rounds.pop().unwrap(),
+                ..CheckedAccounts::default()
+            })
+        });
+    let seen = BooksSeen::default();
+    let clock = Arc::new(FixedClock::default());
+    let mut watch = watch(books, MockIntegrityAlarm::new()).telling(seen.clone(), clock);
+    let mut told = vec![];
+    for _ in 0..4 {
+        watch.check_accounts(10).await.unwrap();
+        let state = seen.last().unwrap();
+        assert_eq!(state.wrong, vec![]);
+        told.push(state.strays);
+    }
+    assert_eq!(told, [false, true, false, false]);
+}
+
+/// Where there is no place for strays, the other books are not handed out as if they were all.
+#[tokio::test]
+async fn strays_are_examined_too() {
+    let stray = Breach {
+        asset: None,
+        detail: "accounts: \"no asset\" can be no asset".to_owned(),
+    };
+    let mut mocks = Mocks::new();
+    mocks
+        .directory
+        .expect_list_assets()
+        .returning(|| Ok(vec![]));
+    let found = stray.clone();
+    mocks
+        .integrity
+        .expect_examine()
+        .returning(move || Ok((vec![], vec![found.clone()])));
+    let grant = Principal::local_operator()
+        .grant(Permission::Admin)
+        .unwrap();
+    let examined = mocks.app().examine_books(&grant).await.unwrap();
+    assert_eq!((examined.books, examined.strays), (vec![], vec![stray]));
 }

@@ -137,17 +137,33 @@ async fn change(desk: &Desk, said: &Said) -> Result<Reply, Fault> {
     let grant = desk.grant(Permission::Admin)?;
     let rule = rule_of(said)?;
     let sheet = Sheet::of(desk, &grant, rule).await?;
-    let overtaken = || Fault::Overtaken {
-        now: html! { "Somebody else has changed " (rule.title()) " meanwhile." },
-        link: rule.link().to_string(),
-    };
     if said.get("was") != Some(&sheet.digest()) {
-        return Err(overtaken());
+        return overtaken(desk, &sheet, said);
     }
     let wanted = Wanted::read(desk, &sheet, &sheet.completed(said)).map_err(Error::Invalid)?;
     match wanted.put(desk, &grant, sheet.in_force).await {
         // What this replica knew was older than what another one has written.
-        Err(Fault::App(Error::Overtaken)) => Err(overtaken()),
-        other => other.map(|()| Reply::done(Done::ChangedRule, "/console/rules")),
+        Err(Fault::App(Error::Overtaken)) => {
+            let now = Sheet::of(desk, &grant, rule).await?;
+            overtaken(desk, &now, said)
+        }
+        other => other.map(|()| done()),
     }
+}
+
+fn done() -> Reply {
+    Reply::done(Done::ChangedRule, "/console/rules")
+}
+
+/// What the form was made of is no more. Where the rule says by now what was wanted, as for whoever
+/// pressed twice, it is done.
+fn overtaken(desk: &Desk, now: &Sheet, said: &Said) -> Result<Reply, Fault> {
+    let wanted = Wanted::read(desk, now, &now.completed(said));
+    if wanted.is_ok_and(|wanted| wanted.is_in_force(&now.in_force)) {
+        return Ok(done());
+    }
+    Err(Fault::Overtaken {
+        now: html! { "Somebody else has changed " (now.rule.title()) " meanwhile." },
+        link: now.rule.link().to_string(),
+    })
 }

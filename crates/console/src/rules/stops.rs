@@ -1,7 +1,7 @@
 //! Stopping what moves, and letting it go on.
 
 use actix_web::HttpResponse;
-use bursar_app::Error;
+use bursar_app::{Error, Missing};
 use bursar_domain::{ActorId, Asset, AssetId, Timestamp};
 use bursar_ports::{Expected, Permission, Stop, StopMark, StopScope, WATCH};
 use maud::{Markup, html};
@@ -13,6 +13,7 @@ use crate::{
     fault::Fault,
     flash::Done,
     forms,
+    layout::Place,
     links::said,
     lists::Part,
     words,
@@ -73,10 +74,34 @@ pub(crate) async fn stop(desk: Desk, posted: Posted<Wanted>) -> HttpResponse {
         let grant = desk.grant(Permission::Admin)?;
         let scope = scope_of(said(posted.form.scope.as_ref()))?;
         let reason = Fault::said_why("reason", posted.form.reason.as_ref(), REASON_MAX)?;
-        desk.app().stop(&grant, scope, reason.to_owned()).await?;
-        Ok::<_, Fault>(Reply::done(Done::Stopped, "/console/rules"))
+        let app = desk.app();
+        app.stop(&grant, scope, reason.to_owned()).await?;
+        // It is stopped in any case, so what cannot be read now is no reason to say anything else.
+        let stops = app.list_stops(&grant).await.unwrap_or_default();
+        let me = &desk.visitor.principal.subject;
+        let is_mine = |stop: &Stop| stop.stopped_by.as_str() == me && stop.reason == reason;
+        let stands = stops.iter().find(|stop| stop.scope == scope);
+        Ok::<_, Fault>(match stands {
+            Some(stop) if !is_mine(stop) => stopped_before(&desk, stop),
+            Some(_) | None => Reply::done(Done::Stopped, "/console/rules"),
+        })
     };
     desk.answer(reply.await)
+}
+
+/// A scope has one stop, and the first one stands.
+fn stopped_before(desk: &Desk, stop: &Stop) -> Reply {
+    let title = "It was stopped already";
+    let body = html! {
+        h1 { (title) }
+        div class="notice" {
+            p { strong { (named(stop.scope)) } " was stopped by " bdi { (stop.stopped_by.as_str()) } ", " (desk.clock().exact(stop.stopped_at)) ", for this reason:" }
+            p class="prose" { (stop.reason) }
+            p { "That stop stands, and whoever lifts it lets go on what you wanted stopped too. Your reason is not kept." }
+        }
+        p { a class="button" href="/console/rules" { "To the stops" } }
+    };
+    Reply::page(Place::Rules, title, body)
 }
 
 pub(crate) async fn lift(desk: Desk, posted: Posted<Shown>) -> HttpResponse {
@@ -85,7 +110,10 @@ pub(crate) async fn lift(desk: Desk, posted: Posted<Shown>) -> HttpResponse {
         let (scope, mark) = posted.form.read()?;
         let app = desk.app();
         match app.lift_stop(&grant, scope, Expected::Exactly(mark)).await {
-            Ok(()) => Ok(Reply::done(Done::Lifted, "/console/rules")),
+            // Where none stands any more, it is as whoever pressed wanted it: often by pressing twice.
+            Ok(()) | Err(Error::NotFound(Missing::Stop)) => {
+                Ok(Reply::done(Done::Lifted, "/console/rules"))
+            }
             Err(Error::Overtaken) => Err(Fault::Overtaken {
                 now: html! { "The stop that you saw was lifted, and another one stands there now." },
                 link: "/console/rules".to_owned(),

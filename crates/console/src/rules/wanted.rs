@@ -56,6 +56,22 @@ impl Wanted {
         }
     }
 
+    /// Whether the rule says that already.
+    pub(super) fn is_in_force(&self, in_force: &InForce) -> bool {
+        match (self, in_force) {
+            (Self::Asset(new), InForce::Asset(_, now)) => now.as_ref() == Some(new),
+            (Self::Rate(_, new), InForce::Rate(_, now)) => now.as_ref() == Some(new),
+            (Self::Fees(new), InForce::Fees(now)) => {
+                new.read(now.asset.scale).ok() == Some(now.schedule)
+            }
+            (Self::Limits(new), InForce::Limits(now)) => {
+                let read = new.read(now.kind, now.counted_in.scale);
+                read.ok() == Some(now.limits)
+            }
+            (_, _) => false,
+        }
+    }
+
     /// Makes it so, if what it replaces still is what the form was made of.
     pub(super) async fn put(
         self,

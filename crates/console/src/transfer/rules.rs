@@ -1,7 +1,7 @@
 //! What a transfer cost and which limits it is under, and why.
 
-use bursar_app::{Fees, Grant, KindLimits};
-use bursar_domain::{Limits, Transfer};
+use bursar_app::{Error, Fees, Grant, KindLimits, Missing};
+use bursar_domain::Transfer;
 use maud::{Markup, html};
 
 use crate::{
@@ -19,11 +19,15 @@ pub(super) async fn section(
     let (app, kind, asset) = (desk.app(), transfer.kind(), transfer.parts().asset);
     let fees = app.find_fees(grant, kind, asset).await?;
     let one = app.find_limits(grant, kind, Some(asset)).await?;
-    let all = app.find_limits(grant, kind, None).await?;
+    let all = match app.find_limits(grant, kind, None).await {
+        // Those over all assets are counted in the root asset, which need not be there.
+        Err(Error::NotFound(Missing::Asset)) => None,
+        found => Some(found?),
+    };
     Ok(html! {
         (cost(transfer, &fees))
         (worth(desk, transfer))
-        (limits(&one, &all))
+        (limits(&one, all.as_ref()))
     })
 }
 
@@ -59,15 +63,15 @@ fn worth(desk: &Desk, transfer: &Transfer) -> Markup {
     }
 }
 
-fn limits(one: &KindLimits, all: &KindLimits) -> Markup {
-    let none = |limits: &Limits| limits.is_empty();
+fn limits(one: &KindLimits, all: Option<&KindLimits>) -> Markup {
+    let none = |limits: &KindLimits| limits.limits.is_empty();
     html! {
-        @if none(&one.limits) && none(&all.limits) { p { "No limit binds transfers of this kind and asset today." } }
+        @if none(one) && all.is_none_or(none) { p { "No limit binds transfers of this kind and asset today." } }
         @else {
             p { "Limits today, for transfers of this kind:" }
             dl class="facts" {
                 (limit_facts(one))
-                (limit_facts(all))
+                @if let Some(all) = all { (limit_facts(all)) }
             }
         }
     }

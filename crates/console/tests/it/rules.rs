@@ -1,7 +1,7 @@
 //! Rules: what would change is shown first, and only what was shown is changed.
 
 use bursar_domain::Kind;
-use bursar_ports::RuleBook;
+use bursar_ports::{Breach, RuleBook};
 use bursar_testkit::{build, fakes::locked};
 
 use crate::{
@@ -72,7 +72,8 @@ async fn what_another_operator_changed_meanwhile_is_not_overwritten() {
         Browser::of(&world, operator(OLGA)),
         Browser::of(&world, operator(OTTO)),
     );
-    let (one, other) = (olga.get(path).await.ok(), otto.get(path).await.ok());
+    let one = olga.get(path).await.ok();
+    let other = otto.get(&path.replace("1000", "2000")).await.ok();
     make(&olga, &one).await.leads();
     let late = make(&otto, &other).await;
     assert_eq!(late.status, 409);
@@ -80,6 +81,25 @@ async fn what_another_operator_changed_meanwhile_is_not_overwritten() {
         late.text()
             .contains("Somebody else has changed limits of withdrawals in all assets")
     );
+}
+
+/// Without script a button can be pressed twice, and nobody else has changed anything.
+#[actix_web::test]
+async fn whoever_makes_a_change_twice_is_told_that_it_is_done() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    for query in [
+        "rule=limits:withdrawal&daily=1000.50",
+        "rule=fees:withdrawal:btc&percent=0.50",
+        "rule=rate:btc&rate=0.1250",
+        "rule=asset:doge&name=Doge&scale=8&deposit=yes&withdraw=no&transfer=yes",
+    ] {
+        let page = browser.get(&format!("{EDIT}?{query}")).await.ok();
+        for _ in 0..2 {
+            let made = make(&browser, &page).await;
+            assert_eq!(made.leads(), "/console/rules", "{query}");
+        }
+    }
 }
 
 #[actix_web::test]
@@ -237,8 +257,9 @@ async fn only_the_stop_that_was_shown_is_lifted() {
     )
     .await
     .leads();
+    // Whoever did it, it is lifted.
     let gone = olga.press(&old, "/console/rules/lift", &[]).await;
-    assert_eq!(gone.status, 404);
+    assert_eq!(gone.leads(), "/console/rules");
     world.clock.advance_ms(1_000);
     let page = otto.get("/console/rules").await.ok();
     let fields = [("scope", "btc"), ("reason", "a thief")];
@@ -249,6 +270,33 @@ async fn only_the_stop_that_was_shown_is_lifted() {
     assert!(late.text().contains("another one stands there now"));
     let stops = world.rule_book.list_stops().await.unwrap();
     assert_eq!(stops[0].reason, "a thief");
+}
+
+/// The first stop stands, and whoever placed another one would look for a reason that nobody kept.
+#[actix_web::test]
+async fn whoever_stops_what_is_stopped_is_told_whose_stop_stands() {
+    let world = World::new();
+    let (olga, otto) = (
+        Browser::of(&world, operator(OLGA)),
+        Browser::of(&world, operator(OTTO)),
+    );
+    let page = olga.get("/console/rules").await.ok();
+    let fields = [("scope", "btc"), ("reason", "a fork")];
+    for _ in 0..2 {
+        let stop = olga.press(&page, "/console/rules/stop", &fields).await;
+        assert_eq!(stop.leads(), "/console/rules", "pressed twice, it is done");
+    }
+    let thief = [("scope", "btc"), ("reason", "a thief")];
+    for (browser, fields) in [(&otto, &thief), (&olga, &thief), (&otto, &fields)] {
+        let mine = browser.get("/console/rules").await.ok();
+        let stop = browser.press(&mine, "/console/rules/stop", fields).await;
+        let text = stop.ok().text();
+        for words in ["was stopped by olga", "a fork", "Your reason is not kept."] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+    let stops = world.rule_book.list_stops().await.unwrap();
+    assert_eq!((stops.len(), stops[0].reason.as_str()), (1, "a fork"));
 }
 
 /// Whoever lifts a stop is told when the books are wrong, and nobody is told that something is stopped
@@ -286,6 +334,49 @@ async fn wrong_books_are_said_where_a_stop_is_lifted_and_what_leaves_where_it_is
         let text = browser.get(path).await.ok().text();
         assert!(text.contains("What leaves in them is stopped."), "{text}");
     }
+}
+
+/// Whether pages say that the books are in order, and something that they say of them.
+async fn assert_books(browser: &Browser<'_>, in_order: bool, words: &str) {
+    let pages = [
+        ("/console", "In order"),
+        ("/console/integrity", "assets in order"),
+    ];
+    for (path, good) in pages {
+        let text = browser.get(path).await.ok().text();
+        assert_eq!(text.contains(good), in_order, "{path}: {text}");
+        assert!(text.contains(words), "{words}: {path}: {text}");
+    }
+}
+
+/// Wrong accounts are not all that can be wrong: sums are another thing, and so is what has no asset.
+#[actix_web::test]
+async fn books_are_in_order_while_sums_are_taken_and_nothing_is_of_no_asset() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let mut watch = world.watch();
+    watch.check_accounts(10).await.unwrap();
+    let words = "has not taken the sums of the books since it started";
+    assert_books(&browser, false, words).await;
+    watch.check_sums().await.unwrap();
+    assert_books(&browser, true, "0 assets").await;
+    world.clock.advance_ms(6 * 60_000);
+    watch.check_accounts(10).await.unwrap();
+    assert_books(&browser, false, "were last taken 6 min ago").await;
+    watch.check_sums().await.unwrap();
+    assert_books(&browser, true, "0 assets").await;
+    *locked(&world.integrity.breaches) = vec![Breach {
+        asset: None,
+        detail: "account 7: \"no asset\" can be no asset".to_owned(),
+    }];
+    watch.check_accounts(10).await.unwrap();
+    assert_books(&browser, false, "is of no asset that can be").await;
+    let page = browser.get("/console/integrity?examine=now").await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("account 7: ") && !text.contains("✓"),
+        "{text}"
+    );
 }
 
 /// However many assets there are, a page shows some of them, and every one is found.

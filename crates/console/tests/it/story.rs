@@ -10,6 +10,22 @@ use crate::{
     world::{ALICE, NOW, OLGA, World, operator},
 };
 
+/// An exchange need not have the asset in which limits over all assets are counted.
+#[actix_web::test]
+async fn a_transfer_has_a_page_where_the_root_asset_is_not_there() {
+    let world = World::empty();
+    world.put_asset("btc", 8);
+    world.put_user(ALICE, "alice");
+    let id = world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    let text = page.text();
+    assert!(
+        text.contains("No limit binds transfers of this kind"),
+        "{text}"
+    );
+}
+
 #[actix_web::test]
 async fn a_withdrawal_tells_who_did_what_and_what_moved() {
     let world = World::new();

@@ -71,9 +71,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let world = Self::empty();
         for (id, scale) in [("btc", 8), ("eth", 18), ("usd", 2)] {
-            let asset = build::asset(id, scale);
-            world.store.put_asset(asset.clone());
-            locked(&world.directory.assets).insert(asset.id, asset);
+            world.put_asset(id, scale);
         }
         let rate = AssetRate {
             rate: 50_000.into(),
@@ -168,6 +166,12 @@ impl World {
 
     pub(crate) fn app(&self) -> &App {
         self.console.app()
+    }
+
+    pub(crate) fn put_asset(&self, id: &str, scale: u8) {
+        let asset = build::asset(id, scale);
+        self.store.put_asset(asset.clone());
+        locked(&self.directory.assets).insert(asset.id, asset);
     }
 
     pub(crate) fn put_user(&self, id: UserId, name: &str) {
@@ -331,9 +335,14 @@ impl World {
             },
             accounts: 0,
         }];
+        let sums = self.watch().check_sums().await;
+        sums.expect("the books are read");
+    }
+
+    /// A watch over the books, which pages tell of.
+    pub(crate) fn watch(&self) -> IntegrityWatch {
         let watch = IntegrityWatch::new(self.integrity.clone(), Arc::new(StoppedByOthers));
-        let mut watch = watch.telling(self.books_seen.clone(), self.clock.clone());
-        watch.check_sums().await.expect("the books are read");
+        watch.telling(self.books_seen.clone(), self.clock.clone())
     }
 
     /// What lists and exports find from now on.

@@ -28,8 +28,9 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
     call.without_parameters()?;
-    let books = call.app().examine_books(&grant).await?;
-    let assets: Vec<Row> = books
+    let examined = call.app().examine_books(&grant).await?;
+    let assets: Vec<Row> = examined
+        .books
         .iter()
         .map(|(book, asset)| {
             // Of an asset that is not there, which is wrong in itself, smallest units are told.
@@ -46,7 +47,8 @@ pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
         })
         .collect();
     answer::json(&Books {
-        ok: assets.iter().all(|row| row.ok),
+        // What is of no asset has no row, and is in the log.
+        ok: assets.iter().all(|row| row.ok) && examined.strays.is_empty(),
         assets,
     })
 }

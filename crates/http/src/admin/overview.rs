@@ -182,7 +182,7 @@ impl BooksBody {
     fn of(books: &BooksState) -> Self {
         let names = |assets: &[AssetId]| assets.iter().map(AssetId::to_string).collect();
         Self {
-            ok: books.wrong.is_empty(),
+            ok: books.wrong.is_empty() && !books.strays,
             at: books.at.to_micros_text(),
             assets: names(&books.assets),
             wrong: names(&books.wrong),

@@ -14,7 +14,7 @@ fn of_alice(asset: &str) -> String {
 
 /// Whether each asset is all right: sum, holds, accounts.
 async fn examined(integrity: &PgIntegrity) -> Vec<(String, Option<i128>, Option<i128>, u64)> {
-    let mut books = integrity.examine().await.unwrap();
+    let (mut books, _strays) = integrity.examine().await.unwrap();
     books.sort_by_key(|book| book.sums.asset);
     books
         .into_iter()
@@ -158,5 +158,48 @@ async fn examinations_come_one_at_a_time() {
         "{refused:?}"
     );
     drop(turn);
-    assert_eq!(integrity.examine().await.unwrap(), vec![]);
+    assert_eq!(integrity.examine().await.unwrap(), (vec![], vec![]));
+}
+
+/// Nothing refers to the table of assets, so a row may name what can be none.
+#[tokio::test]
+async fn a_row_of_no_asset_is_wrong_itself_and_keeps_no_asset_from_being_looked_at() {
+    let book = Book::filled().await;
+    let integrity = integrity(&book);
+    let empty = format!(
+        "INSERT INTO book_main.accounts (id, owner_kind, owner, asset, available, held, seq, \
+         status, stamped_at) SELECT max(id) + 1, 'user', '{ALICE}', 'no asset', 0, 0, 0, \
+         'Active', now() FROM book_main.accounts"
+    );
+    book.sabotage(&empty).await;
+    let fine = |asset: &str| (asset.to_owned(), Some(0), Some(0), 0);
+    assert_eq!(examined(&integrity).await, [fine("btc"), fine("eth")]);
+    let sums = integrity.sums().await.unwrap();
+    assert!(
+        sums.len() == 2 && sums.iter().all(AssetSums::is_ok),
+        "{sums:?}"
+    );
+    let breaches = round(&integrity).await;
+    let [(None, detail)] = breaches.as_slice() else {
+        panic!("{breaches:?}");
+    };
+    assert!(
+        detail.ends_with(": \"no asset\" can be no asset"),
+        "{detail}"
+    );
+
+    let withdrawals = "UPDATE book_main.transfers SET asset = 'none at all' WHERE asset = 'btc' \
+         AND kind = 'withdrawal' AND state = 'AwaitingConfirmation'";
+    book.sabotage(withdrawals).await;
+    let (_, strays) = integrity.examine().await.unwrap();
+    let told: Vec<&str> = strays.iter().map(|stray| stray.detail.as_str()).collect();
+    let expected = [
+        "accounts: \"no asset\" can be no asset",
+        "open withdrawals: \"none at all\" can be no asset",
+    ];
+    assert_eq!(told, expected);
+    // What the accounts still hold for them is found where it was.
+    let found = examined(&integrity).await;
+    assert!(found[0].0 == "btc" && found[0].2 > Some(0), "{found:?}");
+    assert_eq!(found[1], fine("eth"));
 }

@@ -5,6 +5,7 @@ mod alarm;
 use std::time::Duration;
 
 use bursar_app::IntegrityWatch;
+use bursar_ports::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -38,26 +39,36 @@ pub async fn watch_books(mut watch: IntegrityWatch, pace: Pace, stop: Cancellati
     let mut ticks = interval(pace.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let over = Some("the books can be looked at again");
-    let mut outage = Outage::new("the books cannot be looked at", over);
+    let mut looking = Outage::new("the books cannot be looked at", over);
+    let over = Some("sums of the books can be taken again");
+    // An outage of its own: that accounts can be looked at says nothing about sums.
+    let mut summing = Outage::new("sums of the books cannot be taken", over);
     let mut looks = 0_u32;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let mut looked = watch.check_accounts(pace.accounts).await;
-        if looked.is_ok() && looks.is_multiple_of(pace.sums_after) {
-            looked = watch.check_sums().await;
+        note(&mut looking, &watch.check_accounts(pace.accounts).await);
+        // Whatever became of the accounts: one that cannot be stopped keeps no sum from being taken.
+        if looks.is_multiple_of(pace.sums_after) {
+            note(&mut summing, &watch.check_sums().await);
         }
         looks = looks.wrapping_add(1);
-        match looked {
-            Ok(()) => outage.end(),
-            Err(error) => outage.meet(&error),
-        }
+    }
+}
+
+fn note(outage: &mut Outage, looked: &Result<(), StoreError>) {
+    match looked {
+        Ok(()) => outage.end(),
+        Err(error) => outage.meet(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
 
-    use bursar_ports::{CheckedAccounts, MockBookIntegrity, MockIntegrityAlarm, StoreError};
+    use bursar_ports::{CheckedAccounts, MockBookIntegrity, MockIntegrityAlarm};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -92,5 +103,72 @@ mod tests {
         task.await.unwrap();
         let round = ["accounts", "sums", "accounts", "accounts"];
         assert_eq!(looks[..8], [round, round].concat());
+    }
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Looks at accounts and takes sums by turns, until sums were asked for three times.
+    async fn watched_until_three_sums(accounts: fn() -> Result<CheckedAccounts, StoreError>) {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut books = MockBookIntegrity::new();
+        books.expect_sums().returning(move || {
+            tell.send(()).unwrap();
+            Err(StoreError::Overloaded)
+        });
+        books
+            .expect_check_accounts()
+            .returning(move |_, _| accounts());
+        let watch = IntegrityWatch::new(Arc::new(books), Arc::new(MockIntegrityAlarm::new()));
+        let stop = CancellationToken::new();
+        let pace = Pace {
+            interval: Duration::from_millis(1),
+            accounts: 7,
+            sums_after: 2,
+        };
+        let task = tokio::spawn(watch_books(watch, pace, stop.clone()));
+        for _ in 0..3 {
+            told.recv().await.unwrap();
+        }
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn good_looks_at_accounts_do_not_say_that_sums_can_be_taken_again() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(lines);
+        watched_until_three_sums(|| Ok(CheckedAccounts::default())).await;
+        let text = log.text();
+        let began = text.matches("sums of the books cannot be taken").count();
+        assert!(began == 1 && !text.contains("again"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn sums_are_taken_where_accounts_cannot_be_looked_at() {
+        watched_until_three_sums(|| Err(StoreError::Overloaded)).await;
     }
 }

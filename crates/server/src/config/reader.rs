@@ -9,16 +9,29 @@ use super::{
     setting::{self, Default},
 };
 
-/// What a demo writes for its users' shells; whoever has sourced it may start Bursar too.
-const DEMO_SUFFIXES: [&str; 8] = [
-    "_URL",
-    "_TOKEN",
-    "_ID",
-    "_EMAIL",
-    "_ACCESS_KEY",
-    "_SECRET_KEY",
-    "_SECRET",
-    "_PASSWORD",
+/// What a demo writes for shells, beside settings; whoever has sourced it may start Bursar too. These
+/// names and no others: `BURSAR_PAYOUTS_URL` is a typing error, and whoever made it wants to know.
+const DEMO_VARIABLES: [&str; 9] = [
+    "BURSAR_URL",
+    "BURSAR_ADMIN_TOKEN",
+    "BURSAR_BACKOFFICE_TOKEN",
+    "BURSAR_READONLY_TOKEN",
+    "BURSAR_CALLBACK_SECRET",
+    "BURSAR_CONSOLE_URL",
+    "BURSAR_CONSOLE_PASSWORD",
+    "BURSAR_DEMO_TOTP_SECRET",
+    "BURSAR_SECOND_TOTP_SECRET",
+];
+/// The users of a demo, as its variables begin.
+const DEMO_USERS: [&str; 3] = ["BURSAR_ALICE_", "BURSAR_BOB_", "BURSAR_CAROL_"];
+/// What it writes of each of them.
+const OF_DEMO_USER: [&str; 6] = [
+    "ID",
+    "EMAIL",
+    "TOKEN",
+    "ACCESS_KEY",
+    "SECRET_KEY",
+    "CALLBACK_SECRET",
 ];
 
 /// How a parser says what is wrong; it must not repeat the value, which may be secret.
@@ -145,7 +158,7 @@ impl<'a> Reader<'a> {
             .environment
             .keys()
             .filter(|name| !known.contains(*name) && *name != CONFIG_VARIABLE)
-            .filter(|name| !DEMO_SUFFIXES.iter().any(|end| name.ends_with(end)))
+            .filter(|name| !is_of_demo(name))
             .map(|name| format!("the environment variable {name} is no setting"))
             .collect()
     }
@@ -264,6 +277,15 @@ impl<'a> Reader<'a> {
             origin,
         });
     }
+}
+
+/// Whether a demo writes this variable.
+fn is_of_demo(variable: &str) -> bool {
+    let of_user = |user: &&str| {
+        let what = variable.strip_prefix(*user);
+        what.is_some_and(|what| OF_DEMO_USER.contains(&what))
+    };
+    DEMO_VARIABLES.contains(&variable) || DEMO_USERS.iter().any(of_user)
 }
 
 /// Names the file itself, on the command line's behalf.

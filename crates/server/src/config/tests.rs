@@ -2,6 +2,7 @@ use bursar_ports::CallbackUrlPolicy;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::demo::{Secrets, env_file};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
 const SECRET: &str = "postgres://bursar:hunter2@db.internal/bursar";
@@ -286,6 +287,8 @@ fn a_variable_that_is_no_setting_is_only_mentioned() {
         &[
             ("BURSAR_LITSEN", "x"),
             ("BURSAR_SERVICE_HOST", "10.0.0.1"),
+            ("BURSAR_PAYOUTS_URL", "https://gateway.internal/"),
+            ("BURSAR_OIDC_SECRET", "x"),
             ("BURSAR_ALICE_TOKEN", "bur_x"),
             ("BURSAR_CONFIG", "bursar.toml"),
         ],
@@ -296,9 +299,28 @@ fn a_variable_that_is_no_setting_is_only_mentioned() {
         config.warnings,
         [
             "the environment variable BURSAR_LITSEN is no setting",
+            "the environment variable BURSAR_OIDC_SECRET is no setting",
+            "the environment variable BURSAR_PAYOUTS_URL is no setting",
             "the environment variable BURSAR_SERVICE_HOST is no setting",
         ]
     );
+}
+
+/// Whoever has sourced what a demo writes may start Bursar too.
+#[test]
+fn nothing_that_a_demo_writes_is_mentioned() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = "127.0.0.1:8080".parse().unwrap();
+    env_file::write(folder.path(), address, SECRET, &Secrets::placeholder()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join(env_file::NAME)).unwrap();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let pairs: Vec<(&str, &str)> = pairs.collect();
+    assert!(pairs.len() > 20, "{text}");
+    let config = Config::load(&Sources {
+        environment: environment(&pairs),
+        ..Sources::default()
+    });
+    assert_eq!(config.unwrap().warnings, Vec::<String>::new());
 }
 
 #[test]

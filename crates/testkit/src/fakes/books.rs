@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use bursar_domain::{AssetId, Timestamp, TransferId};
 use bursar_ports::{
-    AssetIntegrity, AssetSums, BookIntegrity, CheckedAccounts, ClaimedPayout, IntegrityAlarm,
-    OutgoingStop, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
-    PostponedPayout, SignedMessage, StoreError,
+    AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, ClaimedPayout,
+    IntegrityAlarm, OutgoingStop, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder,
+    PayoutSchedule, PostponedPayout, SignedMessage, StoreError,
 };
 
 use super::locked;
@@ -16,6 +16,8 @@ use super::locked;
 #[derive(Default)]
 pub struct FakeIntegrity {
     pub books: Mutex<Vec<AssetIntegrity>>,
+    /// What every look at accounts finds, and every examination of all.
+    pub breaches: Mutex<Vec<Breach>>,
 }
 
 #[async_trait]
@@ -25,12 +27,16 @@ impl BookIntegrity for FakeIntegrity {
         Ok(books.iter().map(|book| book.sums.clone()).collect())
     }
 
-    async fn examine(&self) -> Result<Vec<AssetIntegrity>, StoreError> {
-        Ok(locked(&self.books).clone())
+    async fn examine(&self) -> Result<(Vec<AssetIntegrity>, Vec<Breach>), StoreError> {
+        let books = locked(&self.books).clone();
+        Ok((books, locked(&self.breaches).clone()))
     }
 
     async fn check_accounts(&self, _: Option<i64>, _: u32) -> Result<CheckedAccounts, StoreError> {
-        Ok(CheckedAccounts::default())
+        Ok(CheckedAccounts {
+            breaches: locked(&self.breaches).clone(),
+            ..CheckedAccounts::default()
+        })
     }
 }
 
