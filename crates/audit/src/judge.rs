@@ -22,7 +22,7 @@ pub struct Ledger {
     pub available: HashMap<u64, Vec<i128>>,
     /// Every callback, by its `webhook-id`.
     pub callbacks: HashMap<String, Callback>,
-    /// Transfers in a final state with a URL that has no callback of that.
+    /// Transfers in a final state with a URL of their own that has no callback of that.
     pub untold: Vec<i64>,
 }
 
@@ -49,8 +49,14 @@ pub struct Step {
 pub struct Callback {
     /// The status that it tells.
     pub status: String,
+    /// The state that its transfer is in; none when there is no such transfer.
+    pub state: Option<String>,
+    /// Whether it tells the end of its transfer, and not a state before that or a refusal.
+    pub is_end: bool,
     /// Whether it is said to have arrived.
     pub is_delivered: bool,
+    /// Whether it was passed over for a newer one.
+    pub is_skipped: bool,
 }
 
 /// How much was judged.
@@ -80,9 +86,7 @@ pub fn judge(record: &[Line], mut ledger: Ledger) -> (Judged, Vec<Violation>) {
     number_from(&began, &mut ledger);
     let (asked, contradictions) = requests(record);
     shown(&mut found, Rule::KeyIsOnce, contradictions);
-    let otherwise = |asked| answered_otherwise(asked, ledger.keys.get(&asked.key));
-    let otherwise = asked.iter().filter_map(otherwise).collect();
-    shown(&mut found, Rule::AnsweredIsThere, otherwise);
+    contradicted(&asked, &ledger, &mut found);
     let unknown = asked
         .iter()
         .filter(|asked| asked.outcome == Outcome::Unknown);
@@ -172,7 +176,9 @@ fn requests(record: &[Line]) -> (Vec<Asked>, Vec<String>) {
                 first.sent = sent;
             }
             (Outcome::Done, Outcome::Done) | (Outcome::Refused, Outcome::Refused) => {
-                first.answered = first.answered.min(asked.answered);
+                // None is no time before all others: it was settled when nobody was told.
+                let answered = [first.answered, asked.answered];
+                first.answered = answered.into_iter().flatten().min();
                 first.moves |= asked.moves;
                 if first.transfer != asked.transfer || first.ends != asked.ends {
                     contradictions.push(format!("key {} names two transfers", asked.key));
@@ -210,6 +216,50 @@ fn operations(asked: &Asked, ledger: &mut Ledger) -> Vec<Operation> {
         saw: vec![],
     };
     wrote.into_iter().map(operation).collect()
+}
+
+/// What the ledger has otherwise than clients were told.
+fn contradicted(asked: &[Asked], ledger: &Ledger, found: &mut Vec<Violation>) {
+    let answered = asked.iter().filter_map(|one| {
+        let otherwise = answered_otherwise(one, ledger.keys.get(&one.key));
+        otherwise.or_else(|| moved_otherwise(one, ledger))
+    });
+    shown(found, Rule::AnsweredIsThere, answered.collect());
+    let refused = asked
+        .iter()
+        .filter_map(|one| refused_otherwise(one, ledger.keys.get(&one.key)));
+    shown(found, Rule::RefusedIsNot, refused.collect());
+}
+
+/// What moved though its client was told that it did not. Of a withdrawal that has ended it may be said
+/// so, for its hold is given back; its end, and the items of a bulk that nobody waits for, move when
+/// nobody is told.
+fn moved_otherwise(asked: &Asked, ledger: &Ledger) -> Option<String> {
+    let is_told = asked.outcome == Outcome::Done && asked.answered.is_some() && !asked.moves;
+    if !is_told || asked.ends.is_some() || asked.one_by_one {
+        return None;
+    }
+    let bound = ledger.keys.get(&asked.key)?;
+    let wrote = |transfer, is_end| ledger.steps.contains_key(&Step { transfer, is_end });
+    let made = bound.made.iter().copied();
+    let moved: Vec<i64> = made
+        .filter(|made| wrote(*made, false) && !wrote(*made, true))
+        .collect();
+    let key = &asked.key;
+    (!moved.is_empty()).then(|| format!("key {key} was said to move nothing, and moved {moved:?}"))
+}
+
+/// In what the ledger has something done that was refused. The key of a refusal may be bound to it, and
+/// that of a bulk to the refusals of all its items.
+fn refused_otherwise(asked: &Asked, bound: Option<&Bound>) -> Option<String> {
+    let bound = bound.filter(|bound| asked.outcome == Outcome::Refused && !bound.is_refusal)?;
+    let (key, made) = (&asked.key, &bound.made);
+    match asked.ends {
+        Some(ended) => Some(format!(
+            "key {key} was refused, and is of the end of transfer {ended}"
+        )),
+        None => (!made.is_empty()).then(|| format!("key {key} was refused, and made {made:?}")),
+    }
 }
 
 /// In what the ledger has another answer than the one that was given.
@@ -295,6 +345,12 @@ fn told<'h>(heard: impl Iterator<Item = &'h Heard>, ledger: &Ledger, found: &mut
     let mut wrong: Vec<String> = untold
         .map(|id| format!("transfer {id} is final, and has no callback of that"))
         .collect();
+    let callbacks = ledger.callbacks.iter();
+    let mut untrue: Vec<String> = callbacks
+        .filter_map(|(id, callback)| untrue_of(id, callback))
+        .collect();
+    untrue.sort_unstable();
+    wrong.extend(untrue);
     let mut arrived = HashSet::new();
     for heard in heard {
         arrived.insert(&*heard.id);
@@ -314,6 +370,22 @@ fn told<'h>(heard: impl Iterator<Item = &'h Heard>, ledger: &Ledger, found: &mut
         wrong.extend(missing.map(|(id, _)| format!("callback {id} arrived nowhere")));
     }
     shown(found, Rule::ReceiversAreTold, wrong);
+}
+
+/// In what a callback is not of its transfer. Whatever tells the end of one is true, and is the newest
+/// that there is.
+fn untrue_of(id: &str, callback: &Callback) -> Option<String> {
+    let Callback { status, state, .. } = callback;
+    match state {
+        None => Some(format!("callback {id} is of no transfer")),
+        Some(state) if callback.is_end && state != status => Some(format!(
+            "callback {id} tells {status}, and its transfer is {state}"
+        )),
+        Some(_) if callback.is_end && callback.is_skipped => {
+            Some(format!("callback {id} tells {status}, and was passed over"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// An anomaly with the keys of its requests.

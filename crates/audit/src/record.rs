@@ -54,7 +54,8 @@ pub struct Began {
 pub struct Asked {
     /// When it was sent, in nanoseconds.
     pub sent: u64,
-    /// When the answer came; none when there was none that is certain.
+    /// When the answer came; none when there was none that is certain, and when it said that what was
+    /// asked for is done later.
     #[serde(default)]
     pub answered: Option<u64>,
     /// Its idempotency key.

@@ -41,12 +41,21 @@ const LINES: &str = "
 const AVAILABLE: &str = "
     SELECT account_id, available_after FROM entries WHERE account_id = ANY($1)
     ORDER BY account_id, seq";
+/// That a confirmation or cancellation was refused is told as a failure, whatever the transfer is.
 const CALLBACKS: &str = "
-    SELECT id::text AS id, status, state = 'succeeded' AS is_delivered FROM callbacks";
+    SELECT c.id::text AS id, c.status, t.state AS transfer_state,
+        c.status NOT IN ('Pending', 'AwaitingConfirmation')
+            AND NOT (c.status = 'Failed' AND c.operation IN ('confirm', 'cancel')) AS is_end,
+        c.state = 'succeeded' AS is_delivered, c.state = 'skipped' AS is_skipped
+    FROM callbacks c LEFT JOIN transfers t ON t.id = c.transfer_id";
+/// To the URL of the transfer itself, and not to another one.
 const UNTOLD: &str = "
     SELECT t.id FROM transfers t
     WHERE t.callback_url IS NOT NULL AND t.state NOT IN ('Pending', 'AwaitingConfirmation')
-        AND NOT EXISTS (SELECT FROM callbacks c WHERE c.transfer_id = t.id AND c.is_final)
+        AND NOT EXISTS (
+            SELECT FROM callbacks c
+            WHERE c.transfer_id = t.id AND c.url = t.callback_url AND c.status = t.state
+                AND NOT (c.status = 'Failed' AND c.operation IN ('confirm', 'cancel')))
     ORDER BY t.id";
 
 #[derive(QueryableByName)]
@@ -89,8 +98,14 @@ struct CallbackRow {
     id: String,
     #[diesel(sql_type = Text)]
     status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    transfer_state: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_end: bool,
     #[diesel(sql_type = Bool)]
     is_delivered: bool,
+    #[diesel(sql_type = Bool)]
+    is_skipped: bool,
 }
 
 #[derive(QueryableByName)]
@@ -210,7 +225,10 @@ async fn callbacks(
     let by_id = |row: CallbackRow| {
         let callback = Callback {
             status: row.status,
+            state: row.transfer_state,
+            is_end: row.is_end,
             is_delivered: row.is_delivered,
+            is_skipped: row.is_skipped,
         };
         (row.id, callback)
     };

@@ -41,7 +41,10 @@ fn ledger() -> Ledger {
     };
     let callback = Callback {
         status: "Success".to_owned(),
+        state: Some("Success".to_owned()),
+        is_end: true,
         is_delivered: true,
+        is_skipped: false,
     };
     Ledger {
         keys: HashMap::from([
@@ -160,6 +163,71 @@ fn what_was_refused_and_is_there_is_named() {
 }
 
 #[test]
+fn what_was_refused_and_is_bound_to_a_transfer_is_named() {
+    // It left no lines, as one that was rejected.
+    let shown = "key b was refused, and made [8]";
+    assert_found(Rule::RefusedIsNot, shown, |_, ledger| {
+        let b = ledger.keys.get_mut("b").unwrap();
+        (b.made, b.is_refusal) = (vec![8], false);
+    });
+    let shown = "key b was refused, and is of the end of transfer 8";
+    assert_found(Rule::RefusedIsNot, shown, |record, ledger| {
+        let Line::Asked(asked) = &mut record[3] else {
+            panic!("{record:?}");
+        };
+        asked.ends = Some(8);
+        ledger.keys.get_mut("b").unwrap().is_refusal = false;
+    });
+    // All items of a bulk were refused.
+    let bulk = found(|_, ledger| ledger.keys.get_mut("b").unwrap().is_refusal = false);
+    assert_eq!(bulk, []);
+}
+
+#[test]
+fn what_was_said_to_move_nothing_and_did_is_named() {
+    let shown = "key a was said to move nothing, and moved [7]";
+    let rejected = |record: &mut Vec<Line>| {
+        let Line::Asked(asked) = &mut record[2] else {
+            panic!("{record:?}");
+        };
+        asked.moves = false;
+    };
+    assert_found(Rule::AnsweredIsThere, shown, |record, _| rejected(record));
+    // Nobody knew yet what would come of it.
+    let pending = found(|record, _| {
+        rejected(record);
+        let Line::Asked(asked) = &mut record[2] else {
+            panic!("{record:?}");
+        };
+        asked.answered = None;
+    });
+    assert_eq!(pending, []);
+    // A withdrawal whose hold has been given back.
+    let canceled = found(|record, ledger| {
+        rejected(record);
+        record.push(Line::Asked(Asked {
+            sent: 33,
+            answered: None,
+            key: "cancel".to_owned(),
+            ends: Some(7),
+            outcome: Outcome::Unknown,
+            moves: false,
+            transfer: None,
+            one_by_one: false,
+            lacks: None,
+        }));
+        let bound = Bound::default();
+        ledger.keys.insert("cancel".to_owned(), bound);
+        let end = Step {
+            transfer: 7,
+            is_end: true,
+        };
+        ledger.steps.insert(end, vec![place(1, 6)]);
+    });
+    assert_eq!(canceled, []);
+}
+
+#[test]
 fn a_key_with_two_answers_is_named() {
     let shown = "key a was done and refused";
     assert_found(Rule::KeyIsOnce, shown, |record, _| {
@@ -184,6 +252,7 @@ fn receivers_that_hear_something_else_are_named() {
     assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
         let callback = ledger.callbacks.get_mut("c").unwrap();
         "Rejected".clone_into(&mut callback.status);
+        callback.state = Some("Rejected".to_owned());
     });
     let shown = "callback e arrived nowhere";
     assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
@@ -194,6 +263,38 @@ fn receivers_that_hear_something_else_are_named() {
     assert_found(Rule::ReceiversAreTold, shown, |_, ledger| {
         ledger.untold.push(7);
     });
+}
+
+/// What is wrong once the one callback, of which nobody heard anything, is otherwise.
+fn untrue(change: impl FnOnce(&mut Callback)) -> Vec<(Rule, String)> {
+    found(|record, ledger| {
+        record.retain(|line| !matches!(line, Line::Heard(_)));
+        change(ledger.callbacks.get_mut("c").unwrap());
+    })
+}
+
+#[test]
+fn callbacks_that_are_not_of_their_transfers_are_named() {
+    let named = |shown: &str| vec![(Rule::ReceiversAreTold, shown.to_owned())];
+    let told_otherwise = |callback: &mut Callback| "Rejected".clone_into(&mut callback.status);
+    assert_eq!(
+        untrue(told_otherwise),
+        named("callback c tells Rejected, and its transfer is Success")
+    );
+    assert_eq!(
+        untrue(|callback| callback.is_skipped = true),
+        named("callback c tells Success, and was passed over")
+    );
+    assert_eq!(
+        untrue(|callback| callback.state = None),
+        named("callback c is of no transfer")
+    );
+    // A refusal, or a state before the end, is neither the transfer's nor the newest.
+    let early = |callback: &mut Callback| {
+        told_otherwise(callback);
+        (callback.is_end, callback.is_skipped) = (false, true);
+    };
+    assert_eq!(untrue(early), []);
 }
 
 #[test]
@@ -219,6 +320,30 @@ fn looks_that_cannot_be_are_named() {
         panic!("{stale:?}");
     };
     assert!(shown.contains("(keys a)"), "{shown}");
+}
+
+/// Whoever was told first that it is pending was told at 30 that it is done.
+#[test]
+fn an_answer_without_a_time_takes_no_time_from_another() {
+    let stale = found(|record, _| {
+        let mut pending = record[2].clone();
+        if let Line::Asked(asked) = &mut pending {
+            (asked.answered, asked.moves) = (None, false);
+        }
+        record.insert(2, pending);
+        // Nobody else has seen it.
+        record.retain(|line| !matches!(line, Line::Saw(_)));
+        let lines = vec![place(1, 4)];
+        record.push(Line::Saw(Saw {
+            sent: 40,
+            answered: 41,
+            lines,
+        }));
+    });
+    let [(Rule::OneOrder, shown)] = &stale[..] else {
+        panic!("{stale:?}");
+    };
+    assert!(shown.contains("stale read"), "{shown}");
 }
 
 /// Key b was refused for lack of so much on account 1, which has 500 before key a's payment and 200

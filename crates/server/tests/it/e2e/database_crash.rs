@@ -5,16 +5,13 @@ use bursar_postgres::{
     local::{LocalServer, LocalServerConfig},
     testing::{ScratchFolder, WireProxy},
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 
 use super::{
     books::Books,
     eventually,
     exchange::Exchange,
     load::{Load, assert_kept, assert_told},
+    nodes::kill_postgres,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},
@@ -68,8 +65,7 @@ async fn outlives_its_database(settings: &[(&str, &str)]) {
     let load = Load::start(&client, &exchange, &receiver, "outage");
     load.answered(rand::random_range(20..100)).await;
     let before = load.count_uncertain();
-    let pid = Pid::from_raw(server.process_id());
-    kill(pid, Signal::SIGKILL).unwrap();
+    kill_postgres(server.process_id(), rand::random());
     eventually("a request fails", async || {
         (load.count_uncertain() > before).then_some(())
     })

@@ -423,8 +423,17 @@ pub(super) fn assert_same(call: &Call, first: &Answer, again: &Answer) {
     }
 }
 
-/// Every URL has heard last of the state that its transfer is in.
-pub(super) async fn assert_told(receiver: &Receiver, books: &Books) {
+/// What was ended on request. The URL that was given with the request is not kept beside the transfer.
+const ENDED: &str = "
+    SELECT k.key, t.state FROM book_main.idempotency_keys k
+    JOIN book_main.transfers t ON t.id = k.transfer_id
+    WHERE k.operation IN ('withdraw-confirm', 'withdraw-cancel') AND k.refusal IS NULL
+        AND t.state NOT IN ('Pending', 'AwaitingConfirmation')";
+
+/// Every URL has heard last of the state that its transfer is in: the transfer's own, and the one of
+/// whoever confirmed or cancelled it, whose path is the key of that request. Gives how many of these
+/// there are. That each request which was answered has left its key is for [`assert_kept`].
+pub(super) async fn assert_told(receiver: &Receiver, books: &Books) -> usize {
     books.delivered().await;
     let transfers = books
         .rows("SELECT callback_url, state FROM book_main.transfers WHERE callback_url IS NOT NULL")
@@ -433,19 +442,29 @@ pub(super) async fn assert_told(receiver: &Receiver, books: &Books) {
     let states: HashMap<_, _> = transfers.iter().map(|row| (&row[0], &row[1])).collect();
     for (url, state) in states {
         let path = url.strip_prefix(&receiver.url("")).unwrap();
-        let last = receiver.bodies(path).pop();
-        require(last.is_some(), Rule::ReceiversAreTold, || {
-            format!("{path} heard nothing of {state}")
-        });
-        let last = last.unwrap_or_default();
-        let body: Value = serde_json::from_str(&last).unwrap();
-        let status = [&body["Status"], &body["status"]]
-            .into_iter()
-            .find_map(|status| status.as_str())
-            .unwrap();
-        let is_last = status.eq_ignore_ascii_case(state);
-        require(is_last, Rule::ReceiversAreTold, || {
-            format!("{path} is {state}: {last}")
-        });
+        assert_heard(receiver, path, state);
     }
+    let ended = books.rows(ENDED).await;
+    for row in &ended {
+        assert_heard(receiver, &format!("/{}", row[0]), &row[1]);
+    }
+    ended.len()
+}
+
+/// What this path has heard last is this state.
+fn assert_heard(receiver: &Receiver, path: &str, state: &str) {
+    let last = receiver.bodies(path).pop();
+    require(last.is_some(), Rule::ReceiversAreTold, || {
+        format!("{path} heard nothing of {state}")
+    });
+    let last = last.unwrap_or_default();
+    let body: Value = serde_json::from_str(&last).unwrap();
+    let status = [&body["Status"], &body["status"]]
+        .into_iter()
+        .find_map(|status| status.as_str())
+        .unwrap();
+    let is_last = status.eq_ignore_ascii_case(state);
+    require(is_last, Rule::ReceiversAreTold, || {
+        format!("{path} is {state}: {last}")
+    });
 }

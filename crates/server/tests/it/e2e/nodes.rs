@@ -18,6 +18,40 @@ use super::{
 /// What a standby calls itself.
 const STANDBY: &str = "standby";
 
+/// SIGKILL for the postmaster, whose other processes end with it in their own time, or, if it is to be
+/// the whole, for all of them.
+pub(super) fn kill_postgres(postmaster: i32, is_whole: bool) {
+    let others = if is_whole {
+        children_of(postmaster)
+    } else {
+        vec![]
+    };
+    // First, for it would not bear to lose one of the others.
+    kill(Pid::from_raw(postmaster), Signal::SIGKILL).unwrap();
+    for other in others {
+        // Some end before it is their turn.
+        let _ended = kill(other, Signal::SIGKILL);
+    }
+}
+
+/// What a process has started: each is in a process group of its own.
+fn children_of(parent: i32) -> Vec<Pid> {
+    let is_child = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Behind the name, which may hold anything, come the state and the parent.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let of: i32 = rest.split_whitespace().nth(1)?.parse().ok()?;
+        (of == parent).then_some(Pid::from_raw(pid))
+    };
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let children: Vec<Pid> = processes
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter_map(is_child)
+        .collect();
+    assert!(!children.is_empty(), "nobody is at work in the database");
+    children
+}
+
 /// A server and its folder, which goes with it.
 struct Node {
     server: LocalServer,
@@ -33,10 +67,10 @@ impl Node {
         Books::of(&self.url())
     }
 
-    /// SIGKILL for the postmaster; what is left of its processes ends with it. The server's folder
+    /// SIGKILL for the postmaster, and half of the time for all of its processes. The server's folder
     /// stays.
     async fn killed(self) -> ScratchFolder {
-        kill(Pid::from_raw(self.server.process_id()), Signal::SIGKILL).unwrap();
+        kill_postgres(self.server.process_id(), rand::random());
         self.server.stop().await.unwrap();
         self.folder
     }

@@ -28,6 +28,8 @@ pub(super) struct Received {
 struct Kept {
     /// Whether it is as if it were not there.
     is_down: bool,
+    /// How many requests it has broken off for that.
+    broken_off: usize,
     received: HashMap<String, Vec<Received>>,
     /// What to answer next, by path; else 200.
     answers: HashMap<String, VecDeque<u16>>,
@@ -80,6 +82,11 @@ impl Receiver {
     /// From now on it breaks off whatever comes, or takes it again.
     pub(super) fn go_down(&self, is_down: bool) {
         self.kept.lock().unwrap().is_down = is_down;
+    }
+
+    /// How many requests it has broken off so far.
+    pub(super) fn broken_off(&self) -> usize {
+        self.kept.lock().unwrap().broken_off
     }
 
     /// Everything that a path has received so far.
@@ -153,6 +160,7 @@ async fn talk(stream: TcpStream, kept: &Mutex<Kept>, takes: Duration) -> Option<
         let status = {
             let mut kept = kept.lock().unwrap();
             if kept.is_down {
+                kept.broken_off += 1;
                 return None;
             }
             let all = kept.received.entry(path.to_owned()).or_default();

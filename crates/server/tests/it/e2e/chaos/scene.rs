@@ -8,10 +8,6 @@ use bursar_postgres::{
     local::LocalServer,
     testing::{ScratchFolder, WireFault, WireProxy},
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::{
@@ -23,6 +19,7 @@ use super::{
         exchange::Exchange,
         history::{Before, Watch, heard, write_record},
         load::{Load, assert_told},
+        nodes::kill_postgres,
         receiver::Receiver,
         service::Service,
         sound::assert_sound,
@@ -41,6 +38,12 @@ const AFTERWARDS: usize = 40;
 const ANSWERS_PER_LOSS: u32 = 200;
 /// How long a replica may take to come to the point where it dies; some never do.
 const COMES_TO_POINT: Duration = Duration::from_millis(1_500);
+/// How long a receiver that is down waits for something to break off.
+const BREAKS_OFF: Duration = Duration::from_secs(10);
+/// What failed twice waits for minutes until it is tried again. This is the end of them.
+const DUE: &str = "
+    UPDATE book_main.callbacks SET next_attempt_at = now()
+    WHERE state = 'pending' AND lease IS NULL AND next_attempt_at > now() + interval '10 seconds'";
 
 pub(super) type Settings = &'static [(&'static str, &'static str)];
 
@@ -126,8 +129,10 @@ impl<'s> Scene<'s> {
         } else {
             Fault::Database
         };
+        // The postmaster alone, or whatever else is at work in the database with it.
+        let is_whole = random.random_bool(0.5);
         let struck = Instant::now();
-        self.strike(fault).await;
+        self.strike(fault, is_whole, &loads).await;
         if self.mend(fault).await {
             let started = self.replicas.last().unwrap();
             loads.push(self.load(started, &format!("cycle{number}again")));
@@ -152,10 +157,9 @@ impl<'s> Scene<'s> {
         (load, Watch::start(&client, &self.exchange))
     }
 
-    async fn strike(&mut self, fault: Fault) {
+    async fn strike(&mut self, fault: Fault, is_whole: bool, loads: &[(Load, Watch)]) {
         if fault.kills_database() {
-            let server = self.server.as_ref().unwrap();
-            kill(Pid::from_raw(server.process_id()), Signal::SIGKILL).unwrap();
+            kill_postgres(self.server.as_ref().unwrap().process_id(), is_whole);
             self.tally.databases_killed += 1;
         }
         if let Some(replica) = fault.replica() {
@@ -171,7 +175,21 @@ impl<'s> Scene<'s> {
             self.tally.replicas_killed += 1;
         }
         if fault == Fault::Receiver {
-            self.receiver.go_down(true);
+            self.break_off(loads).await;
+        }
+    }
+
+    /// The receiver goes down, and clients go on until something was broken off, and for some answers
+    /// more. Where nothing was, nothing was tried, and it does not count.
+    async fn break_off(&mut self, loads: &[(Load, Watch)]) {
+        let before = self.receiver.broken_off();
+        self.receiver.go_down(true);
+        let deadline = Instant::now() + BREAKS_OFF;
+        while self.receiver.broken_off() == before && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if self.receiver.broken_off() > before {
+            answered(loads, AFTERWARDS).await;
             self.tally.receivers_killed += 1;
         }
     }
@@ -196,6 +214,7 @@ impl<'s> Scene<'s> {
     pub(super) async fn told(&self) {
         let books = Books::of(&self.direct());
         books.let_leases_run_out().await;
+        books.rows(DUE).await;
         assert_told(&self.receiver, &books).await;
     }
 
