@@ -15,7 +15,8 @@ use bursar_ports::{
 };
 
 use crate::{
-    App, AuthError, Conflict, Error, Missing, dispatch::jittered_ms, settle::STALE_TRIES_MAX,
+    App, AuthError, Conflict, Error, Missing, Original, commit::Overtaken, dispatch::jittered_ms,
+    settle::STALE_TRIES_MAX,
 };
 
 /// How much longer than a try a lease is.
@@ -255,6 +256,7 @@ impl App {
     async fn end_payout(&self, transfer: Transfer, end: PayoutEnd) -> Result<Transfer, Error> {
         let command = end.command();
         let mut current = transfer;
+        let mut overtaken = Overtaken::default();
         for _ in 0..STALE_TRIES_MAX {
             if !current.status().is_final() && current.stage() != Some(Stage::Payout) {
                 return Err(Error::Conflict(Conflict::PayoutNotUnderWay));
@@ -264,10 +266,14 @@ impl App {
                 Ok(Decision::AlreadyApplied) => return Ok(current),
                 Err(_) => return Err(Error::Conflict(Conflict::of(&current))),
             };
-            match self.commit_one(Commit::new(change)).await? {
-                Some((transfer, _)) => return Ok(transfer),
-                None => current = self.recorded(current.id()).await?,
+            let committed = self.commit_one(Commit::new(change)).await;
+            if let Some((transfer, _)) = committed.map_err(|error| overtaken.told(error))? {
+                return Ok(transfer);
             }
+            let id = current.id();
+            overtaken.on(Original::Id(id));
+            let found = self.recorded(id).await;
+            current = found.map_err(|error| overtaken.told(error))?;
         }
         Err(Error::Internal("a payout kept being changed by others"))
     }

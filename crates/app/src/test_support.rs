@@ -205,10 +205,28 @@ impl Mocks {
             .returning(move |_| Ok(Some(found.clone())));
     }
 
+    /// The same for whoever goes on from it though it has ended.
+    pub(crate) fn proves(&mut self, transfer: &Transfer, times: usize) {
+        let found = transfer.clone();
+        self.store
+            .expect_find_proven()
+            .with(eq(transfer.id()))
+            .times(times)
+            .returning(move |_| Ok(Some(found.clone())));
+    }
+
     /// The store finds these, one after the other, the last one first.
     pub(crate) fn finds_each(&mut self, mut found: Vec<Transfer>) {
         self.store
             .expect_find()
+            .times(found.len())
+            .returning(move |_| Ok(found.pop()));
+    }
+
+    /// The same for whoever goes on from what has ended.
+    pub(crate) fn proves_each(&mut self, mut found: Vec<Transfer>) {
+        self.store
+            .expect_find_proven()
             .times(found.len())
             .returning(move |_| Ok(found.pop()));
     }

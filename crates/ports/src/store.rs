@@ -108,6 +108,13 @@ pub trait TransferStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError>;
 
+    /// The same for whoever goes on from a transfer that has ended: one that the store cannot prove to
+    /// be its own is an error. [`find`](Self::find) gives open ones only if it can, too.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError>;
+
     /// The transfers with these ids as last committed, in any order; unknown ids are left out.
     ///
     /// # Errors

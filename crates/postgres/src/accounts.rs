@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bursar_domain::{AccountKey, Owner};
+use bursar_domain::{AccountKey, Owner, UserId};
 use bursar_ports::{LedgerOwner, StoreError};
+use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use moka::sync::Cache;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     pool::Database,
     row::{name_of, owner_columns, read_account_key},
+    schema::accounts,
     seal::{Seal, SealKeys},
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
@@ -96,6 +98,29 @@ impl AccountIds {
     pub(crate) fn remembered(&self, wanted: &BTreeSet<AccountKey>) -> HashMap<AccountKey, i64> {
         let known = |key: &AccountKey| Some((*key, self.known.get(&self.row_of(*key))?));
         wanted.iter().filter_map(known).collect()
+    }
+
+    /// Every account of these users.
+    pub(crate) async fn all_of(
+        &self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<HashMap<AccountKey, i64>, StoreError> {
+        let owners: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+        let rows: Vec<(i64, Uuid, String)> = self
+            .database
+            .look_up_once(async |connection| {
+                accounts::table
+                    .filter(accounts::owner.eq_any(owners))
+                    .filter(accounts::owner_kind.eq("user"))
+                    .select((accounts::id, accounts::owner, accounts::asset))
+                    .load(connection)
+                    .await
+            })
+            .await?;
+        let read = |(id, owner, asset): (i64, Uuid, String)| {
+            Ok((read_account_key("user", owner, &asset)?, id))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// The ids of these accounts, created where they were missing. An account of an asset that the

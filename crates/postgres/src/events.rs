@@ -20,8 +20,9 @@ use uuid::Uuid;
 use crate::{
     error::{inconsistent, unavailable},
     pool::Database,
-    row::TransferRow,
+    row::{SealedRow, TransferRow},
     schema::{journal, journal_queue, sequencers, transfers},
+    seal::SealKeys,
     tx::run_tx,
     value::At,
 };
@@ -35,12 +36,13 @@ const SEQUENCE: &str = "events";
 #[derive(Clone)]
 pub struct PgEvents {
     database: Database,
+    seals: SealKeys,
 }
 
 impl PgEvents {
-    /// Works on these connections.
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    /// Works on these connections, with the keys of the seals of what is about to expire.
+    pub const fn new(database: Database, seals: SealKeys) -> Self {
+        Self { database, seals }
     }
 }
 
@@ -48,7 +50,7 @@ impl fmt::Debug for PgEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgEvents")
             .field("database", &self.database)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,15 +78,15 @@ impl EventFeed for PgEvents {
             })
             .await?;
         let ids: Vec<i64> = found.iter().map(|row| row.id).collect();
-        let rows: Vec<TransferRow> = self
+        let rows = self
             .database
-            .run(async |connection| TransferRow::load_many(connection, ids).await)
+            .run(async |connection| SealedRow::load_many(connection, ids).await)
             .await?;
         let mut expiring = Vec::with_capacity(found.len());
         for row in rows {
-            if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == row.id) {
+            if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == row.id()) {
                 // One that nobody can read must not keep the others from being told of.
-                match Transfer::try_from(row) {
+                match row.prove(&self.seals) {
                     Ok(transfer) => expiring.push((*notice, transfer)),
                     Err(error) => {
                         tracing::error!(%error, "a withdrawal that expires soon cannot be read");

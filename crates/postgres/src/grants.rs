@@ -322,6 +322,15 @@ async fn too_much(
             "DELETE" => !rule.delete,
             _ => true,
         });
+        // A right to one column is one too many where there is to be none.
+        let of_columns: Vec<&str> = ["INSERT", "UPDATE", "REFERENCES"]
+            .into_iter()
+            .filter(|right| match *right {
+                "INSERT" => !rule.insert,
+                "UPDATE" => matches!(rule.update, Update::No),
+                _ => true,
+            })
+            .collect();
         let columns: &[&str] = match rule.update {
             Update::Except(fixed) => fixed,
             Update::Any | Update::No => &[],
@@ -329,6 +338,7 @@ async fn too_much(
         let more: Vec<String> = sql_query(
             "SELECT r || ' on ' || $2 AS more FROM unnest($3) AS r \
              WHERE has_table_privilege($1, $2, r) \
+             OR r = ANY($5) AND has_any_column_privilege($1, $2, r) \
              UNION ALL SELECT 'UPDATE (' || c || ') on ' || $2 FROM unnest($4) AS c \
              WHERE has_column_privilege($1, $2, c, 'UPDATE')",
         )
@@ -336,6 +346,7 @@ async fn too_much(
         .bind::<Text, _>(rule.table)
         .bind::<Array<Text>, _>(rights)
         .bind::<Array<Text>, _>(columns)
+        .bind::<Array<Text>, _>(of_columns)
         .load(connection)
         .await?
         .into_iter()

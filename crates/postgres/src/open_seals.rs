@@ -10,9 +10,8 @@ use std::collections::BTreeSet;
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::StoreError;
 use diesel::{
-    ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _,
-    dsl::sql,
-    sql_types::{Bool, Bytea},
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult,
+    SelectableHelper as _, dsl::sql, sql_types::Bool,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
@@ -44,17 +43,17 @@ pub struct OpenSeals {
     pub unsealed: Vec<i64>,
     /// Their seal is of a key that is not configured.
     pub unknown: Vec<i64>,
-    /// Their seal does not fit: somebody has changed them.
+    /// Their seal does not fit, or they can no longer be read: somebody has changed them.
     pub changed: Vec<i64>,
+    /// They were to be accepted, and there are no such transfers.
+    pub missing: Vec<i64>,
 }
 
 impl OpenSeals {
     /// How many are not taken up by whoever has these keys.
     pub fn left(&self) -> usize {
-        [&self.unsealed, &self.unknown, &self.changed]
-            .map(Vec::len)
-            .iter()
-            .sum()
+        let left = [&self.unsealed, &self.unknown, &self.changed, &self.missing];
+        left.map(Vec::len).iter().sum()
     }
 
     fn append(&mut self, other: &mut Self) {
@@ -63,13 +62,13 @@ impl OpenSeals {
         self.unsealed.append(&mut other.unsealed);
         self.unknown.append(&mut other.unknown);
         self.changed.append(&mut other.changed);
+        self.missing.append(&mut other.missing);
     }
 }
 
 /// Seals what is open in the database at `url` under the first of these keys: what another one of
-/// them has sealed, and these, `accepted` as they are. Each batch is told in the audit log,
-/// as done at this time. It
-/// is safe while Bursar serves, and may be broken off and repeated.
+/// them has sealed, and these, open or not, which are `accepted` as they are. Each batch is told in the
+/// audit log, as done at this time. It is safe while Bursar serves, and may be broken off and repeated.
 ///
 /// # Errors
 /// [`StoreError`]; what was sealed before stays so.
@@ -84,13 +83,17 @@ pub async fn reseal_open(
         ..PoolConfig::new(url)
     })
     .await?;
-    let Some(name) = seals.first_name() else {
+    if seals.is_empty() {
         return Ok(OpenSeals::default());
-    };
+    }
     let ids = database
-        .run(async |connection| find(connection, name).await)
+        .run(async |connection| find(connection, accepted).await)
         .await?;
-    let mut done = OpenSeals::default();
+    let missing = accepted.iter().filter(|id| ids.binary_search(id).is_err());
+    let mut done = OpenSeals {
+        missing: missing.copied().collect(),
+        ..OpenSeals::default()
+    };
     for ids in ids.chunks(BATCH) {
         let (ids, seals, accepted) = (ids.to_vec(), seals.clone(), accepted.clone());
         let audit = audit.clone();
@@ -99,18 +102,19 @@ pub async fn reseal_open(
             let audit = audit.clone();
             async move { seal(connection, ids, &seals, &accepted, &audit).await }.boxed()
         });
-        done.append(&mut sealed.await??);
+        done.append(&mut sealed.await?);
     }
     Ok(done)
 }
 
-/// The open transfers that a key of this name has not sealed.
-async fn find(connection: &mut AsyncPgConnection, name: &[u8]) -> QueryResult<Vec<i64>> {
+/// The open transfers and these, in order.
+async fn find(
+    connection: &mut AsyncPgConnection,
+    accepted: &BTreeSet<i64>,
+) -> QueryResult<Vec<i64>> {
+    let ids: Vec<i64> = accepted.iter().copied().collect();
     transfers::table
-        .filter(sql::<Bool>(OPEN))
-        .filter(
-            sql::<Bool>("substring(seal FROM 1 FOR 4) IS DISTINCT FROM ").bind::<Bytea, _>(name),
-        )
+        .filter(sql::<Bool>(OPEN).or(transfers::id.eq_any(ids)))
         .order(transfers::id)
         .select(transfers::id)
         .load(connection)
@@ -123,10 +127,12 @@ async fn seal(
     seals: &SealKeys,
     accepted: &BTreeSet<i64>,
     audit: &(AuditDraft, Timestamp),
-) -> QueryResult<Result<OpenSeals, StoreError>> {
+) -> QueryResult<OpenSeals> {
+    let these: Vec<i64> = accepted.iter().copied().collect();
     let rows: Vec<SealedRow> = transfers::table
         .filter(transfers::id.eq_any(ids))
-        .filter(sql::<Bool>(OPEN))
+        // It may have ended meanwhile.
+        .filter(sql::<Bool>(OPEN).or(transfers::id.eq_any(these)))
         .order(transfers::id)
         .select(SealedRow::as_select())
         .for_no_key_update()
@@ -135,12 +141,13 @@ async fn seal(
     let mut done = OpenSeals::default();
     for row in rows {
         let id = row.id();
-        let judged = match row.judge(seals) {
-            Ok(judged) => judged,
-            Err(error) => return Ok(Err(error)),
+        // What cannot be read keeps nobody else from a seal.
+        let Ok(judged) = row.judge(seals) else {
+            done.changed.push(id);
+            continue;
         };
         let (list, is_sealed) = match judged.genuine {
-            // Perhaps the first key has sealed it meanwhile; it is the same again.
+            Some(Genuine::Yes) if judged.is_current => continue,
             Some(Genuine::Yes) => (&mut done.resealed, true),
             _ if accepted.contains(&id) => (&mut done.accepted, true),
             Some(Genuine::No) => (&mut done.changed, false),
@@ -157,7 +164,7 @@ async fn seal(
         let (draft, at) = audit;
         note_in_directory(connection, draft, *at, None, Some(&told)).await?;
     }
-    Ok(Ok(done))
+    Ok(done)
 }
 
 async fn write(

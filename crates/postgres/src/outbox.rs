@@ -338,6 +338,12 @@ fn read_claim(
     let id = candidate.id;
     let fault = |column: &str| inconsistent("callbacks", format!("id {id}: {column}"));
     let transfer = transfer.ok_or_else(|| fault("transfer_id"))?.prove(seals)?;
+    let status = Status::from_name(&candidate.status).ok_or_else(|| fault("status"))?;
+    // What is refused is told as failed, whatever has become of the transfer.
+    let is_refusal = status == Status::Failed && candidate.error.is_some();
+    if status.is_final() && status != transfer.status() && !is_refusal {
+        return Err(fault("status is not the transfer's"));
+    }
     let subscriber = match candidate.subscriber.as_str() {
         "" => transfer.subscriber(),
         name => Subscriber::from_name(name).ok_or_else(|| fault("subscriber"))?,
@@ -346,7 +352,7 @@ fn read_claim(
         id,
         lease,
         operation: Operation::from_name(&candidate.operation).ok_or_else(|| fault("operation"))?,
-        status: Status::from_name(&candidate.status).ok_or_else(|| fault("status"))?,
+        status,
         attempts: u32::try_from(candidate.attempts).map_err(|_| fault("attempts"))?,
         url: candidate.url,
         subscriber,

@@ -83,11 +83,6 @@ impl SealKeys {
         self.0.is_empty()
     }
 
-    /// What the seals of the first key begin with.
-    pub(crate) fn first_name(&self) -> Option<&[u8]> {
-        self.0.first().map(|key| key.id.as_slice())
-    }
-
     /// Seals what names an account that has no entries.
     pub(crate) fn account(&self, name: AccountName<'_>) -> Option<Seal> {
         self.seal(|| Message::of_account(name))

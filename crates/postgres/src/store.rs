@@ -1,5 +1,7 @@
 //! Transfers and balances in PostgreSQL.
 
+mod aside;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -15,6 +17,7 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
+use self::aside::Aside;
 use crate::{
     engine::{Engine, EngineConfig, EngineTasks, KeyRow, read_claim},
     pool::{Database, PoolConfig},
@@ -34,6 +37,7 @@ pub struct PgStore {
     engine: Engine,
     clock: Arc<dyn Clock>,
     seals: SealKeys,
+    aside: Aside,
 }
 
 impl PgStore {
@@ -51,33 +55,29 @@ impl PgStore {
                 engine,
                 clock,
                 seals: config.seals.clone(),
+                aside: Aside::default(),
             },
             tasks,
         )
     }
 
-    fn prove(&self, rows: Vec<SealedRow>) -> Result<Vec<Transfer>, StoreError> {
-        let proven = rows.into_iter().map(|row| row.prove(&self.seals));
-        proven.collect()
-    }
-
-    /// The transfers of these rows. One that nobody can read, or that is not as Bursar wrote it, must
-    /// not keep the others from their end.
-    fn readable(&self, rows: Vec<SealedRow>) -> Vec<Transfer> {
-        let mut transfers = Vec::with_capacity(rows.len());
-        for row in rows {
-            match row.prove(&self.seals) {
-                Ok(transfer) => transfers.push(transfer),
-                Err(error) => tracing::error!(%error, "an open transfer cannot be taken up"),
-            }
-        }
-        transfers
+    fn read(&self, rows: Vec<SealedRow>) -> Result<Vec<Transfer>, StoreError> {
+        let read = rows.into_iter().map(|row| row.read(&self.seals));
+        read.collect()
     }
 }
 
 #[async_trait]
 impl TransferStore for PgStore {
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        let row = self
+            .database
+            .look_up_once(async |connection| find(connection, id).await)
+            .await?;
+        row.map(|row| row.read(&self.seals)).transpose()
+    }
+
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
         let row = self
             .database
             .look_up_once(async |connection| find(connection, id).await)
@@ -91,7 +91,7 @@ impl TransferStore for PgStore {
             .database
             .look_up_once(async |connection| SealedRow::load_many(connection, ids).await)
             .await?;
-        self.prove(rows)
+        self.read(rows)
     }
 
     async fn find_key(
@@ -131,23 +131,24 @@ impl TransferStore for PgStore {
         older_than_ms: i64,
         limit: i64,
     ) -> Result<Vec<Transfer>, StoreError> {
-        let before: Timestamp = self
-            .clock
-            .now()
-            .plus_micros(older_than_ms.saturating_mul(-1_000));
+        let now = self.clock.now();
+        let before: Timestamp = now.plus_micros(older_than_ms.saturating_mul(-1_000));
+        let aside = self.aside.ids(now);
         let rows = self
             .database
-            .run(async |connection| unsettled(connection, before, limit).await)
+            .run(async |connection| unsettled(connection, before, aside, limit).await)
             .await?;
-        Ok(self.readable(rows))
+        Ok(self.aside.sort_out(rows, &self.seals, now))
     }
 
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+        let now = self.clock.now();
+        let aside = self.aside.ids(now);
         let rows = self
             .database
-            .run(async |connection| expired(connection, limit).await)
+            .run(async |connection| expired(connection, aside, limit).await)
             .await?;
-        Ok(self.readable(rows))
+        Ok(self.aside.sort_out(rows, &self.seals, now))
     }
 
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
@@ -155,7 +156,7 @@ impl TransferStore for PgStore {
             .database
             .run(async |connection| reversals(connection, of).await)
             .await?;
-        self.prove(rows)
+        self.read(rows)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -194,12 +195,14 @@ async fn find(
 async fn unsettled(
     connection: &mut AsyncPgConnection,
     before: Timestamp,
+    aside: Vec<i64>,
     limit: i64,
 ) -> QueryResult<Vec<SealedRow>> {
     transfers::table
         // A literal, so that the partial index serves it under every plan.
         .filter(sql::<Bool>("state = 'Pending' AND stage IS NULL"))
         .filter(transfers::created_at.lt(At(before)))
+        .filter(transfers::id.ne_all(aside))
         .order(transfers::created_at)
         .limit(limit)
         .select(SealedRow::as_select())
@@ -210,11 +213,16 @@ async fn unsettled(
 const EXPIRED: &str =
     "state IN ('Pending', 'AwaitingConfirmation') AND expires_at <= statement_timestamp()";
 
-async fn expired(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<SealedRow>> {
+async fn expired(
+    connection: &mut AsyncPgConnection,
+    aside: Vec<i64>,
+    limit: i64,
+) -> QueryResult<Vec<SealedRow>> {
     transfers::table
         // Literals, so that the partial index serves it under every plan. The database's clock, for
         // all replicas must agree; by the statement's time, for one that moves is compared row by row.
         .filter(sql::<Bool>(EXPIRED))
+        .filter(transfers::id.ne_all(aside))
         .order(transfers::expires_at)
         .limit(limit)
         .select(SealedRow::as_select())

@@ -181,29 +181,6 @@ struct Counted {
     used: Units,
 }
 
-/// Waits for what is being committed on any of these users' accounts, and keeps everybody from them:
-/// before a limit over all assets was known, whoever moved one asset did not lock what others share.
-pub(crate) async fn lock_all_accounts(
-    mut connection: &AsyncPgConnection,
-    keys: &BTreeSet<UsageKey>,
-) -> QueryResult<()> {
-    let over_all = keys.iter().filter(|key| key.asset.is_none());
-    let users: Vec<Uuid> = over_all.map(|key| key.user.as_uuid()).collect();
-    if users.is_empty() {
-        return Ok(());
-    }
-    let locked: Vec<i64> = accounts::table
-        .filter(accounts::owner.eq_any(users))
-        .filter(accounts::owner_kind.eq("user"))
-        .order(accounts::id)
-        .select(accounts::id)
-        .for_no_key_update()
-        .load(&mut connection)
-        .await?;
-    tracing::debug!(accounts = locked.len(), "locked to count what was moved");
-    Ok(())
-}
-
 /// Counts what users have moved from the transfers themselves, as a limit that is new needs it: what
 /// was moved before it counts too. Uses within five minutes are one, as [`Usage`] keeps them.
 pub(crate) async fn count_anew(

@@ -87,7 +87,7 @@ take the old key out of the configuration (docs/OPERATIONS.md, Rotating secrets)
 Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
   bursar reseal --revoke-unreadable     # when the old key is lost
-  bursar reseal --accept-transfer 1204  # an open transfer that no key has sealed")]
+  bursar reseal --accept-transfer 1204  # a transfer that no key has sealed")]
     Reseal(ResealArgs),
 
     /// Prove the books: every seal, every sum, every balance.
@@ -198,7 +198,7 @@ pub(crate) struct ResealArgs {
     #[arg(long)]
     pub(crate) revoke_unreadable: bool,
 
-    /// Seal this open transfer as it now is, although no configured key has sealed it so: it is from a
+    /// Seal this transfer as it now is, although no configured key has sealed it so: it is from a
     /// release that sealed nothing, its key is lost, or somebody without the key has written it. Look
     /// at it first; may be given several times.
     #[arg(long, value_name = "ID")]

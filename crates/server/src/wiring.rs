@@ -100,7 +100,7 @@ impl System {
         let (store, engine) = PgStore::start(&pool, database.clone(), &engine, Arc::clone(&clock));
         let [hint, committed, payout_hint] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
-        let events = Arc::new(PgEvents::new(database.clone()));
+        let events = Arc::new(PgEvents::new(database.clone(), seals.clone()));
         let figures = Arc::new(PgFigures::new(database.clone()));
         let tasks = BackgroundTasks::here();
         let credentials = Arc::new(PgCredentials::new(database.clone()));

@@ -212,6 +212,10 @@ impl TransferStore for Store {
         Ok(found)
     }
 
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.find(id).await
+    }
+
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         self.ask().await?;
         let found = self.bank.books.find_many(ids).await?;

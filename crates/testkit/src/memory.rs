@@ -356,6 +356,10 @@ impl TransferStore for InMemoryStore {
         Ok(self.state().transfers.get(&id).cloned())
     }
 
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.find(id).await
+    }
+
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         let state = self.state();
         let found = ids.iter().filter_map(|id| state.transfers.get(id).cloned());

@@ -50,8 +50,12 @@ impl App {
             waited: options.wait,
         };
         for _ in 0..STALE_TRIES_MAX {
-            let original = self.find_sent(request.transfer).await?;
-            let original = original.ok_or(Error::NotFound(Missing::Transfer))?;
+            let missing = Error::NotFound(Missing::Transfer);
+            let Some(id) = request.transfer else {
+                return Err(missing);
+            };
+            // What it once was is money now.
+            let original = self.ports.store.find_proven(id).await?.ok_or(missing)?;
             if is_other(request.digest, &original) {
                 // What was asked for may be what has changed it.
                 let answered = self.answered_before(claim.as_ref()).await?;

@@ -209,7 +209,8 @@ impl Transfer {
 
     /// Callbacks without a change: the result of a confirm or cancel that was repeated (no
     /// `error`) or refused, to a URL that has not heard it. Also what binds a key to a repetition.
-    /// As long as there is no result, nothing is told: a URL hears of an operation once.
+    /// As long as there is no result, nothing is told: a URL hears of an operation once. Those of the
+    /// transfer and of its confirmation hear of its end by whatever ends it, a review or a payout.
     pub fn acknowledge(&self, command: &Command, error: Option<String>) -> Change {
         let status = if error.is_some() {
             Status::Failed
@@ -219,7 +220,7 @@ impl Transfer {
         let is_known = error.is_some() || status.is_final();
         let callbacks = command
             .callback()
-            .filter(|_| is_known)
+            .filter(|(url, _)| is_known && (error.is_some() || !self.is_told_of_its_end(url)))
             .map(|(url, by)| CallbackDraft {
                 operation: command.operation(),
                 url: url.clone(),
@@ -240,6 +241,12 @@ impl Transfer {
             approval: None,
             linked: None,
         }
+    }
+
+    fn is_told_of_its_end(&self, url: &str) -> bool {
+        let confirmed = self.0.confirmed.as_ref();
+        let confirmed = confirmed.and_then(|confirmed| confirmed.callback_url.as_deref());
+        [self.0.callback_url.as_deref(), confirmed].contains(&Some(url))
     }
 
     fn changed(&self, body: Body, command: &Command, now: Timestamp) -> Change {

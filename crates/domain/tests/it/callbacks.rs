@@ -142,6 +142,24 @@ fn an_acknowledgement_tells_and_changes_nothing() {
     assert_eq!(done.done_at(), Some(NOW.plus_micros(5)));
 }
 
+/// The transfer's URL and that of its confirmation heard of its end by what ended it.
+#[test]
+fn who_was_told_of_the_end_is_not_told_again_by_a_repetition() {
+    let mut new = withdrawal(1, 100, 0).next;
+    new = step(&new, &confirm_by_gateway(Some(OTHER_HOOK))).next;
+    let paid = step(&new, &Command::PaidOut).next;
+    let heard = paid.parts().callback_url.clone();
+    for url in [heard.as_deref(), Some(OTHER_HOOK)] {
+        assert!(url.is_some());
+        let repeated = paid.acknowledge(&confirm(url), None);
+        assert_eq!(repeated.callbacks, []);
+        let refused = paid.acknowledge(&cancel(url), Some("It is completed.".to_owned()));
+        assert_eq!(refused.callbacks.len(), 1);
+    }
+    let third = paid.acknowledge(&confirm(Some("https://example.com/third")), None);
+    assert_eq!(third.callbacks.len(), 1);
+}
+
 /// A URL hears of an operation once, so it hears nothing before there is a result.
 #[test]
 fn what_is_not_known_yet_is_not_told() {

@@ -34,6 +34,10 @@ impl TransferStore for Failing {
         self.inner.find(id).await
     }
 
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.inner.find_proven(id).await
+    }
+
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         self.check()?;
         self.inner.find_many(ids).await

@@ -4,8 +4,8 @@
 //! The lock order is the same everywhere: keys (sorted), transfers by id, accounts by id, uses in the
 //! root asset by user. Only then comes what is read without a lock, in statements of their own, so
 //! that it is as fresh as the locks. What was used of a limit over all assets that is new is counted
-//! with the users' other accounts locked as well, out of that order: whoever is in the other's way is
-//! tried again. A single writer locks no accounts and no uses beforehand, but
+//! with all of the user's accounts locked: before the limit was known, whoever moved another asset
+//! locked nothing else that the count could wait for. A single writer locks no accounts and no uses beforehand, but
 //! writes them in the same order.
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use bursar_domain::{AccountKey, Rules, Timestamp, UsageKey, ledger::Books};
+use bursar_domain::{AccountKey, Rules, Timestamp, UsageKey, UserId, ledger::Books};
 use bursar_ports::StoreError;
 use diesel::{
     dsl::sql,
@@ -45,7 +45,7 @@ use crate::{
     seal::SealKeys,
     statement::RowTypes,
     tx::{Begin, CommitTx, Rollback},
-    usage::{count_anew, lock_all_accounts},
+    usage::count_anew,
 };
 
 /// Why a try failed.
@@ -117,6 +117,9 @@ pub(super) enum Tried<T> {
     /// Nothing was written, because other rules are in force than were known, and under them the
     /// batch needs what was not locked.
     OtherRules,
+    /// Nothing was written, because all accounts of these users are to be locked while it is counted
+    /// what they have used of a limit over all assets.
+    Shared(BTreeSet<UserId>),
     /// Nothing was written, because what was read may not be what is remembered by now.
     OutOfDate,
     /// Nothing was written, because a replica holds the book and this is none that does.
@@ -133,6 +136,8 @@ pub(super) struct Attempt<'a, B: ?Sized> {
     pub(super) ids: &'a HashMap<AccountKey, i64>,
     /// The uses of limits to look at.
     pub(super) usage: &'a BTreeSet<UsageKey>,
+    /// The users all of whose accounts are among those that are locked.
+    pub(super) whole: &'a BTreeSet<UserId>,
     pub(super) now: Timestamp,
     /// What seals rows.
     pub(super) seals: &'a SealKeys,
@@ -197,6 +202,11 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         let claimed = read.claimed.clone();
         let mut sealer = Sealer::new(self.seals, &read)?;
         let (mut books, mut before) = read.into_books(self.batch, self.usage, known)?;
+        let shared = self.shared(&before);
+        if !shared.is_empty() {
+            end_without_change(connection).await?;
+            return Ok(Tried::Shared(shared));
+        }
         if let Some(turn) = &turn
             && (self.ending == Ending::Rollback || !before.uncounted.is_empty())
         {
@@ -345,6 +355,17 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 .all(|account| self.ids.contains_key(account))
     }
 
+    /// Whose accounts are to be locked before it can be counted what they have used of a limit over all
+    /// assets. A single writer has everything before it committed instead.
+    fn shared(&self, before: &Before) -> BTreeSet<UserId> {
+        if self.order.is_some() {
+            return BTreeSet::new();
+        }
+        let over_all = before.uncounted.iter().filter(|key| key.asset.is_none());
+        let users = over_all.map(|key| key.user);
+        users.filter(|user| !self.whole.contains(user)).collect()
+    }
+
     /// Counts anew what was counted for another epoch of a limit, or never.
     async fn count_uses(
         &self,
@@ -361,10 +382,6 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 .get_result(&mut &*connection)
                 .await?;
             set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
-            // A single writer is alone by now.
-            if self.order.is_none() {
-                lock_all_accounts(connection, &before.uncounted).await?;
-            }
             let counted = count_anew(connection, &before.uncounted, self.now).await?;
             set_statement_timeout(connection, &was).await?;
             Ok(counted)

@@ -67,6 +67,7 @@ pub(super) async fn connect(pool: &PoolConfig) -> Result<Connected, StoreError> 
             types: &types,
             ids: &HashMap::new(),
             usage: &BTreeSet::new(),
+            whole: &BTreeSet::new(),
             looked_for: &BTreeSet::new(),
             now: Timestamp::EPOCH,
             seals: &SealKeys::default(),

@@ -115,19 +115,31 @@ impl SealedRow {
         } = self;
         let transfer = Transfer::try_from(row)?;
         let fields = TransferFields::of(&transfer);
-        let genuine = seal.map(|seal| seals.judge_transfer(&fields, &entry_refs, &seal));
-        let seal = seals.transfer(&fields, &entry_refs);
+        let genuine = seal
+            .as_ref()
+            .map(|seal| seals.judge_transfer(&fields, &entry_refs, seal));
+        let now = seals.transfer(&fields, &entry_refs);
         Ok(Judged {
-            transfer,
             genuine,
-            seal,
+            is_current: seal == now,
+            seal: now,
+            transfer,
         })
     }
 
-    /// The transfer, unless it is not as Bursar wrote it. Without keys nothing is sealed, and nothing
-    /// is judged. One that has ended may have no seal, or one of a key that is not configured any
-    /// more: the entries of the ledger tell the same of it.
+    /// The transfer, if Bursar wrote it so: for whoever changes it, pays it or tells of it. Without keys
+    /// nothing is sealed, and nothing is judged.
     pub(crate) fn prove(self, seals: &SealKeys) -> Result<Transfer, StoreError> {
+        self.judged(seals, false)
+    }
+
+    /// The same for whoever only looks: one that has ended may have no seal, or one of a key that is not
+    /// configured any more.
+    pub(crate) fn read(self, seals: &SealKeys) -> Result<Transfer, StoreError> {
+        self.judged(seals, true)
+    }
+
+    fn judged(self, seals: &SealKeys, only_looks: bool) -> Result<Transfer, StoreError> {
         if seals.is_empty() {
             return Transfer::try_from(self.row);
         }
@@ -137,7 +149,7 @@ impl SealedRow {
         let fault = match genuine {
             Some(Genuine::Yes) => return Ok(transfer),
             Some(Genuine::No) => "its seal does not fit: somebody else has changed it",
-            _ if transfer.status().is_final() => return Ok(transfer),
+            _ if only_looks && transfer.status().is_final() => return Ok(transfer),
             Some(Genuine::UnknownKey) => {
                 "it is sealed with a master key that is not configured: put that behind the first \
                  one, or run bursar reseal where it is configured"
@@ -154,6 +166,8 @@ pub(crate) struct Judged {
     pub(crate) transfer: Transfer,
     /// None when it has none.
     pub(crate) genuine: Option<Genuine>,
+    /// Whether it is the one that the first key makes.
+    pub(crate) is_current: bool,
     /// The seal of the row as it is, under the first key.
     pub(crate) seal: Option<Seal>,
 }

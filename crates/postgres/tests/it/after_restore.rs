@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bursar_domain::TransferId;
 use bursar_ports::{EventFeed, EventPage, IdSource as _, Notice};
 use bursar_postgres::{
-    AfterRestoreError, Database, MovedOn, PgEvents, PgIds, PoolConfig, after_restore,
+    AfterRestoreError, Database, MovedOn, PgEvents, PgIds, PoolConfig, SealKeys, after_restore,
     testing::TestDatabase,
 };
 use bursar_testkit::{FixedClock, build};
@@ -48,7 +48,7 @@ impl Scene {
     async fn serve(&mut self, events: usize) -> (TransferId, i64) {
         let database = self.replica().await;
         let id = PgIds::new(database.clone()).next_transfer_id().await;
-        let last = tell(&PgEvents::new(database), events).await;
+        let last = tell(&PgEvents::new(database, SealKeys::default()), events).await;
         self.until_nobody_is_connected().await;
         (id.unwrap(), last)
     }
@@ -158,7 +158,7 @@ async fn whoever_reads_events_is_told_that_there_is_a_hole() {
     scene.serve(5).await;
     scene.restore(3).await;
     let database = scene.replica().await;
-    let feed = PgEvents::new(database);
+    let feed = PgEvents::new(database, SealKeys::default());
     for after in [4, 5, i64::MAX] {
         let answer = feed.list(after, 9).await.unwrap();
         assert_eq!(answer, EventPage::Ahead { last: 3 });
@@ -168,7 +168,7 @@ async fn whoever_reads_events_is_told_that_there_is_a_hole() {
     scene.until_nobody_is_connected().await;
 
     let oldest = scene.move_on().await.unwrap()[3].to;
-    let feed = PgEvents::new(scene.replica().await);
+    let feed = PgEvents::new(scene.replica().await, SealKeys::default());
     for is_going_on in [false, true] {
         assert_eq!(page(&feed, 0, 9).await.len(), 3);
         for after in [3, 5, oldest - 2] {

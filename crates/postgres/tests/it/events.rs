@@ -10,7 +10,7 @@ use bursar_ports::{
     CommitOutcome, Event, EventFeed, EventPage, EventSequencer, Happening, Notice, Step,
     TransferStore,
 };
-use bursar_postgres::{PgEvents, PgStore};
+use bursar_postgres::{PgEvents, PgStore, SealKeys};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ impl Scene {
             Arc::new(FixedClock::default()),
         );
         Self {
-            events: PgEvents::new(fixture.database.clone()),
+            events: PgEvents::new(fixture.database.clone(), SealKeys::default()),
             fixture,
             store: Arc::new(store),
             ids: SequentialIds::default(),

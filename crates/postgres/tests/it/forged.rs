@@ -13,7 +13,7 @@ use bursar_postgres::{
     EngineConfig, OpenSeals, PgOutbox, PgPayouts, PgStore, SealKeys, reseal_open,
 };
 use bursar_testkit::{FixedClock, SequentialIds, build};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 
 use crate::{
     roles::as_application,
@@ -165,7 +165,52 @@ async fn one_that_somebody_has_changed_is_not_taken_up() {
     }
 }
 
-/// What has ended has entries, which tell the same of it; and an old key may have left by then.
+/// The oldest come first in the passes that settle and expire, which take so many at once.
+#[tokio::test]
+async fn those_that_are_not_taken_up_do_not_hold_up_the_others() {
+    let mut scene = Scene::set().await;
+    let store = scene.store(&[KEY]);
+    for number in 0..3 {
+        let forged = commit(&store, scene.deposit()).await.id();
+        let by = format!("confirmed_by = 'nobody {number}'");
+        let forge = format!("UPDATE book_main.transfers SET {by} WHERE id = {forged}");
+        scene.intrude(&forge).await;
+    }
+    let open = commit(&store, scene.deposit()).await;
+    assert_eq!(store.list_unsettled(-1, 2).await.unwrap(), []);
+    assert_eq!(store.list_unsettled(-1, 2).await.unwrap(), [open]);
+}
+
+/// What Bursar wrote itself is genuine for ever, and must not come back.
+#[tokio::test]
+async fn no_transfer_goes_back_to_what_it_was() {
+    let mut scene = Scene::set().await;
+    let store = scene.store(&[KEY]);
+    let open = commit(&store, scene.deposit()).await;
+    let id = open.id();
+    scene
+        .fixture
+        .run(&format!(
+            "CREATE TABLE public.was AS SELECT * FROM book_main.transfers WHERE id = {id}; \
+             GRANT SELECT ON public.was TO PUBLIC"
+        ))
+        .await;
+    commit(
+        &store,
+        build::step(&open, &Command::Settle, FixedClock::START),
+    )
+    .await;
+    let back = format!(
+        "UPDATE book_main.transfers t SET version = w.version, state = w.state, \
+         updated_at = w.updated_at, entry_refs = w.entry_refs, seal = w.seal \
+         FROM public.was w WHERE t.id = {id} AND w.id = {id}"
+    );
+    let refused = scene.intruder.batch_execute(&back).await.unwrap_err();
+    assert!(refused.to_string().contains("earlier version"), "{refused}");
+    assert_eq!(store.list_unsettled(-1, 10).await.unwrap(), []);
+}
+
+/// An old key may have left by the time somebody looks; nobody goes on from it.
 #[tokio::test]
 async fn what_has_ended_is_read_without_its_key() {
     let scene = Scene::set().await;
@@ -173,6 +218,12 @@ async fn what_has_ended_is_read_without_its_key() {
     let open = commit(&store, scene.deposit()).await;
     let ended = commit(&store, scene.deposit().settled_at_once()).await;
     let later = scene.store(&[OTHER_KEY]);
+    let proven = later.find_proven(ended.id()).await;
+    assert!(is_inconsistent(&proven, "not configured"), "{proven:?}");
+    assert_eq!(
+        store.find_proven(ended.id()).await.unwrap().as_ref(),
+        Some(&ended)
+    );
     assert_eq!(later.find(ended.id()).await.unwrap(), Some(ended));
     let found = later.find(open.id()).await;
     assert!(is_inconsistent(&found, "not configured"), "{found:?}");
@@ -221,19 +272,22 @@ async fn nobody_is_told_of_what_bursar_did_not_write() {
     let mut scene = Scene::set().await;
     let store = scene.store(&[KEY]);
     let mut told = vec![];
-    for _ in 0..2 {
+    for _ in 0..4 {
         let usd = build::asset("usd", 2);
         let mut new = build::new_transfer(scene.ids.transfer(), &usd, 100, FixedClock::START);
         new.callback_url = Some("https://hook.example/".to_owned());
         let deposit = build::deposit(new, scene.ids.user());
         told.push(commit(&store, deposit.settled_at_once()).await);
     }
-    let forged = told[1].id();
-    let statement = format!(
-        "UPDATE book_main.transfers SET updated_at = created_at - interval '1 s' \
-         WHERE id = {forged}"
-    );
-    scene.intrude(&statement).await;
+    let [changed, unsealed, untrue] = [1, 2, 3].map(|place: usize| told[place].id());
+    scene
+        .intrude(&format!(
+            "UPDATE book_main.transfers SET updated_at = created_at - interval '1 s' \
+             WHERE id = {changed}; \
+             UPDATE book_main.transfers SET seal = NULL WHERE id = {unsealed}; \
+             UPDATE book_main.callbacks SET status = 'Canceled' WHERE transfer_id = {untrue}"
+        ))
+        .await;
     let outbox = PgOutbox::new(scene.fixture.database.clone(), SealKeys::new([KEY]));
     let now = Timestamp::from_micros(FixedClock::START.as_micros() + 2 * HOUR_MS * 1_000);
     outbox.enqueue_due(now, 100).await.unwrap();
@@ -255,6 +309,7 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
     }
     commit(&store, scene.deposit().settled_at_once()).await;
     let [first, second, unsealed, changed] = [0, 1, 2, 3].map(|place: usize| open[place].id());
+    let nothing = TransferId::try_new(9_999).unwrap();
     scene
         .intrude(&format!(
             "UPDATE book_main.transfers SET seal = NULL WHERE id = {unsealed}; \
@@ -262,10 +317,11 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
         ))
         .await;
     let both = SealKeys::new([OTHER_KEY, KEY]);
+    let url = scene.url.clone();
     let reseal = async |keys: &SealKeys, accepted: &[TransferId]| {
         let accepted = accepted.iter().map(|id| id.get()).collect();
         let audit = build::audit("transfer.reseal", "transfers");
-        let done = reseal_open(&scene.url, keys, &accepted, (audit, FixedClock::START));
+        let done = reseal_open(&url, keys, &accepted, (audit, FixedClock::START));
         done.await.unwrap()
     };
     let expected = OpenSeals {
@@ -283,6 +339,8 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
         ..OpenSeals::default()
     };
     assert_eq!(reseal(&both, &[unsealed, first]).await, expected);
+    let missing = reseal(&both, &[nothing]).await.missing;
+    assert_eq!(missing, [nothing.get()]);
 
     let later = scene.store(&[OTHER_KEY]);
     for transfer in open.iter().take(3) {
@@ -297,6 +355,10 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
     assert_eq!(reseal(&nobodys, &[]).await.unknown.len(), 4);
     assert_eq!(reseal(&nobodys, &[changed]).await.accepted, [changed.get()]);
     assert!(scene.store(&[[9; 32]]).find(changed).await.is_ok());
+    // One key is enough to tell what was changed.
+    let change = "UPDATE book_main.transfers SET confirmed_by = 'y' WHERE id";
+    scene.intrude(&format!("{change} = {changed}")).await;
+    assert_eq!(reseal(&nobodys, &[]).await.changed, [changed.get()]);
     let told = "SELECT after::text FROM directory.audit_log WHERE action = 'transfer.reseal' \
                 ORDER BY after->'accepted'->>0 NULLS FIRST";
     let told = scene.fixture.texts(told).await;

@@ -246,6 +246,14 @@ async fn what_a_role_inherits_is_told_and_not_called_granted() {
             "UPDATE (amount) ON book_main.transfers",
             "UPDATE (amount) on book_main.transfers",
         ),
+        (
+            "UPDATE (seal) ON book_main.entries",
+            "UPDATE on book_main.entries",
+        ),
+        (
+            "INSERT (name) ON book_main.writers",
+            "INSERT on book_main.writers",
+        ),
         ("CREATE ON SCHEMA directory", "CREATE on schema directory"),
     ];
     for (right, told) in given {

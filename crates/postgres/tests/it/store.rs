@@ -72,7 +72,7 @@ impl PgHarness {
         };
         let directory = PgDirectory::new(connections.clone(), clock.clone());
         let rule_book = PgRuleBook::new(connections.clone(), clock.clone());
-        let events = PgEvents::new(connections.clone());
+        let events = PgEvents::new(connections.clone(), SealKeys::default());
         let (store, _tasks) = PgStore::start(&pool, connections.clone(), &config, clock.clone());
         until_ready(&store).await;
         let client = client(database.url()).await;

@@ -43,6 +43,10 @@ impl TransferStore for HintingStore {
         self.store.find(id).await
     }
 
+    async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.store.find_proven(id).await
+    }
+
     async fn find_many(&self, ids: Vec<TransferId>) -> Result<Vec<Transfer>, StoreError> {
         self.store.find_many(ids).await
     }

@@ -29,7 +29,10 @@ pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     let accepted = args.accept_transfer.into_iter().collect();
     let transfers = run_open(&system, url, &accepted).await;
     system.finish(config.shutdown_grace).await;
-    secrets.and(transfers)
+    match (secrets, transfers) {
+        (Err(secrets), Err(transfers)) => Err(transfers.context(secrets)),
+        (secrets, transfers) => secrets.and(transfers),
+    }
 }
 
 /// Seals what is open under the first key, and names what is left.
@@ -42,21 +45,22 @@ async fn run_open(system: &System, url: &str, accepted: &BTreeSet<i64>) -> anyho
         .context("not all open transfers could be sealed anew; run it again")?;
     let mut report = vec![
         format!("open transfers resealed: {}", done.resealed.len()),
-        format!("open transfers accepted: {}", done.accepted.len()),
+        format!("transfers accepted: {}", done.accepted.len()),
     ];
     for (why, ids) in [
         ("without a seal", &done.unsealed),
         ("sealed with a key that is not configured", &done.unknown),
         ("changed by somebody without the key", &done.changed),
+        ("to be accepted and not there", &done.missing),
     ] {
-        let each = ids.iter().map(|id| format!("open transfer {why}: {id}"));
+        let each = ids.iter().map(|id| format!("transfer {why}: {id}"));
         report.extend(each);
     }
     say(&format!("{}\n", report.join("\n")))?;
     let left = done.left();
     anyhow::ensure!(
         left == 0,
-        "{left} open transfers are not taken up by Bursar: see docs/OPERATIONS.md, Changing the \
+        "{left} transfers are not taken up by Bursar: see docs/OPERATIONS.md, Changing the \
          master key"
     );
     Ok(())

@@ -52,7 +52,7 @@ fn request(amount: Option<&str>) -> ReversalRequest {
 /// The original is found this often; nobody knows a rate.
 fn stored(original: &Transfer, times: usize) -> Mocks {
     let mut mocks = Mocks::new();
-    mocks.finds(original, times);
+    mocks.proves(original, times);
     mocks
 }
 
@@ -140,7 +140,11 @@ async fn what_names_no_transfer_is_not_found() {
     let answer = run(Mocks::new(), nothing, plain()).await;
     assert!(matches!(answer, Err(Error::NotFound(Missing::Transfer))));
     let mut mocks = Mocks::new();
-    mocks.store.expect_find().times(1).return_once(|_| Ok(None));
+    mocks
+        .store
+        .expect_find_proven()
+        .times(1)
+        .return_once(|_| Ok(None));
     let answer = run(mocks, request(None), plain()).await;
     assert!(matches!(answer, Err(Error::NotFound(Missing::Transfer))));
 }
@@ -255,7 +259,7 @@ async fn who_says_what_was_shown_takes_nothing_else_back() {
     ));
     // Also when somebody else is faster.
     let mut mocks = Mocks::new();
-    mocks.finds_each(vec![newer.clone(), deposited()]);
+    mocks.proves_each(vec![newer.clone(), deposited()]);
     mocks.commits([stale()]);
     assert!(is_other(run(mocks, shown, plain()).await));
     // Who asks twice with a key has the answer of the first time, whatever that has changed.
@@ -325,7 +329,7 @@ async fn the_key_belongs_to_everything_that_was_asked() {
 #[tokio::test]
 async fn when_somebody_else_was_first_it_is_decided_again() {
     let mut mocks = Mocks::new();
-    mocks.finds_each(vec![spent(&deposited()), deposited()]);
+    mocks.proves_each(vec![spent(&deposited()), deposited()]);
     mocks.commits([stale()]);
     assert_exceeds(&run(mocks, request(None), plain()).await);
 }
@@ -384,7 +388,7 @@ async fn an_outage_is_told() {
     let mut mocks = Mocks::new();
     mocks
         .store
-        .expect_find()
+        .expect_find_proven()
         .times(1)
         .return_once(|_| Err(unavailable()));
     let answer = run(mocks, request(None), plain()).await;

@@ -406,7 +406,7 @@ async fn claim_of(request: InternalRequest, options: Options) -> Option<Idempote
             .expect_find()
             .return_once(move |_, _| Ok(Some(entry)));
     }
-    sent(mocks, request, options).await.idempotency
+    Box::pin(sent(mocks, request, options)).await.idempotency
 }
 
 #[tokio::test]

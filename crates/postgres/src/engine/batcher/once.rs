@@ -5,11 +5,13 @@ use std::{
     time::Duration,
 };
 
-use bursar_domain::AccountKey;
+use bursar_domain::{AccountKey, UserId};
 use bursar_ports::StoreError;
+use diesel_async::AsyncPgConnection;
 
 use super::Batcher;
 use crate::{
+    accounts::AccountIds,
     engine::{
         attempt::{Attempt, Ending, Failure, Tried, Wanted, end_without_change, strike},
         batch::Batch,
@@ -20,6 +22,47 @@ use crate::{
     error::is_refused,
     faults::{Point, reach},
 };
+
+/// What the rounds of one try have found out.
+#[derive(Default)]
+struct Learned {
+    /// The recipients' accounts that were looked for.
+    looked_for: BTreeSet<AccountKey>,
+    /// Kept here, for the memory that all batchers share does not promise to keep what is put into it.
+    found: HashMap<AccountKey, i64>,
+    /// The users all of whose accounts were found.
+    whole: BTreeSet<UserId>,
+}
+
+impl Learned {
+    async fn recipients(
+        &mut self,
+        ids: &AccountIds,
+        accounts: BTreeSet<AccountKey>,
+    ) -> Result<(), Failure> {
+        let resolved = ids.resolve(&accounts).await;
+        self.found.extend(resolved.map_err(Failure::NotPrepared)?);
+        self.looked_for.extend(accounts);
+        Ok(())
+    }
+
+    async fn all_of(&mut self, ids: &AccountIds, users: BTreeSet<UserId>) -> Result<(), Failure> {
+        let accounts = ids.all_of(&users).await;
+        self.found.extend(accounts.map_err(Failure::NotPrepared)?);
+        self.whole.extend(users);
+        Ok(())
+    }
+}
+
+/// Lets a book go whose holder is gone; else whoever is not the holder waits for it.
+async fn let_go(connection: &AsyncPgConnection) -> Result<(), Failure> {
+    let free = within(release(connection)).await.flatten();
+    if !free.map_err(Failure::NotCommitted)? {
+        return Err(StoreError::Standby.into());
+    }
+    tracing::info!("the book's single writer is gone: every replica writes it");
+    Ok(())
+}
 
 impl Batcher {
     /// The connection, or a new one; whoever takes it puts it back while it is good.
@@ -40,8 +83,8 @@ impl Batcher {
     }
 
     /// One try. The connection is kept only after a success, or when nothing but the batch's place in
-    /// the order or a row that it needs beforehand was wrong: after anything else it may be silent, inside a transaction, or hold plans
-    /// that a migration has made worthless.
+    /// the order or a row that it needs beforehand was wrong: after anything else it may be silent,
+    /// inside a transaction, or hold plans that a migration has made worthless.
     pub(super) async fn try_once<B: Batch + ?Sized>(
         &mut self,
         batch: &B,
@@ -54,9 +97,7 @@ impl Batcher {
             .map_err(Failure::NotConnected)?;
         strike(Point::Taken).await?;
         connected.count_batch().await?;
-        let mut looked_for = BTreeSet::new();
-        // Kept here, for the memory that all batchers share does not promise to keep what is put into it.
-        let mut found = HashMap::new();
+        let mut learned = Learned::default();
         // Each round looks for accounts that no round before it did, or knows newer rules, so there
         // is a last one.
         loop {
@@ -69,7 +110,7 @@ impl Batcher {
                     return Err(Failure::NotPrepared(error));
                 }
             };
-            ids.extend(&found);
+            ids.extend(&learned.found);
             strike(Point::AccountsKnown).await?;
             let connection = &connected.connection;
             let ticket = match &self.writer {
@@ -82,9 +123,10 @@ impl Batcher {
                 types: &connected.types,
                 ids: &ids,
                 usage: &wanted.usage,
+                whole: &learned.whole,
                 now: self.clock.now(),
                 seals: &self.seals,
-                looked_for: &looked_for,
+                looked_for: &learned.looked_for,
                 ending,
                 counted_within,
             };
@@ -105,19 +147,10 @@ impl Batcher {
                     self.connection = Some(connected);
                     return Ok(outcomes);
                 }
-                Tried::Missing(accounts) => {
-                    let resolved = self.accounts.resolve(&accounts).await;
-                    found.extend(resolved.map_err(Failure::NotPrepared)?);
-                    looked_for.extend(accounts);
-                }
+                Tried::Missing(accounts) => learned.recipients(&self.accounts, accounts).await?,
+                Tried::Shared(users) => learned.all_of(&self.accounts, users).await?,
                 Tried::OtherRules | Tried::OutOfDate => {}
-                Tried::Held => {
-                    let free = within(release(connection)).await.flatten();
-                    if !free.map_err(Failure::NotCommitted)? {
-                        return Err(StoreError::Standby.into());
-                    }
-                    tracing::info!("the book's single writer is gone: every replica writes it");
-                }
+                Tried::Held => let_go(connection).await?,
             }
         }
     }

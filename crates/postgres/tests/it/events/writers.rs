@@ -13,7 +13,7 @@ use bursar_domain::{
     Command, Commit, Kind, Status, Timestamp, Transfer, TransferId, UserId, Version,
 };
 use bursar_ports::{Clock, CommitOutcome, Event, EventSequencer, Happening, Step, TransferStore};
-use bursar_postgres::{Database, PgEvents, PgStore};
+use bursar_postgres::{Database, PgEvents, PgStore, SealKeys};
 use bursar_testkit::{SequentialIds, build};
 use tokio::task::JoinSet;
 
@@ -91,7 +91,7 @@ async fn whoever_writes_and_whoever_numbers_no_effect_comes_before_its_cause() {
     let mut sequencers = JoinSet::new();
     for _ in 0..2 {
         let pool = patient(fixture.url());
-        let events = PgEvents::new(Database::connect(pool).await.unwrap());
+        let events = PgEvents::new(Database::connect(pool).await.unwrap(), SealKeys::default());
         let stop = Arc::clone(&stop);
         sequencers.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
@@ -99,7 +99,7 @@ async fn whoever_writes_and_whoever_numbers_no_effect_comes_before_its_cause() {
             }
         });
     }
-    let events = PgEvents::new(fixture.database.clone());
+    let events = PgEvents::new(fixture.database.clone(), SealKeys::default());
     let reader = tokio::spawn({
         let (events, stop) = (events.clone(), Arc::clone(&stop));
         async move {

@@ -186,7 +186,9 @@ async fn an_error_names_its_request_whatever_else_is_logged() {
     let answer = backoffice.get("/admin/v1/transfers/1").await;
     let id = answer.refused(500, "internal").text_of("instance");
     let log = service.stopped().await.stderr;
-    let cause = log.lines().find(|line| line.contains("entry_refs"));
+    let cause = log
+        .lines()
+        .find(|line| line.contains("its seal does not fit"));
     assert!(cause.is_some_and(|line| line.contains(&id)), "{log}");
 }
 

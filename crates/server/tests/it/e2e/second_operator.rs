@@ -102,11 +102,18 @@ async fn a_withdrawal_above_the_policy_completes_with_a_second_operator_only() {
             answer.refused(403, "approval.same_operator");
         }
     }
-    // Somebody changed it behind everybody's back, so what was shown is not what would be paid.
-    let change = format!("UPDATE book_main.transfers SET note = 'changed' WHERE id = {id}");
+    // Somebody changed it behind everybody's back: nobody goes on from that.
+    let change = format!("UPDATE book_main.transfers SET note = concat(note, '!') WHERE id = {id}");
     policy.scene.books.rows(&change).await;
     let body = json!({"digest": shown}).to_string();
-    let void = policy.review(&policy.second, "approve", &id, &body).await;
+    let forged = policy.review(&policy.second, "approve", &id, &body).await;
+    forged.refused(500, "internal");
+    let back = "SET note = nullif(left(note, -1), '')";
+    let back = format!("UPDATE book_main.transfers {back} WHERE id = {id}");
+    policy.scene.books.rows(&back).await;
+    // What was shown is not what would be paid.
+    let other = json!({"digest": "0".repeat(shown.len())}).to_string();
+    let void = policy.review(&policy.second, "approve", &id, &other).await;
     void.refused(409, "approval.digest_mismatch");
     assert_eq!(policy.balance().await, balance("8.00000000", "2.00000000"));
 
