@@ -16,7 +16,8 @@ impl App {
     /// Creates an asset or replaces the one that is expected.
     ///
     /// # Errors
-    /// [`Error::ScaleInUse`] when the asset has accounts and the scale would change;
+    /// [`Error::ScaleInUse`] when the scale would change of an asset that has accounts, fees or limits
+    /// in amounts or, of the root asset, while there are limits over all assets;
     /// [`Error::Overtaken`] when what is there is not what was expected.
     pub async fn put_asset(
         &self,
@@ -27,11 +28,24 @@ impl App {
         grant.require(Permission::Admin)?;
         let audit = grant.audit("asset.put", format!("asset:{}", asset.id));
         let directory = &self.ports.directory;
+        if asset.id == self.settings.root_asset && self.has_limits_over_all().await? {
+            let now = directory.find_asset(asset.id).await?;
+            if now.is_some_and(|now| now.scale != asset.scale) {
+                return Err(Error::ScaleInUse);
+            }
+        }
         match directory.put_asset(asset.clone(), was, audit).await? {
             PutAsset::Written => Ok(asset),
             PutAsset::ScaleInUse => Err(Error::ScaleInUse),
             PutAsset::Overtaken => Err(Error::Overtaken),
         }
+    }
+
+    /// Whether there are limits in amounts of the root asset, in whose smallest units they stand.
+    async fn has_limits_over_all(&self) -> Result<bool, Error> {
+        let rules = self.ports.rule_book.rules().await?;
+        let mut limits = rules.limits.iter();
+        Ok(limits.any(|((_, asset), limits)| asset.is_none() && !limits.is_empty()))
     }
 
     /// One asset.

@@ -2,7 +2,11 @@
 
 use bursar_domain::{Asset, AssetId, AuditDraft};
 use bursar_ports::{Expected, PutAsset, StoreError};
-use diesel::{dsl::exists, prelude::*};
+use diesel::{
+    dsl::{exists, sql},
+    prelude::*,
+    sql_types::Bool,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -12,9 +16,9 @@ use crate::{
     error::inconsistent,
     pool::Database,
     row::read_scale,
-    schema::{accounts, asset_books, assets},
+    schema::{accounts, asset_books, assets, fee_schedules, limits},
     tx::run_tx,
-    value::At,
+    value::{At, Units},
 };
 
 /// The only book there is so far.
@@ -199,7 +203,7 @@ async fn write(
     let Some(old) = old.filter(|old| was.allows(&Some(old.clone()))) else {
         return Ok(PutAsset::Overtaken);
     };
-    if old.scale != row.scale && has_accounts(connection, &row.id).await? {
+    if old.scale != row.scale && is_counted(connection, &row.id).await? {
         return Ok(PutAsset::ScaleInUse);
     }
     diesel::update(assets::table.find(&row.id))
@@ -211,11 +215,24 @@ async fn write(
     Ok(PutAsset::Written)
 }
 
-/// Reads through the accounts until it finds one, or all of them when there is none: an index for
-/// something this rare would not earn its place.
-async fn has_accounts(connection: &mut AsyncPgConnection, asset: &str) -> QueryResult<bool> {
+/// Whether anything stands in smallest units of an asset. It reads through the accounts until it finds
+/// one, or all of them when there is none: an index for something this rare would not earn its place.
+async fn is_counted(connection: &mut AsyncPgConnection, asset: &str) -> QueryResult<bool> {
     let accounts = accounts::table.filter(accounts::asset.eq(asset));
-    diesel::select(exists(accounts))
+    let fees = fee_schedules::table
+        .filter(fee_schedules::asset.eq(asset))
+        .filter(
+            (fee_schedules::min
+                .gt(Units(0))
+                .or(fee_schedules::absolute.gt(Units(0))))
+            .or(fee_schedules::max.is_not_null()),
+        );
+    let limits = limits::table
+        .filter(limits::asset.eq(asset))
+        .filter(sql::<Bool>(
+            "num_nonnulls(min_amount, max_amount, daily, monthly, approval_above) > 0",
+        ));
+    diesel::select(exists(fees).or(exists(limits)).or(exists(accounts)))
         .get_result(connection)
         .await
 }

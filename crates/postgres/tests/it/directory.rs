@@ -396,6 +396,34 @@ async fn an_asset_is_replaced_but_its_scale_stays_once_it_is_in_use() {
     );
 }
 
+/// Fees and limits in amounts stand in its smallest units.
+#[tokio::test]
+async fn the_scale_of_an_asset_with_fees_or_limits_does_not_change() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let put = async |scale| {
+        let put = directory.put_asset(asset("btc", scale), Expected::Anything, draft());
+        put.await.unwrap()
+    };
+    assert_eq!(put(8).await, PutAsset::Written);
+    for rule in [
+        "INTO book_main.fee_schedules VALUES ('deposit', 'btc', 0, 1, NULL, 0)",
+        "INTO book_main.fee_schedules VALUES ('deposit', 'btc', 0, 0, 9, 0)",
+        "INTO book_main.fee_schedules VALUES ('deposit', 'btc', 0, 0, NULL, 5)",
+        "INTO book_main.limits VALUES ('internal', 'btc', NULL, NULL, 7, NULL, NULL, 1)",
+    ] {
+        fixture.run(&format!("INSERT {rule}")).await;
+        assert_eq!(put(6).await, PutAsset::ScaleInUse, "{rule}");
+        assert_eq!(put(8).await, PutAsset::Written, "{rule}");
+        let gone = "DELETE FROM book_main.fee_schedules; DELETE FROM book_main.limits";
+        fixture.run(gone).await;
+    }
+    let free = "INSERT INTO book_main.fee_schedules VALUES ('deposit', 'btc', 10, 0, NULL, 0); \
+                INSERT INTO book_main.limits (kind, asset, epoch) VALUES ('internal', 'btc', 1)";
+    fixture.run(free).await;
+    assert_eq!(put(6).await, PutAsset::Written);
+}
+
 #[tokio::test]
 async fn no_account_slips_in_while_a_scale_changes() {
     let mut fixture = Fixture::new().await;

@@ -1,4 +1,6 @@
-use bursar_domain::{AccountKey, Amount, Timestamp, UserStatus};
+use std::sync::Arc;
+
+use bursar_domain::{AccountKey, Amount, Kind, Limits, Rules, Timestamp, UserStatus};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 
@@ -71,6 +73,47 @@ async fn an_asset_is_written_unless_its_scale_is_in_use_or_it_is_another_one_by_
             PutAsset::ScaleInUse => assert!(matches!(answer, Err(Error::ScaleInUse))),
             PutAsset::Overtaken => assert!(matches!(answer, Err(Error::Overtaken))),
         }
+    }
+}
+
+/// Limits over all assets stand in the root asset's smallest units.
+#[tokio::test]
+async fn the_root_assets_scale_is_in_use_while_there_are_limits_over_all_assets() {
+    let daily = Limits {
+        daily: Amount::try_from_units(100).ok(),
+        ..Limits::default()
+    };
+    for (limits, scale, is_refused) in [
+        (daily, 6, true),
+        (daily, 2, false),
+        (Limits::default(), 6, false),
+    ] {
+        let mut mocks = Mocks::new();
+        let rules = Rules {
+            limits: [((Kind::Internal, None), limits)].into(),
+            ..Rules::default()
+        };
+        mocks
+            .rule_book
+            .expect_rules()
+            .return_once(|| Ok(Arc::new(rules)));
+        mocks
+            .directory
+            .expect_find_asset()
+            .returning(|_| Ok(Some(usd())));
+        mocks
+            .directory
+            .expect_put_asset()
+            .times(usize::from(!is_refused))
+            .returning(|_, _, _| Ok(PutAsset::Written));
+        let asset = build::asset("usd", scale);
+        let answer = mocks.app();
+        let answer = answer.put_asset(&admin(), asset, Expected::Anything).await;
+        assert_eq!(
+            matches!(answer, Err(Error::ScaleInUse)),
+            is_refused,
+            "{answer:?}"
+        );
     }
 }
 
