@@ -67,6 +67,38 @@ pub(crate) fn codes(response: &Value) -> Vec<String> {
     quoted.map(str::to_owned).collect()
 }
 
+/// The bodies that docs/CALLBACKS.md shows have the keys of the document in their order.
+#[test]
+fn callbacks_have_the_keys_that_are_documented() {
+    let shown = include_str!("../../../../docs/CALLBACKS.md");
+    let callbacks = [
+        ("DepositCallback", "{\"Amount\""),
+        ("InternalCallback", "{\"code\""),
+    ];
+    for (schema, begins) in callbacks {
+        let body = shown.lines().rfind(|line| line.starts_with(begins));
+        let body = body.expect("there is an example");
+        let schema = &document()["components"]["schemas"][schema];
+        let required = schema["required"].as_array().unwrap().iter();
+        let mut rest = body;
+        for key in required.clone() {
+            let key = format!("{key}:");
+            let (_, behind) = rest
+                .split_once(&key)
+                .expect("each key stands behind the one before");
+            rest = behind;
+        }
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body.as_object().unwrap().len(), required.count());
+        let properties = schema["properties"].as_object().unwrap();
+        assert_eq!(properties.len(), body.as_object().unwrap().len());
+    }
+    let of = |schema: &str| document()["components"]["schemas"][schema]["required"].clone();
+    let (deposit, withdrawal) = (of("DepositCallback"), of("WithdrawalCallback"));
+    let named = deposit.to_string().replace("\"Id\"", "\"TransferId\"");
+    assert_eq!(withdrawal.to_string(), named);
+}
+
 /// Every code that the document names is one that the program can answer.
 #[test]
 fn no_documented_code_is_made_up() {
