@@ -14,7 +14,8 @@ const SPLIT: [char; 4] = [';', '\t', '\r', '\n'];
 /// one, at the beginning and behind whatever some spreadsheet splits a line at. It also stands before
 /// an apostrophe there, so that taking one away from each of these places gives back the text.
 pub fn neutral(text: &str) -> Cow<'_, str> {
-    if !text.starts_with(PASSED_OVER) && !text.starts_with(RUN) && !text.contains(SPLIT) {
+    // What is passed over is split at, too.
+    if !text.starts_with(RUN) && !text.contains(SPLIT) {
         return Cow::Borrowed(text);
     }
     let mut neutral = String::with_capacity(text.len().saturating_add(8));

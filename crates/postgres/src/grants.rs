@@ -180,16 +180,6 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// What may be done with a table beside reading it.
-const RIGHTS: [&str; 6] = [
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "TRUNCATE",
-    "REFERENCES",
-    "TRIGGER",
-];
-
 /// How many rights an error names.
 const SHOWN_MAX: usize = 5;
 
@@ -315,38 +305,36 @@ async fn too_much(
     .load(connection)
     .await?;
     for rule in rules_of(tables) {
-        let mut rights = RIGHTS.to_vec();
-        rights.retain(|right| match *right {
-            "INSERT" => !rule.insert,
-            "UPDATE" => !matches!(rule.update, Update::Any),
-            "DELETE" => !rule.delete,
-            _ => true,
-        });
         // A right to one column is one too many where there is to be none.
-        let of_columns: Vec<&str> = ["INSERT", "UPDATE", "REFERENCES"]
-            .into_iter()
-            .filter(|right| match *right {
-                "INSERT" => !rule.insert,
-                "UPDATE" => matches!(rule.update, Update::No),
-                _ => true,
-            })
-            .collect();
-        let columns: &[&str] = match rule.update {
-            Update::Except(fixed) => fixed,
-            Update::Any | Update::No => &[],
-        };
+        let (mut whole, mut any) = (vec!["TRUNCATE", "TRIGGER"], vec!["REFERENCES"]);
+        if !rule.insert {
+            any.push("INSERT");
+        }
+        if !rule.delete {
+            whole.push("DELETE");
+        }
+        let mut columns: &[&str] = &[];
+        match rule.update {
+            Update::Any => {}
+            Update::No => any.push("UPDATE"),
+            Update::Except(fixed) => {
+                whole.push("UPDATE");
+                columns = fixed;
+            }
+        }
         let more: Vec<String> = sql_query(
             "SELECT r || ' on ' || $2 AS more FROM unnest($3) AS r \
              WHERE has_table_privilege($1, $2, r) \
-             OR r = ANY($5) AND has_any_column_privilege($1, $2, r) \
-             UNION ALL SELECT 'UPDATE (' || c || ') on ' || $2 FROM unnest($4) AS c \
+             UNION ALL SELECT r || ' on ' || $2 FROM unnest($4) AS r \
+             WHERE has_any_column_privilege($1, $2, r) \
+             UNION ALL SELECT 'UPDATE (' || c || ') on ' || $2 FROM unnest($5) AS c \
              WHERE has_column_privilege($1, $2, c, 'UPDATE')",
         )
         .bind::<Text, _>(role)
         .bind::<Text, _>(rule.table)
-        .bind::<Array<Text>, _>(rights)
+        .bind::<Array<Text>, _>(whole)
+        .bind::<Array<Text>, _>(any)
         .bind::<Array<Text>, _>(columns)
-        .bind::<Array<Text>, _>(of_columns)
         .load(connection)
         .await?
         .into_iter()

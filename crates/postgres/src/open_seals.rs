@@ -5,7 +5,7 @@
 //! What nothing proves, because it was written when nothing was sealed, its key is lost or somebody has
 //! changed it, is sealed as it is if somebody who has looked at it says so.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bursar_domain::{AuditDraft, Timestamp};
 use bursar_ports::StoreError;
@@ -94,13 +94,15 @@ pub async fn reseal_open(
         missing: missing.copied().collect(),
         ..OpenSeals::default()
     };
+    let terms = Arc::new((seals.clone(), accepted.clone(), audit));
     for ids in ids.chunks(BATCH) {
-        let (ids, seals, accepted) = (ids.to_vec(), seals.clone(), accepted.clone());
-        let audit = audit.clone();
-        let sealed = run_tx(database.pool(), "seal open transfers", move |connection| {
-            let (ids, seals, accepted) = (ids.clone(), seals.clone(), accepted.clone());
-            let audit = audit.clone();
-            async move { seal(connection, ids, &seals, &accepted, &audit).await }.boxed()
+        let sealed = run_tx(database.pool(), "seal open transfers", |connection| {
+            let (ids, terms) = (ids.to_vec(), Arc::clone(&terms));
+            async move {
+                let (seals, accepted, audit) = &*terms;
+                seal(connection, ids, seals, accepted, audit).await
+            }
+            .boxed()
         });
         done.append(&mut sealed.await?);
     }
@@ -146,8 +148,9 @@ async fn seal(
             done.changed.push(id);
             continue;
         };
+        let anew = judged.sealed_anew(seals);
         let (list, is_sealed) = match judged.genuine {
-            Some(Genuine::Yes) if judged.is_current => continue,
+            Some(Genuine::Yes) if judged.seal == anew => continue,
             Some(Genuine::Yes) => (&mut done.resealed, true),
             _ if accepted.contains(&id) => (&mut done.accepted, true),
             Some(Genuine::No) => (&mut done.changed, false),
@@ -156,7 +159,7 @@ async fn seal(
         };
         list.push(id);
         if is_sealed {
-            write(connection, id, judged.seal).await?;
+            write(connection, id, anew).await?;
         }
     }
     if !done.resealed.is_empty() || !done.accepted.is_empty() {

@@ -340,7 +340,7 @@ fn read_claim(
     let transfer = transfer.ok_or_else(|| fault("transfer_id"))?.prove(seals)?;
     let status = Status::from_name(&candidate.status).ok_or_else(|| fault("status"))?;
     // What is refused is told as failed, whatever has become of the transfer.
-    let is_refusal = status == Status::Failed && candidate.error.is_some();
+    let is_refusal = candidate.is_refusal() && candidate.error.is_some();
     if status.is_final() && status != transfer.status() && !is_refusal {
         return Err(fault("status is not the transfer's"));
     }

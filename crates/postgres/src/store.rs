@@ -61,6 +61,12 @@ impl PgStore {
         )
     }
 
+    async fn look_up(&self, id: TransferId) -> Result<Option<SealedRow>, StoreError> {
+        self.database
+            .look_up_once(async |connection| find(connection, id).await)
+            .await
+    }
+
     fn read(&self, rows: Vec<SealedRow>) -> Result<Vec<Transfer>, StoreError> {
         let read = rows.into_iter().map(|row| row.read(&self.seals));
         read.collect()
@@ -70,18 +76,12 @@ impl PgStore {
 #[async_trait]
 impl TransferStore for PgStore {
     async fn find(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
-        let row = self
-            .database
-            .look_up_once(async |connection| find(connection, id).await)
-            .await?;
+        let row = self.look_up(id).await?;
         row.map(|row| row.read(&self.seals)).transpose()
     }
 
     async fn find_proven(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
-        let row = self
-            .database
-            .look_up_once(async |connection| find(connection, id).await)
-            .await?;
+        let row = self.look_up(id).await?;
         row.map(|row| row.prove(&self.seals)).transpose()
     }
 

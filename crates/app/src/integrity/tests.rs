@@ -45,6 +45,21 @@ fn alarm_for(assets: &'static [&'static str]) -> MockIntegrityAlarm {
     alarm
 }
 
+/// Books in which each round of looks finds these, the last ones first.
+fn books_of(mut rounds: Vec<Vec<Breach>>) -> MockBookIntegrity {
+    let mut books = MockBookIntegrity::new();
+    books
+        .expect_check_accounts()
+        .times(rounds.len())
+        .returning(move |_, _| {
+            Ok(CheckedAccounts {
+                breaches: rounds.pop().unwrap(),
+                ..CheckedAccounts::default()
+            })
+        });
+    books
+}
+
 #[tokio::test]
 async fn a_round_goes_on_where_it_was_and_begins_anew_at_its_end() {
     let mut books = MockBookIntegrity::new();
@@ -92,17 +107,8 @@ async fn accounts_that_cannot_be_read_are_looked_at_again() {
 
 #[tokio::test]
 async fn a_wrong_account_stops_its_asset_alone_and_once_and_is_told_until_a_round_finds_nothing() {
-    let mut books = MockBookIntegrity::new();
-    let mut rounds = vec![vec![], vec![], vec![breach("btc")], vec![breach("btc")]];
-    books
-        .expect_check_accounts()
-        .times(4)
-        .returning(move |_, _| {
-            Ok(CheckedAccounts {
-                breaches: rounds.pop().unwrap(),
-                ..CheckedAccounts::default()
-            })
-        });
+    let rounds = vec![vec![], vec![], vec![breach("btc")], vec![breach("btc")]];
+    let books = books_of(rounds);
     let mut watch = watch(books, alarm_for(&["btc"]));
     let mut told = vec![];
     for _ in 0..4 {
@@ -383,21 +389,11 @@ async fn a_watch_tells_when_it_took_sums_last() {
 /// As with wrong accounts of an asset, until a whole round has found none.
 #[tokio::test]
 async fn a_watch_tells_of_strays_until_a_round_finds_none() {
-    let mut books = MockBookIntegrity::new();
     let stray = Breach {
         asset: None,
         detail: "account 1: \"no asset\" can be no asset".to_owned(),
     };
-    let mut rounds = vec![vec![], vec![], vec![stray], vec![]];
-    books
-        .expect_check_accounts()
-        .times(4)
-        .returning(move |_, _| {
-            Ok(CheckedAccounts {
-                breaches: rounds.pop().unwrap(),
-                ..CheckedAccounts::default()
-            })
-        });
+    let books = books_of(vec![vec![], vec![], vec![stray], vec![]]);
     let seen = BooksSeen::default();
     let clock = Arc::new(FixedClock::default());
     let mut watch = watch(books, MockIntegrityAlarm::new()).telling(seen.clone(), clock);
@@ -411,7 +407,6 @@ async fn a_watch_tells_of_strays_until_a_round_finds_none() {
     assert_eq!(told, [false, true, false, false]);
 }
 
-/// Where there is no place for strays, the other books are not handed out as if they were all.
 #[tokio::test]
 async fn strays_are_examined_too() {
     let stray = Breach {

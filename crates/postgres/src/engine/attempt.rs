@@ -5,8 +5,8 @@
 //! root asset by user. Only then comes what is read without a lock, in statements of their own, so
 //! that it is as fresh as the locks. What was used of a limit over all assets that is new is counted
 //! with all of the user's accounts locked: before the limit was known, whoever moved another asset
-//! locked nothing else that the count could wait for. A single writer locks no accounts and no uses beforehand, but
-//! writes them in the same order.
+//! locked nothing else that the count could wait for. A single writer locks no accounts and no uses
+//! beforehand, but writes them in the same order.
 
 use std::{
     borrow::Cow,

@@ -168,7 +168,7 @@ impl Candidate {
     }
 
     /// Whether this tells that a confirm or cancel was refused, and not a state of the transfer.
-    fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         self.status == Status::Failed.as_str()
             && [Operation::Confirm, Operation::Cancel]
                 .iter()

@@ -7,9 +7,12 @@ use bursar_domain::{
     TransferParts, UserId, Version, WithdrawalState,
 };
 use bursar_ports::StoreError;
-use diesel::prelude::{
-    ExpressionMethods as _, QueryDsl as _, QueryResult, Queryable, Selectable,
-    SelectableHelper as _,
+use diesel::{
+    dsl,
+    prelude::{
+        ExpressionMethods as _, QueryDsl as _, QueryResult, Queryable, Selectable,
+        SelectableHelper as _,
+    },
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
@@ -75,17 +78,19 @@ pub(crate) struct SealedRow {
     seal: Option<Seal>,
 }
 
+#[dsl::auto_type]
+fn of_these(ids: Vec<i64>) -> _ {
+    transfers::table.filter(transfers::id.eq_any(ids))
+}
+
 impl TransferRow {
     /// The rows of those of these transfers that there are, in no order.
     pub(crate) async fn load_many(
         connection: &AsyncPgConnection,
         ids: Vec<i64>,
     ) -> QueryResult<Vec<Self>> {
-        transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(Self::as_select())
-            .load(&mut &*connection)
-            .await
+        let rows = of_these(ids).select(Self::as_select());
+        rows.load(&mut &*connection).await
     }
 }
 
@@ -95,18 +100,15 @@ impl SealedRow {
         connection: &AsyncPgConnection,
         ids: Vec<i64>,
     ) -> QueryResult<Vec<Self>> {
-        transfers::table
-            .filter(transfers::id.eq_any(ids))
-            .select(Self::as_select())
-            .load(&mut &*connection)
-            .await
+        let rows = of_these(ids).select(Self::as_select());
+        rows.load(&mut &*connection).await
     }
 
     pub(crate) const fn id(&self) -> i64 {
         self.row.id
     }
 
-    /// The transfer, what its seal is found to be, and the one that it would get now.
+    /// The transfer, and what its seal is found to be.
     pub(crate) fn judge(self, seals: &SealKeys) -> Result<Judged, StoreError> {
         let Self {
             row,
@@ -118,12 +120,11 @@ impl SealedRow {
         let genuine = seal
             .as_ref()
             .map(|seal| seals.judge_transfer(&fields, &entry_refs, seal));
-        let now = seals.transfer(&fields, &entry_refs);
         Ok(Judged {
-            genuine,
-            is_current: seal == now,
-            seal: now,
             transfer,
+            entry_refs,
+            seal,
+            genuine,
         })
     }
 
@@ -163,13 +164,18 @@ impl SealedRow {
 
 /// A transfer, and what its row's seal is found to be.
 pub(crate) struct Judged {
-    pub(crate) transfer: Transfer,
+    transfer: Transfer,
+    entry_refs: Vec<i64>,
+    pub(crate) seal: Option<Seal>,
     /// None when it has none.
     pub(crate) genuine: Option<Genuine>,
-    /// Whether it is the one that the first key makes.
-    pub(crate) is_current: bool,
+}
+
+impl Judged {
     /// The seal of the row as it is, under the first key.
-    pub(crate) seal: Option<Seal>,
+    pub(crate) fn sealed_anew(&self, seals: &SealKeys) -> Option<Seal> {
+        seals.transfer(&TransferFields::of(&self.transfer), &self.entry_refs)
+    }
 }
 
 impl TryFrom<TransferRow> for Transfer {
