@@ -216,11 +216,16 @@ impl Mocks {
     }
 
     /// The store finds these, one after the other, the last one first.
-    pub(crate) fn finds_each(&mut self, mut found: Vec<Transfer>) {
+    pub(crate) fn finds_each(&mut self, found: Vec<Transfer>) {
+        self.finds_or_fails(found.into_iter().map(|found| Ok(Some(found))).collect());
+    }
+
+    /// The same where it does not always answer.
+    pub(crate) fn finds_or_fails(&mut self, mut found: Vec<Result<Option<Transfer>, StoreError>>) {
         self.store
             .expect_find()
             .times(found.len())
-            .returning(move |_| Ok(found.pop()));
+            .returning(move |_| found.pop().unwrap());
     }
 
     /// The same for whoever goes on from what has ended.

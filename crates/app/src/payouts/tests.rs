@@ -411,12 +411,7 @@ async fn a_word_against_what_is_final_is_a_conflict() {
 async fn nobody_says_that_nothing_happened_once_somebody_was_faster() {
     for end in [PayoutEnd::Paid, PayoutEnd::Refused] {
         let mut mocks = mocks(MockPayoutGateway::new(), MockPayoutSchedule::new());
-        let mut found = vec![Err(unavailable()), Ok(Some(under_way()))];
-        mocks
-            .store
-            .expect_find()
-            .times(2)
-            .returning(move |_| found.pop().unwrap());
+        mocks.finds_or_fails(vec![Err(unavailable()), Ok(Some(under_way()))]);
         mocks.commits([stale()]);
         let result = mocks.app().payout_result(&FromGateway(()), said(end)).await;
         let Err(Error::OutcomeUnknown { transfer, .. }) = &result else {

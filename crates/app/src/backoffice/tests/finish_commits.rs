@@ -226,12 +226,7 @@ async fn nobody_says_that_nothing_happened_once_somebody_was_faster() {
     for finish in BOTH {
         for error in [overloaded, unavailable] {
             let mut mocks = Mocks::new();
-            let mut found = vec![Err(error()), Ok(Some(open()))];
-            mocks
-                .store
-                .expect_find()
-                .times(2)
-                .returning(move |_| found.pop().unwrap());
+            mocks.finds_or_fails(vec![Err(error()), Ok(Some(open()))]);
             mocks.commits([stale()]);
             let answer = finish.run(mocks, request(None), plain()).await;
             assert!(is_in_doubt(&answer), "{answer:?}");
