@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bursar_domain::{AccountKey, Owner, UserId};
+use bursar_domain::{AccountKey, Owner, UserId, UserStatus};
 use bursar_ports::{LedgerOwner, StoreError};
-use diesel::{ExpressionMethods as _, QueryDsl as _};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use moka::sync::Cache;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     pool::Database,
     row::{name_of, owner_columns, read_account_key},
-    schema::accounts,
+    schema::{accounts, owners},
     seal::{Seal, SealKeys},
     statement::{
         FindAccounts, InsertAccounts, InsertOwners, LockOwners, ShareAssets, TakeAccountIds,
@@ -47,6 +47,21 @@ pub(crate) fn rows_of(owner: LedgerOwner) -> (Vec<Uuid>, Vec<&'static str>) {
 
 fn fee_row(row: usize) -> Uuid {
     Uuid::from_u128(u128::try_from(row).unwrap_or_default())
+}
+
+/// Those of these users who are frozen or terminated, whether they have accounts or not.
+pub(crate) async fn inactive(
+    connection: &AsyncPgConnection,
+    users: &BTreeSet<UserId>,
+) -> QueryResult<BTreeSet<UserId>> {
+    let ids: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+    let found: Vec<Uuid> = owners::table
+        .filter(owners::id.eq_any(ids))
+        .filter(owners::status.ne(UserStatus::Active.as_str()))
+        .select(owners::id)
+        .load(&mut &*connection)
+        .await?;
+    Ok(found.into_iter().map(UserId::new).collect())
 }
 
 /// Finds and creates the rows of accounts.
@@ -178,7 +193,7 @@ impl<'a> KeyColumns<'a> {
         }
     }
 
-    async fn find(&self, connection: &mut AsyncPgConnection) -> diesel::QueryResult<Vec<FoundRow>> {
+    async fn find(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<FoundRow>> {
         let find = FindAccounts {
             owner_kinds: &self.owner_kinds,
             owners: &self.owners,
@@ -192,7 +207,7 @@ async fn find_or_create(
     connection: &mut AsyncPgConnection,
     keys: &[AccountRowKey],
     seals: &SealKeys,
-) -> diesel::QueryResult<Vec<FoundRow>> {
+) -> QueryResult<Vec<FoundRow>> {
     let found = KeyColumns::of(keys).find(connection).await?;
     if found.len() == keys.len() {
         return Ok(found);
@@ -213,7 +228,7 @@ async fn create(
     connection: &mut AsyncPgConnection,
     missing: Vec<AccountRowKey>,
     seals: &SealKeys,
-) -> diesel::QueryResult<()> {
+) -> QueryResult<()> {
     let mut users: Vec<Uuid> = missing
         .iter()
         .filter_map(|(key, _)| key.owner.user())
@@ -267,7 +282,7 @@ async fn create(
 async fn take_ids(
     connection: &mut AsyncPgConnection,
     keys: &[AccountRowKey],
-) -> diesel::QueryResult<Vec<i64>> {
+) -> QueryResult<Vec<i64>> {
     let range_of = |(key, _): &AccountRowKey| match key.owner {
         Owner::User(_) => USER_RANGE,
         Owner::Fees | Owner::World => SYSTEM_RANGE,

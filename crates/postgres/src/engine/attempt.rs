@@ -40,6 +40,7 @@ use super::{
     writes::{Changed, Writes},
 };
 use crate::{
+    accounts::inactive,
     error::is_disconnect,
     faults::{Point, reach},
     seal::SealKeys,
@@ -213,12 +214,13 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             turn.alone().await?;
         }
         self.count_uses(connection, &mut books, &mut before).await?;
-        let verdicts = self.batch.settle(&mut books, self.now);
+        let mut verdicts = self.batch.settle(&mut books, self.now);
         let missing = self.missing(&verdicts);
         if !missing.is_empty() {
             end_without_change(connection).await?;
             return Ok(Tried::Missing(missing));
         }
+        self.count_recipients(connection, &mut verdicts).await?;
         let landed = landed(connection, &self.batch.landed(&verdicts), self.seals).await?;
         planted::release_twice(&mut books);
         let changed = Changed {
@@ -398,6 +400,21 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
             })??;
         books.usage.extend(counted.clone());
         before.usage.extend(counted);
+        Ok(())
+    }
+
+    /// Finds out of recipients without accounts whether they can be paid, where that is counted.
+    async fn count_recipients(
+        &self,
+        connection: &AsyncPgConnection,
+        verdicts: &mut B::Verdicts,
+    ) -> Result<(), Failure> {
+        let users = self.batch.to_count(verdicts);
+        if !users.is_empty() {
+            let inactive = within(inactive(connection, &users)).await;
+            let inactive = inactive.flatten().map_err(Failure::NotCommitted)?;
+            self.batch.count(verdicts, &inactive);
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, iter};
 
 use bursar_domain::{
     AccountKey, AuditDraft, Bulk, Change, Commit, IdempotencyClaim, ItemResult, Reason, Timestamp,
-    Transfer, TransferId,
+    Transfer, TransferId, UserId,
     ledger::{self, Applied, Books, BulkVerdict, Verdict},
 };
 use bursar_ports::{BulkOutcome, CommitOutcome};
@@ -58,6 +58,14 @@ pub(super) trait Batch: Sync {
         verdicts: &Self::Verdicts,
         can_be_made: &dyn Fn(&AccountKey) -> bool,
     ) -> BTreeSet<AccountKey>;
+
+    /// The users of whom it must be known whether they can be paid although they have no account:
+    /// whoever cannot is counted. All recipients are asked for, so that the time of the answer does
+    /// not tell who has one.
+    fn to_count(&self, verdicts: &Self::Verdicts) -> BTreeSet<UserId>;
+
+    /// Counts those of them who cannot be paid.
+    fn count(&self, verdicts: &mut Self::Verdicts, inactive: &BTreeSet<UserId>);
 
     /// What the callers are told; `landed` holds what was found of [`Batch::landed`], in order.
     fn outcomes(verdicts: Self::Verdicts, landed: Vec<Transfer>) -> Self::Outcomes;
@@ -135,6 +143,13 @@ impl Batch for [Commit] {
             .collect()
     }
 
+    /// Each item is told of by itself.
+    fn to_count(&self, _verdicts: &Vec<Verdict>) -> BTreeSet<UserId> {
+        BTreeSet::new()
+    }
+
+    fn count(&self, _verdicts: &mut Vec<Verdict>, _inactive: &BTreeSet<UserId>) {}
+
     fn outcomes(verdicts: Vec<Verdict>, landed: Vec<Transfer>) -> Vec<CommitOutcome> {
         let mut landed = landed.into_iter();
         verdicts
@@ -175,6 +190,11 @@ fn written(verdict: &Verdict) -> Option<&Applied> {
         | Verdict::OverLimit { .. }
         | Verdict::ReadOnly => None,
     }
+}
+
+/// The user whom a change pays.
+fn recipient(change: &Change) -> Option<UserId> {
+    change.recipient_account()?.owner.user()
 }
 
 impl Batch for Bulk {
@@ -280,6 +300,19 @@ impl Batch for Bulk {
             | BulkVerdict::KeyReused { .. }
             | BulkVerdict::ReadOnly => BTreeSet::new(),
         }
+    }
+
+    fn to_count(&self, verdict: &BulkVerdict) -> BTreeSet<UserId> {
+        if verdict.counts_unseen() {
+            self.changes().filter_map(recipient).collect()
+        } else {
+            BTreeSet::new()
+        }
+    }
+
+    fn count(&self, verdict: &mut BulkVerdict, inactive: &BTreeSet<UserId>) {
+        let recipient = |place: usize| recipient(self.changes.get(place)?);
+        verdict.count_unseen(|place| recipient(place).is_some_and(|user| inactive.contains(&user)));
     }
 
     fn outcomes(verdict: BulkVerdict, landed: Vec<Transfer>) -> BulkOutcome {

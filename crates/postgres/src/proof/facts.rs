@@ -10,7 +10,7 @@ use crate::{
     row::TransferRow,
     schema::{accounts, entries, transfers},
     seal::{AccountName, Line, Seal, TransferFields},
-    value::{At, Decimal, Figure, Units},
+    value::{At, Decimal, Figure},
 };
 
 /// A row of `accounts`, but for what is no matter of the ledger.
@@ -202,8 +202,8 @@ impl TransferFacts {
             state: self.state.clone(),
             asset: self.asset.clone(),
             scale: self.scale,
-            amount: Units(figures.amount),
-            fee: Units(figures.fee),
+            amount: Figure(Some(figures.amount)),
+            fee: Figure(Some(figures.fee)),
             user_id: self.user_id,
             recipient_id: self.recipient_id,
             recipient_typed: self.recipient_typed.clone(),
@@ -216,7 +216,7 @@ impl TransferFacts {
             finished_by: self.finished_by.clone(),
             root_asset: self.root_asset.clone(),
             root_scale: self.root_scale,
-            root_rate: figures.root_rate.clone(),
+            root_rate: figures.root_rate.clone().map(|rate| Decimal(Some(rate))),
             created_at: self.created_at,
             updated_at: self.updated_at,
             stage: self.stage.clone(),
@@ -226,9 +226,9 @@ impl TransferFacts {
             reviewed_by: self.reviewed_by.clone(),
             review_digest: self.review_digest.clone(),
             reverses: self.reverses,
-            reversal_covers: figures.reversal_covers.map(Units),
-            reversal_fee: figures.reversal_fee.map(Units),
-            reversed: Units(figures.reversed),
+            reversal_covers: figures.reversal_covers.map(|units| Figure(Some(units))),
+            reversal_fee: figures.reversal_fee.map(|units| Figure(Some(units))),
+            reversed: Figure(Some(figures.reversed)),
             root_source: self.root_source.clone(),
             root_rated_at: self.root_rated_at,
         };

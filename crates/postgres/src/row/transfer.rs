@@ -1,6 +1,5 @@
 //! Transfer rows.
 
-use bigdecimal::BigDecimal;
 use bursar_domain::{
     ActorId, Amount, AssetId, Body, CodeSalt, Confirmation, DepositState, InternalState, Kind,
     Reason, Recipient, Reversal, Review, RootRate, Scale, Stage, Status, Transfer, TransferId,
@@ -21,10 +20,11 @@ use crate::{
     error::inconsistent,
     schema::transfers,
     seal::{Genuine, Seal, SealKeys, TransferFields},
-    value::{At, Units},
+    value::{At, Decimal, Figure},
 };
 
-/// A row of `transfers`.
+/// A row of `transfers`. Whatever somebody has written there can be read, so that one row that is
+/// none of Bursar's does not keep others from being read with it.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = transfers)]
 pub(crate) struct TransferRow {
@@ -34,8 +34,8 @@ pub(crate) struct TransferRow {
     pub(crate) state: String,
     pub(crate) asset: String,
     pub(crate) scale: i16,
-    pub(crate) amount: Units,
-    pub(crate) fee: Units,
+    pub(crate) amount: Figure,
+    pub(crate) fee: Figure,
     pub(crate) user_id: Uuid,
     pub(crate) recipient_id: Option<Uuid>,
     pub(crate) recipient_typed: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct TransferRow {
     pub(crate) finished_by: Option<String>,
     pub(crate) root_asset: Option<String>,
     pub(crate) root_scale: Option<i16>,
-    pub(crate) root_rate: Option<BigDecimal>,
+    pub(crate) root_rate: Option<Decimal>,
     pub(crate) created_at: At,
     pub(crate) updated_at: At,
     pub(crate) stage: Option<String>,
@@ -58,9 +58,9 @@ pub(crate) struct TransferRow {
     pub(crate) reviewed_by: Option<String>,
     pub(crate) review_digest: Option<Vec<u8>>,
     pub(crate) reverses: Option<i64>,
-    pub(crate) reversal_covers: Option<Units>,
-    pub(crate) reversal_fee: Option<Units>,
-    pub(crate) reversed: Units,
+    pub(crate) reversal_covers: Option<Figure>,
+    pub(crate) reversal_fee: Option<Figure>,
+    pub(crate) reversed: Figure,
     pub(crate) root_source: Option<String>,
     pub(crate) root_rated_at: Option<At>,
 }
@@ -198,7 +198,7 @@ impl TransferRow {
             root_rate: self.root_rate()?,
             review: self.review()?,
             reversal: self.reversal()?,
-            reversed: Amount::try_from_units(self.reversed.0).map_err(|_| "reversed")?,
+            reversed: read_amount(self.reversed).ok_or("reversed")?,
             confirmed: self.confirmed_by.map(|by| Confirmation {
                 by: ActorId::new(by),
                 callback_url: self.confirm_url,
@@ -208,8 +208,8 @@ impl TransferRow {
             version: Version::new(self.version),
             asset: AssetId::parse(&self.asset).map_err(|_| "asset")?,
             scale: read_scale(self.scale).ok_or("scale")?,
-            amount: Amount::try_from_units(self.amount.0).map_err(|_| "amount")?,
-            fee: Amount::try_from_units(self.fee.0).map_err(|_| "fee")?,
+            amount: read_amount(self.amount).ok_or("amount")?,
+            fee: read_amount(self.fee).ok_or("fee")?,
             note: self.note,
             callback_url: self.callback_url,
             created_by: ActorId::new(self.created_by),
@@ -220,7 +220,7 @@ impl TransferRow {
 
     fn root_rate(&self) -> Result<Option<RootRate>, &'static str> {
         match (&self.root_asset, self.root_scale, &self.root_rate) {
-            (Some(asset), Some(scale), Some(rate)) => Ok(Some(RootRate {
+            (Some(asset), Some(scale), Some(Decimal(Some(rate)))) => Ok(Some(RootRate {
                 asset: AssetId::parse(asset).map_err(|_| "root_asset")?,
                 scale: read_scale(scale).ok_or("root_scale")?,
                 rate: rate.clone(),
@@ -244,12 +244,11 @@ impl TransferRow {
     }
 
     fn reversal(&self) -> Result<Option<Reversal>, &'static str> {
-        let amount = |units: Units| Amount::try_from_units(units.0).map_err(|_| "reversal_covers");
         match (self.reverses, self.reversal_covers, self.reversal_fee) {
             (Some(of), Some(covers), Some(fee)) => Ok(Some(Reversal {
                 of: TransferId::try_new(of).map_err(|_| "reverses")?,
-                covers: amount(covers)?,
-                fee_returned: amount(fee)?,
+                covers: read_amount(covers).ok_or("reversal_covers")?,
+                fee_returned: read_amount(fee).ok_or("reversal_fee")?,
             })),
             (None, None, None) => Ok(None),
             _ => Err("reverses"),
@@ -344,6 +343,12 @@ impl TransferRow {
             (None, None) => Err("recipient_id"),
         }
     }
+}
+
+fn read_amount(figure: Figure) -> Option<Amount> {
+    figure
+        .0
+        .and_then(|units| Amount::try_from_units(units).ok())
 }
 
 pub(crate) fn read_scale(scale: i16) -> Option<Scale> {

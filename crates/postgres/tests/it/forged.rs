@@ -123,6 +123,23 @@ async fn a_transfer_that_bursar_did_not_write_is_not_taken_up() {
         let found = store.find_many(vec![open.id(), id]).await;
         assert!(is_inconsistent(&found, why), "{found:?}");
     }
+    // What is no number of ours can still be read, and told from the others.
+    let beyond = "9e38::numeric";
+    let no_rate = [
+        ("root_asset", "'usd'"),
+        ("root_scale", "2"),
+        ("root_rate", "'NaN'"),
+    ];
+    scene
+        .copy(open.id(), &[("id", "1004"), ("amount", beyond)])
+        .await;
+    scene
+        .copy(open.id(), &[&[("id", "1005")], no_rate.as_slice()].concat())
+        .await;
+    for (forged, why) in [(1_004, "amount"), (1_005, "root_rate")] {
+        let found = store.find(TransferId::try_new(forged).unwrap()).await;
+        assert!(is_inconsistent(&found, why), "{found:?}");
+    }
     // It keeps no other from its end.
     assert_eq!(
         store.list_unsettled(-1, 10).await.unwrap(),

@@ -4,13 +4,15 @@
 //!   `demo_process` know how `bursar serve` and `bursar demo` tell where they are.
 //! * `client` speaks to it, `receiver` takes its callbacks, `books` looks into its database and
 //!   audits it, `verifiers` judge signatures, `exchange` gives it assets, users and money, `issuer` signs JWTs for it, `gateway`
-//!   pays withdrawals out, `load` and `steady` keep it busy, `history` judges what its clients saw.
+//!   pays withdrawals out, `load` and `steady` keep it busy with what `call`
+//!   makes, `history` judges what its clients saw.
 //! * `relay` and `hole` stand before the database, `haproxy` before replicas.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] waits for a condition and gives up in the
 //! end. Only loopback addresses are used.
 
 mod books;
+mod call;
 mod client;
 mod demo_process;
 #[expect(

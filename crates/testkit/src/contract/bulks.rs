@@ -156,6 +156,9 @@ pub async fn an_atomic_bulk_does_not_tell_who_can_be_paid(harness: &dyn Harness)
     let (alice, bob) = (scene.rich_user(100).await, scene.user().await);
     let frozen = scene.rich_user(1).await;
     harness.put_user(frozen, UserStatus::Frozen).await;
+    // These have no account.
+    let (carol, barred) = (scene.user().await, scene.user().await);
+    harness.put_user(barred, UserStatus::Terminated).await;
     let nobody = || Recipient::Unknown {
         typed: "nobody".to_owned(),
     };
@@ -163,17 +166,18 @@ pub async fn an_atomic_bulk_does_not_tell_who_can_be_paid(harness: &dyn Harness)
         let new = scene.new_transfer(units);
         build::internal_to(new, alice, recipient).settled_at_once()
     };
-    let probed = [Recipient::Id(bob), Recipient::Id(frozen), nobody()];
-    for (unable, recipient) in [1, 2, 2].into_iter().zip(probed.clone()) {
+    let [bob, carol, frozen, barred] = [bob, carol, frozen, barred].map(Recipient::Id);
+    let probed = [bob.clone(), carol, frozen, barred, nobody()];
+    for (unable, recipient) in [1, 1, 2, 2, 2].into_iter().zip(probed.clone()) {
         let bulk = atomic(vec![to(recipient, 60), to(nobody(), 1)]);
         assert_eq!(commit(&scene, bulk).await, refused(&[None, None], unable));
     }
     let short = Some(Reason::BalanceInsufficient);
     for recipient in probed {
-        let bulk = atomic(vec![to(recipient, 60), to(Recipient::Id(bob), 60)]);
+        let bulk = atomic(vec![to(recipient, 60), to(bob.clone(), 60)]);
         assert_eq!(commit(&scene, bulk).await, refused(&[None, short], 0));
     }
-    let bulk = atomic(vec![to(Recipient::Id(bob), 60), to(Recipient::Id(bob), 40)]);
+    let bulk = atomic(vec![to(bob.clone(), 60), to(bob, 40)]);
     assert_eq!(made(&commit(&scene, bulk).await).len(), 2);
     scene.audit().await;
 }

@@ -188,6 +188,27 @@ impl Answer {
         }
     }
 
+    /// The transfers that the answer names: one, or those of a bulk.
+    #[track_caller]
+    pub(super) fn names(&self) -> Vec<String> {
+        let body = self.json();
+        let Some(results) = body["results"].as_array() else {
+            return vec![self.name()];
+        };
+        let codes = results.iter().filter_map(|one| one["code"].as_str());
+        codes.map(str::to_owned).collect()
+    }
+
+    /// What states they are in.
+    #[track_caller]
+    pub(super) fn statuses(&self) -> Vec<String> {
+        let body = self.json();
+        let results = body["results"].as_array().map(Vec::as_slice);
+        let all = results.unwrap_or(std::slice::from_ref(&body)).iter();
+        all.map(|one| one["status"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }

@@ -5,10 +5,11 @@ use bursar_postgres::testing::TestDatabase;
 
 use super::{
     books::Books,
+    call::Told,
     eventually,
     exchange::Exchange,
     history::{Before, Look, Watch, assert_serializable},
-    load::{Load, Told, assert_kept, assert_told},
+    load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
     verify::{SEALED, verified},

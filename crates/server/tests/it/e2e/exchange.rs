@@ -12,11 +12,16 @@ pub(super) const INTERNAL: &str = "/internal-transfer";
 pub(super) const BULK: &str = "/internal-transfer/bulk";
 pub(super) const WAIT: (&str, &str) = ("prefer", "wait");
 
+/// The assets, and how many decimal places each has.
+pub(super) const SCALES: [(&str, u8); 3] = [("btc", 8), ("eth", 18), ("usd", 2)];
+
 /// An exchange that is open for business: `btc` (8), `eth` (18) and `usd` (2).
 pub(super) struct Exchange {
     pub(super) admin: String,
     pub(super) backoffice: String,
     pub(super) traders: Vec<Trader>,
+    /// What sending, withdrawing and depositing btc costs, in smallest units.
+    pub(super) fee: i128,
 }
 
 /// A user with a token for its own money.
@@ -36,7 +41,7 @@ impl Exchange {
     /// The same by whoever has this token.
     pub(super) async fn open_by(admin: String, client: &Client, traders: usize) -> Self {
         let operator = client.with(&admin);
-        for (asset, scale) in [("btc", 8), ("eth", 18), ("usd", 2)] {
+        for (asset, scale) in SCALES {
             let body = json!({
                 "name": asset, "scale": scale,
                 "can_deposit": true, "can_withdraw": true, "can_transfer": true,
@@ -50,6 +55,7 @@ impl Exchange {
             admin,
             backoffice,
             traders: Vec::new(),
+            fee: 0,
         };
         for number in 0..traders {
             let id = format!("00000000-0000-4000-8000-{number:012}");
@@ -72,6 +78,16 @@ impl Exchange {
         let path = format!("/admin/v1{path}");
         let answer = client.with(&self.admin).put(&path, rule.to_string()).await;
         answer.ok();
+    }
+
+    /// From now on every transfer of btc costs ten smallest units of it.
+    pub(super) async fn charge(&mut self, client: &Client) {
+        let rule = json!({"absolute": "0.0000001"});
+        for kind in ["deposit", "withdrawal", "internal"] {
+            let path = format!("/fees/{kind}/btc");
+            self.rule(client, &path, &rule).await;
+        }
+        self.fee = 10;
     }
 
     /// An operator with these permissions.

@@ -117,8 +117,9 @@ impl Scene {
     ) -> Self {
         let service = Service::start_with(url, settings).await;
         let client = ready(&service).await;
-        let exchange = Exchange::open(url, &client, TRADERS).await;
+        let mut exchange = Exchange::open(url, &client, TRADERS).await;
         exchange.fund_all(&client, "1000").await;
+        exchange.charge(&client).await;
         Self {
             nodes,
             relay,
@@ -135,7 +136,7 @@ impl Scene {
 
     fn load(&self, round: &str) -> Loads {
         let client = self.service.client();
-        let load = Load::start_stubborn(&client, &self.exchange, &self.receiver, round);
+        let load = Load::start_rivals(&client, &client, &self.exchange, &self.receiver, round);
         vec![(load, Watch::start(&client, &self.exchange))]
     }
 

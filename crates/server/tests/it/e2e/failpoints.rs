@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::{
     books::Books,
+    call::{Call, Told},
     client::Client,
     eventually,
     exchange::{BULK, CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WITHDRAW},
-    load::{Call, Told, assert_same, assert_told, repeat},
+    load::{assert_same, assert_told, repeat},
     receiver::Receiver,
     service::{SINGLE_WRITER, Service, ready},
     verify::{SEALED, verified},

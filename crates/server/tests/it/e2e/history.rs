@@ -18,13 +18,18 @@ use bursar_audit::{
     judge,
     record::{Asked, Began, Heard, Line, Missing, Saw},
 };
-use bursar_domain::{DecimalAmount, Scale};
+use bursar_domain::{DecimalAmount, ParseAmountError, Scale};
 use bursar_postgres::audited;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    books::Books, client::Client, eventually, exchange::Exchange, load::Told, receiver::Receiver,
+    books::Books,
+    call::Told,
+    client::{Answer, Client},
+    eventually,
+    exchange::{Exchange, SCALES},
+    receiver::Receiver,
     sound::require,
 };
 
@@ -38,12 +43,20 @@ const REST: Duration = Duration::from_millis(10);
 /// How long one of them waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many lines somebody saw that each of a user's accounts has, at once.
+/// What somebody saw of a user's accounts at once.
 pub(super) struct Look {
     sent: Instant,
     answered: Instant,
     user: String,
-    lines: Vec<(String, u64)>,
+    accounts: Vec<Seen>,
+}
+
+/// How many lines an account has, and what is on it after the last of them.
+struct Seen {
+    asset: String,
+    lines: u64,
+    available: String,
+    held: String,
 }
 
 /// Readers of accounts at work. Each goes on until it is told to stop, answered or not.
@@ -113,28 +126,45 @@ impl Look {
         }
         let body = answer.json();
         let balances = body["balances"].as_array().unwrap().iter();
-        let lines = balances.map(|balance| {
-            let asset = balance["asset"].as_str().unwrap();
-            (asset.to_owned(), balance["lines"].as_u64().unwrap())
-        });
+        let seen = |balance: &Value| {
+            let text = |of: &Value| of.as_str().unwrap().to_owned();
+            Seen {
+                asset: text(&balance["asset"]),
+                lines: balance["lines"].as_u64().unwrap(),
+                available: text(&balance["closing"]["available"]),
+                held: text(&balance["closing"]["held"]),
+            }
+        };
         Some(Self {
             sent,
             answered,
             user: user.to_owned(),
-            lines: lines.collect(),
+            accounts: balances.map(seen).collect(),
         })
     }
 
     fn saw(&self, accounts: &Accounts) -> Line {
-        let places = self.lines.iter().map(|(asset, line)| Place {
-            account: accounts[&(self.user.clone(), asset.clone())],
-            line: *line,
+        let places = self.accounts.iter().map(|seen| Place {
+            account: accounts[&(self.user.clone(), seen.asset.clone())],
+            line: seen.lines,
         });
         Line::Saw(Saw {
             sent: nanos(self.sent),
             answered: nanos(self.answered),
             lines: places.collect(),
         })
+    }
+}
+
+impl Seen {
+    /// An amount in smallest units.
+    fn units(&self, amount: &str) -> i128 {
+        let scale = SCALES.iter().find(|(asset, _)| *asset == self.asset);
+        let scale = Scale::try_new(scale.unwrap().1).unwrap();
+        match DecimalAmount::parse(amount) {
+            Err(ParseAmountError::Zero) => 0,
+            amount => amount.unwrap().to_amount(scale).unwrap().units(),
+        }
     }
 }
 
@@ -175,6 +205,7 @@ pub(super) async fn assert_serializable<'t>(
         .map(|told| asked(told, &accounts))
         .collect();
     record.extend(looks.iter().map(|look| look.saw(&accounts)));
+    assert_balances(looks, &accounts, books).await;
     let mut whole = vec![before.line()];
     whole.extend(record.iter().cloned());
     let ledger = audited(books.url(), &whole).await.unwrap();
@@ -185,17 +216,48 @@ pub(super) async fn assert_serializable<'t>(
     record
 }
 
+/// Whoever saw so many lines saw what is on the account after them.
+async fn assert_balances(looks: &[Look], accounts: &Accounts, books: &Books) {
+    let lines = "SELECT e.account_id, e.seq, e.available_after, e.held_after
+        FROM book_main.entries e JOIN book_main.accounts a ON a.id = e.account_id
+        WHERE a.owner_kind = 'user'";
+    let lines = books.rows(lines).await.into_iter().map(|row| {
+        let [account, line, available, held] = <[String; 4]>::try_from(row).unwrap();
+        let place: (u64, u64) = (account.parse().unwrap(), line.parse().unwrap());
+        let after: (i128, i128) = (available.parse().unwrap(), held.parse().unwrap());
+        (place, after)
+    });
+    let lines: HashMap<_, _> = lines.collect();
+    for look in looks {
+        for seen in &look.accounts {
+            let account = accounts[&(look.user.clone(), seen.asset.clone())];
+            let nothing = (seen.lines == 0).then_some((0, 0));
+            let after = lines.get(&(account, seen.lines)).copied().or(nothing);
+            let saw = (seen.units(&seen.available), seen.units(&seen.held));
+            require(after == Some(saw), Rule::BalanceIsItsEntries, || {
+                let line = seen.lines;
+                format!("account {account} had {after:?} after line {line}, and showed {saw:?}")
+            });
+        }
+    }
+}
+
 /// What a client knows.
 fn asked(told: &Told, accounts: &Accounts) -> Line {
     let answer = told.answer.as_ref().filter(|_| told.is_certain());
     let done = answer.filter(|answer| answer.status == 200);
-    let (outcome, status) = match (answer, done) {
-        (None, _) => (Outcome::Unknown, None),
-        (Some(_), None) => (Outcome::Refused, None),
-        (Some(_), Some(done)) => (Outcome::Done, Some(done.text_of("status").to_lowercase())),
+    let outcome = match (answer, done) {
+        (None, _) => Outcome::Unknown,
+        (Some(_), None) => Outcome::Refused,
+        (Some(_), Some(_)) => Outcome::Done,
     };
+    let statuses = done.map(Answer::statuses).unwrap_or_default();
+    let statuses: Vec<String> = statuses
+        .iter()
+        .map(|status| status.to_lowercase())
+        .collect();
     // It is settled later, at a time that nobody is told.
-    let is_pending = status.as_deref() == Some("pending");
+    let is_pending = statuses.iter().any(|status| status == "pending");
     let stays = ["pending", "rejected", "failed"];
     Line::Asked(Asked {
         sent: nanos(told.sent),
@@ -203,9 +265,9 @@ fn asked(told: &Told, accounts: &Accounts) -> Line {
         key: told.call.key().to_owned(),
         ends: told.call.ends().map(|transfer| transfer.parse().unwrap()),
         outcome,
-        moves: status.is_some_and(|status| !stays.contains(&&*status)),
-        transfer: done.and_then(|done| done.name().parse().ok()),
-        one_by_one: false,
+        moves: statuses.iter().any(|status| !stays.contains(&&**status)),
+        transfer: done.and_then(|done| done.names().first()?.parse().ok()),
+        one_by_one: told.call.is_one_by_one(),
         lacks: answer
             .filter(|answer| answer.text.contains("balance.insufficient"))
             .and_then(|_| missing(told, accounts)),
@@ -214,15 +276,10 @@ fn asked(told: &Told, accounts: &Accounts) -> Line {
 
 /// What whoever was to pay was said not to have.
 fn missing(told: &Told, accounts: &Accounts) -> Option<Missing> {
-    let (payer, amount) = told.call.pays()?;
-    let btc = Scale::try_new(8).unwrap();
-    let units = DecimalAmount::parse(amount)
-        .unwrap()
-        .to_amount(btc)
-        .unwrap();
+    let (payer, units) = told.call.pays()?;
     Some(Missing {
         account: *accounts.get(&(payer.to_owned(), "btc".to_owned()))?,
-        units: units.units(),
+        units,
     })
 }
 

@@ -1,24 +1,25 @@
 //! Clients that keep a service busy, what they were told, and whether it is still true later.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bursar_audit::Rule;
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
     books::Books,
+    call::{Call, Maker, Told},
     client::{Answer, Client},
     eventually,
-    exchange::{CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
+    exchange::{Exchange, WITHDRAW},
     receiver::Receiver,
     sound::require,
 };
@@ -29,181 +30,6 @@ const CLIENTS: usize = 8;
 const CALLS_MAX: usize = 2_000;
 /// How many requests are repeated at once.
 const REPEATED_AT_ONCE: usize = 8;
-
-/// A money request that can be repeated: the same body with the same key.
-#[derive(Clone)]
-pub(super) struct Call {
-    path: &'static str,
-    token: String,
-    key: String,
-    body: String,
-    waits: bool,
-    /// The user who pays for it, and how much btc.
-    pays: Option<(String, &'static str)>,
-}
-
-/// What a client came to know of a request.
-pub(super) struct Told {
-    pub(super) call: Call,
-    pub(super) sent: Instant,
-    /// When it came to know it.
-    pub(super) told: Instant,
-    /// None when no whole answer came.
-    pub(super) answer: Option<Answer>,
-    /// Why none came.
-    pub(super) error: Option<reqwest::Error>,
-}
-
-impl Call {
-    pub(super) fn new(
-        path: &'static str,
-        token: &str,
-        key: &str,
-        body: &Value,
-        waits: bool,
-    ) -> Self {
-        Self {
-            path,
-            token: token.to_owned(),
-            key: key.to_owned(),
-            body: body.to_string(),
-            waits,
-            pays: None,
-        }
-    }
-
-    /// The user who pays for it, and how much btc, if that is known.
-    pub(super) fn pays(&self) -> Option<(&str, &str)> {
-        let (user, amount) = self.pays.as_ref()?;
-        Some((user, amount))
-    }
-
-    pub(super) const fn path(&self) -> &'static str {
-        self.path
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The transfer that it ends, if it ends one.
-    pub(super) fn ends(&self) -> Option<String> {
-        let body: Value = serde_json::from_str(&self.body).unwrap();
-        body.get("transferId")
-            .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
-    }
-
-    pub(super) async fn send(self, client: &Client) -> Told {
-        let since = Instant::now();
-        let sent = client
-            .with(&self.token)
-            .try_post(self.path, self.body.clone(), &self.headers())
-            .await;
-        let (answer, error) = match sent {
-            Ok(answer) => (Some(answer), None),
-            Err(error) => (None, Some(error)),
-        };
-        Told {
-            call: self,
-            sent: since,
-            told: Instant::now(),
-            answer,
-            error,
-        }
-    }
-
-    fn headers(&self) -> Vec<(&str, &str)> {
-        let key = ("idempotency-key", self.key.as_str());
-        self.waits
-            .then_some(WAIT)
-            .into_iter()
-            .chain([key])
-            .collect()
-    }
-}
-
-impl Told {
-    /// Whether it is known what became of it: a 200, or a refusal that binds the key.
-    pub(super) fn is_certain(&self) -> bool {
-        let status = self.answer.as_ref().map(|answer| answer.status.as_u16());
-        matches!(status, Some(200 | 422))
-    }
-}
-
-/// Everything that a client makes its requests of.
-pub(super) struct Maker {
-    backoffice: String,
-    traders: Vec<Trader>,
-    callbacks: String,
-    round: String,
-}
-
-impl Maker {
-    /// `round` tells its keys from those of others.
-    pub(super) fn new(exchange: &Exchange, receiver: &Receiver, round: &str) -> Self {
-        Self {
-            backoffice: exchange.backoffice.clone(),
-            traders: exchange.traders.clone(),
-            callbacks: receiver.url(""),
-            round: round.to_owned(),
-        }
-    }
-
-    /// The next request of a client: sends, deposits and holds money, and ends what it holds.
-    pub(super) fn call(&self, client: usize, number: usize, held: &mut Option<String>) -> Call {
-        let key = format!("{}-{client}-{number}", self.round);
-        let user = &self.traders[client % self.traders.len()];
-        // Never the user itself.
-        let step = 1 + number % (self.traders.len() - 1);
-        let other = &self.traders[(client + step) % self.traders.len()];
-        // The first and one in eight are of more than anybody has at first, and than some have later:
-        // whoever begins before all others is refused.
-        let amount = if number == 0 || rand::random_range(0..8) == 0 {
-            "1000000"
-        } else {
-            "0.00012345"
-        };
-        let callback = format!("{}/{key}", self.callbacks);
-        let (path, token, body) = match (number % 4, held.take()) {
-            (0 | 1, kept) => {
-                *held = kept;
-                let body = json!({
-                    "currency_code": "BTC", "amount": amount, "recipient": other.id,
-                    "custom_id": key, "note": key, "callback_url": callback,
-                });
-                (INTERNAL, &user.token, body)
-            }
-            (2, _) => {
-                let body = json!({
-                    "userId": user.id, "assetId": "btc", "amount": amount,
-                    "comment": key, "callbackUrl": callback,
-                });
-                let path = if number % 8 == 2 { WITHDRAW } else { DEPOSIT };
-                (path, &self.backoffice, body)
-            }
-            (_, Some(id)) => {
-                let body = json!({"userId": user.id, "transferId": id, "callbackUrl": callback});
-                let path = if client.is_multiple_of(2) {
-                    CONFIRM
-                } else {
-                    CANCEL
-                };
-                (path, &self.backoffice, body)
-            }
-            (_, None) => {
-                let body = json!({
-                    "userId": user.id, "assetId": "usd", "amount": "0.01", "comment": key,
-                });
-                (DEPOSIT, &self.backoffice, body)
-            }
-        };
-        let mut call = Call::new(path, token, &key, &body, rand::random());
-        if [INTERNAL, WITHDRAW].contains(&path) {
-            call.pays = Some((user.id.clone(), amount));
-        }
-        call
-    }
-}
 
 /// How long a client that goes on waits after it got no certain answer.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -217,6 +43,17 @@ pub(super) struct Load {
     stop: Arc<AtomicBool>,
 }
 
+/// How clients behave.
+#[derive(Clone, Default)]
+struct Manner {
+    /// They go on whatever they are told, or not told.
+    is_stubborn: bool,
+    /// How long they rest after each request.
+    rest: Duration,
+    /// Where the same is asked for at the same time now and then, and the contrary.
+    rival: Option<Client>,
+}
+
 impl Load {
     /// Starts the clients; `round` tells their keys from those of other loads.
     pub(super) fn start(
@@ -225,7 +62,7 @@ impl Load {
         receiver: &Receiver,
         round: &str,
     ) -> Self {
-        Self::begin(client, exchange, receiver, round, false, Duration::ZERO)
+        Self::begin(client, exchange, receiver, round, &Manner::default())
     }
 
     /// Starts clients that go on whatever they are told, or not told.
@@ -235,10 +72,31 @@ impl Load {
         receiver: &Receiver,
         round: &str,
     ) -> Self {
-        Self::begin(client, exchange, receiver, round, true, Duration::ZERO)
+        let manner = Manner {
+            is_stubborn: true,
+            ..Manner::default()
+        };
+        Self::begin(client, exchange, receiver, round, &manner)
     }
 
-    /// Starts such clients that rest for so long after each request.
+    /// Starts such clients that send some requests to another replica at the same time, and have it
+    /// cancel some of what they confirm, and the other way round.
+    pub(super) fn start_rivals(
+        client: &Client,
+        rival: &Client,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+    ) -> Self {
+        let manner = Manner {
+            is_stubborn: true,
+            rival: Some(rival.clone()),
+            ..Manner::default()
+        };
+        Self::begin(client, exchange, receiver, round, &manner)
+    }
+
+    /// Starts stubborn clients that rest for so long after each request.
     pub(super) fn start_resting(
         client: &Client,
         exchange: &Exchange,
@@ -246,7 +104,12 @@ impl Load {
         round: &str,
         rest: Duration,
     ) -> Self {
-        Self::begin(client, exchange, receiver, round, true, rest)
+        let manner = Manner {
+            is_stubborn: true,
+            rest,
+            rival: None,
+        };
+        Self::begin(client, exchange, receiver, round, &manner)
     }
 
     fn begin(
@@ -254,8 +117,7 @@ impl Load {
         exchange: &Exchange,
         receiver: &Receiver,
         round: &str,
-        is_stubborn: bool,
-        rest: Duration,
+        manner: &Manner,
     ) -> Self {
         let maker = Arc::new(Maker::new(exchange, receiver, round));
         let mut load = Self {
@@ -265,38 +127,16 @@ impl Load {
             stop: Arc::default(),
         };
         for number in 0..CLIENTS {
-            let (client, maker) = (client.clone(), Arc::clone(&maker));
-            let (answered, stop) = (Arc::clone(&load.answered), Arc::clone(&load.stop));
-            let uncertain = Arc::clone(&load.uncertain);
-            load.clients.spawn(async move {
-                let mut all = Vec::new();
-                let mut held = None;
-                for call in 0..CALLS_MAX {
-                    if stop.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let told = maker.call(number, call, &mut held).send(&client).await;
-                    let certain = told.is_certain();
-                    answered.fetch_add(usize::from(certain), Ordering::SeqCst);
-                    uncertain.fetch_add(usize::from(!certain), Ordering::SeqCst);
-                    if let (WITHDRAW, true, Some(answer)) = (told.call.path, certain, &told.answer)
-                        && answer.status == 200
-                    {
-                        held = Some(answer.name());
-                    }
-                    // Whoever is told that nothing was done, or that nobody knows, tries something else.
-                    let goes_on = is_stubborn || told.answer.is_some();
-                    all.push(told);
-                    if !certain && goes_on {
-                        tokio::time::sleep(PAUSE).await;
-                    } else if !certain {
-                        break;
-                    } else if !rest.is_zero() {
-                        tokio::time::sleep(rest).await;
-                    }
-                }
-                all
-            });
+            let one = OneClient {
+                number,
+                client: client.clone(),
+                maker: Arc::clone(&maker),
+                manner: manner.clone(),
+                answered: Arc::clone(&load.answered),
+                uncertain: Arc::clone(&load.uncertain),
+                stop: Arc::clone(&load.stop),
+            };
+            load.clients.spawn(one.works());
         }
         load
     }
@@ -336,12 +176,71 @@ impl Load {
     }
 }
 
+/// One of the clients.
+struct OneClient {
+    number: usize,
+    client: Client,
+    maker: Arc<Maker>,
+    manner: Manner,
+    answered: Arc<AtomicUsize>,
+    uncertain: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl OneClient {
+    async fn works(self) -> Vec<Told> {
+        let mut all = Vec::new();
+        let mut held = None;
+        for number in 0..CALLS_MAX {
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let call = self.maker.call(self.number, number, &mut held);
+            let (told, rival) = self.send(call).await;
+            let certain = told.is_certain();
+            self.answered
+                .fetch_add(usize::from(certain), Ordering::SeqCst);
+            self.uncertain
+                .fetch_add(usize::from(!certain), Ordering::SeqCst);
+            if let (WITHDRAW, true, Some(answer)) = (told.call.path(), certain, &told.answer)
+                && answer.status == 200
+            {
+                held = Some(answer.name());
+            }
+            // Whoever is told that nothing was done, or that nobody knows, tries something else.
+            let goes_on = self.manner.is_stubborn || told.answer.is_some();
+            all.push(told);
+            all.extend(rival);
+            if !certain && goes_on {
+                tokio::time::sleep(PAUSE).await;
+            } else if !certain {
+                break;
+            } else if !self.manner.rest.is_zero() {
+                tokio::time::sleep(self.manner.rest).await;
+            }
+        }
+        all
+    }
+
+    /// Sends a request, and what comes at the same time, if anything does: of an end the contrary, of
+    /// anything else the very same.
+    async fn send(&self, call: Call) -> (Told, Option<Told>) {
+        let rival = self.manner.rival.as_ref();
+        let Some(rival) = rival.filter(|_| rand::random_range(0..4) == 0) else {
+            return (call.send(&self.client).await, None);
+        };
+        let other = self.maker.rival(&call).unwrap_or_else(|| call.clone());
+        let (told, other) = tokio::join!(call.send(&self.client), other.send(rival));
+        (told, Some(other))
+    }
+}
+
 /// What was told at any time is true now, and what was told by nobody can be had by asking again:
 /// every answered request is there under the same name, and every unanswered one has one effect
 /// however often it is repeated.
 pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books) {
     assert_nothing_happened(history, books).await;
-    let repeated: Vec<_> = stream::iter(history)
+    let repeated: Vec<(&str, Vec<String>)> = stream::iter(history)
         .map(|told| async move {
             let first = match &told.answer {
                 Some(answer) if told.is_certain() => answer.clone(),
@@ -349,16 +248,17 @@ pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books
             };
             let again = repeat(&told.call, client).await;
             assert_same(&told.call, &first, &again);
-            (told.call.path, first.status == 200)
+            let is_made = first.status == 200 && told.call.ends().is_none();
+            let made = if is_made { first.names() } else { vec![] };
+            (told.call.key(), made)
         })
         .buffer_unordered(REPEATED_AT_ONCE)
         .collect()
         .await;
-    let made = repeated
-        .iter()
-        .filter(|(path, ok)| *ok && [INTERNAL, DEPOSIT, WITHDRAW].contains(path))
-        .count();
-    let prefix = history[0].call.key.split('-').next().unwrap();
+    // What was sent to two replicas at once is one.
+    let made: HashMap<&str, Vec<String>> = repeated.into_iter().collect();
+    let made: usize = made.values().map(Vec::len).sum();
+    let prefix = history[0].call.key().split('-').next().unwrap();
     let transfers = books
         .rows(&format!(
             "SELECT note, count(*) FROM book_main.transfers
@@ -372,24 +272,32 @@ pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books
     });
 }
 
-/// A 503 that says that nothing was executed tells the truth.
+/// A 503 that says that nothing was executed tells the truth. Of a request that was sent to two replicas
+/// at once it tells what the one did, and the key may be the other's.
 async fn assert_nothing_happened(history: &[Told], books: &Books) {
     let keys = "SELECT key FROM book_main.idempotency_keys";
-    let keys: Vec<_> = books.rows(keys).await.into_iter().flatten().collect();
+    let keys: HashSet<_> = books.rows(keys).await.into_iter().flatten().collect();
+    let mut sent: HashMap<&str, usize> = HashMap::new();
+    for told in history {
+        *sent.entry(told.call.key()).or_default() += 1;
+    }
     for told in history {
         let Some(answer) = told.answer.as_ref().filter(|_| !told.is_certain()) else {
             continue;
         };
         require(answer.status == 503, Rule::AnsweredIsThere, || {
-            format!("{}: {}", told.call.key, answer.text)
+            format!("{}: {}", told.call.key(), answer.text)
         });
         assert!(answer.headers.contains_key("retry-after"));
         let problem = answer.json();
         if problem["outcome"] == "not_executed" {
-            let key = &told.call.key;
-            require(!keys.contains(key), Rule::RefusedIsNot, || {
-                format!("{key}: {}", answer.text)
-            });
+            let key = told.call.key();
+            let is_anothers = sent[key] > 1;
+            require(
+                is_anothers || !keys.contains(key),
+                Rule::RefusedIsNot,
+                || format!("{key}: {}", answer.text),
+            );
         } else {
             assert_eq!(problem["outcome"], "unknown", "{}", answer.text);
         }
@@ -400,27 +308,32 @@ async fn assert_nothing_happened(history: &[Told], books: &Books) {
 pub(super) async fn repeat(call: &Call, client: &Client) -> Answer {
     let told = call.clone().send(client).await;
     require(told.is_certain(), Rule::AnsweredIsThere, || {
-        format!("{} now {:?} {:?}", call.key, told.answer, told.error)
+        format!("{} now {:?} {:?}", call.key(), told.answer, told.error)
     });
     told.answer.unwrap()
 }
 
 /// A request was answered as it was before, as far as what it made may not have changed since.
 pub(super) fn assert_same(call: &Call, first: &Answer, again: &Answer) {
-    let key = &call.key;
+    let key = call.key();
     let shown = || format!("{key}: {}, now {}", first.text, again.text);
-    let is_same = first.status == again.status && again.is_replayed();
+    // Only what binds the key is replayed; what another end of the transfer forbids is found anew.
+    let is_told_again = again.is_replayed() || first.status == 409;
+    let is_same = first.status == again.status && is_told_again;
     require(is_same, Rule::AnsweredIsThere, shown);
-    if first.status == 422 {
+    if first.status != 200 {
         let is_same = first.json()["code"] == again.json()["code"];
         require(is_same, Rule::AnsweredIsThere, shown);
         return;
     }
-    require(first.name() == again.name(), Rule::KeyIsOnce, shown);
-    let was = first.text_of("status");
-    if !matches!(was.as_str(), "Pending" | "pending" | "AwaitingConfirmation") {
+    require(first.names() == again.names(), Rule::KeyIsOnce, shown);
+    if first.statuses().iter().all(|was| is_final(was)) {
         require(first.text == again.text, Rule::FinalStays, shown);
     }
+}
+
+fn is_final(status: &str) -> bool {
+    !matches!(status, "Pending" | "pending" | "AwaitingConfirmation")
 }
 
 /// What was ended on request. The URL that was given with the request is not kept beside the transfer.

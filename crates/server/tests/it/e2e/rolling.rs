@@ -13,9 +13,10 @@ use serde_json::json;
 
 use super::{
     books::Books,
+    call::Told,
     exchange::Exchange,
     haproxy::{HaProxy, free_address},
-    load::{Told, assert_kept, assert_told},
+    load::{assert_kept, assert_told},
     process::THIS,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},

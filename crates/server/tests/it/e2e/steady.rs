@@ -14,10 +14,10 @@ use tokio::{
 };
 
 use super::{
+    call::{Maker, Told},
     client::Client,
     eventually,
     exchange::Exchange,
-    load::{Maker, Told},
     receiver::Receiver,
 };
 

@@ -14,10 +14,11 @@ use serde_json::Value;
 use super::{
     PATIENCE,
     books::Books,
+    call::Told,
     client::Client,
     eventually_within,
     history::{Before, Watch, assert_serializable},
-    load::{Load, Told, assert_kept},
+    load::{Load, assert_kept},
 };
 
 /// Clients and readers of each replica.

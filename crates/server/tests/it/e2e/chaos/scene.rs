@@ -74,8 +74,9 @@ impl<'s> Scene<'s> {
             replicas.push(Service::start_with(&through, settings).await);
         }
         let client = Self::first_ready(&replicas).await;
-        let exchange = Exchange::open(&through, &client, TRADERS).await;
+        let mut exchange = Exchange::open(&through, &client, TRADERS).await;
         exchange.fund_all(&client, "1000").await;
+        exchange.charge(&client).await;
         // What the load stands on is on the disk even where commits are not.
         Books::of(&server.url(DATABASE)).rows("CHECKPOINT").await;
         Self {
@@ -116,7 +117,8 @@ impl<'s> Scene<'s> {
         let before = Before::of(&Books::of(&self.direct())).await;
         let mut loads = vec![];
         for (place, replica) in self.replicas.iter().enumerate() {
-            loads.push(self.load(replica, &format!("cycle{number}x{place}")));
+            let other = &self.replicas[(place + 1) % self.replicas.len()];
+            loads.push(self.load(replica, other, &format!("cycle{number}x{place}")));
         }
         let lost = self.relay.struck();
         self.relay
@@ -134,8 +136,10 @@ impl<'s> Scene<'s> {
         let struck = Instant::now();
         self.strike(fault, is_whole, &loads).await;
         if self.mend(fault).await {
-            let started = self.replicas.last().unwrap();
-            loads.push(self.load(started, &format!("cycle{number}again")));
+            let [other, .., started] = &self.replicas[..] else {
+                panic!("there are two replicas at least");
+            };
+            loads.push(self.load(started, other, &format!("cycle{number}again")));
         }
         answered(&loads, AFTERWARDS).await;
         self.relay.disarm();
@@ -151,9 +155,9 @@ impl<'s> Scene<'s> {
         self.record.extend(judged.record);
     }
 
-    fn load(&self, replica: &Service, round: &str) -> (Load, Watch) {
-        let client = replica.client();
-        let load = Load::start_stubborn(&client, &self.exchange, &self.receiver, round);
+    fn load(&self, replica: &Service, other: &Service, round: &str) -> (Load, Watch) {
+        let (client, rival) = (replica.client(), other.client());
+        let load = Load::start_rivals(&client, &rival, &self.exchange, &self.receiver, round);
         (load, Watch::start(&client, &self.exchange))
     }
 

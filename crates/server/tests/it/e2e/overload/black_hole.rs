@@ -7,11 +7,12 @@ use nix::sys::signal::Signal;
 
 use crate::e2e::{
     books::Books,
+    call::Told,
     client::Client,
     eventually,
     exchange::Exchange,
     hole::Hole,
-    load::{Load, Told, assert_kept, assert_told},
+    load::{Load, assert_kept, assert_told},
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
 };
