@@ -33,7 +33,7 @@ pub enum Rule {
     ReceiversAreTold,
     /// Lists show every transfer once.
     ListsAgree,
-    /// Indexes find what tables have.
+    /// Tables have what they may have, and indexes find it.
     IndexesAreSound,
     /// Every seal and every chain of entries holds.
     SealsHold,
@@ -92,7 +92,7 @@ impl Rule {
             Self::HeldIsOpen => "what is held is not what open withdrawals hold",
             Self::ReceiversAreTold => "a receiver was not told what is true",
             Self::ListsAgree => "a list does not show every transfer once",
-            Self::IndexesAreSound => "an index does not find what its table has",
+            Self::IndexesAreSound => "a table or an index is damaged",
             Self::SealsHold => "a seal is broken",
             Self::NothingIsStuck => "something waits that nobody is at",
             Self::OneOrder => "it cannot have happened one after the other",

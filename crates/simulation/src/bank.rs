@@ -10,8 +10,8 @@ use std::{
 };
 
 use bursar_domain::{
-    Amount, Bulk, Commit, Expected, IdempotencyKey, KeyScope, Kind, Premise, Status, Transfer,
-    TransferId, ledger::StoredClaim,
+    Amount, Bulk, Commit, Expected, IdempotencyKey, KeyScope, Kind, Premise, Reason, Status,
+    Timestamp, Transfer, TransferId, ledger::StoredClaim,
 };
 use bursar_ports::{BulkOutcome, CommitOutcome, TransferStore};
 use bursar_testkit::InMemoryStore;
@@ -25,6 +25,8 @@ pub(crate) struct Bank {
     pub(crate) callbacks: Callbacks,
     /// When each state of a transfer became true.
     committed: Mutex<BTreeMap<(TransferId, Status), u64>>,
+    /// Until when each withdrawal could be confirmed. One that has ended does not tell.
+    confirmable_until: Mutex<BTreeMap<TransferId, Timestamp>>,
     /// How many steps of transfers there were.
     steps: AtomicUsize,
     is_away: AtomicBool,
@@ -38,6 +40,7 @@ impl Bank {
             books: InMemoryStore::new(world.clock.clone()),
             callbacks: Callbacks::new(Arc::clone(&world)),
             committed: Mutex::default(),
+            confirmable_until: Mutex::default(),
             steps: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
             under_way: Arc::default(),
@@ -114,8 +117,12 @@ impl Bank {
             committed.entry((id, status)).or_insert(stamp);
         }
         drop(committed);
+        let mut confirmable_until = self.confirmable_until.lock().unwrap();
         for transfer in ids.filter_map(|id| self.transfer(id)) {
             let (id, at) = (transfer.id(), transfer.parts().updated_at);
+            if let Some(until) = transfer.parts().expires_at {
+                confirmable_until.insert(id, until);
+            }
             let drafts = self.books.callbacks(id);
             self.callbacks.take_in(id, at, &drafts);
         }
@@ -125,6 +132,14 @@ impl Bank {
     pub(crate) fn was(&self, id: TransferId, status: Status) -> bool {
         let committed = self.committed.lock().unwrap();
         committed.contains_key(&(id, status))
+    }
+
+    /// Whether a withdrawal ended because nobody had confirmed it in time, when its time was up.
+    pub(crate) fn has_expired(&self, transfer: &Transfer) -> bool {
+        let until = self.confirmable_until.lock().unwrap();
+        let until = until.get(&transfer.id());
+        transfer.reason() == Some(Reason::TransferExpired)
+            && until.is_some_and(|until| *until <= transfer.parts().updated_at)
     }
 
     /// How many steps of transfers there were.

@@ -17,6 +17,8 @@ pub(crate) enum Bug {
     ReadTooOld,
     /// Somebody is said not to have the money who has it.
     RefusedForNothing,
+    /// A withdrawal is ended as if its time were up.
+    ExpiredTooEarly,
     /// A claim marks a callback as delivered before it is sent.
     MarkedBeforePost,
     /// A callback becomes due though its change was not made.
@@ -28,7 +30,7 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::AnsweredTooEarly,
         Self::DeniedWhatLanded,
         Self::KeyForgotten,
@@ -36,6 +38,7 @@ impl Bug {
         Self::VersionUnchecked,
         Self::ReadTooOld,
         Self::RefusedForNothing,
+        Self::ExpiredTooEarly,
         Self::MarkedBeforePost,
         Self::PhantomCallback,
         Self::FreshWebhookId,
@@ -46,7 +49,7 @@ impl Bug {
     pub(crate) fn breaks(self, wrong: &str) -> bool {
         let promises: &[&str] = match self {
             Self::AnsweredTooEarly => &["R1", "R2", "R7"],
-            Self::DeniedWhatLanded => &["R8"],
+            Self::DeniedWhatLanded | Self::ExpiredTooEarly => &["R8"],
             Self::KeyForgotten => &["R2"],
             Self::HoldReleasedTwice => &["R4", "R3"],
             Self::VersionUnchecked => &["R5"],

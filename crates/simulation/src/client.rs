@@ -54,6 +54,13 @@ impl Record {
         let never = |told: &Told| matches!(told, Told::NotExecuted);
         !self.attempts.is_empty() && self.attempts.iter().all(|one| never(&one.told))
     }
+
+    /// Whether it may have done what it asks for: it was sent, and nobody was told that it did nothing.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        let certain = self.certain().map(|attempt| &attempt.told);
+        let is_refused = matches!(certain, Some(Told::Refused(_)));
+        !self.attempts.is_empty() && !self.never_happened() && !is_refused
+    }
 }
 
 /// All clients, and what they asked for.

@@ -2,7 +2,10 @@
 
 mod books;
 mod callbacks;
+mod ends;
 mod history;
+#[cfg(test)]
+mod tests;
 mod told;
 
 pub(crate) use self::books::books_hold;

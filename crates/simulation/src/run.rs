@@ -11,7 +11,7 @@ use bursar_ports::Clock;
 use crate::{
     bank::Bank,
     bug::Bug,
-    client::Clients,
+    client::{Clients, Record},
     directory::{assets, users},
     judge,
     replica::Cluster,
@@ -38,26 +38,7 @@ pub(crate) struct Report {
 /// Lives through a seed.
 pub(crate) fn run(seed: u64, bug: Option<Bug>, keeps_text: bool) -> Report {
     let world = World::new(seed, bug, keeps_text);
-    let bank = Bank::new(Arc::clone(&world));
-    for asset in assets() {
-        bank.books.put_asset(asset);
-    }
-    for user in users() {
-        bank.books.put_user(user.id, user.status);
-    }
-    let cluster = Cluster::new(Arc::clone(&world), Arc::clone(&bank));
-    let mut simulation = Simulation {
-        tasks: Tasks::new(Arc::clone(&world.scheduler)),
-        clients: Clients::start(&cluster),
-        steps: 0,
-        cluster,
-    };
-    world
-        .scheduler
-        .start(Owner::World, keeper(Arc::clone(&simulation.cluster)));
-    world
-        .scheduler
-        .start(Owner::World, havoc(Arc::clone(&simulation.cluster)));
+    let mut simulation = Simulation::begin(&world);
     if simulation.live() {
         judge::judge(&simulation.cluster, &simulation.clients.records());
     } else {
@@ -71,6 +52,14 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>, keeps_text: bool) -> Report {
     }
 }
 
+/// Lives through a seed that nobody has judged yet: who there was, and what clients know.
+pub(crate) fn lived(seed: u64) -> (Arc<Cluster>, Vec<Record>) {
+    let mut simulation = Simulation::begin(&World::new(seed, None, false));
+    assert!(simulation.live(), "seed {seed} comes to no end");
+    let records = simulation.clients.records();
+    (simulation.cluster, records)
+}
+
 struct Simulation {
     tasks: Tasks,
     cluster: Arc<Cluster>,
@@ -79,6 +68,29 @@ struct Simulation {
 }
 
 impl Simulation {
+    /// A world in which nothing has happened yet.
+    fn begin(world: &Arc<World>) -> Self {
+        let bank = Bank::new(Arc::clone(world));
+        for asset in assets() {
+            bank.books.put_asset(asset);
+        }
+        for user in users() {
+            bank.books.put_user(user.id, user.status);
+        }
+        let cluster = Cluster::new(Arc::clone(world), Arc::clone(&bank));
+        let simulation = Self {
+            tasks: Tasks::new(Arc::clone(&world.scheduler)),
+            clients: Clients::start(&cluster),
+            steps: 0,
+            cluster,
+        };
+        let cluster = &simulation.cluster;
+        let scheduler = &world.scheduler;
+        scheduler.start(Owner::World, keeper(Arc::clone(cluster)));
+        scheduler.start(Owner::World, havoc(Arc::clone(cluster)));
+        simulation
+    }
+
     /// `false` when it comes to no end.
     fn live(&mut self) -> bool {
         let clients = Arc::clone(&self.clients);

@@ -27,7 +27,7 @@ const LINES_SHOWN: usize = 150;
 
 /// Everything that must have happened, at least once in so many seeds: a run without it has not tried
 /// what it is for.
-const FLOOR: [(&str, u64); 22] = [
+const FLOOR: [(&str, u64); 23] = [
     ("answer lost, landed", 2),
     ("answer lost, not landed", 2),
     ("attempt recorded too late", 200),
@@ -40,6 +40,7 @@ const FLOOR: [(&str, u64); 22] = [
     ("died between POST and mark", 10),
     ("died between claim and POST", 20),
     ("died during a commit", 4),
+    ("ends of withdrawals judged", 2),
     ("expired by the background pass", 4),
     ("given up, as it did not happen", 10),
     ("landed late", 4),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bursar_audit::history::{Lack, Operation, Outcome, Place, check, unfounded};
 use bursar_domain::{AccountKey, Entry, Reason, Status, Transfer, TransferId};
 
-use super::books::accounts;
+use super::{books::accounts, ends};
 use crate::{
     bank::Bank,
     client::Record,
@@ -15,9 +15,9 @@ use crate::{
 
 /// The lines of each transfer, as they were written: what made it, and what ended it.
 #[derive(Default)]
-struct Lines {
-    made: Vec<Place>,
-    ended: Vec<Place>,
+pub(super) struct Lines {
+    pub(super) made: Vec<Place>,
+    pub(super) ended: Vec<Place>,
 }
 
 pub(super) fn judge(bank: &Bank, records: &[Record]) {
@@ -45,7 +45,7 @@ pub(super) fn judge(bank: &Bank, records: &[Record]) {
     if seen > 0 {
         bank.world.see("statements read and judged");
     }
-    operations.extend(ends(records, &mut lines));
+    operations.extend(ends::judge(bank, records, lines));
     bank.world
         .see_many("operations judged for one order", operations.len());
     for anomaly in check(&operations) {
@@ -206,31 +206,4 @@ fn moves(transfer: &Transfer) -> bool {
         transfer.status(),
         Status::AwaitingConfirmation | Status::Completed | Status::Success
     )
-}
-
-/// The ends of withdrawals. Of several who asked for the same one, any may have written it, between
-/// when the first of them asked and when the first of them was told; or nobody, when it expired.
-fn ends(records: &[Record], lines: &mut BTreeMap<TransferId, Lines>) -> Vec<Operation> {
-    let mut operations = vec![];
-    for (id, of) in lines {
-        if of.ended.is_empty() {
-            continue;
-        }
-        let asked = records.iter().filter(|record| {
-            let what = &record.request.what;
-            matches!(what, What::Confirm(_, one) | What::Cancel(_, one) if one == id)
-        });
-        let told = asked.flat_map(|record| &record.attempts).filter(|attempt| {
-            matches!(&attempt.told, Told::Made(made) if made.iter().flatten().any(|one| one.status().is_final()))
-        });
-        operations.push(Operation {
-            sent: 0,
-            answered: told.map(|attempt| attempt.answered).min(),
-            outcome: Outcome::Unknown,
-            moves: true,
-            wrote: std::mem::take(&mut of.ended),
-            saw: vec![],
-        });
-    }
-    operations
 }

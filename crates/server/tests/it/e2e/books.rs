@@ -90,9 +90,17 @@ impl Books {
 
     /// The rows that a query finds; NULL is an empty text.
     pub(super) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        self.try_rows(sql).await.unwrap()
+    }
+
+    /// The same of a query that raises at what it finds wrong.
+    pub(super) async fn try_rows(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
-        let messages = client.simple_query(sql).await.unwrap();
+        let messages = client.simple_query(sql).await?;
         drop(client);
         connection.await.unwrap().unwrap();
         let mut rows = Vec::new();
@@ -106,7 +114,7 @@ impl Books {
                 );
             }
         }
-        rows
+        Ok(rows)
     }
 
     /// Changes rows as somebody could whom no trigger stops.

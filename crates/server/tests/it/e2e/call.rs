@@ -16,6 +16,8 @@ const SOME: (&str, i128) = ("0.00012345", 12_345);
 const TOO_MUCH: (&str, i128) = ("1000000", 100_000_000_000_000);
 /// How many payments a bulk is of.
 const ITEMS: usize = 3;
+/// What the key of a rival has behind that of the end that it is the contrary of.
+const RIVAL: &str = "-rival";
 
 /// A money request that can be repeated: the same body with the same key.
 #[derive(Clone)]
@@ -73,6 +75,11 @@ impl Call {
         &self.key
     }
 
+    /// The key of the end that it is the contrary of, if it is a rival.
+    pub(super) fn rival_of(&self) -> Option<&str> {
+        self.key.strip_suffix(RIVAL)
+    }
+
     /// The transfer that it ends, if it ends one.
     pub(super) fn ends(&self) -> Option<String> {
         let body: Value = serde_json::from_str(&self.body).unwrap();
@@ -119,8 +126,22 @@ impl Told {
     /// Whether it is known what became of it: a 200, a refusal that binds the key, or that somebody
     /// else has ended the transfer otherwise.
     pub(super) fn is_certain(&self) -> bool {
-        let status = self.answer.as_ref().map(|answer| answer.status.as_u16());
-        matches!(status, Some(200 | 409 | 422))
+        matches!(self.status(), Some(200 | 409 | 422))
+    }
+
+    /// Whether it was told that somebody else has ended the transfer otherwise.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.status() == Some(409)
+    }
+
+    /// Whether it was told what the same request was told before.
+    pub(super) fn is_replayed(&self) -> bool {
+        let answer = self.answer.as_ref();
+        self.is_certain() && answer.is_some_and(Answer::is_replayed)
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.answer.as_ref().map(|answer| answer.status.as_u16())
     }
 }
 
@@ -209,7 +230,7 @@ impl Maker {
         };
         let body: Value = serde_json::from_str(&call.body).unwrap();
         let owner = self.traders.iter().find(|user| body["userId"] == user.id);
-        let key = format!("{}-rival", call.key);
+        let key = format!("{}{RIVAL}", call.key);
         let body = self.end(owner?, &id, &key);
         Some(Call::new(path, &self.backoffice, &key, &body, call.waits))
     }

@@ -50,7 +50,8 @@ struct Manner {
     is_stubborn: bool,
     /// How long they rest after each request.
     rest: Duration,
-    /// Where the same is asked for at the same time now and then, and the contrary.
+    /// Where the same is asked for at the same time now and then, and the contrary, half of the time; else
+    /// it is where the first is asked for.
     rival: Option<Client>,
 }
 
@@ -79,8 +80,9 @@ impl Load {
         Self::begin(client, exchange, receiver, round, &manner)
     }
 
-    /// Starts such clients that send some requests to another replica at the same time, and have it
-    /// cancel some of what they confirm, and the other way round.
+    /// Starts such clients that send some requests twice at the same time, and have cancelled some of
+    /// what they confirm, and the other way round: by another replica, or by the same one, for of those
+    /// with a single writer one alone answers.
     pub(super) fn start_rivals(
         client: &Client,
         rival: &Client,
@@ -229,6 +231,7 @@ impl OneClient {
         let Some(rival) = rival.filter(|_| rand::random_range(0..4) == 0) else {
             return (call.send(&self.client).await, None);
         };
+        let rival = if rand::random() { rival } else { &self.client };
         let other = self.maker.rival(&call).unwrap_or_else(|| call.clone());
         let (told, other) = tokio::join!(call.send(&self.client), other.send(rival));
         (told, Some(other))

@@ -2,21 +2,26 @@
 //! were told and saw.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use bursar_audit::record::{self, Line};
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, HeaderValue},
+};
 use serde_json::Value;
 
 use super::{
     PATIENCE,
     books::Books,
-    call::Told,
-    client::Client,
+    call::{Call, Told},
+    client::{Answer, Client},
     eventually_within,
+    exchange::{BULK, CANCEL, CONFIRM, INTERNAL},
     history::{Before, Watch, assert_serializable},
     load::{Load, assert_kept},
 };
@@ -30,6 +35,7 @@ pub(super) struct Judged {
     /// Requests that were refused for lack of money.
     pub(super) lacks: usize,
     pub(super) looks: usize,
+    pub(super) races: Races,
     /// Requests that got no certain answer.
     pub(super) uncertain: usize,
     /// Of those, the ones that had happened.
@@ -46,6 +52,53 @@ pub(super) struct Judged {
     pub(super) waited: Duration,
     /// All of it, as it was held against the ledger.
     pub(super) record: Vec<Line>,
+}
+
+/// What clients did that is more than one request of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Races {
+    /// Bulks that got a certain answer.
+    pub(super) bulks: usize,
+    /// Requests that were sent twice at once, and of which one was told what the other was.
+    pub(super) doubles: usize,
+    /// Withdrawals that were confirmed and canceled at once, and of which one was told that the other
+    /// was faster.
+    pub(super) rivals: usize,
+}
+
+impl Races {
+    /// What there is of it in what the clients of one load were told.
+    fn of(history: &[Told]) -> Self {
+        let mut by_key: HashMap<&str, Vec<&Told>> = HashMap::new();
+        for told in history {
+            by_key.entry(told.call.key()).or_default().push(told);
+        }
+        let is_overtaken = |key: &str| {
+            let told = by_key.get(key).into_iter().flatten();
+            told.copied().any(Told::is_overtaken)
+        };
+        let bulks = history.iter().filter(|told| told.call.path() == BULK);
+        let doubles = by_key.values().filter(|told| {
+            let replayed = told.iter().filter(|told| told.is_replayed());
+            told.len() == 2 && replayed.count() == 1
+        });
+        let rivals = history.iter().filter(|told| {
+            let first = told.call.rival_of();
+            first.is_some_and(|first| is_overtaken(first) != told.is_overtaken())
+        });
+        Self {
+            bulks: bulks.filter(|told| told.is_certain()).count(),
+            doubles: doubles.count(),
+            rivals: rivals.count(),
+        }
+    }
+
+    /// Adds those of another load.
+    pub(super) fn add(&mut self, other: Self) {
+        self.bulks += other.bulks;
+        self.doubles += other.doubles;
+        self.rivals += other.rivals;
+    }
 }
 
 /// Waits until there are so many answers more, wherever they came from.
@@ -108,10 +161,15 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
     let happened = |told: &&&Told| keys.contains(told.call.key());
     let certain = all.clone().filter(|told| told.is_certain());
     let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
+    let mut races = Races::default();
+    for history in histories {
+        races.add(Races::of(history));
+    }
     Judged {
         requests: all.count(),
         lacks: 0,
         looks: 0,
+        races,
         uncertain: uncertain.len(),
         happened: uncertain.iter().filter(happened).count(),
         under_way: under_way.clone().count(),
@@ -168,4 +226,48 @@ pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
     sorted.sort_unstable();
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[test]
+fn what_is_sent_twice_at_once_is_counted() {
+    let told = |path, key: &str, status: u16, replays: bool| {
+        let mut headers = HeaderMap::new();
+        if replays {
+            headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let text = String::new();
+        Told {
+            call: Call::new(path, "", key, &Value::Null, true),
+            sent: Instant::now(),
+            told: Instant::now(),
+            answer: Some(Answer {
+                status,
+                headers,
+                text,
+            }),
+            error: None,
+        }
+    };
+    let history = [
+        told(BULK, "a", 200, false),
+        told(BULK, "a", 200, true),
+        told(BULK, "b", 503, false),
+        // Of these nobody knows whether they met.
+        told(INTERNAL, "c", 200, false),
+        told(INTERNAL, "c", 503, false),
+        told(CONFIRM, "d", 409, false),
+        told(CANCEL, "d-rival", 200, false),
+        told(CANCEL, "e", 200, false),
+        told(CONFIRM, "e-rival", 503, false),
+        // Somebody else was faster than both.
+        told(CANCEL, "f", 409, false),
+        told(CONFIRM, "f-rival", 409, false),
+    ];
+    let expected = Races {
+        bulks: 2,
+        doubles: 1,
+        rivals: 1,
+    };
+    assert_eq!(Races::of(&history), expected);
 }

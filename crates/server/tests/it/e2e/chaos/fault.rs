@@ -7,7 +7,7 @@ use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::json;
 
 use super::{
-    super::trial::{Judged, save},
+    super::trial::{Judged, Races, save},
     scene::REPLICAS,
 };
 
@@ -66,6 +66,7 @@ pub(super) struct Tally {
     /// Of those, the ones that were refused for lack of money.
     lacks: usize,
     looks: usize,
+    races: Races,
     /// Requests that were sent before a kill and got no certain answer after it.
     pub(super) under_way: usize,
     /// Of those, the ones that had happened.
@@ -79,8 +80,10 @@ impl fmt::Display for Tally {
             f,
             "{} cycles ({} replicas, {} of them at a point, {} databases and {} receivers killed), {} \
              answers to COMMIT lost, {} requests ({} of them refused for lack of money) and {} looks \
-             judged, {} under way when something died ({} of them had happened), {} transfers \
-             proven; nothing lost, twice or out of order: in fewer than 3 of {} cycles (95 %)",
+             judged, {} bulks answered, {} requests sent twice at once and replayed once, {} confirms \
+             against cancels of which one came too late, {} under way when something died ({} of them \
+             had happened), {} transfers proven; nothing lost, twice or out of order: in fewer than 3 \
+             of {} cycles (95 %)",
             self.cycles,
             self.replicas_killed,
             self.died_at_points,
@@ -90,6 +93,9 @@ impl fmt::Display for Tally {
             self.requests,
             self.lacks,
             self.looks,
+            self.races.bulks,
+            self.races.doubles,
+            self.races.rivals,
             self.under_way,
             self.landed,
             self.transfers,
@@ -104,20 +110,29 @@ impl Tally {
         self.requests += judged.requests;
         self.lacks += judged.lacks;
         self.looks += judged.looks;
+        self.races.add(judged.races);
         self.under_way += judged.under_way;
         self.landed += judged.landed;
     }
 
     /// Whether enough of what is rare happened: that something was under way when something died, that
-    /// it had happened or had not, that an answer to COMMIT got lost, and that receivers were down. Of
-    /// twenty faults one is a receiver's: of a hundred none is once in 170 times.
+    /// it had happened or had not, that an answer to COMMIT got lost, that bulks were answered, that of
+    /// two requests at once one was told what the other was, and of a confirm and a cancel that it came
+    /// too late, and that receivers were down. Of twenty faults one is a receiver's: of a hundred none is
+    /// once in 170 times.
     pub(super) fn has_tried(&self) -> bool {
         let cycles = usize::try_from(self.cycles).unwrap();
         let some = cycles.div_ceil(10);
+        let Races {
+            bulks,
+            doubles,
+            rivals,
+        } = self.races;
         self.under_way >= cycles
             && self.landed >= some
             && self.under_way - self.landed >= some
             && self.answers_lost >= some
+            && bulks.min(doubles).min(rivals) >= some
             && self.receivers_killed >= self.cycles / 100
     }
 
@@ -129,7 +144,8 @@ impl Tally {
             "replicas_killed": self.replicas_killed, "died_at_points": self.died_at_points,
             "databases_killed": self.databases_killed, "receivers_killed": self.receivers_killed,
             "answers_lost": self.answers_lost, "requests": self.requests, "lacks": self.lacks,
-            "looks": self.looks,
+            "looks": self.looks, "bulks": self.races.bulks, "doubles": self.races.doubles,
+            "rivals": self.races.rivals,
             "under_way": self.under_way, "landed": self.landed, "transfers": self.transfers,
             "cycles_gone_wrong_below": format!("3/{}", self.cycles),
         });
