@@ -156,9 +156,9 @@ impl World {
             max: None,
             absolute: Amount::ZERO,
         };
-        let asset = build::asset_id(asset);
+        let unit = build::asset(asset, SCALE).unit();
         let rules = self.rule_book();
-        let put = rules.put_fees(kind, asset, schedule, Expected::Anything, by_bench());
+        let put = rules.put_fees(kind, unit, schedule, Expected::Anything, by_bench());
         let _written = put.await?;
         Ok(())
     }
@@ -172,9 +172,10 @@ impl World {
             max_amount: most,
             ..Limits::default()
         };
-        let asset = Some(build::asset_id(asset));
+        let unit = build::asset(asset, SCALE).unit();
+        let asset = Some(unit.asset);
         let rules = self.rule_book();
-        let put = rules.put_limits(kind, asset, limits, Expected::Anything, by_bench());
+        let put = rules.put_limits(kind, asset, limits, unit, Expected::Anything, by_bench());
         let _written = put.await?;
         Ok(())
     }

@@ -66,13 +66,15 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let root = assets.iter().find(|asset| asset.id == app.root_asset());
     let root = root.cloned();
     let mut stops = app.list_stops(&grant).await?;
-    let found: Vec<Asset> = assets.into_iter().filter(|it| asked.finds(it)).collect();
+    let found = assets.iter().filter(|it| asked.finds(it));
+    let found: Vec<Asset> = found.cloned().collect();
     stops.retain(|stop| match stop.scope {
         StopScope::ReadOnly => true,
         StopScope::Outgoing(stopped) => {
             asked.asset().is_none() || found.iter().any(|asset| asset.id == stopped)
         }
     });
+    let all = assets;
     let shown = Part::of(&found, asked.from.unwrap_or_default(), ROWS);
     let assets = shown.rows;
     let books = app.books_state(&grant)?;
@@ -110,8 +112,8 @@ async fn page(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
                 table class="list" {
                     (kinds_head())
                     tbody {
-                        @if let Some(root) = &root { (limits_row(desk, rules, None, root)) }
-                        @for asset in assets { (limits_row(desk, rules, Some(asset.id), asset)) }
+                        @if let Some(root) = &root { (limits_row(desk, rules, None, |kind| set_in(rules, &all, kind).unwrap_or(root))) }
+                        @for asset in assets { (limits_row(desk, rules, Some(asset.id), |_| asset)) }
                     }
                 }
             }))
@@ -167,8 +169,20 @@ fn fee_cell(desk: &Desk, rules: &Rules, kind: Kind, asset: &Asset) -> Markup {
     }
 }
 
-/// The limits of one asset, or of all together, which are counted in the root asset.
-fn limits_row(desk: &Desk, rules: &Rules, scope: Option<AssetId>, counted_in: &Asset) -> Markup {
+/// The asset in which limits over all assets were set, where that is known and it still is what it was.
+fn set_in<'a>(rules: &Rules, assets: &'a [Asset], kind: Kind) -> Option<&'a Asset> {
+    let unit = rules.root_units.get(&kind)?;
+    assets.iter().find(|asset| asset.unit() == *unit)
+}
+
+/// The limits of one asset, or of all together, which are counted in what was the root asset when they
+/// were set.
+fn limits_row<'a>(
+    desk: &Desk,
+    rules: &Rules,
+    scope: Option<AssetId>,
+    counted_in: impl Fn(Kind) -> &'a Asset,
+) -> Markup {
     let limits = |kind| {
         rules
             .limits
@@ -179,10 +193,10 @@ fn limits_row(desk: &Desk, rules: &Rules, scope: Option<AssetId>, counted_in: &A
     html! {
         tr {
             th scope="row" {
-                @match scope { Some(asset) => (words::unit(asset)), None => { "All, in " (words::unit(counted_in.id)) } }
+                @match scope { Some(asset) => (words::unit(asset)), None => { "All, in " (words::unit(desk.app().root_asset())) } }
             }
             @for kind in Kind::ALL {
-                td { (limit_words(&limits(kind), counted_in)) (change_link(desk, Rule::Limits(kind, scope))) }
+                td { (limit_words(&limits(kind), counted_in(kind))) (change_link(desk, Rule::Limits(kind, scope))) }
             }
         }
     }

@@ -136,6 +136,16 @@ impl<'de> serde::Deserialize<'de> for Scale {
 #[error("a scale is between 0 and 18")]
 pub struct ScaleOutOfRange;
 
+/// The smallest unit of an asset at one of its scales. Amounts in two units that differ have nothing to
+/// do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The asset.
+    pub asset: AssetId,
+    /// The scale that it has, or had.
+    pub scale: Scale,
+}
+
 /// An asset and what may be done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -155,6 +165,14 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// The unit in which amounts of it are counted, as long as it has this scale.
+    pub const fn unit(&self) -> Unit {
+        Unit {
+            asset: self.id,
+            scale: self.scale,
+        }
+    }
+
     /// Whether transfers of this kind are accepted.
     pub const fn allows(&self, kind: Kind) -> bool {
         match kind {

@@ -38,7 +38,7 @@ mod withdrawal;
 
 pub use account::{AccountKey, Balance, Entry, Owner, Posting};
 pub use amount::{Amount, AmountOverflow, DecimalAmount, ExcessPrecision, ParseAmountError};
-pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange};
+pub use asset::{Asset, AssetId, ParseAssetIdError, Scale, ScaleOutOfRange, Unit};
 pub use audit::AuditDraft;
 pub use bigdecimal::BigDecimal;
 pub use bulk::{Bulk, BulkClaim, BulkMode, ItemRefusal, ItemResult, RefusedField};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Amount, AssetId, FeeSchedule, Kind, Limit, Limits, OverLimit, Reason, Room, RootRate, Scale,
-    Timestamp, Transfer, Usage, UsageKey, UserId,
+    Timestamp, Transfer, Unit, Usage, UsageKey, UserId,
 };
 
 /// The rules in force. Changing any of them makes another revision.
@@ -16,6 +16,9 @@ pub struct Rules {
     pub fees: BTreeMap<(Kind, AssetId), FeeSchedule>,
     /// How much may be moved of an asset or, without one, of all assets in the root asset.
     pub limits: BTreeMap<(Kind, Option<AssetId>), Limits>,
+    /// In which unit the limits over all assets are set, by kind. Of some nobody remembers it: those take
+    /// a transfer's value in whichever unit it is told.
+    pub root_units: BTreeMap<Kind, Unit>,
     /// What is stopped.
     pub stops: Stops,
 }
@@ -50,10 +53,6 @@ impl<'a> Measured<'a> {
             amount: parts.amount,
             root_rate: parts.root_rate.as_ref(),
         }
-    }
-
-    fn value(&self) -> Option<Amount> {
-        self.root_rate?.value_of(self.amount, self.scale)
     }
 }
 
@@ -92,6 +91,20 @@ impl Rules {
             .collect()
     }
 
+    /// What a transfer is worth to the limits over all assets, and in which unit: nothing, when nobody
+    /// told it when it was made, or told it in another unit than the one that they are set in. What
+    /// was worth 5 of one unit would otherwise be held against 5 of another one.
+    fn worth(&self, measured: &Measured<'_>) -> Option<(Amount, Unit)> {
+        let rate = measured.root_rate?;
+        let unit = rate.unit();
+        let set_in = self.root_units.get(&measured.kind);
+        if set_in.is_some_and(|set_in| *set_in != unit) {
+            return None;
+        }
+        let value = rate.value_of(measured.amount, measured.scale)?;
+        Some((value, unit))
+    }
+
     /// Whether the limits admit a transfer now.
     ///
     /// # Errors
@@ -109,11 +122,8 @@ impl Rules {
             let (amount, asset, scale) = if scope.is_some() {
                 (measured.amount, measured.asset, measured.scale)
             } else {
-                let (rate, value) = measured
-                    .root_rate
-                    .zip(measured.value())
-                    .ok_or(Reason::RateUnknown)?;
-                (value, rate.asset, rate.scale)
+                let (value, unit) = self.worth(measured).ok_or(Reason::RateUnknown)?;
+                (value, unit.asset, unit.scale)
             };
             let key = UsageKey {
                 user: measured.user,
@@ -141,7 +151,7 @@ impl Rules {
             .filter_map(|key| {
                 let amount = match key.asset {
                     Some(_) => Some(measured.amount),
-                    None => measured.value(),
+                    None => self.worth(measured).map(|(value, _)| value),
                 };
                 Some((key, amount?))
             })
@@ -154,15 +164,15 @@ impl Rules {
         self.needs_approval(&Measured::of(transfer))
     }
 
-    /// Whether a second operator must approve. What has no value in the root asset needs one as
-    /// soon as values do.
+    /// Whether a second operator must approve. What has no value that the limits over all assets count
+    /// needs one as soon as values do.
     pub(crate) fn needs_approval(&self, measured: &Measured<'_>) -> bool {
         [Some(measured.asset), None].into_iter().any(|scope| {
             let limits = self.limits.get(&(measured.kind, scope));
             let above = limits.and_then(|limits| limits.approval_above);
             above.is_some_and(|above| match scope {
                 Some(_) => measured.amount > above,
-                None => measured.value().is_none_or(|value| value > above),
+                None => self.worth(measured).is_none_or(|(value, _)| value > above),
             })
         })
     }

@@ -19,7 +19,7 @@ pub use reverse::ReversalTerms;
 
 use crate::{
     AccountKey, ActorId, Amount, AssetId, CodeSalt, Confirmation, DepositState, InternalState,
-    Reason, Recipient, Scale, Timestamp, TransferId, UserId, Version, WithdrawalState,
+    Reason, Recipient, Scale, Timestamp, TransferId, Unit, UserId, Version, WithdrawalState,
 };
 
 /// What one asset was worth in the root asset when a transfer was created.
@@ -38,6 +38,14 @@ pub struct RootRate {
 }
 
 impl RootRate {
+    /// The unit in which it tells values.
+    pub const fn unit(&self) -> Unit {
+        Unit {
+            asset: self.asset,
+            scale: self.scale,
+        }
+    }
+
     /// What an amount of the transfer's asset was worth, rounded to the root asset's scale, half
     /// away from zero; none beyond what an account can hold.
     pub fn value_of(&self, amount: Amount, scale: Scale) -> Option<Amount> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
+    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Unit, Usage,
+    UsageKey,
 };
 
 use crate::{Expected, StoreError};
@@ -70,6 +71,8 @@ pub enum PutRule {
     Written,
     /// What is there is not what was expected: nothing was written.
     Overtaken,
+    /// The asset has another scale than the one that the amounts were read with: nothing was written.
+    OtherScale,
 }
 
 /// The rules by which money transactions decide.
@@ -85,15 +88,15 @@ pub trait RuleBook: Send + Sync {
     /// [`StoreError`] when they cannot be read.
     async fn rules(&self) -> Result<Arc<Rules>, StoreError>;
 
-    /// Sets what transfers of a kind and asset cost, if they cost so far what is expected: nothing,
-    /// when nobody said.
+    /// Sets what transfers of a kind and of this unit's asset cost, in this unit, if they cost so far
+    /// what is expected: nothing, when nobody said.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     async fn put_fees(
         &self,
         kind: Kind,
-        asset: AssetId,
+        unit: Unit,
         schedule: FeeSchedule,
         was: Expected<FeeSchedule>,
         audit: AuditDraft,
@@ -103,6 +106,10 @@ pub trait RuleBook: Send + Sync {
     /// together, if the limits so far are the ones that are expected: none, when nobody said. A
     /// rolling limit counts what was moved before it was set, too.
     ///
+    /// The amounts are in this unit: the asset's own or, for limits over all assets, the one in which
+    /// transfers tell their value from now on. Those limits remember it and count nothing that is worth
+    /// something in another one, whenever that was made.
+    ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     async fn put_limits(
@@ -110,6 +117,7 @@ pub trait RuleBook: Send + Sync {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        unit: Unit,
         was: Expected<Limits>,
         audit: AuditDraft,
     ) -> Result<PutRule, StoreError>;

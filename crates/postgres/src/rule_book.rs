@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bursar_domain::{
-    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Usage, UsageKey,
-    UserId,
+    ActorId, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Rules, Timestamp, Unit, Usage,
+    UsageKey, UserId,
 };
 use bursar_ports::{
     Clock, Expected, Lift, PutRule, RuleBook, Stop, StopMark, StopScope, StoreError,
@@ -68,7 +68,7 @@ impl RuleBook for PgRuleBook {
     async fn put_fees(
         &self,
         kind: Kind,
-        asset: AssetId,
+        unit: Unit,
         schedule: FeeSchedule,
         was: Expected<FeeSchedule>,
         audit: AuditDraft,
@@ -81,7 +81,7 @@ impl RuleBook for PgRuleBook {
             async move {
                 move_on(connection).await?;
                 let new = (&schedule, percent);
-                write_fees(connection, (kind, asset), new, &was, (&audit, at)).await
+                write_fees(connection, (kind, unit), new, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -93,6 +93,7 @@ impl RuleBook for PgRuleBook {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        unit: Unit,
         was: Expected<Limits>,
         audit: AuditDraft,
     ) -> Result<PutRule, StoreError> {
@@ -101,7 +102,8 @@ impl RuleBook for PgRuleBook {
             let audit = audit.clone();
             async move {
                 move_on(connection).await?;
-                write_limits(connection, (kind, asset), limits, &was, (&audit, at)).await
+                let new = (limits, unit);
+                write_limits(connection, (kind, asset), new, &was, (&audit, at)).await
             }
             .boxed()
         })
@@ -205,7 +207,8 @@ impl PgRuleBook {
         let rolling = keys.iter().copied();
         let rolling = rolling.filter(|key| known.epoch_of(key).is_some());
         let uncounted = rolling.filter(|key| !stored.contains_key(key)).collect();
-        let counted = count_anew(connection, &uncounted, self.clock.now());
+        let units = &known.rules.root_units;
+        let counted = count_anew(connection, &uncounted, units, self.clock.now());
         let counted = counted.await.map_err(unavailable)??;
         let usage = |key| {
             let stored = stored.get(key).map(|uses| &uses.usage);

@@ -249,6 +249,8 @@ diesel::table! {
         monthly -> Nullable<Numeric>,
         approval_above -> Nullable<Numeric>,
         epoch -> Integer,
+        root_asset -> Nullable<Text>,
+        root_scale -> Nullable<SmallInt>,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bursar_domain::{AccountKey, Amount, AssetId, Kind, Timestamp, Usage, UsageKey, UserId};
+use bursar_domain::{AccountKey, Amount, AssetId, Kind, Timestamp, Unit, Usage, UsageKey, UserId};
 use bursar_ports::StoreError;
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryResult,
     prelude::QueryableByName,
     sql_query,
-    sql_types::{Array, BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -182,10 +182,12 @@ struct Counted {
 }
 
 /// Counts what users have moved from the transfers themselves, as a limit that is new needs it: what
-/// was moved before it counts too. Uses within five minutes are one, as [`Usage`] keeps them.
+/// was moved before it counts too. Uses within five minutes are one, as [`Usage`] keeps them. Of limits
+/// over all assets, whose units these are, only what is worth something in the same unit counts.
 pub(crate) async fn count_anew(
     connection: &AsyncPgConnection,
     keys: &BTreeSet<UsageKey>,
+    units: &BTreeMap<Kind, Unit>,
     now: Timestamp,
 ) -> QueryResult<Result<HashMap<UsageKey, Usage>, StoreError>> {
     let mut scopes: BTreeMap<(Kind, Option<AssetId>), Vec<UserId>> = BTreeMap::new();
@@ -196,7 +198,11 @@ pub(crate) async fn count_anew(
     let mut found: HashMap<UsageKey, Usage> = HashMap::new();
     for ((kind, asset), users) in scopes {
         let mut uses: HashMap<UserId, Vec<(Timestamp, Amount)>> = HashMap::new();
-        for row in count_scope(connection, kind, asset, &users, now).await? {
+        let scope = match asset {
+            Some(asset) => Scope::Asset(asset),
+            None => Scope::All(units.get(&kind).copied()),
+        };
+        for row in count_scope(connection, kind, scope, &users, now).await? {
             // More than any account can hold is as much as can be counted.
             let Ok(amount) = Amount::try_from_units(row.used.0.min(Amount::MAX.units())) else {
                 let detail = format!("user {}: amount", row.user_id);
@@ -213,26 +219,54 @@ pub(crate) async fn count_anew(
     Ok(Ok(found))
 }
 
+/// What is counted together.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// One asset, in its own unit.
+    Asset(AssetId),
+    /// All of them, in this unit or, when nobody remembers it, in whichever each was told.
+    All(Option<Unit>),
+}
+
+impl Scope {
+    /// What counts of a transfer, and which do; by the asset in $3 and the scale in $4.
+    const fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Asset(_) => ("amount", "asset = $3 AND $4::smallint IS NULL"),
+            Self::All(Some(_)) => (
+                ROOT_UNITS,
+                "root_rate IS NOT NULL AND root_asset = $3 AND root_scale = $4",
+            ),
+            Self::All(None) => (
+                ROOT_UNITS,
+                "root_rate IS NOT NULL AND $3 = '' AND $4::smallint IS NULL",
+            ),
+        }
+    }
+}
+
 /// What these users moved of one scope, by user and time.
 async fn count_scope(
     mut connection: &AsyncPgConnection,
     kind: Kind,
-    asset: Option<AssetId>,
+    scope: Scope,
     users: &[UserId],
     now: Timestamp,
 ) -> QueryResult<Vec<Counted>> {
     let Some((counts, at)) = counted(kind) else {
         return Ok(vec![]);
     };
-    let (used, scope) = match asset {
-        Some(_) => ("amount", "asset = $3"),
-        None => (ROOT_UNITS, "root_rate IS NOT NULL AND $3 = ''"),
+    let (used, is_its) = scope.columns();
+    let (asset, scale) = match &scope {
+        Scope::Asset(asset) => (asset.as_str(), None),
+        Scope::All(Some(unit)) => (unit.asset.as_str(), Some(unit.scale)),
+        Scope::All(None) => ("", None),
     };
     let query = sql_query(format!(
         "/* count_uses */ SELECT t.user_id, \
          (extract(epoch FROM max(t.at)) * 1000000)::bigint AS last, sum(t.used) AS used \
          FROM (SELECT user_id, {at} AS at, {used} AS used FROM transfers \
-         WHERE {counts} AND {scope} AND user_id = ANY($1) AND created_at > $2 \
+         WHERE {counts} AND {is_its} AND user_id = ANY($1) AND created_at > $2 \
          AND reverses IS NULL) AS t \
          GROUP BY t.user_id, floor(extract(epoch FROM t.at) / 300) ORDER BY 1, 2"
     ));
@@ -240,7 +274,8 @@ async fn count_scope(
     query
         .bind::<Array<SqlUuid>, _>(users)
         .bind::<Timestamptz, _>(At(now.plus_micros(-LOOK_BACK)))
-        .bind::<Text, _>(scope_column(asset.as_ref()))
+        .bind::<Text, _>(asset)
+        .bind::<Nullable<SmallInt>, _>(scale.map(|scale| i16::from(scale.get())))
         .load(&mut connection)
         .await
 }

@@ -171,6 +171,7 @@ macro_rules! transfer_store_contract {
                 a_fee_must_be_covered
                 parallel_withdrawals_never_pass_a_limit
                 a_new_limit_counts_what_was_moved_before
+                a_limit_over_all_assets_counts_in_its_unit_alone
                 what_needs_approval_waits_for_a_second_operator
                 what_has_expired_is_listed_and_ends
                 stops_hold_at_once

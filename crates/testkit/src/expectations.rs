@@ -91,7 +91,7 @@ pub async fn a_rate_is_replaced_only_as_it_was_expected(replicas: &Replicas) {
 /// Where nobody said anything, nothing is expected.
 pub async fn fees_and_limits_are_replaced_only_as_they_were_expected(replicas: &Replicas) {
     let book = &replicas.rule_book;
-    let (kind, btc) = (Kind::Withdrawal, build::asset_id("btc"));
+    let (kind, btc) = (Kind::Withdrawal, build::asset("btc", 8).unit());
     let fees = |units| FeeSchedule {
         absolute: build::amount(units),
         ..FeeSchedule::default()
@@ -105,9 +105,10 @@ pub async fn fees_and_limits_are_replaced_only_as_they_were_expected(replicas: &
         let put = book.put_fees(kind, btc, new, Expected::Exactly(was), audit);
         put.await.expect("the rule book answers")
     };
+    let usd = build::asset("usd", 2).unit();
     let put_limits = async |new, was| {
         let audit = build::audit("limits.put", "limits:withdrawal");
-        let put = book.put_limits(kind, None, new, Expected::Exactly(was), audit);
+        let put = book.put_limits(kind, None, new, usd, Expected::Exactly(was), audit);
         put.await.expect("the rule book answers")
     };
     assert_eq!(put_fees(fees(1), fees(2)).await, PutRule::Overtaken);
@@ -121,8 +122,9 @@ pub async fn fees_and_limits_are_replaced_only_as_they_were_expected(replicas: &
     assert_eq!(put_limits(limits(3), none).await, PutRule::Overtaken);
     assert_eq!(put_limits(limits(2), limits(1)).await, PutRule::Written);
     let rules: Arc<Rules> = book.rules().await.expect("the rule book answers");
-    assert_eq!(rules.fees.get(&(kind, btc)), Some(&fees(2)));
+    assert_eq!(rules.fees.get(&(kind, btc.asset)), Some(&fees(2)));
     assert_eq!(rules.limits.get(&(kind, None)), Some(&limits(2)));
+    assert_eq!(rules.root_units.get(&kind), Some(&usd));
 }
 
 /// A stop that was lifted elsewhere and placed anew is another one.

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use bursar_domain::{
     AccountKey, Amount, Asset, AuditDraft, Balance, Bulk, CallbackDraft, Change, Commit, Entry,
-    IdempotencyKey, KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Usage,
-    UsageKey, UserId, UserStatus, Version,
+    IdempotencyKey, KeyScope, Kind, Owner, Rules, Status, Timestamp, Transfer, TransferId, Unit,
+    Usage, UsageKey, UserId, UserStatus, Version,
     ledger::{self, Applied, Books, BulkVerdict, StoredClaim, Verdict},
 };
 use bursar_ports::{AuditRecord, BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
@@ -175,11 +175,12 @@ impl State {
 
     /// What a user has moved, from the transfers themselves.
     fn count_anew(&self, key: UsageKey) -> Usage {
+        let set_in = self.books.rules.root_units.get(&key.kind);
         let mut uses: Vec<(Timestamp, Amount)> = self
             .transfers
             .values()
             .filter(|transfer| transfer.kind() == key.kind && transfer.owner() == key.user)
-            .filter_map(|transfer| Some((transfer, use_of(transfer, key)?)))
+            .filter_map(|transfer| Some((transfer, use_of(transfer, key, set_in)?)))
             .map(|(transfer, amount)| match key.kind {
                 Kind::Internal => (transfer.parts().updated_at, amount),
                 Kind::Deposit | Kind::Withdrawal => (transfer.parts().created_at, amount),
@@ -453,8 +454,9 @@ impl TransferStore for InMemoryStore {
     }
 }
 
-/// How much a transfer counts for a limit; none when it does not count.
-fn use_of(transfer: &Transfer, key: UsageKey) -> Option<Amount> {
+/// How much a transfer counts for a limit; none when it does not count. A limit over all assets may be
+/// set in a unit, and then counts in no other one.
+fn use_of(transfer: &Transfer, key: UsageKey, set_in: Option<&Unit>) -> Option<Amount> {
     let parts = transfer.parts();
     let counts = match transfer.status() {
         Status::AwaitingConfirmation | Status::Completed | Status::Success => true,
@@ -467,7 +469,8 @@ fn use_of(transfer: &Transfer, key: UsageKey) -> Option<Amount> {
         Some(asset) => (asset == parts.asset).then_some(parts.amount),
         None => parts
             .root_rate
-            .as_ref()?
+            .as_ref()
+            .filter(|rate| set_in.is_none_or(|set_in| *set_in == rate.unit()))?
             .value_of(parts.amount, parts.scale),
     }
 }

@@ -17,7 +17,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::ScaleInUse`] when the scale would change of an asset that has accounts, fees or limits
-    /// in amounts or, of the root asset, while there are limits over all assets;
+    /// in amounts or, of the root asset or the one that they were set in, while there are limits over all
+    /// assets;
     /// [`Error::Overtaken`] when what is there is not what was expected.
     pub async fn put_asset(
         &self,

@@ -3,9 +3,10 @@
 mod reading;
 
 use bursar_domain::{
-    Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, UsageKey, UserId,
+    Asset, AssetId, DecimalAmount, FeeSchedule, Headroom, Kind, Limits, Rules, Unit, UsageKey,
+    UserId,
 };
-use bursar_ports::{Expected, Lift, Permission, PutRule, Stop, StopMark, StopScope};
+use bursar_ports::{Expected, Lift, Permission, PutRule, Stop, StopMark, StopScope, StoreError};
 
 use super::READERS;
 use crate::{App, Error, Grant, Missing};
@@ -56,7 +57,8 @@ pub struct KindLimits {
     pub kind: Kind,
     /// The asset that is limited; none = all.
     pub asset: Option<AssetId>,
-    /// The asset in whose units the amounts are.
+    /// The asset in whose units the amounts are: of limits over all assets, the root asset or the one that
+    /// was it when they were set.
     pub counted_in: Asset,
     /// How much may be moved.
     pub limits: Limits,
@@ -77,7 +79,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be,
-    /// [`Error::Overtaken`] when they cost something else by now.
+    /// [`Error::Overtaken`] when they cost something else by now, [`Error::Store`] also when the asset
+    /// gets another scale meanwhile.
     pub async fn put_fees(
         &self,
         grant: &Grant,
@@ -91,7 +94,8 @@ impl App {
         let schedule = new.read(asset.scale).map_err(Error::Invalid)?;
         let audit = grant.audit("fees.put", target("fees", kind, Some(asset.id)));
         let book = &self.ports.rule_book;
-        written(book.put_fees(kind, asset.id, schedule, was, audit).await?)?;
+        let put = book.put_fees(kind, asset.unit(), schedule, was, audit);
+        written(put.await?)?;
         Ok(Fees {
             kind,
             asset,
@@ -121,11 +125,13 @@ impl App {
     }
 
     /// Sets how much transfers of a kind may move of an asset, or of all of them together, if the limits
-    /// so far are the ones that are expected.
+    /// so far are the ones that are expected. Those over all assets are in the root asset, whatever they
+    /// were in before.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such asset, [`Error::Invalid`] for what cannot be or
-    /// means nothing for the kind, [`Error::Overtaken`] when there are other limits by now.
+    /// means nothing for the kind, [`Error::Overtaken`] when there are other limits by now,
+    /// [`Error::Store`] also when the asset gets another scale meanwhile.
     pub async fn put_limits(
         &self,
         grant: &Grant,
@@ -139,7 +145,8 @@ impl App {
         let limits = new.read(kind, counted_in.scale).map_err(Error::Invalid)?;
         let audit = grant.audit("limits.put", target("limits", kind, asset));
         let book = &self.ports.rule_book;
-        written(book.put_limits(kind, asset, limits, was, audit).await?)?;
+        let put = book.put_limits(kind, asset, limits, counted_in.unit(), was, audit);
+        written(put.await?)?;
         Ok(KindLimits {
             kind,
             asset,
@@ -160,14 +167,36 @@ impl App {
         asset: Option<AssetId>,
     ) -> Result<KindLimits, Error> {
         grant.require_any(&READERS)?;
-        let counted_in = self.counted_in(asset).await?;
         let rules = self.ports.rule_book.rules().await?;
+        self.limits_on(&rules, kind, asset).await
+    }
+
+    /// The limits of these rules, in the asset that they were set in. Where nobody remembers that, or it
+    /// has another scale by now, they are taken to be in the root asset.
+    async fn limits_on(
+        &self,
+        rules: &Rules,
+        kind: Kind,
+        asset: Option<AssetId>,
+    ) -> Result<KindLimits, Error> {
         let limits = rules.limits.get(&(kind, asset)).copied();
+        let limits = limits.unwrap_or_default();
+        // Of limits that are none it does not matter.
+        let set_in = rules.root_units.get(&kind).copied();
+        let set_in = set_in.filter(|_| asset.is_none() && !limits.is_empty());
+        let found = match set_in {
+            Some(unit) => self.asset_in(unit).await?,
+            None => None,
+        };
+        let counted_in = match found {
+            Some(found) => found,
+            None => self.counted_in(asset).await?,
+        };
         Ok(KindLimits {
             kind,
             asset,
             counted_in,
-            limits: limits.unwrap_or_default(),
+            limits,
         })
     }
 
@@ -208,12 +237,7 @@ impl App {
             if limits.is_empty() {
                 continue;
             }
-            limited.push(KindLimits {
-                kind: *kind,
-                asset: *asset,
-                counted_in: self.counted_in(*asset).await?,
-                limits: *limits,
-            });
+            limited.push(self.limits_on(&rules, *kind, *asset).await?);
             keys.push(UsageKey {
                 user,
                 kind: *kind,
@@ -277,7 +301,13 @@ impl App {
         }
     }
 
-    /// The asset in which a limit is counted.
+    /// The asset of a unit, if it still has the unit's scale.
+    async fn asset_in(&self, unit: Unit) -> Result<Option<Asset>, Error> {
+        let found = self.ports.directory.find_asset(unit.asset).await?;
+        Ok(found.filter(|found| found.unit() == unit))
+    }
+
+    /// The asset in which a limit is counted that is set now.
     async fn counted_in(&self, asset: Option<AssetId>) -> Result<Asset, Error> {
         self.asset(asset.unwrap_or(self.settings.root_asset), Missing::Asset)
             .await
@@ -288,6 +318,11 @@ fn written(put: PutRule) -> Result<(), Error> {
     match put {
         PutRule::Written => Ok(()),
         PutRule::Overtaken => Err(Error::Overtaken),
+        // What was known of the asset is seconds old at most, so the next try finds it as it is.
+        PutRule::OtherScale => {
+            let cause = "the asset's scale changes right now";
+            Err(Error::Store(StoreError::Unavailable(cause.into())))
+        }
     }
 }
 

@@ -38,7 +38,9 @@ pub(super) enum InForce {
     Asset(AssetId, Option<Asset>),
     Rate(AssetId, Option<BigDecimal>),
     Fees(Fees),
-    Limits(KindLimits),
+    /// With the asset in which new ones are: of all assets together the root asset, whatever those in
+    /// force were set in.
+    Limits(KindLimits, Asset),
 }
 
 /// A rule as it is in force.
@@ -65,7 +67,9 @@ impl Sheet {
             },
             Rule::Fees(kind, asset) => InForce::Fees(app.find_fees(grant, kind, asset).await?),
             Rule::Limits(kind, asset) => {
-                InForce::Limits(app.find_limits(grant, kind, asset).await?)
+                let new_in = asset.unwrap_or(app.root_asset());
+                let new_in = app.find_asset(grant, new_in).await?;
+                InForce::Limits(app.find_limits(grant, kind, asset).await?, new_in)
             }
         };
         let fields = match &in_force {
@@ -78,7 +82,7 @@ impl Sheet {
                 vec![decimal("rate", "Rate", hint, now.unwrap_or_default())]
             }
             InForce::Fees(fees) => fee_fields(&fees.schedule, fees.asset.scale),
-            InForce::Limits(limits) => limit_fields(limits),
+            InForce::Limits(limits, new_in) => limit_fields(limits, new_in),
         };
         Ok(Self {
             rule,
@@ -203,12 +207,16 @@ fn fee_fields(schedule: &bursar_domain::FeeSchedule, scale: Scale) -> Vec<Field>
     ]
 }
 
-fn limit_fields(limits: &KindLimits) -> Vec<Field> {
+/// What is said in another asset than new ones are has that asset's name behind it. So it is no amount,
+/// and whoever changes one has to say all of them anew.
+fn limit_fields(limits: &KindLimits, new_in: &Asset) -> Vec<Field> {
+    let set_in = &limits.counted_in;
     let now = |amount: Option<Amount>| {
-        let scale = limits.counted_in.scale;
-        amount
-            .map(|amount| amount.to_plain(scale))
-            .unwrap_or_default()
+        let told = amount.map(|amount| amount.to_plain(set_in.scale));
+        match told {
+            Some(told) if set_in.id != new_in.id => format!("{told} {}", unit(set_in.id)),
+            told => told.unwrap_or_default(),
+        }
     };
     let is = limits.limits;
     let none = "Empty: no limit.";

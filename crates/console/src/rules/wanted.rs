@@ -42,9 +42,9 @@ impl Wanted {
                 reader.also(new.read(fees.asset.scale).err().into_iter().flatten());
                 Self::Fees(new)
             }
-            InForce::Limits(limits) => {
+            InForce::Limits(limits, new_in) => {
                 let new = reader.limits();
-                let read = new.read(limits.kind, limits.counted_in.scale);
+                let read = new.read(limits.kind, new_in.scale);
                 reader.also(read.err().into_iter().flatten());
                 Self::Limits(new)
             }
@@ -64,9 +64,9 @@ impl Wanted {
             (Self::Fees(new), InForce::Fees(now)) => {
                 new.read(now.asset.scale).ok() == Some(now.schedule)
             }
-            (Self::Limits(new), InForce::Limits(now)) => {
-                let read = new.read(now.kind, now.counted_in.scale);
-                read.ok() == Some(now.limits)
+            (Self::Limits(new), InForce::Limits(now, new_in)) => {
+                let read = new.read(now.kind, new_in.scale);
+                read.ok() == Some(now.limits) && now.counted_in.id == new_in.id
             }
             (_, _) => false,
         }
@@ -93,7 +93,7 @@ impl Wanted {
                 app.put_fees(grant, was.kind, was.asset.id, new, expected)
                     .await?;
             }
-            (Self::Limits(new), InForce::Limits(was)) => {
+            (Self::Limits(new), InForce::Limits(was, _)) => {
                 let expected = Expected::Exactly(was.limits);
                 app.put_limits(grant, was.kind, was.asset, new, expected)
                     .await?;

@@ -69,12 +69,6 @@ impl BulkVerdict {
         }
     }
 
-    /// Whether recipients were counted who cannot be paid while it is not known of others.
-    pub fn counts_unseen(&self) -> bool {
-        let unseen = matches!(self, Self::Refused { unseen, .. } if !unseen.is_empty());
-        unseen && self.recipients_unable() > 0
-    }
-
     /// Counts those of the recipients whose accounts are not in the books of whom it has been found
     /// out that they cannot be paid.
     pub fn count_unseen(&mut self, is_unable: impl Fn(usize) -> bool) {

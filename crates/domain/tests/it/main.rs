@@ -22,6 +22,7 @@ mod properties;
 mod reversal_rules;
 mod reversals;
 mod review_callbacks;
+mod root_units;
 mod rulebook;
 mod sample;
 #[cfg(feature = "serde")]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bursar_domain::{
     ActorId, AssetId, BigDecimal, Change, Command, Commit, FeeSchedule, Kind, Limits, NewTransfer,
-    PayoutRoute, Percent, Recipient, RootRate, Rules, Scale, Terms, Timestamp, Transfer, Usage,
-    UsageKey,
+    PayoutRoute, Percent, Recipient, RootRate, Rules, Scale, Terms, Timestamp, Transfer, Unit,
+    Usage, UsageKey,
     ledger::{self, Books, Verdict},
 };
 
@@ -46,6 +46,13 @@ pub(crate) fn set_limits(books: &mut Books, kind: Kind, asset: Option<AssetId>, 
         let key = UsageKey { user, kind, asset };
         books.usage.entry(key).or_default();
     }
+}
+
+/// Sets in which unit the limits over all assets are; none is one that nobody remembers.
+pub(crate) fn set_root_unit(books: &mut Books, kind: Kind, unit: Option<Unit>) {
+    change_rules(books, |rules| {
+        rules.root_units = unit.map(|unit| (kind, unit)).into_iter().collect();
+    });
 }
 
 /// Sets beyond which amount of [`btc`] a second operator must approve.
@@ -111,11 +118,24 @@ pub(crate) fn priced(number: i64, units: i128) -> NewTransfer {
     }
 }
 
+/// An asset's smallest unit.
+pub(crate) fn unit(asset: AssetId, decimals: u8) -> Unit {
+    Unit {
+        asset,
+        scale: Scale::try_new(decimals).expect("at most 18"),
+    }
+}
+
 /// The same with a rate by which one unit is worth two cents of the root asset.
 pub(crate) fn rated(new: NewTransfer) -> NewTransfer {
+    rated_in(new, unit(usd(), 2))
+}
+
+/// The same with this unit for the cents.
+pub(crate) fn rated_in(new: NewTransfer, unit: Unit) -> NewTransfer {
     let rate = RootRate {
-        asset: usd(),
-        scale: Scale::try_new(2).expect("at most 18"),
+        asset: unit.asset,
+        scale: unit.scale,
         rate: BigDecimal::from(2_000_000),
         source: None,
         rated_at: None,

@@ -172,8 +172,8 @@ async fn claim_book(database: &Database, id: AssetId) -> Result<String, StoreErr
     .await
 }
 
-/// Whoever creates an account holds the asset's row `FOR SHARE`: with the row locked here, no
-/// account can slip in between the check and the change of scale.
+/// Whoever creates an account or writes amounts of fees or limits holds the asset's row `FOR SHARE`: with
+/// the row locked here, nothing can slip in between the check and the change of scale.
 async fn write(
     connection: &mut AsyncPgConnection,
     row: AssetRow,
@@ -227,12 +227,16 @@ async fn is_counted(connection: &mut AsyncPgConnection, asset: &str) -> QueryRes
                 .or(fee_schedules::absolute.gt(Units(0))))
             .or(fee_schedules::max.is_not_null()),
         );
-    let limits = limits::table
+    let amounts = "num_nonnulls(min_amount, max_amount, daily, monthly, approval_above) > 0";
+    let of_it = limits::table
         .filter(limits::asset.eq(asset))
-        .filter(sql::<Bool>(
-            "num_nonnulls(min_amount, max_amount, daily, monthly, approval_above) > 0",
-        ));
-    diesel::select(exists(fees).or(exists(limits)).or(exists(accounts)))
+        .filter(sql::<Bool>(amounts));
+    // Limits over all assets, set while it was the root asset.
+    let in_it = limits::table
+        .filter(limits::root_asset.eq(asset))
+        .filter(sql::<Bool>(amounts));
+    let rules = exists(fees).or(exists(of_it)).or(exists(in_it));
+    diesel::select(rules.or(exists(accounts)))
         .get_result(connection)
         .await
 }

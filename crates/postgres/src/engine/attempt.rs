@@ -384,7 +384,8 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
                 .get_result(&mut &*connection)
                 .await?;
             set_statement_timeout(connection, &format!("{}ms", time.as_millis())).await?;
-            let counted = count_anew(connection, &before.uncounted, self.now).await?;
+            let units = &books.rules.root_units;
+            let counted = count_anew(connection, &before.uncounted, units, self.now).await?;
             set_statement_timeout(connection, &was).await?;
             Ok(counted)
         };

@@ -59,9 +59,9 @@ pub(super) trait Batch: Sync {
         can_be_made: &dyn Fn(&AccountKey) -> bool,
     ) -> BTreeSet<AccountKey>;
 
-    /// The users of whom it must be known whether they can be paid although they have no account:
-    /// whoever cannot is counted. All recipients are asked for, so that the time of the answer does
-    /// not tell who has one.
+    /// The users of whom it must be known whether they can be paid even if they have no account, for
+    /// whoever cannot is counted. Whether anybody has none makes no difference: the time of the answer
+    /// must not tell.
     fn to_count(&self, verdicts: &Self::Verdicts) -> BTreeSet<UserId>;
 
     /// Counts those of them who cannot be paid.
@@ -303,7 +303,7 @@ impl Batch for Bulk {
     }
 
     fn to_count(&self, verdict: &BulkVerdict) -> BTreeSet<UserId> {
-        if verdict.counts_unseen() {
+        if verdict.recipients_unable() > 0 {
             self.changes().filter_map(recipient).collect()
         } else {
             BTreeSet::new()

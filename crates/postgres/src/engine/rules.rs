@@ -9,7 +9,8 @@ use std::{
 };
 
 use bursar_domain::{
-    AccountKey, Amount, AssetId, FeeSchedule, Kind, Limits, Percent, Rules, Stops, Usage, UsageKey,
+    AccountKey, Amount, AssetId, FeeSchedule, Kind, Limits, Percent, Rules, Stops, Unit, Usage,
+    UsageKey,
 };
 use bursar_ports::{StopScope, StoreError};
 use diesel::{
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::writer::Kept;
 use crate::{
     error::inconsistent,
-    row::Uses,
+    row::{Uses, read_scale},
     schema::{fee_schedules, limits, stops},
     statement::{LockRootUses, ReadRootUses, UpdateRootUses},
     usage::usage_key,
@@ -92,6 +93,9 @@ impl KnownRules {
             let limits = row.read().ok_or_else(bad)?;
             if limits.is_rolling() {
                 epochs.insert(scope, row.epoch);
+            }
+            if let Some(unit) = row.unit().ok_or_else(bad)? {
+                rules.root_units.insert(scope.0, unit);
             }
             rules.limits.insert(scope, limits);
         }
@@ -178,6 +182,8 @@ pub(crate) struct LimitsRow {
     monthly: Option<Units>,
     approval_above: Option<Units>,
     pub(crate) epoch: i32,
+    root_asset: Option<String>,
+    root_scale: Option<i16>,
 }
 
 impl LimitsRow {
@@ -189,6 +195,20 @@ impl LimitsRow {
             monthly: optional(self.monthly)?,
             approval_above: optional(self.approval_above)?,
         })
+    }
+
+    /// The unit that limits over all assets are set in: `Some(None)` where nobody remembers it, and of
+    /// limits of one asset; `None` for one that cannot be.
+    #[expect(clippy::option_option, reason = "a missing unit is not a wrong one")]
+    pub(crate) fn unit(&self) -> Option<Option<Unit>> {
+        match (&self.root_asset, self.root_scale) {
+            (None, None) => Some(None),
+            (Some(asset), Some(scale)) => Some(Some(Unit {
+                asset: AssetId::parse(asset).ok()?,
+                scale: read_scale(scale)?,
+            })),
+            (Some(_), None) | (None, Some(_)) => None,
+        }
     }
 }
 

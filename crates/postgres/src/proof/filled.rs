@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    ActorId, AuditDraft, Change, CodeSalt, Command, Commit, Kind, Limits, NewTransfer, PayoutRoute,
-    Reason, Recipient, ReversalTerms, RootRate, Scale, Stage, Timestamp, Transfer, TransferId,
-    User, UserId, UserStatus,
+    ActorId, Asset, AuditDraft, Change, CodeSalt, Command, Commit, Kind, Limits, NewTransfer,
+    PayoutRoute, Reason, Recipient, ReversalTerms, RootRate, Stage, Timestamp, Transfer,
+    TransferId, Unit, User, UserId, UserStatus,
 };
 use bursar_ports::{
     Clock as _, CommitOutcome, Directory as _, Expected, PutRule, RuleBook as _, TransferStore as _,
@@ -52,10 +52,9 @@ impl Book {
         };
         let (store, tasks) = PgStore::start(&pool, database.clone(), &config, clock.clone());
         let directory = PgDirectory::new(database.clone(), clock.clone());
-        for (asset, scale) in [("btc", 8), ("eth", 18)] {
-            let asset = build::asset(asset, scale);
+        for asset in ["btc", "eth"] {
             let _written = directory
-                .put_asset(asset, Expected::Anything, by_hand())
+                .put_asset(asset_of(asset), Expected::Anything, by_hand())
                 .await
                 .unwrap();
         }
@@ -178,8 +177,10 @@ impl Book {
     /// Limits transfers of an asset, or of all of them.
     pub(crate) async fn limit(&self, kind: Kind, asset: Option<&str>, limits: Limits) {
         let rule_book = PgRuleBook::new(self.database.clone(), self.clock.clone());
-        let asset = asset.map(build::asset_id);
-        let put = rule_book.put_limits(kind, asset, limits, Expected::Anything, by_hand());
+        let asset = asset.map(asset_of);
+        let unit = asset.as_ref().map_or_else(root, Asset::unit);
+        let asset = asset.map(|asset| asset.id);
+        let put = rule_book.put_limits(kind, asset, limits, unit, Expected::Anything, by_hand());
         assert_eq!(put.await.unwrap(), PutRule::Written);
     }
 
@@ -253,15 +254,14 @@ impl Book {
     }
 
     fn draft(&self, asset: &str, units: i128) -> NewTransfer {
-        let scale = if asset == "btc" { 8 } else { 18 };
-        let asset = build::asset(asset, scale);
+        let (asset, root) = (asset_of(asset), root());
         NewTransfer {
             fee: build::amount(3),
             note: Some("a note".to_owned()),
             callback_url: Some("https://example.com/".to_owned()),
             root_rate: Some(RootRate {
-                asset: build::asset_id("usd"),
-                scale: Scale::try_new(2).unwrap(),
+                asset: root.asset,
+                scale: root.scale,
                 rate: "1.25".parse().unwrap(),
                 source: Some("desk".to_owned()),
                 rated_at: Some(self.clock.now()),
@@ -278,6 +278,15 @@ impl Book {
         };
         (**transfer).clone()
     }
+}
+
+fn asset_of(id: &str) -> Asset {
+    build::asset(id, if id == "btc" { 8 } else { 18 })
+}
+
+/// In which values are told.
+fn root() -> Unit {
+    build::asset("usd", 2).unit()
 }
 
 fn by_hand() -> AuditDraft {

@@ -1,7 +1,7 @@
 //! Writing fees and limits. The caller holds the row of the rules' revision, so nobody writes between
 //! what is read here and what is written.
 
-use bursar_domain::{Amount, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Timestamp};
+use bursar_domain::{Amount, AssetId, AuditDraft, FeeSchedule, Kind, Limits, Timestamp, Unit};
 use bursar_ports::{Expected, PutRule};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -10,17 +10,36 @@ use serde_json::{Value, json};
 use crate::{
     audit_log::note_in_book,
     engine::{FeeRow, LimitsRow, scope_column},
-    schema::{fee_schedules, limits},
+    schema::{assets, fee_schedules, limits},
     value::Units,
 };
 
+/// Whether amounts that were read in this unit still are what they were. Whoever changes the asset's scale
+/// from now on waits for this transaction and finds what it wrote; whoever did before is waited for here.
+async fn is_in_use(connection: &mut AsyncPgConnection, unit: Unit) -> QueryResult<bool> {
+    let scale: Option<i16> = assets::table
+        .find(unit.asset.as_str())
+        .select(assets::scale)
+        .for_share()
+        .get_result(connection)
+        .await
+        .optional()?;
+    let read_with = i16::from(unit.scale.get());
+    // An asset that is not there has no amounts in another scale.
+    Ok(scale.is_none_or(|scale| scale == read_with))
+}
+
 pub(super) async fn write_fees(
     connection: &mut AsyncPgConnection,
-    (kind, asset): (Kind, AssetId),
+    (kind, unit): (Kind, Unit),
     (schedule, percent): (&FeeSchedule, i64),
     was: &Expected<FeeSchedule>,
     (audit, at): (&AuditDraft, Timestamp),
 ) -> QueryResult<PutRule> {
+    if !is_in_use(connection, unit).await? {
+        return Ok(PutRule::OtherScale);
+    }
+    let asset = unit.asset;
     let found = fee_schedules::table.find((kind.as_str(), asset.as_str()));
     let had: Option<FeeRow> = found
         .select(FeeRow::as_select())
@@ -65,14 +84,20 @@ fn told_fees(schedule: &FeeSchedule) -> Value {
 }
 
 /// Uses are counted from when a limit begins to roll; those of an earlier time when it did are out
-/// of date, and belong to another epoch.
+/// of date, and belong to another epoch. So do those that were counted in another unit, or in one that
+/// nobody remembers.
 pub(super) async fn write_limits(
     connection: &mut AsyncPgConnection,
     (kind, asset): (Kind, Option<AssetId>),
-    new: Limits,
+    (new, unit): (Limits, Unit),
     was: &Expected<Limits>,
     (audit, at): (&AuditDraft, Timestamp),
 ) -> QueryResult<PutRule> {
+    if !is_in_use(connection, unit).await? {
+        return Ok(PutRule::OtherScale);
+    }
+    // What is of one asset is in that asset's unit, whose scale stays as it is.
+    let root_unit = asset.is_none().then_some(unit);
     let scope = scope_column(asset.as_ref());
     let had: Option<LimitsRow> = limits::table
         .find((kind.as_str(), scope))
@@ -85,9 +110,10 @@ pub(super) async fn write_limits(
         return Ok(PutRule::Overtaken);
     }
     let epoch = had.map_or(1, |had| {
-        // What rolled on has been counted all the time.
+        // What rolled on in the same unit has been counted all the time.
         let rolls = read.is_some_and(|had| had.is_rolling());
-        had.epoch.saturating_add((!rolls).into())
+        let rolls_on = rolls && had.unit() == Some(root_unit);
+        had.epoch.saturating_add((!rolls_on).into())
     });
     let units = |amount: Option<Amount>| amount.map(|amount| Units(amount.units()));
     let row = (
@@ -97,6 +123,8 @@ pub(super) async fn write_limits(
         limits::monthly.eq(units(new.monthly)),
         limits::approval_above.eq(units(new.approval_above)),
         limits::epoch.eq(epoch),
+        limits::root_asset.eq(root_unit.as_ref().map(|unit| unit.asset.as_str())),
+        limits::root_scale.eq(root_unit.map(|unit| i16::from(unit.scale.get()))),
     );
     diesel::insert_into(limits::table)
         .values((limits::kind.eq(kind.as_str()), limits::asset.eq(scope), row))

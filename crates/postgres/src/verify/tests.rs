@@ -255,6 +255,31 @@ async fn a_payment_that_waited_for_days_is_no_violation() {
     assert_eq!((told, judged.uses), (vec![], 1));
 }
 
+/// A limit over all assets counts what was told in its own unit or, where nobody remembers that, whatever
+/// was told.
+#[tokio::test]
+async fn uses_of_all_assets_are_what_was_moved_in_the_unit_of_the_limit() {
+    let book = days_ago(3).await;
+    book.limit(Kind::Withdrawal, None, high()).await;
+    // It is worth a cent.
+    book.withdraw(ALICE, "btc", 900_000).await;
+    for (set_in, violations) in [
+        ("root_asset = 'usd', root_scale = 2", 0),
+        ("root_asset = 'eur', root_scale = 2", 1),
+        ("root_asset = 'usd', root_scale = 6", 1),
+        ("root_asset = NULL, root_scale = NULL", 0),
+    ] {
+        let change = format!("UPDATE book_main.limits SET {set_in} WHERE asset = ''");
+        book.sabotage(&change).await;
+        let (judged, told) = proved(&book, None).await;
+        assert_eq!(
+            (told.len(), judged.uses),
+            (violations, 1),
+            "{set_in}: {told:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_database_out_of_reach_is_an_error() {
     let mut tell = |event| panic!("{event:?}");

@@ -65,7 +65,12 @@ fn statement(kind: Kind, scope: Scope) -> Option<String> {
     let (rows, (after, order)) = (scope.rows(kind), scope.after());
     let (used, is_its) = match scope {
         Scope::Asset => ("amount", "t.asset = u.asset"),
-        Scope::Root => (ROOT_UNITS, "t.root_rate IS NOT NULL"),
+        // What is worth something in another unit than the limit's does not count.
+        Scope::Root => (
+            ROOT_UNITS,
+            "t.root_rate IS NOT NULL AND (l.root_asset IS NULL OR (t.root_asset = l.root_asset \
+             AND t.root_scale = l.root_scale))",
+        ),
     };
     Some(format!(
         "/* verify_usage */ SELECT u.user_id, u.asset, l.epoch, u.uses, c.moved_at, c.moved, \

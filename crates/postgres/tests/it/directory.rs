@@ -411,6 +411,7 @@ async fn the_scale_of_an_asset_with_fees_or_limits_does_not_change() {
         "INTO book_main.fee_schedules VALUES ('deposit', 'btc', 0, 0, 9, 0)",
         "INTO book_main.fee_schedules VALUES ('deposit', 'btc', 0, 0, NULL, 5)",
         "INTO book_main.limits VALUES ('internal', 'btc', NULL, NULL, 7, NULL, NULL, 1)",
+        "INTO book_main.limits VALUES ('internal', '', NULL, NULL, 7, NULL, NULL, 1, 'btc', 8)",
     ] {
         fixture.run(&format!("INSERT {rule}")).await;
         assert_eq!(put(6).await, PutAsset::ScaleInUse, "{rule}");

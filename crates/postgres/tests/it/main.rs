@@ -78,4 +78,6 @@ mod support;
 #[cfg(test)]
 mod test_database;
 #[cfg(test)]
+mod units_of_limits;
+#[cfg(test)]
 mod work_queue;

@@ -26,13 +26,15 @@ impl ModelHarness for PgHarness {
             RuleChange::Fees(kind, asset) => {
                 let schedule = rules.fees.get(&(kind, asset)).copied();
                 let schedule = schedule.unwrap_or_default();
-                let put = book.put_fees(kind, asset, schedule, Expected::Anything, draft());
+                let unit = self.unit_of(kind, Some(asset), rules).await;
+                let put = book.put_fees(kind, unit, schedule, Expected::Anything, draft());
                 assert_eq!(put.await.unwrap(), PutRule::Written);
             }
             RuleChange::Limits(kind, asset) => {
                 let limits = rules.limits.get(&(kind, asset)).copied();
                 let limits = limits.unwrap_or_default();
-                let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+                let unit = self.unit_of(kind, asset, rules).await;
+                let put = book.put_limits(kind, asset, limits, unit, Expected::Anything, draft());
                 assert_eq!(put.await.unwrap(), PutRule::Written);
             }
             RuleChange::Stop(scope) => {

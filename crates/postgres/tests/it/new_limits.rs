@@ -73,7 +73,14 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
     };
     let book = PgRuleBook::new(database, clock);
     let asset = Some(AssetId::parse("usd").unwrap());
-    let put = book.put_limits(Kind::Internal, asset, daily, Expected::Anything, draft());
+    let put = book.put_limits(
+        Kind::Internal,
+        asset,
+        daily,
+        usd.unit(),
+        Expected::Anything,
+        draft(),
+    );
     assert_eq!(put.await.unwrap(), PutRule::Written);
     // Some 8,640 of its payments were within the last 24 hours. Whoever pays at the same time is paid.
     let pay = async |units| {
@@ -152,7 +159,15 @@ async fn a_limit_over_all_assets_counts_what_is_being_committed() {
         ..Limits::default()
     };
     let book = PgRuleBook::new(fixture.database.clone(), clock.clone());
-    let put = book.put_limits(Kind::Internal, None, daily, Expected::Anything, draft());
+    let unit = build::asset("usd", 2).unit();
+    let put = book.put_limits(
+        Kind::Internal,
+        None,
+        daily,
+        unit,
+        Expected::Anything,
+        draft(),
+    );
     assert_eq!(put.await.unwrap(), PutRule::Written);
     let second = tokio::spawn(async move { replica.commit(second).await });
     fixture.until_so_many_wait(2).await;
@@ -181,21 +196,22 @@ async fn what_does_not_roll_is_not_counted() {
     fixture.run(&payment).await;
     let clock = Arc::new(FixedClock::default());
     let book = PgRuleBook::new(fixture.database.clone(), clock);
-    let asset = Some(AssetId::parse("usd").unwrap());
+    let unit = build::asset("usd", 2).unit();
+    let asset = Some(unit.asset);
     let (kind, most) = (Kind::Internal, Amount::try_from_units(10_000).ok());
     let key = UsageKey { user, kind, asset };
     let limits = Limits {
         max_amount: most,
         ..Limits::default()
     };
-    let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+    let put = book.put_limits(kind, asset, limits, unit, Expected::Anything, draft());
     assert_eq!(put.await.unwrap(), PutRule::Written);
     assert_eq!(book.usage(vec![key]).await.unwrap(), [Usage::default()]);
     let limits = Limits {
         daily: most,
         ..limits
     };
-    let put = book.put_limits(kind, asset, limits, Expected::Anything, draft());
+    let put = book.put_limits(kind, asset, limits, unit, Expected::Anything, draft());
     assert_eq!(put.await.unwrap(), PutRule::Written);
     assert_ne!(book.usage(vec![key]).await.unwrap(), [Usage::default()]);
 }

@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{
-    AccountKey, ActorId, Asset, CallbackDraft, Entry, Operation, Owner, Rules, Status, Subscriber,
-    Timestamp, TransferId, User, UserId, UserStatus, Version,
+    AccountKey, ActorId, Asset, AssetId, CallbackDraft, Entry, Kind, Operation, Owner, Rules,
+    Status, Subscriber, Timestamp, TransferId, Unit, User, UserId, UserStatus, Version,
 };
 use bursar_ports::{
     AuditRecord, Clock, Directory, Expected, Lift, PutAsset, PutRule, PutUser, RuleBook, Stop,
@@ -88,6 +88,16 @@ impl PgHarness {
             client,
             _database: database,
         }
+    }
+
+    /// The unit in which limits are to be set: of an asset, or of all of them as these rules say.
+    pub(crate) async fn unit_of(&self, kind: Kind, asset: Option<AssetId>, rules: &Rules) -> Unit {
+        let Some(asset) = asset else {
+            let unit = rules.root_units.get(&kind).copied();
+            return unit.unwrap_or_else(|| build::asset("usd", 2).unit());
+        };
+        let found = self.directory.find_asset(asset).await.unwrap();
+        found.expect("there is such an asset").unit()
     }
 }
 
@@ -203,13 +213,15 @@ impl Harness for PgHarness {
         for (kind, asset) in had.fees.keys().chain(rules.fees.keys()) {
             let schedule = rules.fees.get(&(*kind, *asset)).copied();
             let schedule = schedule.unwrap_or_default();
-            let put = book.put_fees(*kind, *asset, schedule, Expected::Anything, draft());
+            let unit = self.unit_of(*kind, Some(*asset), &rules).await;
+            let put = book.put_fees(*kind, unit, schedule, Expected::Anything, draft());
             assert_eq!(put.await.unwrap(), PutRule::Written);
         }
         for (kind, asset) in had.limits.keys().chain(rules.limits.keys()) {
             let limits = rules.limits.get(&(*kind, *asset)).copied();
             let limits = limits.unwrap_or_default();
-            let put = book.put_limits(*kind, *asset, limits, Expected::Anything, draft());
+            let unit = self.unit_of(*kind, *asset, &rules).await;
+            let put = book.put_limits(*kind, *asset, limits, unit, Expected::Anything, draft());
             assert_eq!(put.await.unwrap(), PutRule::Written);
         }
         for stop in book.list_stops().await.unwrap() {

@@ -2,7 +2,7 @@
 
 use bursar_domain::{
     AccountKey, ActorId, Command, Commit, FeeSchedule, Kind, Limits, NewTransfer, PayoutRoute,
-    Percent, Reason, ReversalTerms, Rules, Stage, Status, Terms, Transfer, UserId,
+    Percent, Reason, ReversalTerms, RootRate, Rules, Stage, Status, Terms, Transfer, Unit, UserId,
 };
 use bursar_domain::{Change, CodeSalt};
 use bursar_ports::CommitOutcome;
@@ -215,6 +215,47 @@ pub async fn a_new_limit_counts_what_was_moved_before(harness: &dyn Harness) {
         .commit_one(Commit::new(scene.payment(alice, bob, 1)))
         .await;
     assert_eq!(rejected.reason(), Some(Reason::LimitDaily));
+    scene.audit().await;
+}
+
+/// What is worth something in another unit is refused, and neither counts nor gives room back; when the
+/// unit changes, what is in the new one counts, and nothing else.
+pub async fn a_limit_over_all_assets_counts_in_its_unit_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness).await;
+    let alice = scene.rich_user(10_000).await;
+    let [usd, eur] = ["usd", "eur"].map(|root| build::asset(root, 8).unit());
+    let withdraw = |units, unit: Unit| {
+        let new = NewTransfer {
+            root_rate: Some(RootRate {
+                asset: unit.asset,
+                scale: unit.scale,
+                rate: 1.into(),
+                source: None,
+                rated_at: None,
+            }),
+            ..scene.new_transfer(units)
+        };
+        Commit::new(build::withdrawal(new, alice))
+    };
+    let kind = Kind::Withdrawal;
+    let limited = |unit| Rules {
+        limits: [((kind, None), daily(100))].into(),
+        root_units: [(kind, unit)].into(),
+        ..Rules::default()
+    };
+    harness.put_rules(limited(usd)).await;
+    let in_usd = scene.commit_one(withdraw(60, usd)).await;
+    let unknown = refused(Reason::RateUnknown);
+    assert_eq!(scene.outcome(withdraw(1, eur)).await, unknown);
+    harness.put_rules(limited(eur)).await;
+    scene.commit_one(withdraw(90, eur)).await;
+    assert_eq!(scene.outcome(withdraw(1, usd)).await, unknown);
+    scene.step(&in_usd, &build::cancel()).await;
+    let over = scene.outcome(withdraw(11, eur)).await;
+    assert!(matches!(over, CommitOutcome::OverLimit { room, .. } if room.over.left.units() == 10));
+    // The one in dollars was cancelled.
+    harness.put_rules(limited(usd)).await;
+    scene.commit_one(withdraw(100, usd)).await;
     scene.audit().await;
 }
 

@@ -7,7 +7,7 @@ use crate::{FixedClock, InMemoryStore};
 use async_trait::async_trait;
 use bursar_domain::{
     Asset, AssetId, AuditDraft, BigDecimal, FeeSchedule, Kind, Limits, RecipientName, Rules, Stops,
-    Usage, UsageKey, User, UserId, UserStatus,
+    Unit, Usage, UsageKey, User, UserId, UserStatus,
 };
 use bursar_ports::{
     AddEntry, AddressBook, AddressBookEntry, AssetRate, Directory, Expected, Lift, PutAsset,
@@ -234,16 +234,16 @@ impl RuleBook for FakeRuleBook {
     async fn put_fees(
         &self,
         kind: Kind,
-        asset: AssetId,
+        unit: Unit,
         schedule: FeeSchedule,
         was: Expected<FeeSchedule>,
         audit: AuditDraft,
     ) -> Result<PutRule, StoreError> {
         let put = self.change(|rules| {
-            let had = rules.fees.get(&(kind, asset)).copied();
+            let had = rules.fees.get(&(kind, unit.asset)).copied();
             let put = put_rule(&was, &had.unwrap_or_default());
             if put == PutRule::Written {
-                rules.fees.insert((kind, asset), schedule);
+                rules.fees.insert((kind, unit.asset), schedule);
             }
             put
         });
@@ -258,6 +258,7 @@ impl RuleBook for FakeRuleBook {
         kind: Kind,
         asset: Option<AssetId>,
         limits: Limits,
+        unit: Unit,
         was: Expected<Limits>,
         audit: AuditDraft,
     ) -> Result<PutRule, StoreError> {
@@ -266,6 +267,9 @@ impl RuleBook for FakeRuleBook {
             let put = put_rule(&was, &had.unwrap_or_default());
             if put == PutRule::Written {
                 rules.limits.insert((kind, asset), limits);
+                if asset.is_none() {
+                    rules.root_units.insert(kind, unit);
+                }
             }
             put
         });

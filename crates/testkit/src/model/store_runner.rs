@@ -108,6 +108,11 @@ impl<'h> StoreRunner<'h> {
         at(&self.assets, number)
     }
 
+    /// The asset in which values are told.
+    fn root(&self) -> &Asset {
+        self.asset(0)
+    }
+
     fn user(&self, number: usize) -> UserId {
         *at(&self.users, number)
     }
@@ -242,6 +247,10 @@ impl Runner for StoreRunner<'_> {
             Step::Limits(kind, asset, plan) => {
                 let asset = asset.map(|asset| self.asset(asset).id);
                 self.rules.limits.insert((*kind, asset), limits(plan));
+                if asset.is_none() {
+                    let unit = self.root().unit();
+                    self.rules.root_units.insert(*kind, unit);
+                }
                 self.change_rule(RuleChange::Limits(*kind, asset)).await
             }
             Step::Stop(stopped) => self.set_stop(*stopped, true).await,

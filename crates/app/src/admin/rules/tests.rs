@@ -153,7 +153,7 @@ async fn fees_are_written_in_smallest_units() {
         .expect_put_fees()
         .with(
             eq(Kind::Internal),
-            eq(btc().id),
+            eq(btc().unit()),
             eq(schedule()),
             eq(Expected::Anything),
             eq(audited("fees.put", "fees:internal:btc")),
@@ -254,11 +254,12 @@ async fn limits_are_written_in_the_units_that_they_are_counted_in() {
                 eq(Kind::Withdrawal),
                 eq(asset),
                 eq(limits(units)),
+                eq(counted_in.unit()),
                 eq(Expected::Anything),
                 eq(audited("limits.put", target)),
             )
             .times(1)
-            .return_once(|_, _, _, _, _| Ok(PutRule::Written));
+            .return_once(|_, _, _, _, _, _| Ok(PutRule::Written));
         let app = mocks.app();
         let put = app
             .put_limits(
@@ -371,10 +372,39 @@ async fn limits_are_shown_and_are_none_when_nobody_said() {
     }
 }
 
+/// Whatever the root asset is by now.
+#[tokio::test]
+async fn limits_over_all_assets_are_shown_in_the_asset_that_they_were_set_in() {
+    let eur = build::asset("eur", 4);
+    let rescaled = build::asset("eur", 6).unit();
+    for (limits, set_in, counted_in) in [
+        (limits(7), Some(eur.unit()), &eur),
+        (limits(7), Some(rescaled), &usd()),
+        (limits(7), None, &usd()),
+        (Limits::default(), Some(eur.unit()), &usd()),
+    ] {
+        let kind = Kind::Withdrawal;
+        let mut mocks = Mocks::new();
+        mocks.has_asset(&usd());
+        mocks.has_asset(&eur);
+        let rules = Rules {
+            limits: [((kind, None), limits)].into(),
+            root_units: set_in.map(|unit| (kind, unit)).into_iter().collect(),
+            ..Rules::default()
+        };
+        ruled(&mut mocks, rules);
+        let found = mocks.app().find_limits(&admin(), kind, None).await;
+        let found = found.unwrap();
+        assert_eq!((&found.counted_in, found.limits), (counted_in, limits));
+    }
+}
+
 #[tokio::test]
 async fn an_asset_that_nobody_knows_has_no_rules() {
     let mut mocks = Mocks::new();
     nowhere(&mut mocks, btc().id);
+    let book = &mut mocks.rule_book;
+    book.expect_rules().returning(|| Ok(Arc::default()));
     let app = mocks.app();
     let (kind, asset) = (Kind::Withdrawal, btc().id);
     let put = app
@@ -405,7 +435,7 @@ async fn an_outage_of_the_rule_book_is_told() {
     book.expect_put_fees()
         .returning(|_, _, _, _, _| Err(unavailable()));
     book.expect_put_limits()
-        .returning(|_, _, _, _, _| Err(unavailable()));
+        .returning(|_, _, _, _, _, _| Err(unavailable()));
     book.expect_list_stops().returning(|| Err(unavailable()));
     book.expect_stop().returning(|_, _| Err(unavailable()));
     book.expect_lift().returning(|_, _, _| Err(unavailable()));
@@ -429,6 +459,22 @@ async fn an_outage_of_the_rule_book_is_told() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_in_a_scale_that_the_asset_has_no_more() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    let book = &mut mocks.rule_book;
+    book.expect_put_fees()
+        .returning(|_, _, _, _, _| Ok(PutRule::OtherScale));
+    book.expect_put_limits()
+        .returning(|_, _, _, _, _, _| Ok(PutRule::OtherScale));
+    let (app, admin, kind, btc) = (mocks.app(), admin(), Kind::Deposit, btc().id);
+    let fees = app.put_fees(&admin, kind, btc, fees(), Expected::Anything);
+    assert_unavailable(&fees.await);
+    let limits = app.put_limits(&admin, kind, Some(btc), NO_LIMITS, Expected::Anything);
+    assert_unavailable(&limits.await);
+}
+
+#[tokio::test]
 async fn what_is_another_rule_by_now_is_not_overwritten() {
     let (was, none) = (
         Expected::Exactly(schedule()),
@@ -442,8 +488,8 @@ async fn what_is_another_rule_by_now_is_not_overwritten() {
         .withf(move |_, _, _, expected, _| *expected == was)
         .returning(|_, _, _, _, _| Ok(PutRule::Overtaken));
     book.expect_put_limits()
-        .withf(move |_, _, _, expected, _| *expected == none)
-        .returning(|_, _, _, _, _| Ok(PutRule::Overtaken));
+        .withf(move |_, _, _, _, expected, _| *expected == none)
+        .returning(|_, _, _, _, _, _| Ok(PutRule::Overtaken));
     let (app, admin) = (mocks.app(), admin());
     let fees = app.put_fees(&admin, Kind::Deposit, btc().id, fees(), was);
     assert!(matches!(fees.await, Err(Error::Overtaken)));

@@ -14,7 +14,7 @@ use crate::{
 
 impl StoreRunner<'_> {
     fn root_rate(&self, asset: usize) -> Option<RootRate> {
-        let root = self.asset(0);
+        let root = self.root();
         let rate = if asset == 0 {
             "1".to_owned()
         } else {

@@ -101,6 +101,8 @@ async fn an_outage_of_the_uses_or_of_the_directory_is_told() {
     assert_unavailable(&mocks.app().own_headroom(&own).await);
 
     let mut mocks = Mocks::new();
+    let book = &mut mocks.rule_book;
+    book.expect_rules().returning(|| Ok(Arc::default()));
     mocks
         .directory
         .expect_find_user()
