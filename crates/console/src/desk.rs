@@ -146,6 +146,7 @@ impl Desk {
                 .finish(),
             Ok(Reply::Other(response)) => response,
             Err(fault) => {
+                fault.log();
                 let answer = HttpResponse::build(fault.status());
                 self.send(answer, Place::Elsewhere, fault.title(), &fault.body())
             }

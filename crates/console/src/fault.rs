@@ -2,10 +2,13 @@
 
 use actix_web::http::StatusCode;
 use bursar_app::{Conflict, Error, FieldError, Missing, Original};
-use bursar_ports::StoreError;
+use bursar_ports::{StoreError, chain};
 use maud::{Markup, html};
 
 use crate::links::said;
+
+/// Where the store keeps transfers, as it says it.
+const TRANSFERS: &str = "transfers";
 
 /// Why there is no other page.
 #[derive(Debug)]
@@ -65,6 +68,15 @@ impl Fault {
             Self::Overtaken { .. } | Self::OtherRules(_) => "This is not what you saw any more",
             Self::NoPage => "There is no such page",
             Self::BadAddress => "This address asks for something that cannot be",
+        }
+    }
+
+    /// Tells the log what the page leaves to it.
+    pub(crate) fn log(&self) {
+        if let Self::App(Error::Store(error @ StoreError::Inconsistent { .. })) = self {
+            tracing::error!(cause = chain(error), "what is stored contradicts itself");
+        } else if let Self::App(Error::Internal(cause)) = self {
+            tracing::error!(cause, "internal error");
         }
     }
 
@@ -169,6 +181,9 @@ fn title(error: &Error) -> &'static str {
         Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
             "The database does not answer"
         }
+        Error::Store(StoreError::Inconsistent {
+            table: TRANSFERS, ..
+        }) => "Nothing proves this transfer",
         Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => {
             "Something is wrong with Bursar"
         }
@@ -234,17 +249,40 @@ fn told(error: &Error) -> Markup {
             p { "The connection was lost at the moment of writing. Do not repeat it before you have looked: it may have been done." }
             @if let Original::Id(id) = transfer { p { a href={ "/console/transfers/" (id) } { "Look at transfer " (id) } } }
         },
-        Error::Store(StoreError::OutcomeUnknown(_)) => html! {
+        Error::Store(error) => told_of_store(error),
+        Error::Internal(_) => in_the_log(),
+    }
+}
+
+fn told_of_store(error: &StoreError) -> Markup {
+    match error {
+        StoreError::OutcomeUnknown(_) => html! {
             p { "It broke off in the middle of writing. Look before you repeat it: it may have been done, or one half of it, which doing it again completes." }
         },
-        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
-            html! {
-                p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
-            }
-        }
-        Error::Store(StoreError::Inconsistent { .. }) | Error::Internal(_) => html! {
-            p { "The details are in the service’s log. Call whoever runs the service, and tell when it happened." }
+        StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_) => html! {
+            p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
         },
+        StoreError::Inconsistent {
+            table: TRANSFERS,
+            detail,
+        } => unproven(detail),
+        StoreError::Inconsistent { .. } => in_the_log(),
+    }
+}
+
+fn in_the_log() -> Markup {
+    html! {
+        p { "The details are in the service’s log. Call whoever runs the service, and tell when it happened." }
+    }
+}
+
+/// A transfer that is not what Bursar wrote, or may not be. Whoever has to look into it needs to know which
+/// and why; who sees this has signed in.
+fn unproven(detail: &str) -> Markup {
+    html! {
+        p { "What is stored of a transfer is not what Bursar wrote there, or nothing proves that it is: " code { (detail) } "." }
+        p { "Nothing goes on from it: it is not settled, confirmed, canceled, paid out, expired or taken back, and no callback tells of it. The lists show it as it is stored." }
+        p { "Call whoever runs the service, and tell what stands here. The operations guide says what to do, under “Transfers that nothing proves”: a master key that is missing is put back, and one that somebody changed is an incident." }
     }
 }
 
@@ -267,5 +305,31 @@ const fn where_to_look(missing: Missing) -> &'static str {
         Missing::Operator | Missing::OperatorSession => {
             "Operators and their sessions are listed under Operators."
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_of_a_transfer_is_told_and_of_nothing_else() {
+        let page = |table| {
+            let fault = Fault::App(Error::Store(StoreError::Inconsistent {
+                table,
+                detail: "id 7: its seal does not fit".to_owned(),
+            }));
+            assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            fault.body().into_string()
+        };
+        let told = page("transfers");
+        for words in [
+            "Nothing proves this transfer",
+            "id 7: its seal does not fit",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+        let told = page("operators");
+        assert!(!told.contains("id 7") && told.contains("log"), "{told}");
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a body: its media type, its size, and the time it may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{
     HttpRequest,
@@ -25,59 +25,130 @@ pub(crate) async fn read(
     bytes_max: usize,
     read_timeout: Duration,
 ) -> Result<Bytes, Problem> {
-    let reading = collect(payload, bytes_max);
-    let read = tokio::time::timeout(read_timeout, reading).await;
-    // The body is read first, so that the client gets to see the answer; the media type is judged
-    // first all the same.
-    require_json(request.headers())?;
-    match read {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(Unread::TooLarge)) => {
-            let detail = format!("A body has at most {bytes_max} bytes.");
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            Err(Problem::new(status, "body.too_large", detail))
+    let arriving = Arriving::new(payload, bytes_max, read_timeout);
+    arriving.whole(request.headers()).await
+}
+
+/// A JSON body that is read in parts.
+pub(crate) struct Arriving {
+    payload: web::Payload,
+    /// How many bytes it may have.
+    bytes_max: usize,
+    /// How long the client may take to send what is missing.
+    time_left: Duration,
+    first: Bytes,
+    rest: BytesMut,
+    /// How many bytes have arrived.
+    length: usize,
+    has_ended: bool,
+}
+
+impl Arriving {
+    /// A body of at most so many bytes, which may take so long to arrive.
+    pub(crate) fn new(payload: web::Payload, bytes_max: usize, read_timeout: Duration) -> Self {
+        Self {
+            payload,
+            bytes_max,
+            time_left: read_timeout,
+            first: Bytes::new(),
+            rest: BytesMut::new(),
+            length: 0,
+            has_ended: false,
         }
-        Ok(Err(Unread::BrokenOff)) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "body.incomplete",
-            "The body broke off.",
-        )),
-        Err(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "body.timeout",
-            "The body took too long to arrive.",
-        )),
+    }
+
+    /// Whether it has more bytes than this. Of one that has, little more is read here, and it is
+    /// refused if it cannot be taken, whoever sends it.
+    pub(crate) async fn is_larger_than(
+        &mut self,
+        bytes: usize,
+        headers: &HeaderMap,
+    ) -> Result<bool, Problem> {
+        let read = self.read_on(bytes).await;
+        require_json(headers)?;
+        read?;
+        if self.length <= bytes {
+            return Ok(false);
+        }
+        self.require_fit(announced(headers).unwrap_or(0))?;
+        Ok(true)
+    }
+
+    /// All of it.
+    pub(crate) async fn whole(mut self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+        let read = self
+            .read_on(self.bytes_max.saturating_add(DRAIN_BYTES_MAX))
+            .await;
+        // The body is read first, so that the client gets to see the answer; the media type is judged
+        // first all the same.
+        require_json(headers)?;
+        read?;
+        self.require_fit(0)?;
+        Ok(if self.rest.is_empty() {
+            // Almost every body comes in one piece and is taken as it is.
+            self.first
+        } else {
+            [self.first.as_ref(), self.rest.as_ref()].concat().into()
+        })
+    }
+
+    /// Refuses what is too large, or is going to be.
+    fn require_fit(&self, announced: usize) -> Result<(), Problem> {
+        let bytes_max = self.bytes_max;
+        if self.length.max(announced) <= bytes_max {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body.too_large",
+            format!("A body has at most {bytes_max} bytes."),
+        ))
+    }
+
+    /// Reads on until the end, or until there are more bytes than this.
+    async fn read_on(&mut self, bytes: usize) -> Result<(), Problem> {
+        let began = Instant::now();
+        let time_left = self.time_left;
+        let read = tokio::time::timeout(time_left, self.collect(bytes)).await;
+        self.time_left = time_left.saturating_sub(began.elapsed());
+        let (code, detail) = match read {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(BrokenOff)) => ("body.incomplete", "The body broke off."),
+            Err(_) => ("body.timeout", "The body took too long to arrive."),
+        };
+        Err(Problem::new(StatusCode::BAD_REQUEST, code, detail))
+    }
+
+    async fn collect(&mut self, bytes: usize) -> Result<(), BrokenOff> {
+        while !self.has_ended && self.length <= bytes {
+            match self.payload.next().await {
+                Some(chunk) => self.keep(chunk.map_err(|_| BrokenOff)?),
+                None => self.has_ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is kept beyond what it may have.
+    fn keep(&mut self, chunk: Bytes) {
+        self.length = self.length.saturating_add(chunk.len());
+        if self.length > self.bytes_max {
+            return;
+        }
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            self.rest.extend_from_slice(&chunk);
+        }
     }
 }
 
-enum Unread {
-    TooLarge,
-    BrokenOff,
-}
+/// The client sends no more, although the body has not ended.
+struct BrokenOff;
 
-async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Bytes, Unread> {
-    let Some(first) = payload.next().await else {
-        return Ok(Bytes::new());
-    };
-    let first = first.map_err(|_| Unread::BrokenOff)?;
-    let mut length = first.len();
-    let mut rest = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Unread::BrokenOff)?;
-        length = length.saturating_add(chunk.len());
-        if length > bytes_max.saturating_add(DRAIN_BYTES_MAX) {
-            break;
-        }
-        if length <= bytes_max {
-            rest.extend_from_slice(&chunk);
-        }
-    }
-    match length {
-        _ if length > bytes_max => Err(Unread::TooLarge),
-        // Almost every body comes in one piece and is taken as it is.
-        _ if rest.is_empty() => Ok(first),
-        _ => Ok([first.as_ref(), rest.as_ref()].concat().into()),
-    }
+/// How many bytes the client says that it sends.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::{
-    body,
+    body::{self, Arriving},
     client_address::client_address,
     credentials,
     fields::{Fields, Names, SentId},
@@ -48,26 +48,35 @@ impl Call {
         request: HttpRequest,
         payload: web::Payload,
     ) -> Result<Self, Problem> {
-        let bytes_max = shared(&request)?.body_bytes_max;
-        Self::write_at_most(request, payload, bytes_max).await
+        let shared = shared(&request)?;
+        let bytes_max = shared.body_bytes_max;
+        let body = body::read(&request, payload, bytes_max, shared.body_read_timeout).await?;
+        Self::authenticated(shared, request, body).await
     }
 
-    /// A request with a JSON body that may hold many things.
+    /// A request of the internal-transfer API with a JSON body that may hold many things. Where that is
+    /// larger than any other may be, strangers do not get it read: who sends it is judged first.
     pub(crate) async fn write_bulk(
         request: HttpRequest,
         payload: web::Payload,
-    ) -> Result<Self, Problem> {
-        let bytes_max = shared(&request)?.bulk_body_bytes_max;
-        Self::write_at_most(request, payload, bytes_max).await
-    }
-
-    async fn write_at_most(
-        request: HttpRequest,
-        payload: web::Payload,
-        bytes_max: usize,
+        wanted: InternalCall,
     ) -> Result<Self, Problem> {
         let shared = shared(&request)?;
-        let body = body::read(&request, payload, bytes_max, shared.body_read_timeout).await?;
+        let bytes_max = shared.bulk_body_bytes_max;
+        let mut body = Arriving::new(payload, bytes_max, shared.body_read_timeout);
+        let others_max = shared.body_bytes_max;
+        let foreseen = if body.is_larger_than(others_max, request.headers()).await? {
+            credentials::foresee(shared.app(), &request).await?
+        } else {
+            None
+        };
+        if let Some(principal) = foreseen {
+            let mut call = Self::of(shared, request, Bytes::new(), principal)?;
+            call.permit(wanted).await?;
+            call.body = body.whole(call.headers()).await?;
+            return Ok(call);
+        }
+        let body = body.whole(request.headers()).await?;
         Self::authenticated(shared, request, body).await
     }
 
@@ -77,6 +86,15 @@ impl Call {
         body: Bytes,
     ) -> Result<Self, Problem> {
         let principal = credentials::authenticate(shared.app(), &request, &body).await?;
+        Self::of(shared, request, body, principal)
+    }
+
+    fn of(
+        shared: web::Data<Shared>,
+        request: HttpRequest,
+        body: Bytes,
+        principal: Principal,
+    ) -> Result<Self, Problem> {
         let id = request_id(&request)?;
         let principal = principal.asking(id.as_str(), client_address(&request));
         request
@@ -127,17 +145,23 @@ impl Call {
         }
     }
 
-    /// A user's permission for a call of the internal-transfer API, unless it was made too often.
-    /// How the caller stands is shown on whatever is answered, also on refusals.
-    pub(crate) async fn admit(&self, call: InternalCall, units: u32) -> Result<Grant, Problem> {
-        let grant = match self.grant_user(Permission::AllowTransfer) {
-            Ok(grant) => grant,
+    /// A user's permission for a call of the internal-transfer API. How the caller stands is shown on a
+    /// refusal.
+    async fn permit(&self, call: InternalCall) -> Result<Grant, Problem> {
+        match self.grant_user(Permission::AllowTransfer) {
+            Ok(grant) => Ok(grant),
             Err(refusal) => {
                 let standing = self.app().standing(&self.principal, call).await?;
                 self.request.extensions_mut().insert(standing);
-                return Err(refusal);
+                Err(refusal)
             }
-        };
+        }
+    }
+
+    /// The same, unless it was made too often. How the caller stands is shown on whatever is answered,
+    /// also on refusals.
+    pub(crate) async fn admit(&self, call: InternalCall, units: u32) -> Result<Grant, Problem> {
+        let grant = self.permit(call).await?;
         let admission = self.app().admit(&grant, call, units).await?;
         self.request.extensions_mut().insert(admission.standing);
         admission.require()?;

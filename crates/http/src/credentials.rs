@@ -31,6 +31,42 @@ pub(crate) async fn authenticate(
     found
 }
 
+/// Finds out who is calling before the body has arrived, where a token tells; whoever cannot be known
+/// whatever comes is refused. A signature is over the whole body: until that is there, it must be of
+/// a key that is in use, and of now.
+pub(crate) async fn foresee(app: &App, request: &HttpRequest) -> Result<Option<Principal>, Error> {
+    let headers = request.headers();
+    let token = headers.get(AUTHORIZATION).and_then(bearer);
+    match signed(request, &[]) {
+        Some(signed) if token.is_none() => foresee_signed(app, headers, signed).await,
+        Some(_) | None => authenticate(app, request, &[]).await.map(Some),
+    }
+}
+
+async fn foresee_signed(
+    app: &App,
+    headers: &HeaderMap,
+    signed: SignedRequest,
+) -> Result<Option<Principal>, Error> {
+    let begun = match presented(headers) {
+        Some(presented) => app.begin_credentials(signed.client, presented).await?,
+        None => None,
+    };
+    // Nothing is used up by a look.
+    let look = SignedRequest {
+        changes: false,
+        ..signed
+    };
+    match app.authenticate_signed(look).await {
+        Ok(_) | Err(Error::Unauthenticated(AuthError::SignatureInvalid)) => Ok(None),
+        Err(refusal) => {
+            let found = Err(refusal);
+            app.end_credentials(begun, &found).await;
+            found.map(Some)
+        }
+    }
+}
+
 /// What tells one credential from another, if any was sent.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let token = headers.get(AUTHORIZATION);

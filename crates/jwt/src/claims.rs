@@ -1,7 +1,7 @@
 //! From the claims of a token whose signature fits to what it says.
 
-use bursar_domain::{Timestamp, UserId};
-use bursar_ports::{Permission, VerifiedToken};
+use bursar_domain::{ActorId, Timestamp, UserId};
+use bursar_ports::{Permission, VerifiedToken, WATCH};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub(crate) fn check(
         return Err(Refusal::NotYet);
     }
     let subject = text("sub")
-        .filter(|sub| is_usable_name(sub))
+        .filter(|sub| is_usable_name(sub) && !is_bursars_own(sub))
         .ok_or(Refusal::Subject)?;
     let id = text("jti").filter(|id| is_usable_name(id));
     let id = id.or_else(|| kid.filter(|kid| is_usable_name(kid)));
@@ -96,6 +96,13 @@ fn is_usable_name(name: &str) -> bool {
     !name.trim().is_empty()
         && name.chars().count() <= NAME_CHARS_MAX
         && !name.chars().any(char::is_control)
+}
+
+/// Whether Bursar itself acts under it: what somebody does must not look like its own doing.
+fn is_bursars_own(name: &str) -> bool {
+    let system = ActorId::system();
+    let own = [WATCH, system.as_str()];
+    own.iter().any(|own| own.eq_ignore_ascii_case(name.trim()))
 }
 
 /// The user that a token acts for. `sub` is in every token, so there a GUID names a user and

@@ -7,8 +7,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
-use bursar_domain::{Timestamp, UserId};
-use bursar_ports::{CallbackSecret, Permission};
+use bursar_domain::{ActorId, Timestamp, UserId};
+use bursar_ports::{CallbackSecret, Permission, WATCH};
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
@@ -78,11 +78,14 @@ Examples:
     #[command(subcommand)]
     Callback(CallbackCommand),
 
-    /// Encrypt every secret at rest under the first master key, so that the others can go.
+    /// Encrypt every secret at rest and seal every open transfer under the first master key, so that
+    /// the others can go.
     #[command(after_help = "\
 It may run while Bursar serves, and as often as you like. It prints how many secrets it encrypted
-anew and how many are under which key, and fails while any is not under the first one. Once all are,
-take the old key out of the configuration (docs/OPERATIONS.md, Rotating secrets).
+anew and how many are under which key, and how many open transfers it sealed anew. It fails while a
+secret is not under the first key, and while no configured key proves an open transfer, and names
+each. Once all are, take the old key out of the configuration (docs/OPERATIONS.md, Changing the
+master key).
 
 Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
@@ -343,9 +346,19 @@ fn answer(text: &str) -> Result<StatusCode, String> {
 fn operator(text: &str) -> Result<String, String> {
     let is_one = !text.is_empty() && text.chars().count() <= 255;
     if is_one && text.trim() == text && !text.chars().any(char::is_control) {
-        Ok(text.to_owned())
+        actor(text)
     } else {
         Err("an operator is 1 to 255 characters in one line, without blanks round it".to_owned())
+    }
+}
+
+/// A name under which somebody acts: what they do must not look like Bursar's own doing.
+fn actor(text: &str) -> Result<String, String> {
+    let system = ActorId::system();
+    let own = [WATCH, system.as_str()];
+    match own.iter().find(|own| own.eq_ignore_ascii_case(text.trim())) {
+        Some(own) => Err(format!("{own} is what Bursar itself acts as")),
+        None => Ok(text.to_owned()),
     }
 }
 
@@ -406,6 +419,17 @@ mod tests {
         }
     }
 
+    /// Whoever reads the list of commands must know that transfers cannot go on without it.
+    #[test]
+    fn resealing_is_said_to_be_about_open_transfers_too() {
+        let cli = Cli::command();
+        let reseal = cli.find_subcommand("reseal").unwrap();
+        let about = reseal.get_about().unwrap().to_string();
+        assert!(about.contains("seal every open transfer"), "{about}");
+        let short = reseal.clone().render_help().to_string();
+        assert!(short.contains("open transfers it sealed anew"), "{short}");
+    }
+
     #[test]
     fn what_is_mistyped_is_explained() {
         for (line, said) in [
@@ -432,6 +456,18 @@ mod tests {
             ("bursar demo --code --fresh", "cannot be used with"),
             ("bursar import a.csv", "--operator"),
             ("bursar import a.csv --operator ", "1 to 255 characters"),
+            (
+                "bursar import a.csv --operator bursar",
+                "bursar is what Bursar itself acts as",
+            ),
+            (
+                "bursar token create --subject Integrity --permission admin",
+                "integrity is what Bursar itself acts as",
+            ),
+            (
+                "bursar operator create integrity --permission admin",
+                "integrity is what Bursar itself acts as",
+            ),
         ] {
             let error = Cli::try_parse_from(line.split(' '))
                 .unwrap_err()

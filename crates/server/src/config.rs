@@ -244,7 +244,7 @@ impl Config {
             oidc::refuse_conflicts(&mut read, provider, console.as_ref(), jwt);
         }
         read.refuse_repeated_names(&setting::MASTER_KEY, master_keys.as_deref());
-        let warnings = read.unknown_variables();
+        let warnings = read.warnings();
         let config = || {
             Some(Self {
                 profile: profile?,

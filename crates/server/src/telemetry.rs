@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::Context;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use metrics_process::Collector;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
@@ -27,8 +29,10 @@ const LAG_BUCKETS: [f64; 16] = [
     0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 36_000.0,
     360_000.0,
 ];
-/// Items of a batch.
-const ITEMS_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 48.0, 64.0];
+/// Items of a batch: up to the largest `database.batch_items`, and the largest bulk.
+const ITEMS_BUCKETS: [f64; 12] = [
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 48.0, 64.0, 128.0, 256.0, 512.0, 1_024.0,
+];
 
 /// Samples pile up between two scrapes unless they are folded in from time to time.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -79,6 +83,18 @@ fn subscriber(format: LogFormat, level: EnvFilter) -> impl tracing::Subscriber +
     Registry::default().with(level).with(lines)
 }
 
+fn recorder() -> anyhow::Result<PrometheusRecorder> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
+        .set_buckets_for_metric(
+            Matcher::Full("bursar_callback_lag_seconds".to_owned()),
+            &LAG_BUCKETS,
+        )?
+        .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS_BUCKETS)?
+        .build_recorder();
+    Ok(recorder)
+}
+
 /// The metrics of this process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -92,14 +108,7 @@ impl Metrics {
     /// # Errors
     /// When something else has taken the metrics of this process already.
     pub fn start() -> anyhow::Result<Self> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
-            .set_buckets_for_metric(
-                Matcher::Full("bursar_callback_lag_seconds".to_owned()),
-                &LAG_BUCKETS,
-            )?
-            .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS_BUCKETS)?
-            .build_recorder();
+        let recorder = recorder()?;
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).context("metrics were started twice")?;
         let process = Collector::default();
@@ -128,6 +137,24 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A bulk is a batch of its own, of up to a thousand items; other batches have as many as
+    /// `database.batch_items` says.
+    #[test]
+    fn the_largest_batches_are_told_from_each_other() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            for items in [65.0, 256.0, 1_000.0, 1_024.0] {
+                metrics::histogram!("bursar_batch_items").record(items);
+            }
+        });
+        let text = handle.render();
+        for (up_to, count) in [(64, 0), (128, 1), (256, 2), (512, 2), (1_024, 4)] {
+            let line = format!("bursar_batch_items_bucket{{le=\"{up_to}\"}} {count}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
 
     #[test]
     fn only_plain_info_is_quieted() {

@@ -38,6 +38,27 @@ const COLUMNS: [&str; 17] = [
 #[error("the list cannot be read to its end")]
 struct BrokenOff;
 
+/// A sheet that is under way.
+struct Progress {
+    /// The names of the columns, which come first.
+    head: Option<Bytes>,
+    export: TransferExport,
+    fate: Fate,
+}
+
+/// What became of a sheet, counted when it is over as the API's exports are. One that is dropped half
+/// way was not wanted any more.
+struct Fate {
+    outcome: &'static str,
+}
+
+impl Drop for Fate {
+    fn drop(&mut self) {
+        let labels = [("export", "transfers"), ("outcome", self.outcome)];
+        metrics::counter!("bursar_exports_total", &labels).increment(1);
+    }
+}
+
 pub(crate) async fn csv(desk: Desk, asked: web::Query<Asked>) -> HttpResponse {
     desk.answer(sheet(&desk, &asked).await)
 }
@@ -48,16 +69,14 @@ async fn sheet(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
     let (_, search) = resolve(desk, &view).await?;
     let export = desk.app().export_transfers(&grant, search).await?;
     let head = written(&[COLUMNS.map(str::to_owned)]).ok_or(Fault::NoPage)?;
-    let body = stream::try_unfold((Some(head), Some(export)), |(head, export)| async move {
-        let Some(mut export) = export else {
-            return Ok(None);
-        };
-        if let Some(head) = head {
-            return Ok(Some((head, (None, Some(export)))));
-        }
-        let rows = next(&mut export).await?;
-        Ok(rows.map(|rows| (rows, (None, Some(export)))))
-    });
+    let progress = Progress {
+        head: Some(head),
+        export,
+        fate: Fate {
+            outcome: "abandoned",
+        },
+    };
+    let body = stream::try_unfold(progress, Progress::step);
     let answer = HttpResponse::Ok()
         .insert_header((
             header::CONTENT_TYPE,
@@ -71,6 +90,26 @@ async fn sheet(desk: &Desk, asked: &Asked) -> Result<Reply, Fault> {
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .streaming::<_, BrokenOff>(body);
     Ok(Reply::Other(answer))
+}
+
+impl Progress {
+    /// What is sent next, and what comes after it; none at the end.
+    async fn step(mut self) -> Result<Option<(Bytes, Self)>, BrokenOff> {
+        if let Some(head) = self.head.take() {
+            return Ok(Some((head, self)));
+        }
+        match next(&mut self.export).await {
+            Ok(Some(rows)) => Ok(Some((rows, self))),
+            Ok(None) => {
+                self.fate.outcome = "complete";
+                Ok(None)
+            }
+            Err(broken) => {
+                self.fate.outcome = "broken";
+                Err(broken)
+            }
+        }
+    }
 }
 
 /// The next rows; none after the last one.

@@ -64,7 +64,7 @@ pub(super) async fn issue(
 
 fn read(call: &Call) -> Result<NewToken, Problem> {
     let mut fields = call.fields(Names::Strict)?;
-    let subject = fields.required_text(name!("subject"), SUBJECT_MAX);
+    let subject = fields.subject(name!("subject"), SUBJECT_MAX);
     let user = fields.optional_user_id(name!("user_id"));
     let permissions = fields.permissions(name!("permissions"));
     let ttl_seconds = fields.integer(name!("ttl_seconds"), 1, TTL_SECONDS_MAX);

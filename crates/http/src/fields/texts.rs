@@ -1,8 +1,8 @@
 //! Texts, ids and lists of them.
 
 use bursar_app::CallbackUrlPolicy;
-use bursar_domain::{AssetId, Timestamp, UserId};
-use bursar_ports::Permission;
+use bursar_domain::{ActorId, AssetId, Timestamp, UserId};
+use bursar_ports::{Permission, WATCH};
 use uuid::Uuid;
 
 use super::{Fields, Name};
@@ -28,6 +28,18 @@ impl Fields<'_> {
     pub(crate) fn required_text(&mut self, name: &Name, chars_max: usize) -> Option<String> {
         let text = self.required_string(name)?;
         self.checked(name, text, chars_max, Prose::Line)
+    }
+
+    /// Whom a credential stands for: a text that must be there, and nobody that Bursar itself is in its
+    /// records.
+    pub(crate) fn subject(&mut self, name: &Name, chars_max: usize) -> Option<String> {
+        let text = self.required_text(name, chars_max)?;
+        let system = ActorId::system();
+        let own = [WATCH, system.as_str()];
+        if own.iter().any(|own| own.eq_ignore_ascii_case(text.trim())) {
+            return self.invalid(name, "must not be a name under which Bursar itself acts");
+        }
+        Some(text)
     }
 
     /// A text that must be there but may be empty.

@@ -24,7 +24,7 @@ pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let call = Call::write_bulk(request, payload).await?;
+    let call = Call::write_bulk(request, payload, InternalCall::Create).await?;
     let grant = call.admit(InternalCall::Create, units(&call)).await?;
     let (wanted, options) = read(&call)?;
     let answer = call.app().send_bulk(&grant, wanted, options).await?;

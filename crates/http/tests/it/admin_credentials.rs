@@ -66,6 +66,22 @@ async fn tokens_go_on_where_their_cursor_says() {
     assert_eq!(rest.json()["data"][0]["subject"], "bob-token");
 }
 
+/// What somebody does must not look like Bursar's own doing.
+#[actix_web::test]
+async fn no_token_is_issued_in_a_name_of_bursar_s_own() {
+    let world = World::new();
+    let body = |subject: &str| {
+        format!(r#"{{"subject":"{subject}","permissions":["admin"],"ttl_seconds":60}}"#)
+    };
+    for subject in ["integrity", "bursar", "Integrity", " integrity "] {
+        let answer = post(&world, TOKENS, &body(subject)).await;
+        assert_eq!(answer.refusal(), (400, "subject.invalid".to_owned()));
+        let expected = [("subject".to_owned(), "subject.invalid".to_owned())];
+        assert_eq!(answer.wrong_fields(), expected, "{subject}");
+    }
+    post(&world, TOKENS, &body("integrity-team")).await.ok();
+}
+
 #[actix_web::test]
 async fn what_is_no_token_is_refused() {
     let world = World::new();

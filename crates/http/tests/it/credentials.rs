@@ -21,11 +21,13 @@ pub(crate) fn signature(secret: &str, parts: &[&str]) -> String {
     HEXLOWER.encode(&mac.finalize().into_bytes())
 }
 
-fn now_ms() -> i64 {
+/// The time, as signatures have it.
+pub(crate) fn now_ms() -> i64 {
     NOW.as_micros() / 1_000
 }
 
-fn signed(sent: Sent, path: &str, body: &str, at_ms: i64) -> Sent {
+/// Signs a request as Alice's program does.
+pub(crate) fn signed(sent: Sent, path: &str, body: &str, at_ms: i64) -> Sent {
     let at = at_ms.to_string();
     let signature = signature(KEY.1, &[KEY.0, path, &at, body]);
     sent.header("X-Access-Key", KEY.0)

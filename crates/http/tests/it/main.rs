@@ -20,6 +20,7 @@ mod guide;
 mod idempotency;
 mod internal;
 mod internal_lists;
+mod large_bodies;
 mod limits;
 mod observed;
 mod openapi;

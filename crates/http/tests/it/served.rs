@@ -88,6 +88,29 @@ async fn a_megabyte_is_refused_and_the_refusal_arrives() {
     handle.stop(true).await;
 }
 
+/// Nobody waits for the rest of a bulk of which it is known that it will be refused.
+#[actix_web::test]
+async fn a_stranger_is_answered_before_its_bulk_has_arrived() {
+    let world = World::new();
+    let (handle, address) = serve(&world);
+    for length in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
+        let head = format!(
+            "POST /internal-transfer/bulk HTTP/1.1\r\nHost: x\r\n\
+             Content-Type: application/json\r\n{length}\r\n\r\n"
+        );
+        let begun = " ".repeat(100_000);
+        let begun = if length.ends_with("chunked") {
+            format!("F4240\r\n{begun}")
+        } else {
+            begun
+        };
+        let answer = exchange(address, format!("{head}{begun}").into_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{length}: {answer}");
+        assert!(answer.contains("credentials.missing"), "{length}: {answer}");
+    }
+    handle.stop(true).await;
+}
+
 #[actix_web::test]
 async fn a_body_that_never_comes_does_not_hold_the_connection() {
     let mut world = World::new();

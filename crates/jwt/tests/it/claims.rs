@@ -116,6 +116,11 @@ async fn the_subject_can_be_kept_and_shown() {
         (" ".to_owned(), false),
         ("a\nb".to_owned(), false),
         ("a\0".to_owned(), false),
+        // Under these Bursar acts by itself.
+        ("integrity".to_owned(), false),
+        (" Integrity".to_owned(), false),
+        ("bursar".to_owned(), false),
+        ("integrity-team".to_owned(), true),
     ] {
         assert_eq!(good(json!({"sub": subject})).await, usable, "{subject:?}");
     }

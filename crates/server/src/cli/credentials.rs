@@ -4,7 +4,7 @@ use bursar_domain::UserId;
 use bursar_ports::{IpRange, Permission};
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, permission, user};
+use super::{ConfigArgs, actor, permission, user};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -29,7 +29,7 @@ pub(crate) struct TokenArgs {
     pub(crate) config: ConfigArgs,
 
     /// Whom it stands for, as operators see it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = actor)]
     pub(crate) subject: String,
 
     /// What it allows; may be given several times.

@@ -3,7 +3,7 @@
 use bursar_ports::Permission;
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, permission};
+use super::{ConfigArgs, actor, permission};
 use crate::commands;
 
 #[derive(Debug, Subcommand)]
@@ -96,7 +96,7 @@ pub(crate) struct OperatorNewArgs {
 
     /// The name: a to z, 0 to 9, '.', '-', '_' and '@'. A token with this subject acts as the same
     /// person, who cannot approve what it made.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = actor)]
     pub(crate) name: String,
 
     /// What sessions allow; may be given several times, or with commas.

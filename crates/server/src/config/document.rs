@@ -20,6 +20,8 @@ What is wrong is told at start, all of it at once, with the setting's name, what
 it came from; Bursar then does not start.
 A key in the file that is no setting is wrong too; an unknown variable is only logged, because
 orchestrators set variables of their own.
+So is a setting that says how to do what no other setting asks for: `jwt.leeway_seconds` where no JWTs
+are accepted, `payout.timeout_ms` without a gateway.
 
 [bursar.example.toml](bursar.example.toml) is a file with every setting.
 `bursar demo` takes the same settings from the environment, except for the database, the keys, the

@@ -56,7 +56,12 @@ pub(super) fn load(read: &mut Reader<'_>, profile: Option<Profile>) -> Option<Op
         secret: secret?,
     };
     if given.is_nothing() {
+        let how = [&setting::LEEWAY, &setting::USER_CLAIM, &setting::REFRESH];
+        read.idle(&how, "JWTs are not accepted without jwt.issuer");
         return Some(None);
+    }
+    if given.secret.is_some() {
+        read.idle(&[&setting::REFRESH], "with jwt.secret no keys are fetched");
     }
     let keys = given.keys(read, refresh?);
     let issuer = given.required(read)?;

@@ -38,6 +38,10 @@ impl LimitsConfig {
                  that another has taken",
             );
         }
+        if matches!(redis_url, Some(None)) {
+            let how = [&setting::limits::REDIS_TIMEOUT];
+            read.idle(&how, "there is no Redis without limits.redis_url");
+        }
         Some(Self {
             redis_url: redis_url?,
             redis_timeout: timeout?,

@@ -62,6 +62,8 @@ pub(super) fn load(
     };
     let (algorithms, scopes) = (algorithms?, scopes?);
     let Some((issuer, host)) = issuer? else {
+        let how = [&setting::ALGORITHMS, &setting::SCOPES];
+        read.idle(&how, "there is no identity provider without oidc.issuer");
         return given.refuse_without_issuer(read).then_some(None);
     };
     if algorithms.is_empty() {

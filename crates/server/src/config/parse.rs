@@ -90,8 +90,11 @@ where
         })
 }
 
+/// A single address is a range too.
 pub(super) fn ip_range(text: &str) -> Parsed<IpRange> {
-    text.parse().map_err(|error| format!("is {error}"))
+    let wrong =
+        "is neither an IP address, such as 192.0.2.7, nor a CIDR range, such as 192.0.2.0/28";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 /// Only the form: whether a database answers there shows at start.

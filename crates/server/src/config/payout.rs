@@ -38,6 +38,10 @@ pub(super) fn load(
     match (url?, secret?) {
         (None, None) => {
             timeout?;
+            read.idle(
+                &[&setting::TIMEOUT],
+                "there is no gateway without payout.url",
+            );
             Some(None)
         }
         (Some(url), Some(secret)) => Some(Some(PayoutConfig {

@@ -47,6 +47,7 @@ pub(super) struct Reader<'a> {
     sources: &'a Sources,
     profile: Profile,
     read: BTreeSet<&'static str>,
+    idle: Vec<String>,
     errors: Vec<ConfigError>,
 }
 
@@ -56,6 +57,7 @@ impl<'a> Reader<'a> {
             sources,
             profile: Profile::Production,
             read: BTreeSet::new(),
+            idle: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -150,9 +152,41 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Remembers of these settings which were given although they change nothing, and why they do not.
+    /// That is no error: a file may keep them for when they do.
+    pub(super) fn idle(&mut self, settings: &[&Setting], why: &str) {
+        for setting in settings {
+            if let Some(origin) = self.given(setting) {
+                let key = setting.key;
+                self.idle
+                    .push(format!("{key} ({origin}) changes nothing: {why}"));
+            }
+        }
+    }
+
+    /// Where a setting was given, if it was.
+    fn given(&self, setting: &Setting) -> Option<Origin> {
+        if self.sources.fixed.contains_key(setting.key) {
+            return Some(Origin::Command);
+        }
+        let variable = setting.variable();
+        let text = self.sources.environment.get(&variable);
+        if text.is_some_and(|text| !text.is_empty()) {
+            return Some(Origin::Variable(variable));
+        }
+        let file = self.sources.file.as_ref()?;
+        file.get(setting.key).map(|(_, origin)| origin)
+    }
+
+    /// What deserves a word and is no error.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let unknown = self.unknown_variables();
+        self.idle.iter().cloned().chain(unknown).collect()
+    }
+
     /// Variables that look like settings but are none. They are no error: an orchestrator may set
     /// variables of its own that begin with the service's name.
-    pub(super) fn unknown_variables(&self) -> Vec<String> {
+    fn unknown_variables(&self) -> Vec<String> {
         let known: BTreeSet<String> = setting::ALL.iter().map(|s| s.variable()).collect();
         self.sources
             .environment

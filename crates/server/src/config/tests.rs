@@ -260,7 +260,7 @@ fn callbacks_keep_to_the_ports_of_receivers_and_away_from_our_own_addresses() {
 
 #[test]
 fn proxies_are_addresses_and_ranges() {
-    let proxies = [("BURSAR_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
+    let proxies = [("BURSAR_HTTP_TRUSTED_PROXIES", "10.0.0.0/29, 10.0.1.5, ::1")];
     let config = with(&proxies, "").unwrap();
     let shown: Vec<String> = config
         .http
@@ -268,17 +268,15 @@ fn proxies_are_addresses_and_ranges() {
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(shown, ["10.0.0.0/8", "::1/128"]);
-    let told = complaints(
-        &[],
-        "[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]\n",
-    );
-    assert_eq!(
-        told,
-        [
-            "http.trusted_proxies: \"proxy\" is not an IP address or CIDR range (from bursar.toml, line 2)"
-        ]
-    );
+    assert_eq!(shown, ["10.0.0.0/29", "10.0.1.5/32", "::1/128"]);
+    for wrong in ["proxy", "10.0.0.0/33", "10.0.0.5:8080", "10.0.0.1-10.0.0.5"] {
+        let text = format!("[http]\ntrusted_proxies = [\"10.0.0.5\", \"{wrong}\"]\n");
+        let told = format!(
+            "http.trusted_proxies: \"{wrong}\" is neither an IP address, such as 192.0.2.7, nor a \
+             CIDR range, such as 192.0.2.0/28 (from bursar.toml, line 2)"
+        );
+        assert_eq!(complaints(&[], &text), [told]);
+    }
 }
 
 #[test]
@@ -304,6 +302,20 @@ fn a_variable_that_is_no_setting_is_only_mentioned() {
             "the environment variable BURSAR_SERVICE_HOST is no setting",
         ]
     );
+}
+
+#[test]
+fn how_long_to_wait_for_a_redis_that_is_not_there_is_only_mentioned() {
+    let given = ("BURSAR_LIMITS_REDIS_TIMEOUT_MS", "300");
+    let told = "limits.redis_timeout_ms (from the environment, BURSAR_LIMITS_REDIS_TIMEOUT_MS) changes \
+                nothing: there is no Redis without limits.redis_url";
+    assert_eq!(with(&[given], "").unwrap().warnings, [told]);
+    let redis = ("BURSAR_LIMITS_REDIS_URL", "redis://127.0.0.1:6379/0");
+    let both = with(&[given, redis], "").unwrap();
+    assert_eq!(both.warnings, Vec::<String>::new());
+    // An empty variable counts as not given.
+    let empty = with(&[("BURSAR_LIMITS_REDIS_TIMEOUT_MS", "")], "").unwrap();
+    assert_eq!(empty.warnings, Vec::<String>::new());
 }
 
 /// Whoever has sourced what a demo writes may start Bursar too.

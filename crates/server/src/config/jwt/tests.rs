@@ -17,9 +17,20 @@ fn loaded(text: &str) -> JwtConfig {
 #[test]
 fn without_any_of_them_jwts_are_not_accepted() {
     assert!(with(&[], "").unwrap().jwt.is_none());
-    // These say how, not whether.
-    let text = "[jwt]\nleeway_seconds = 0\nuser_claim = \"sub\"\nrefresh_seconds = 60\n";
-    assert!(with(&[], text).unwrap().jwt.is_none());
+    // These say how, not whether; whoever gave them may have meant to say whether.
+    let text = "[jwt]\nleeway_seconds = 0\nuser_claim = \"sub\"\n";
+    let config = with(&[("BURSAR_JWT_REFRESH_SECONDS", "60")], text).unwrap();
+    assert!(config.jwt.is_none());
+    assert_eq!(
+        config.warnings,
+        [
+            "jwt.leeway_seconds (from bursar.toml, line 2) changes nothing: JWTs are not accepted without jwt.issuer",
+            "jwt.user_claim (from bursar.toml, line 3) changes nothing: JWTs are not accepted without jwt.issuer",
+            "jwt.refresh_seconds (from the environment, BURSAR_JWT_REFRESH_SECONDS) changes nothing: JWTs are not accepted without jwt.issuer",
+        ]
+    );
+    let whole = format!("{WHOLE}leeway_seconds = 1\nrefresh_seconds = 60\n");
+    assert_eq!(with(&[], &whole).unwrap().warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -66,6 +77,17 @@ fn a_secret_goes_with_hs256_alone() {
         panic!("a secret is no JWKS");
     };
     assert_eq!(secret, SHARED.as_bytes());
+}
+
+#[test]
+fn who_fetches_no_keys_is_told_that_it_does_not_matter_how_often() {
+    let text = format!(
+        "[jwt]\nissuer = \"i\"\naudience = [\"a\"]\nalgorithms = [\"HS256\"]\nsecret = \"{SHARED}\"\n\
+         refresh_seconds = 60\n"
+    );
+    let told = "jwt.refresh_seconds (from bursar.toml, line 6) changes nothing: with jwt.secret no \
+                keys are fetched";
+    assert_eq!(with(&[], &text).unwrap().warnings, [told]);
 }
 
 #[test]

@@ -55,6 +55,15 @@ fn without_an_issuer_operators_have_passwords() {
             "oidc.issuer: is required with oidc.",
         );
     }
+    // These have values without anybody's word.
+    let text = "[oidc]\nalgorithms = [\"ES256\"]\nscopes = [\"openid\", \"profile\"]\n";
+    assert_eq!(
+        loaded(&[], text).unwrap().warnings,
+        [
+            "oidc.algorithms (from bursar.toml, line 2) changes nothing: there is no identity provider without oidc.issuer",
+            "oidc.scopes (from bursar.toml, line 3) changes nothing: there is no identity provider without oidc.issuer",
+        ]
+    );
 }
 
 #[test]

@@ -12,8 +12,11 @@ fn text(url: &str, secret: &str) -> String {
 fn without_a_gateway_whoever_confirms_sees_to_it() {
     assert!(with(&[], "").unwrap().payout.is_none());
     // This says how, not whether.
-    let text = "[payout]\ntimeout_ms = 500\n";
-    assert!(with(&[], text).unwrap().payout.is_none());
+    let config = with(&[], "[payout]\ntimeout_ms = 500\n").unwrap();
+    assert!(config.payout.is_none());
+    let told = "payout.timeout_ms (from bursar.toml, line 2) changes nothing: there is no gateway \
+                without payout.url";
+    assert_eq!(config.warnings, [told]);
 }
 
 #[test]

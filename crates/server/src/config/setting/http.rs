@@ -61,11 +61,13 @@ pub(in crate::config) const EVENT_STREAMS: Setting = Setting {
 pub(in crate::config) const TRUSTED_PROXIES: Setting = Setting {
     key: "http.trusted_proxies",
     default: Default::Missing("no proxy is trusted, and the client is whoever connects"),
-    form: "IP addresses and CIDR ranges",
-    example: "10.0.0.0/8",
+    form: "IP addresses, such as `10.0.0.5`, and CIDR ranges, such as `10.0.0.0/29`; no names",
+    example: "10.0.0.5",
     list: true,
     help: "The proxies whose `X-Forwarded-For` is believed. The client is then the last address in \
            it that is none of these; access keys' address lists, limits and the log go by it. Every \
-           one of them must append the address that it was called from. `Forwarded` is not read.",
+           one of them must append the address that it was called from. Name each by its address \
+           where you can: of a range, whoever sends from within it is believed, so it must have \
+           nothing but such proxies in it. `Forwarded` is not read.",
     ..PLAIN
 };

@@ -8,6 +8,7 @@ use tokio_postgres::NoTls;
 
 use super::{
     client::Client,
+    console::browser::{Browser, Operator},
     eventually,
     exchange::{CONFIRM, Exchange, INTERNAL, WAIT, WITHDRAW},
     service::{Service, create_token},
@@ -204,6 +205,30 @@ async fn an_export_that_is_cut_off_is_seen_to_be() {
         let counted = r#"bursar_exports_total{export="transfers",outcome="broken"} 1"#;
         let is_logged = service.log().contains("an export broke off");
         (is_logged && metrics.contains(counted)).then_some(())
+    })
+    .await;
+    service.stopped().await;
+}
+
+/// What operators download in the console counts as what programs do.
+#[tokio::test]
+async fn the_console_s_csv_is_counted_with_the_exports() {
+    let database = TestDatabase::create().await;
+    let service = Service::start(database.url()).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 1).await;
+    exchange
+        .fund(&client, &exchange.traders[0], "btc", "5")
+        .await;
+    let anna = Operator::create(database.url(), "anna", "backoffice_read").await;
+    let mut browser = Browser::of(&service);
+    browser.sign_in(&anna).await;
+    let sheet = browser.get("/console/transfers.csv").await.is(200);
+    assert_eq!(sheet.text.lines().count(), 2, "{}", sheet.text);
+    eventually("it is counted", async || {
+        let metrics = client.get("/metrics").await.text;
+        let counted = r#"bursar_exports_total{export="transfers",outcome="complete"} 1"#;
+        metrics.contains(counted).then_some(())
     })
     .await;
     service.stopped().await;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     books::Books,
     client::Client,
+    console::browser::{Browser, Operator},
     eventually,
     exchange::{CANCEL, CONFIRM, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
     process::{Ended, run},
@@ -126,6 +127,54 @@ async fn what_is_changed_in_the_database_is_named_and_what_is_cut_off_too() {
     let found = verified(url, &[], 1).await;
     let wrong = "transfer 1: the seal does not fit the row";
     assert!(found.stderr.contains(wrong), "{}", found.stderr);
+    service.stopped().await;
+}
+
+/// Whoever has to look into it is told what is wrong with which row, in the console and in the log.
+#[tokio::test]
+async fn the_console_tells_which_transfer_nothing_proves_and_nobody_else_does() {
+    let database = TestDatabase::create().await;
+    let url = database.url();
+    let service = Service::start(url).await;
+    let client = service.client();
+    let exchange = Exchange::open(url, &client, 2).await;
+    let [alice, bob] = &exchange.traders[..] else {
+        panic!("two users");
+    };
+    exchange.fund(&client, alice, "btc", "5").await;
+    let body = json!({"currency_code": "btc", "amount": "0.5", "recipient": bob.id});
+    let trading = client.with(&alice.token);
+    let sent = trading.post_with(INTERNAL, body.to_string(), &[WAIT]).await;
+    let code = sent.ok().name();
+    let admin = client.with(&exchange.admin);
+    let path = format!("/admin/v1/transfers?code={code}");
+    let found = admin.get(&path).await.ok().json();
+    let id = found["data"][0]["id"].as_i64().unwrap();
+    let tampered = format!("UPDATE book_main.transfers SET note = 'mine' WHERE id = {id}");
+    Books::of(url).tampered(&tampered).await;
+
+    let wrong = format!("id {id}: its seal does not fit");
+    let path = format!("/admin/v1/transfers/{id}");
+    for (client, path) in [(&admin, path), (&trading, format!("{INTERNAL}/{code}"))] {
+        let shown = client.get(&path).await.refused(500, "internal");
+        assert!(!shown.text.contains("seal"), "{}", shown.text);
+    }
+    let anna = Operator::create(url, "anna", "backoffice_read").await;
+    let mut browser = Browser::of(&service);
+    browser.sign_in(&anna).await;
+    let page = browser.get(&format!("/console/transfers/{id}")).await;
+    let page = page.is(500);
+    assert!(
+        page.text.contains(&wrong) && page.text.contains("Nothing proves this transfer"),
+        "{}",
+        page.text
+    );
+    eventually("each look at it is in the log", async || {
+        let log = service.log();
+        let looks = log.matches("what is stored contradicts itself").count();
+        (looks >= 3).then_some(())
+    })
+    .await;
     service.stopped().await;
 }
 
