@@ -28,8 +28,25 @@ use crate::{
 
 /// How many rows are remembered to exist.
 const REMEMBERED_MAX: u64 = 1_000_000;
-/// Longer than any limit looks back, by more than settling takes.
+/// Longer than any limit looks back, by a day: what was made before that counts only if it was settled
+/// late.
 const LOOK_BACK: i64 = 31 * 24 * 3_600 * 1_000_000;
+/// Which internal transfers were settled late, as the index of them has it.
+const SETTLED_LATE: &str =
+    "kind = 'internal' AND state = 'Success' AND updated_at - created_at > interval '1 day'";
+
+/// Transfers that began to count since a time, by the user: those made since then and, of a kind that
+/// counts from its settlement, those made before and settled since.
+pub(crate) fn counted_since(kind: Kind, is_users: &str, since: &str) -> String {
+    let made = format!("SELECT * FROM transfers WHERE {is_users} AND created_at > {since}");
+    match kind {
+        Kind::Deposit | Kind::Withdrawal => made,
+        Kind::Internal => format!(
+            "{made} UNION ALL SELECT * FROM transfers WHERE {is_users} AND created_at <= {since} \
+             AND updated_at > {since} AND {SETTLED_LATE}"
+        ),
+    }
+}
 
 /// Sees to it that rows of uses in the root asset exist before they are locked.
 #[derive(Clone)]
@@ -262,12 +279,12 @@ async fn count_scope(
         Scope::All(Some(unit)) => (unit.asset.as_str(), Some(unit.scale)),
         Scope::All(None) => ("", None),
     };
+    let since = counted_since(kind, "user_id = ANY($1)", "$2");
     let query = sql_query(format!(
         "/* count_uses */ SELECT t.user_id, \
          (extract(epoch FROM max(t.at)) * 1000000)::bigint AS last, sum(t.used) AS used \
-         FROM (SELECT user_id, {at} AS at, {used} AS used FROM transfers \
-         WHERE {counts} AND {is_its} AND user_id = ANY($1) AND created_at > $2 \
-         AND reverses IS NULL) AS t \
+         FROM (SELECT user_id, {at} AS at, {used} AS used FROM ({since}) AS found \
+         WHERE {counts} AND {is_its} AND reverses IS NULL) AS t \
          GROUP BY t.user_id, floor(extract(epoch FROM t.at) / 300) ORDER BY 1, 2"
     ));
     let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();

@@ -14,7 +14,7 @@ use crate::{
     error::unavailable,
     proof::{Recorded, UsageFacts},
     row::Uses,
-    usage::{ROOT_UNITS, counted},
+    usage::{ROOT_UNITS, counted, counted_since},
     value::Figure,
 };
 
@@ -57,10 +57,9 @@ impl Scope {
 
 /// The next uses of a kind after a place, by user and asset, with the transfers of the last 30 days
 /// that count.
-///
-/// A payment that was made a month before it was settled is not looked for.
 fn statement(kind: Kind, scope: Scope) -> Option<String> {
     let (counts, at) = counted(kind)?;
+    let found = counted_since(kind, "user_id = u.user_id", "now() - interval '31 days'");
     let kind = kind.as_str();
     let (rows, (after, order)) = (scope.rows(kind), scope.after());
     let (used, is_its) = match scope {
@@ -80,9 +79,8 @@ fn statement(kind: Kind, scope: Scope) -> Option<String> {
          coalesce(array_agg((extract(epoch FROM {at}) * 1000000)::bigint ORDER BY {at}), '{{}}') \
          AS moved_at, \
          coalesce(array_agg({used} ORDER BY {at}), '{{}}') AS moved \
-         FROM transfers AS t WHERE t.user_id = u.user_id AND {counts} AND t.reverses IS NULL \
-         AND {is_its} \
-         AND t.created_at > now() - interval '60 days' AND {at} > now() - interval '30 days') AS c \
+         FROM ({found}) AS t WHERE {counts} AND t.reverses IS NULL AND {is_its} \
+         AND {at} > now() - interval '30 days') AS c \
          WHERE u.uses IS NOT NULL AND (l.daily IS NOT NULL OR l.monthly IS NOT NULL) \
          AND {after} ORDER BY {order} LIMIT $3"
     ))

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bursar_domain::{
-    Amount, AssetId, Commit, Kind, Limits, Reason, RootRate, Usage, UsageKey, UserId,
+    Amount, AssetId, Command, Commit, Kind, Limits, Reason, RootRate, Status, Usage, UsageKey,
+    UserId,
 };
-use bursar_ports::{CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
+use bursar_ports::{Clock as _, CommitOutcome, Expected, PutRule, RuleBook, TransferStore};
 use bursar_postgres::{EngineConfig, PgRuleBook, PgStore, PoolConfig};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 
@@ -101,6 +102,53 @@ async fn a_month_of_a_big_user_is_counted_however_long_that_takes() {
         panic!("what is refused when it settles is recorded");
     };
     assert_eq!(refused.reason(), Some(Reason::LimitDaily));
+}
+
+/// A payment that money stood still before counts from when it was settled, however long ago it was
+/// made.
+#[tokio::test]
+async fn what_was_settled_late_counts_from_then_on() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let fixture = Fixture::with_usd().await;
+    let clock = Arc::new(FixedClock::default());
+    let database = fixture.database.clone();
+    let pool = patient(fixture.url());
+    let config = patient_engine();
+    let (store, _tasks) = PgStore::start(&pool, database.clone(), &config, clock.clone());
+    let ids = SequentialIds::default();
+    let (alice, bob) = (ids.user(), ids.user());
+    let usd = build::asset("usd", 2);
+    let new = |units| build::new_transfer(ids.transfer(), &usd, units, FixedClock::START);
+    let commit = async |change| {
+        let mut outcomes = store.commit(vec![Commit::new(change)]).await.unwrap();
+        let outcome = outcomes.pop().unwrap();
+        let CommitOutcome::Committed(transfer) = outcome else {
+            panic!("{outcome:?}");
+        };
+        *transfer
+    };
+    commit(build::deposit(new(1_000), alice).settled_at_once()).await;
+    let open = commit(build::internal(new(700), alice, bob)).await;
+    clock.advance_ms(40 * DAY_MS);
+    let settled = build::step(&open, &Command::Settle, clock.now());
+    assert_eq!(commit(settled).await.status(), Status::Success);
+    clock.advance_ms(20 * DAY_MS);
+
+    let monthly = Limits {
+        monthly: Some(Amount::try_from_units(900).unwrap()),
+        ..Limits::default()
+    };
+    let book = PgRuleBook::new(database, clock.clone());
+    let (kind, asset) = (Kind::Internal, Some(AssetId::parse("usd").unwrap()));
+    let unit = usd.unit();
+    let put = book.put_limits(kind, asset, monthly, unit, Expected::Anything, draft());
+    assert_eq!(put.await.unwrap(), PutRule::Written);
+    let paid = async |units| {
+        let payment = build::internal(new(units), alice, bob).settled_at_once();
+        commit(payment).await.reason()
+    };
+    assert_eq!(paid(201).await, Some(Reason::LimitMonthly));
+    assert_eq!(paid(200).await, None);
 }
 
 /// What is on its way when the first payment under a limit over all assets is judged, in whatever

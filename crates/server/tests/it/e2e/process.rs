@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
 };
 
 use nix::{
@@ -13,6 +13,9 @@ use nix::{
 };
 
 use super::eventually;
+
+/// How much of what it has written is shown when a test fails.
+const LINES_SHOWN: usize = 40;
 
 /// What a process has written so far.
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -130,7 +133,14 @@ impl Bursar {
 }
 
 impl Drop for Bursar {
+    /// Whoever looks into a test that failed wants to know what the service said.
     fn drop(&mut self) {
+        if thread::panicking() {
+            let said = self.err.lock().unwrap();
+            let last = said.get(said.len().saturating_sub(LINES_SHOWN)..);
+            let last = last.unwrap_or_default().join("\n");
+            eprintln!("process {} said last:\n{last}", self.child.id());
+        }
         if self.runs() {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
@@ -140,7 +150,7 @@ impl Drop for Bursar {
 
 /// Keeps reading, so that a full pipe never holds the process up.
 fn collect(from: impl Read + Send + 'static, lines: Lines) -> JoinHandle<()> {
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         for line in BufReader::new(from).split(b'\n') {
             let Ok(line) = line else { return };
             let line = String::from_utf8_lossy(&line).into_owned();

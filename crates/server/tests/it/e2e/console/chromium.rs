@@ -98,6 +98,13 @@ impl Chromium {
         let session = opened["sessionId"].as_str().unwrap();
         window.session = format!("{}/session/{session}", self.url);
         window.size(1280, 900).await;
+        // A browser may begin with its own page, and with the focus in its own field for addresses.
+        window
+            .devtools(
+                "Emulation.setFocusEmulationEnabled",
+                json!({"enabled": true}),
+            )
+            .await;
         window
     }
 }
@@ -335,7 +342,8 @@ impl Window {
             }
             let url = message["params"]["request"]["url"].as_str().unwrap();
             // A new window has a page of the browser's own.
-            let is_own = url.starts_with("chrome://") || url.starts_with("data:");
+            let own = ["chrome://", "chrome-untrusted://", "data:"];
+            let is_own = own.iter().any(|scheme| url.starts_with(scheme));
             assert!(is_own || url.starts_with(&self.base), "{url} was asked for");
         }
     }
