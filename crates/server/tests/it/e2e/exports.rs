@@ -102,9 +102,8 @@ async fn the_totals_of_exports_tie_to_each_other_and_to_the_balances() {
     service.stopped().await;
 }
 
-/// What operators did, in the directory and in the book, is in the export as it is in the list.
-#[tokio::test]
-async fn an_export_of_the_audit_log_has_the_rows_of_the_list() {
+/// An exchange with one user, who has made one deposit.
+async fn one_trader() -> (TestDatabase, Service, Client, Exchange) {
     let database = TestDatabase::create().await;
     let service = Service::start(database.url()).await;
     let client = service.client();
@@ -112,6 +111,13 @@ async fn an_export_of_the_audit_log_has_the_rows_of_the_list() {
     exchange
         .fund(&client, &exchange.traders[0], "btc", "5")
         .await;
+    (database, service, client, exchange)
+}
+
+/// What operators did, in the directory and in the book, is in the export as it is in the list.
+#[tokio::test]
+async fn an_export_of_the_audit_log_has_the_rows_of_the_list() {
+    let (_database, service, client, exchange) = one_trader().await;
     let reader = client.with(&exchange.backoffice);
     for (filter, least) in [("", 3), ("action=deposit.create", 1), ("actor=nobody", 0)] {
         let list = reader.get(&format!("{AUDIT}?limit=200&{filter}")).await;
@@ -213,13 +219,7 @@ async fn an_export_that_is_cut_off_is_seen_to_be() {
 /// What operators download in the console counts as what programs do.
 #[tokio::test]
 async fn the_console_s_csv_is_counted_with_the_exports() {
-    let database = TestDatabase::create().await;
-    let service = Service::start(database.url()).await;
-    let client = service.client();
-    let exchange = Exchange::open(database.url(), &client, 1).await;
-    exchange
-        .fund(&client, &exchange.traders[0], "btc", "5")
-        .await;
+    let (database, service, client, _exchange) = one_trader().await;
     let anna = Operator::create(database.url(), "anna", "backoffice_read").await;
     let mut browser = Browser::of(&service);
     browser.sign_in(&anna).await;

@@ -73,11 +73,7 @@ impl Load {
         receiver: &Receiver,
         round: &str,
     ) -> Self {
-        let manner = Manner {
-            is_stubborn: true,
-            ..Manner::default()
-        };
-        Self::begin(client, exchange, receiver, round, &manner)
+        Self::start_resting(client, exchange, receiver, round, Duration::ZERO)
     }
 
     /// Starts such clients that send some requests twice at the same time, and have cancelled some of
