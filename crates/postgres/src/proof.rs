@@ -23,11 +23,11 @@ use uuid::Uuid;
 pub use self::violation::{Fault, Place, Violation};
 pub(crate) use self::{
     chain::{Chain, Head, Start},
-    facts::{AccountFacts, EntryFacts, TransferFacts},
+    facts::{AccountFacts, EntryFacts},
     transfer::LineFacts,
     usage::{Recorded, UsageFacts},
 };
-use crate::seal::SealKeys;
+use crate::{row::SealedRow, seal::SealKeys};
 
 /// Heads that were exported, by account id.
 pub(crate) type Heads<'h> = Peekable<Box<dyn Iterator<Item = Head> + Send + 'h>>;
@@ -119,14 +119,14 @@ impl<'h> Proof<'h> {
     /// Judges a transfer by itself, and against the entries that it refers to.
     pub(crate) fn transfer<'l>(
         &mut self,
-        facts: &TransferFacts,
+        sealed: &SealedRow,
         line: impl Fn(i64, i64) -> Option<&'l LineFacts>,
     ) {
         self.judged.transfers = self.judged.transfers.saturating_add(1);
-        if facts.seal.is_none() {
+        if sealed.seal.is_none() {
             self.judged.unsealed_transfers = self.judged.unsealed_transfers.saturating_add(1);
         }
-        let judgement = transfer::judge(&self.rules, facts, line);
+        let judgement = transfer::judge(&self.rules, sealed, line);
         self.claimed = self.claimed.saturating_add(judgement.lines);
         for (owner, asset, held) in judgement.holds {
             let sum = self.holds.entry((owner, asset)).or_insert(Some(0));
@@ -140,7 +140,7 @@ impl<'h> Proof<'h> {
             }
         }
         for fault in judgement.faults {
-            self.found(Place::Transfer(facts.id), fault);
+            self.found(Place::Transfer(sealed.id()), fault);
         }
     }
 

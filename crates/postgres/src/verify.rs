@@ -17,9 +17,10 @@ use crate::{
     heads::HeadsFile,
     pool::PoolConfig,
     proof::{
-        AccountFacts, EntryFacts, Fault, Judged, LineFacts, Place, Proof, Rules, TransferFacts,
-        UsageFacts, Violation,
+        AccountFacts, EntryFacts, Fault, Judged, LineFacts, Place, Proof, Rules, UsageFacts,
+        Violation,
     },
+    row::SealedRow,
     schema::{accounts, entries, transfers},
     seal::SealKeys,
     statement::ReadLines,
@@ -117,22 +118,22 @@ impl Pass<'_, '_> {
     async fn transfers(&mut self) -> Result<(), StoreError> {
         let mut after = i64::MIN;
         loop {
-            let page: Vec<TransferFacts> = transfers::table
+            let page: Vec<SealedRow> = transfers::table
                 .filter(transfers::id.gt(after))
                 .order(transfers::id)
                 .limit(PAGE)
-                .select(TransferFacts::as_select())
+                .select(SealedRow::as_select())
                 .load(self.connection)
                 .await
                 .map_err(unavailable)?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            after = last.id;
+            after = last.id();
             let lines = self.lines_of(&page).await?;
-            for facts in &page {
+            for sealed in &page {
                 self.proof
-                    .transfer(facts, |account, seq| lines.get(&(account, seq)));
+                    .transfer(sealed, |account, seq| lines.get(&(account, seq)));
             }
             self.told();
         }
@@ -140,10 +141,10 @@ impl Pass<'_, '_> {
 
     async fn lines_of(
         &mut self,
-        page: &[TransferFacts],
+        page: &[SealedRow],
     ) -> Result<HashMap<(i64, i64), LineFacts>, StoreError> {
-        let refs = page.iter().flat_map(|facts| {
-            let (pairs, _odd) = facts.entry_refs.as_chunks::<2>();
+        let refs = page.iter().flat_map(|sealed| {
+            let (pairs, _odd) = sealed.entry_refs.as_chunks::<2>();
             pairs.iter().map(|[account, seq]| (*account, *seq))
         });
         let (accounts, seqs): (Vec<i64>, Vec<i64>) = refs.unzip();

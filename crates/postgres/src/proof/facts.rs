@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::Fault;
 use crate::{
-    row::TransferRow,
-    schema::{accounts, entries, transfers},
+    row::SealedRow,
+    schema::{accounts, entries},
     seal::{AccountName, Line, Seal, TransferFields},
-    value::{At, Decimal, Figure},
+    value::{At, Figure},
 };
 
 /// A row of `accounts`, but for what is no matter of the ledger.
@@ -80,49 +80,6 @@ impl EntryFacts {
     }
 }
 
-/// A row of `transfers`.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = transfers)]
-pub(crate) struct TransferFacts {
-    pub(crate) id: i64,
-    pub(crate) version: i32,
-    pub(crate) kind: String,
-    pub(crate) state: String,
-    pub(crate) asset: String,
-    pub(crate) scale: i16,
-    pub(crate) amount: Figure,
-    pub(crate) fee: Figure,
-    pub(crate) user_id: Uuid,
-    pub(crate) recipient_id: Option<Uuid>,
-    pub(crate) recipient_typed: Option<String>,
-    pub(crate) code_salt: Option<Vec<u8>>,
-    pub(crate) custom_id: Option<String>,
-    pub(crate) note: Option<String>,
-    pub(crate) callback_url: Option<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) created_by: String,
-    pub(crate) finished_by: Option<String>,
-    pub(crate) root_asset: Option<String>,
-    pub(crate) root_scale: Option<i16>,
-    pub(crate) root_rate: Option<Decimal>,
-    pub(crate) created_at: At,
-    pub(crate) updated_at: At,
-    pub(crate) entry_refs: Vec<i64>,
-    pub(crate) stage: Option<String>,
-    pub(crate) expires_at: Option<At>,
-    pub(crate) confirmed_by: Option<String>,
-    pub(crate) confirm_url: Option<String>,
-    pub(crate) reviewed_by: Option<String>,
-    pub(crate) review_digest: Option<Vec<u8>>,
-    pub(crate) reverses: Option<i64>,
-    pub(crate) reversal_covers: Option<Figure>,
-    pub(crate) reversal_fee: Option<Figure>,
-    pub(crate) reversed: Figure,
-    pub(crate) root_source: Option<String>,
-    pub(crate) root_rated_at: Option<At>,
-    pub(crate) seal: Option<Seal>,
-}
-
 /// The figures of a transfer's row that may be no numbers.
 pub(super) struct Figures {
     amount: i128,
@@ -133,105 +90,71 @@ pub(super) struct Figures {
     reversed: i128,
 }
 
-impl TransferFacts {
+impl SealedRow {
     pub(super) fn figures(&self) -> Result<Figures, Fault> {
+        let row = &self.row;
         let number = |column, figure: Figure| figure.0.ok_or(Fault::NoNumber { column });
         let perhaps = |column, figure: Option<Figure>| {
             let read = figure.map(|figure| number(column, figure));
             read.transpose()
         };
-        let root_rate = self.root_rate.clone().map(|rate| rate.0.ok_or(()));
+        let root_rate = row.root_rate.clone().map(|rate| rate.0.ok_or(()));
         Ok(Figures {
-            amount: number("amount", self.amount)?,
-            fee: number("fee", self.fee)?,
+            amount: number("amount", row.amount)?,
+            fee: number("fee", row.fee)?,
             root_rate: root_rate.transpose().map_err(|()| Fault::NoNumber {
                 column: "root_rate",
             })?,
-            reversal_covers: perhaps("reversal_covers", self.reversal_covers)?,
-            reversal_fee: perhaps("reversal_fee", self.reversal_fee)?,
-            reversed: number("reversed", self.reversed)?,
+            reversal_covers: perhaps("reversal_covers", row.reversal_covers)?,
+            reversal_fee: perhaps("reversal_fee", row.reversal_fee)?,
+            reversed: number("reversed", row.reversed)?,
         })
     }
 
     pub(super) fn fields<'a>(&'a self, figures: &'a Figures) -> TransferFields<'a> {
+        let row = &self.row;
         TransferFields {
-            id: self.id,
-            version: self.version,
-            kind: &self.kind,
-            state: &self.state,
-            asset: &self.asset,
-            scale: self.scale,
+            id: row.id,
+            version: row.version,
+            kind: &row.kind,
+            state: &row.state,
+            asset: &row.asset,
+            scale: row.scale,
             amount: figures.amount,
             fee: figures.fee,
-            user: self.user_id,
-            recipient: self.recipient_id,
-            recipient_typed: self.recipient_typed.as_deref(),
-            code_salt: self.code_salt.as_deref(),
-            custom_id: self.custom_id.as_deref(),
-            note: self.note.as_deref(),
-            callback_url: self.callback_url.as_deref(),
-            reason: self.reason.as_deref(),
-            created_by: &self.created_by,
-            finished_by: self.finished_by.as_deref(),
-            root_asset: self.root_asset.as_deref(),
-            root_scale: self.root_scale,
+            user: row.user_id,
+            recipient: row.recipient_id,
+            recipient_typed: row.recipient_typed.as_deref(),
+            code_salt: row.code_salt.as_deref(),
+            custom_id: row.custom_id.as_deref(),
+            note: row.note.as_deref(),
+            callback_url: row.callback_url.as_deref(),
+            reason: row.reason.as_deref(),
+            created_by: &row.created_by,
+            finished_by: row.finished_by.as_deref(),
+            root_asset: row.root_asset.as_deref(),
+            root_scale: row.root_scale,
             root_rate: figures.root_rate.as_ref(),
-            created_at: self.created_at.0,
-            updated_at: self.updated_at.0,
-            stage: self.stage.as_deref(),
-            expires_at: self.expires_at.map(|at| at.0),
-            confirmed_by: self.confirmed_by.as_deref(),
-            confirm_url: self.confirm_url.as_deref(),
-            reviewed_by: self.reviewed_by.as_deref(),
-            review_digest: self.review_digest.as_deref(),
-            reverses: self.reverses,
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+            stage: row.stage.as_deref(),
+            expires_at: row.expires_at.map(|at| at.0),
+            confirmed_by: row.confirmed_by.as_deref(),
+            confirm_url: row.confirm_url.as_deref(),
+            reviewed_by: row.reviewed_by.as_deref(),
+            review_digest: row.review_digest.as_deref(),
+            reverses: row.reverses,
             reversal_covers: figures.reversal_covers,
             reversal_fee: figures.reversal_fee,
             reversed: figures.reversed,
-            root_source: self.root_source.as_deref(),
-            root_rated_at: self.root_rated_at.map(|at| at.0),
+            root_source: row.root_source.as_deref(),
+            root_rated_at: row.root_rated_at.map(|at| at.0),
         }
     }
 
     /// The transfer that the row stands for.
-    pub(super) fn read(&self, figures: &Figures) -> Result<Transfer, Fault> {
-        let row = TransferRow {
-            id: self.id,
-            version: self.version,
-            kind: self.kind.clone(),
-            state: self.state.clone(),
-            asset: self.asset.clone(),
-            scale: self.scale,
-            amount: Figure(Some(figures.amount)),
-            fee: Figure(Some(figures.fee)),
-            user_id: self.user_id,
-            recipient_id: self.recipient_id,
-            recipient_typed: self.recipient_typed.clone(),
-            code_salt: self.code_salt.clone(),
-            custom_id: self.custom_id.clone(),
-            note: self.note.clone(),
-            callback_url: self.callback_url.clone(),
-            reason: self.reason.clone(),
-            created_by: self.created_by.clone(),
-            finished_by: self.finished_by.clone(),
-            root_asset: self.root_asset.clone(),
-            root_scale: self.root_scale,
-            root_rate: figures.root_rate.clone().map(|rate| Decimal(Some(rate))),
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            stage: self.stage.clone(),
-            expires_at: self.expires_at,
-            confirmed_by: self.confirmed_by.clone(),
-            confirm_url: self.confirm_url.clone(),
-            reviewed_by: self.reviewed_by.clone(),
-            review_digest: self.review_digest.clone(),
-            reverses: self.reverses,
-            reversal_covers: figures.reversal_covers.map(|units| Figure(Some(units))),
-            reversal_fee: figures.reversal_fee.map(|units| Figure(Some(units))),
-            reversed: Figure(Some(figures.reversed)),
-            root_source: self.root_source.clone(),
-            root_rated_at: self.root_rated_at,
-        };
-        Transfer::try_from(row).map_err(|error| Fault::Unreadable(error.to_string()))
+    pub(super) fn transfer(&self) -> Result<Transfer, Fault> {
+        let read = Transfer::try_from(self.row.clone());
+        read.map_err(|error| Fault::Unreadable(error.to_string()))
     }
 }

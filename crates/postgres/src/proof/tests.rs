@@ -22,7 +22,7 @@ use crate::{
 struct Rows {
     accounts: Vec<AccountFacts>,
     entries: Vec<EntryFacts>,
-    transfers: Vec<TransferFacts>,
+    transfers: Vec<SealedRow>,
 }
 
 impl Rows {
@@ -41,7 +41,7 @@ impl Rows {
                 .await
                 .unwrap(),
             transfers: transfers::table
-                .select(TransferFacts::as_select())
+                .select(SealedRow::as_select())
                 .load(connection)
                 .await
                 .unwrap(),
@@ -150,10 +150,10 @@ impl Rows {
 
     /// An open withdrawal of hers.
     fn place_of_open(&self) -> usize {
-        let is_open = |transfer: &TransferFacts| {
-            transfer.state == "AwaitingConfirmation"
-                && transfer.asset == "btc"
-                && transfer.user_id == filled::ALICE.as_uuid()
+        let is_open = |transfer: &SealedRow| {
+            transfer.row.state == "AwaitingConfirmation"
+                && transfer.row.asset == "btc"
+                && transfer.row.user_id == filled::ALICE.as_uuid()
         };
         self.transfers.iter().position(is_open).unwrap()
     }
@@ -242,15 +242,15 @@ const TAMPERINGS: &[Tampering] = &[
     (
         |rows| {
             let at = rows.place_of_open();
-            rows.transfers[at].fee = Figure(Some(4));
+            rows.transfers[at].row.fee = Figure(Some(4));
         },
         ": its entries are not what its kind, state, amount and fee say",
     ),
     (
         |rows| {
-            let is_reversed = |transfer: &TransferFacts| transfer.reversed.0 != Some(0);
+            let is_reversed = |transfer: &SealedRow| transfer.row.reversed.0 != Some(0);
             let at = rows.transfers.iter().position(is_reversed).unwrap();
-            (rows.transfers[at].reversed, rows.transfers[at].seal) = (Figure(Some(0)), None);
+            (rows.transfers[at].row.reversed, rows.transfers[at].seal) = (Figure(Some(0)), None);
         },
         ": its reversals take back",
     ),
@@ -264,7 +264,7 @@ const TAMPERINGS: &[Tampering] = &[
     (
         |rows| {
             let at = rows.place_of_open();
-            rows.transfers[at].state = "Lost".to_owned();
+            rows.transfers[at].row.state = "Lost".to_owned();
         },
         ": fits no transfer: transfers is inconsistent: id",
     ),
@@ -325,9 +325,9 @@ async fn what_is_from_before_there_were_seals_is_taken_unless_it_is_too_new() {
 async fn a_time_that_was_put_back_makes_nothing_old() {
     let book = Book::filled().await;
     let mut rows = Rows::of(&book).await;
-    let since = rows.transfers[0].created_at.0;
+    let since = rows.transfers[0].row.created_at.0;
     rows.transfers[0].seal = None;
-    rows.transfers[0].updated_at = crate::value::At(Timestamp::EPOCH);
+    rows.transfers[0].row.updated_at = crate::value::At(Timestamp::EPOCH);
     let rules = Rules {
         sealed_since: Some(since),
         ..rules(&book)

@@ -4,8 +4,11 @@ use bursar_domain::Owner;
 use diesel::prelude::Queryable;
 use uuid::Uuid;
 
-use super::{Fault, Rules, TransferFacts, chain::fault_of};
-use crate::{row::owner_columns, value::Figure};
+use super::{Fault, Rules, chain::fault_of};
+use crate::{
+    row::{SealedRow, owner_columns},
+    value::Figure,
+};
 
 /// What an entry moves, and whose account it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -47,32 +50,32 @@ pub(super) struct Judgement {
 
 pub(super) fn judge<'l>(
     rules: &Rules,
-    facts: &TransferFacts,
+    sealed: &SealedRow,
     line: impl Fn(i64, i64) -> Option<&'l LineFacts>,
 ) -> Judgement {
     let mut judgement = Judgement::default();
     // Without a seal neither time is sure, and one of them is changed more easily than both.
-    let written_at = facts.updated_at.0.max(facts.created_at.0);
-    if facts.seal.is_none() && rules.must_be_sealed(written_at) {
+    let written_at = sealed.row.updated_at.0.max(sealed.row.created_at.0);
+    if sealed.seal.is_none() && rules.must_be_sealed(written_at) {
         judgement.faults.push(Fault::Unsealed);
     }
-    let figures = match facts.figures() {
+    let figures = match sealed.figures() {
         Ok(figures) => figures,
         Err(fault) => {
             judgement.faults.push(fault);
             return judgement;
         }
     };
-    if let Some(seal) = &facts.seal {
-        let fields = facts.fields(&figures);
-        let genuine = rules.keys.judge_transfer(&fields, &facts.entry_refs, seal);
+    if let Some(seal) = &sealed.seal {
+        let fields = sealed.fields(&figures);
+        let genuine = rules.keys.judge_transfer(&fields, &sealed.entry_refs, seal);
         judgement.faults.extend(fault_of(genuine));
     }
     let mut moved = vec![];
-    let (pairs, odd) = facts.entry_refs.as_chunks::<2>();
+    let (pairs, odd) = sealed.entry_refs.as_chunks::<2>();
     for [account, seq] in pairs {
         let (account, seq) = (*account, *seq);
-        match line(account, seq).filter(|line| line.transfer_id == facts.id) {
+        match line(account, seq).filter(|line| line.transfer_id == sealed.id()) {
             Some(line) => {
                 judgement.lines = judgement.lines.saturating_add(1);
                 let whose = (line.owner_kind.as_str(), line.holder(), line.asset.as_str());
@@ -81,7 +84,7 @@ pub(super) fn judge<'l>(
             None => judgement.faults.push(Fault::NoLine { account, seq }),
         }
     }
-    let transfer = match facts.read(&figures) {
+    let transfer = match sealed.transfer() {
         Ok(transfer) => transfer,
         Err(fault) => {
             judgement.faults.push(fault);
@@ -106,7 +109,7 @@ pub(super) fn judge<'l>(
         let units = parts.reversed.units();
         judgement
             .taken_back
-            .push((facts.id, units.saturating_neg()));
+            .push((sealed.id(), units.saturating_neg()));
     }
     for posting in postings.iter().filter(|posting| posting.held != 0) {
         let (_, owner) = owner_columns(posting.account.owner);

@@ -73,9 +73,9 @@ pub(crate) struct TransferRow {
 #[diesel(table_name = transfers)]
 pub(crate) struct SealedRow {
     #[diesel(embed)]
-    row: TransferRow,
-    entry_refs: Vec<i64>,
-    seal: Option<Seal>,
+    pub(crate) row: TransferRow,
+    pub(crate) entry_refs: Vec<i64>,
+    pub(crate) seal: Option<Seal>,
 }
 
 #[dsl::auto_type]

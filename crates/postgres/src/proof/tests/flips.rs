@@ -118,16 +118,16 @@ impl<T: Bits> Bits for Option<T> {
 
 /// Every column of these tables that is proved.
 macro_rules! columns {
-    ($($table:ident: $($column:ident)+;)+) => {
+    ($($table:ident: $($($column:ident).+)+;)+) => {
         vec![$($({
             let flip: Flip = Box::new(|rows, random| {
                 // From any row on to the first one that has something to flip.
                 let from = random.random_range(0..rows.$table.len());
                 let (before, after) = rows.$table.split_at_mut(from);
                 let mut turned = after.iter_mut().chain(before);
-                turned.any(|row| row.$column.flip(random))
+                turned.any(|row| row.$($column).+.flip(random))
             });
-            (concat!(stringify!($table), ".", stringify!($column)), flip)
+            (concat!(stringify!($table), ".", stringify!($($column).+)), flip)
         }),+),+]
     };
 }
@@ -137,10 +137,12 @@ pub(super) fn columns() -> Vec<(&'static str, Flip)> {
         accounts: id owner_kind owner asset available held seq head;
         entries: account_id seq transfer_id available_delta held_delta available_after held_after
             created_at seal;
-        transfers: id version kind state asset scale amount fee user_id recipient_id
-            recipient_typed code_salt custom_id note callback_url reason created_by finished_by
-            root_asset root_scale root_rate created_at updated_at entry_refs stage expires_at
-            confirmed_by confirm_url reviewed_by review_digest reverses reversal_covers
-            reversal_fee reversed root_source root_rated_at seal;
+        transfers: row.id row.version row.kind row.state row.asset row.scale row.amount row.fee
+            row.user_id row.recipient_id row.recipient_typed row.code_salt row.custom_id row.note
+            row.callback_url row.reason row.created_by row.finished_by row.root_asset
+            row.root_scale row.root_rate row.created_at row.updated_at row.stage row.expires_at
+            row.confirmed_by row.confirm_url row.reviewed_by row.review_digest row.reverses
+            row.reversal_covers row.reversal_fee row.reversed row.root_source row.root_rated_at
+            entry_refs seal;
     }
 }
