@@ -188,6 +188,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_is_named_in_what_is_said_to_programmers() {
+        let id = AssetId::parse("btc").unwrap();
+        assert_eq!(format!("{id:?}"), "AssetId(btc)");
+    }
+
+    #[test]
     fn ids_are_read_in_any_case_and_kept_lower() {
         assert_eq!(AssetId::parse("BTC").unwrap().as_str(), "btc");
         assert_eq!(

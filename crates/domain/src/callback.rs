@@ -113,6 +113,19 @@ pub struct CallbackDraft {
 mod tests {
     use super::*;
 
+    /// They stand in databases: none may ever change.
+    #[test]
+    fn operations_keep_their_names() {
+        let names = Operation::ALL.map(Operation::as_str);
+        let written = [
+            "create", "settle", "confirm", "cancel", "fail", "review", "payout", "reverse",
+        ];
+        assert_eq!(names, written);
+        let read = names.map(Operation::from_name);
+        assert_eq!(read, Operation::ALL.map(Some));
+        assert_eq!(Operation::from_name("Create"), None);
+    }
+
     #[test]
     fn a_subscriber_is_found_by_its_name_alone() {
         let user = Subscriber::User(UserId::new(Uuid::from_u128(7)));

@@ -163,3 +163,20 @@ fn a_number_that_does_not_fit_lies_between_its_neighbours() {
     assert_eq!(neighbours("0.015", 2), (1, 2));
     assert_eq!(neighbours("0.000000000000000001", 0), (0, 1));
 }
+
+#[test]
+fn a_json_number_has_64_bytes_at_most() {
+    let padded = |zeros: usize| format!("0.1{}e1", "0".repeat(zeros));
+    let longest = padded(59);
+    assert_eq!(longest.len(), 64);
+    let read = DecimalAmount::parse_json_number(&longest);
+    assert_eq!(read.map(|one| one.to_string()), Ok("1".to_owned()));
+    let read = DecimalAmount::parse_json_number(&padded(60));
+    assert_eq!(read, Err(ParseAmountError::TooLong));
+}
+
+#[test]
+fn a_decimal_is_the_same_number_for_products() {
+    let rate = DecimalAmount::parse("65000.25").unwrap();
+    assert_eq!(rate.to_decimal().normalized().to_string(), "65000.25");
+}
