@@ -41,6 +41,8 @@ pub struct BackofficePage {
     pub total: u64,
     /// Whether `total` is an estimate.
     pub estimated: bool,
+    /// Whether there are more after these rows, whatever `total` says.
+    pub more: bool,
 }
 
 impl App {
@@ -104,6 +106,7 @@ impl App {
             rows,
             total: page.total,
             estimated: page.estimated,
+            more: page.more,
         })
     }
 

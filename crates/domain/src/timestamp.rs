@@ -88,6 +88,10 @@ impl Timestamp {
         if text.len() > 64 || !text.is_ascii() || fraction_digits > 9 {
             return Err(ParseTimestampError);
         }
+        // The library reads on behind whatever stands between date and time.
+        if !matches!(text.as_bytes().get(10), None | Some(b'T' | b't')) {
+            return Err(ParseTimestampError);
+        }
         let repaired = text.replace(' ', "+");
         if let Ok(at) = OffsetDateTime::parse(&repaired, &Rfc3339) {
             return Self::in_range(at);
@@ -179,6 +183,11 @@ mod tests {
             "1554391661",
             "2019-04-04T15:27:41.1234567891Z",
             "2019-04-04T15:27:41é",
+            "2019-04-04x15:27:41Z",
+            "2019-04-04715:27:41Z",
+            "2019-04-04 15:27:41Z",
+            "2019-04-04 15:27:41",
+            "2019-04-04+15:27:41+02:00",
         ] {
             assert_eq!(Timestamp::parse(text), Err(ParseTimestampError), "{text}");
         }

@@ -24,6 +24,8 @@ mod transfer;
 mod transfers;
 mod users;
 
+pub(crate) use page::List;
+
 use actix_web::web::{self, ServiceConfig};
 
 use crate::{

@@ -66,12 +66,9 @@ impl Arriving {
     ) -> Result<bool, Problem> {
         let read = self.read_on(bytes).await;
         require_json(headers)?;
-        read?;
-        if self.length <= bytes {
-            return Ok(false);
-        }
         self.require_fit(announced(headers).unwrap_or(0))?;
-        Ok(true)
+        read?;
+        Ok(self.length > bytes)
     }
 
     /// All of it.
@@ -82,8 +79,9 @@ impl Arriving {
         // The body is read first, so that the client gets to see the answer; the media type is judged
         // first all the same.
         require_json(headers)?;
+        // Too large is too large, however slowly it comes.
+        self.require_fit(announced(headers).unwrap_or(0))?;
         read?;
-        self.require_fit(0)?;
         Ok(if self.rest.is_empty() {
             // Almost every body comes in one piece and is taken as it is.
             self.first

@@ -192,9 +192,12 @@ impl Call {
         self.query(Names::Strict)?.finish(Some(()))
     }
 
-    /// The same for a request that may have a body, but nothing to say in it.
-    pub(crate) fn without_fields(&self) -> Result<(), Problem> {
-        self.optional_fields(Names::Strict)?.finish(Some(()))
+    /// What the path says where that is all there is to say: a parameter or a field beside it is told
+    /// together with what is wrong with the path.
+    pub(crate) fn only<T>(&self, said: Result<T, FieldError>) -> Result<T, Problem> {
+        let mut fields = self.optional_fields(Names::Strict)?;
+        let said = fields.also(said);
+        fields.finish(said)
     }
 
     pub(crate) fn query(&self, names: Names) -> Result<Query, Problem> {

@@ -7,6 +7,7 @@ use bursar_ports::Permission;
 use serde::Serialize;
 
 use crate::{
+    admin::List,
     answer,
     call::Call,
     problem::Problem,
@@ -19,8 +20,9 @@ pub(crate) fn mount(service: &mut ServiceConfig) {
     }
 }
 
+/// What users are answered; it is no list of the admin API.
 #[derive(Serialize)]
-struct Headrooms<'a> {
+struct OwnHeadroom<'a> {
     data: Vec<HeadroomBody<'a>>,
 }
 
@@ -65,23 +67,24 @@ impl<'a> HeadroomBody<'a> {
     }
 }
 
-fn body(headroom: &[LimitHeadroom]) -> Result<HttpResponse, Problem> {
-    let data = headroom.iter().map(HeadroomBody::of).collect();
-    answer::json(&Headrooms { data })
+fn rows(headroom: &[LimitHeadroom]) -> Vec<HeadroomBody<'_>> {
+    headroom.iter().map(HeadroomBody::of).collect()
 }
 
 /// A user's own.
 async fn own(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_user(Permission::AllowTransfer)?;
-    body(&call.app().own_headroom(&grant).await?)
+    let headroom = call.app().own_headroom(&grant).await?;
+    let data = rows(&headroom);
+    answer::json(&OwnHeadroom { data })
 }
 
 /// Any user's, for operators.
 pub(crate) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let user = call.guid().map(UserId::new).map_err(Problem::of_field)?;
-    body(&call.app().user_headroom(&grant, user).await?)
+    let user = call.only(call.guid()).map(UserId::new)?;
+    let headroom = call.app().user_headroom(&grant, user).await?;
+    answer::json(&List::whole(rows(&headroom)))
 }

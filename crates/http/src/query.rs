@@ -100,6 +100,13 @@ impl Query {
         taken
     }
 
+    /// Whether a parameter that has been read was given, be it right or wrong.
+    pub(crate) fn was_given(&self, name: &Name) -> bool {
+        let is_taken = self.taken.iter().any(|(taken, _)| *taken == name.name);
+        // One that is given twice is not taken.
+        is_taken || self.errors.iter().any(|error| error.field == name.name)
+    }
+
     /// A text of one line.
     pub(crate) fn text(&mut self, name: &Name, aliases: &[&str], max: usize) -> Option<String> {
         let text = self.take(name, aliases)?;

@@ -49,6 +49,8 @@ pub struct TransferPage {
     pub total: u64,
     /// Whether `total` is an estimate.
     pub estimated: bool,
+    /// Whether there are more after these rows. Read with them, so it holds whatever `total` says.
+    pub more: bool,
 }
 
 /// Where a transfer stands in a list that is newest first: creation, then id, both descending.

@@ -197,14 +197,18 @@ impl TransferQuery for FakeQuery {
     }
 
     async fn list_transfers(&self, filter: TransferFilter) -> Result<TransferPage, StoreError> {
+        let limit = filter.limit;
+        let offset = usize::try_from(filter.offset).unwrap_or(usize::MAX);
         *locked(&self.asked_transfers) = Some(filter);
         let transfers = locked(&self.transfers).clone();
         let all = u64::try_from(transfers.len()).unwrap_or_default();
         let (total, estimated) = locked(&self.total).unwrap_or((all, false));
+        let mut rest = transfers.into_iter().skip(offset);
         Ok(TransferPage {
-            transfers,
+            transfers: page(rest.by_ref(), limit),
             total,
             estimated,
+            more: rest.next().is_some(),
         })
     }
 

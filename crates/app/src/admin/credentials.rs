@@ -24,6 +24,22 @@ pub struct NewToken {
     pub ttl_seconds: u32,
 }
 
+impl NewToken {
+    /// Whether a token may have these permissions: one that acts for a user gets no power over others.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_permissions(
+        user: Option<UserId>,
+        permissions: &[Permission],
+    ) -> Result<(), FieldError> {
+        match user {
+            Some(_) => check_user_permissions(permissions),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A token that was just issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedToken {
@@ -46,6 +62,17 @@ pub struct NewAccessKey {
     pub requests_per_minute: Option<u32>,
 }
 
+impl NewAccessKey {
+    /// Whether an access key may have these permissions: it acts for a user, so it gets no power over
+    /// others.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_permissions(permissions: &[Permission]) -> Result<(), FieldError> {
+        check_user_permissions(permissions)
+    }
+}
+
 /// An access key that was just issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedAccessKey {
@@ -59,12 +86,12 @@ impl App {
     /// Issues a token.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is to act for a user that does not exist.
+    /// [`Error::Invalid`] for permissions that it may not have, [`Error::NotFound`] when it is to act
+    /// for a user that does not exist.
     pub async fn issue_token(&self, grant: &Grant, new: NewToken) -> Result<IssuedToken, Error> {
         grant.require(Permission::Admin)?;
-        if new.user.is_some() {
-            require_user_permissions(&new.permissions)?;
-        }
+        NewToken::check_permissions(new.user, &new.permissions)
+            .map_err(|wrong| Error::Invalid(vec![wrong]))?;
         self.require_user_exists(new.user).await?;
         let random = random_text(self.ports.ids.random_bytes());
         let secret = format!("{TOKEN_PREFIX}{random}");
@@ -121,14 +148,16 @@ impl App {
     /// Issues an access key.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when its user does not exist.
+    /// [`Error::Invalid`] for permissions that it may not have, [`Error::NotFound`] when its user does
+    /// not exist.
     pub async fn issue_access_key(
         &self,
         grant: &Grant,
         new: NewAccessKey,
     ) -> Result<IssuedAccessKey, Error> {
         grant.require(Permission::Admin)?;
-        require_user_permissions(&new.permissions)?;
+        NewAccessKey::check_permissions(&new.permissions)
+            .map_err(|wrong| Error::Invalid(vec![wrong]))?;
         self.require_user_exists(Some(new.user)).await?;
         let random = self.ports.ids.random_bytes();
         let (name, _) = random.split_at(15);
@@ -208,7 +237,7 @@ pub(crate) fn access_key_target(access_key: &str) -> String {
 }
 
 /// Refuses to give a user's credential power over others.
-fn require_user_permissions(permissions: &[Permission]) -> Result<(), Error> {
+fn check_user_permissions(permissions: &[Permission]) -> Result<(), FieldError> {
     if permissions
         .iter()
         .all(|permission| permission.is_for_users())
@@ -216,8 +245,11 @@ fn require_user_permissions(permissions: &[Permission]) -> Result<(), Error> {
         return Ok(());
     }
     let detail = "a user's credential can only have allow_transfer and allow_balance";
-    let error = FieldError::new("permissions", "permissions.invalid", detail);
-    Err(Error::Invalid(vec![error]))
+    Err(FieldError::new(
+        "permissions",
+        "permissions.invalid",
+        detail,
+    ))
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ pub struct TransferSearch {
     pub limit: u32,
 }
 
+impl TransferSearch {
+    /// What is said of the asset where an amount has none in whose unit it could be compared.
+    pub const ASSET_MISSED: &'static str = "is required with min_amount and max_amount";
+}
+
 /// A transfer with its public code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTransfer {
@@ -130,7 +135,7 @@ impl App {
             return Ok(Some((None, None)));
         }
         let Some(asset) = wanted.asset else {
-            let detail = "is required with min_amount and max_amount";
+            let detail = TransferSearch::ASSET_MISSED;
             let error = FieldError::new("asset", "asset.missed", detail);
             return Err(Error::Invalid(vec![error]));
         };

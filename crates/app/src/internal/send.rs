@@ -1,6 +1,6 @@
 //! Sending money to one other user.
 
-use bursar_domain::Commit;
+use bursar_domain::{Commit, RecipientName};
 use bursar_ports::Permission;
 
 use super::{InternalRequest, InternalView};
@@ -58,13 +58,17 @@ impl App {
 }
 
 impl RequestFields {
-    /// The fields of a transfer, each with this in front of its name.
+    /// The fields of a transfer, each with this in front of its name. An id is the same one in any
+    /// spelling.
     #[must_use]
     pub(super) fn with_transfer(self, prefix: &str, request: &InternalRequest) -> Self {
         let name = |name: &str| format!("{prefix}{name}");
         self.with(&name("currency_code"), &request.currency)
             .with(&name("amount"), &request.amount)
-            .with(&name("recipient"), &request.recipient)
+            .with(
+                &name("recipient"),
+                &RecipientName::parse(&request.recipient).shown(),
+            )
             .with_optional(
                 &name("address_book_code"),
                 request.address_book_code.as_ref(),

@@ -32,6 +32,7 @@ fn page(transfers: Vec<Transfer>) -> TransferPage {
         transfers,
         total: 42,
         estimated: true,
+        more: true,
     }
 }
 
@@ -180,7 +181,8 @@ async fn rows_carry_their_users_and_the_totals_are_handed_on() {
         transfer,
     });
     assert_eq!(listed.rows, expected.collect::<Vec<_>>());
-    assert_eq!((listed.total, listed.estimated), (42, true));
+    let told = (listed.total, listed.estimated, listed.more);
+    assert_eq!(told, (42, true, true));
 }
 
 #[tokio::test]

@@ -211,12 +211,19 @@ async fn the_list_tells_its_size_in_headers(scene: Scene) {
         let body = and(open(&user, "btc", "1"), "comment", "one of five");
         scene.office().waiting().post(DEPOSIT, body).await.ok();
     }
-    for (page, next) in [(0, Some("1")), (1, Some("2")), (2, None), (3, None)] {
-        let answer = list(&scene, &user, &format!("&pageSize=2&cursor={page}")).await;
-        assert_eq!(answer.header("x-page-size"), Some("2"));
+    for (size, page, pages, next) in [
+        ("2", 0, "3", Some("1")),
+        ("2", 1, "3", Some("2")),
+        ("2", 2, "3", None),
+        ("2", 3, "3", None),
+        ("5", 0, "1", None),
+    ] {
+        let query = format!("&pageSize={size}&cursor={page}");
+        let answer = list(&scene, &user, &query).await;
+        assert_eq!(answer.header("x-page-size"), Some(size));
         assert_eq!(answer.header("x-total-count"), Some("5"));
-        assert_eq!(answer.header("x-total-pages"), Some("3"));
-        assert_eq!(answer.header("x-next-cursor"), next, "page {page}");
+        assert_eq!(answer.header("x-total-pages"), Some(pages));
+        assert_eq!(answer.header("x-next-cursor"), next, "{query}");
         assert_eq!(answer.header("x-total-count-estimated"), None);
     }
 }

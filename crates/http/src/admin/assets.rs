@@ -59,8 +59,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let id = parse_asset_id(&call).map_err(Problem::of_field)?;
+    let id = call.only(parse_asset_id(&call))?;
     let asset = call.app().find_asset(&grant, id).await?;
     answer::json(&AssetBody::of(&asset))
 }

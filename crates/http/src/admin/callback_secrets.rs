@@ -122,8 +122,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn revoke(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.without_parameters()?;
-    let id = call.guid().map_err(Problem::of_field)?;
+    let id = call.only(call.guid())?;
     call.app().revoke_callback_secret(&grant, id).await?;
     Ok(answer::empty())
 }

@@ -99,11 +99,8 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let callback = call
-        .app()
-        .find_callback(&grant, call.guid().map_err(Problem::of_field)?)
-        .await?;
+    let id = call.only(call.guid())?;
+    let callback = call.app().find_callback(&grant, id).await?;
     answer::json(&CallbackBody::of(&callback))
 }
 
@@ -113,11 +110,8 @@ pub(super) async fn replay(
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.without_fields()?;
-    let callback = call
-        .app()
-        .replay_callback(&grant, call.guid().map_err(Problem::of_field)?)
-        .await?;
+    let id = call.only(call.guid())?;
+    let callback = call.app().replay_callback(&grant, id).await?;
     answer::json(&CallbackBody::of(&callback))
 }
 

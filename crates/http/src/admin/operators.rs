@@ -95,8 +95,7 @@ pub(super) async fn sessions(request: HttpRequest) -> Result<HttpResponse, Probl
 pub(super) async fn end(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.without_parameters()?;
-    let id = call.guid().map_err(Problem::of_field)?;
+    let id = call.only(call.guid())?;
     let name = call.segment("name").to_owned();
     call.app().end_operator_session(&grant, name, id).await?;
     Ok(answer::empty())

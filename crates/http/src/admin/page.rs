@@ -81,7 +81,7 @@ impl<'a, K> Page<'a, K> {
 
 /// A page of a list.
 #[derive(Serialize)]
-pub(super) struct List<R> {
+pub(crate) struct List<R> {
     /// Its rows.
     pub(super) data: Vec<R>,
     /// Where the next one begins, if there is one.
@@ -90,7 +90,7 @@ pub(super) struct List<R> {
 
 impl<R> List<R> {
     /// A list that is never so long that it has pages.
-    pub(super) const fn whole(data: Vec<R>) -> Self {
+    pub(crate) const fn whole(data: Vec<R>) -> Self {
         Self {
             data,
             next_cursor: None,

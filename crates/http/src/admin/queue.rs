@@ -88,8 +88,7 @@ pub(super) async fn take(
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
     let grant = call.grant_taker()?;
-    call.without_fields()?;
-    let transfer = call.transfer_id().map_err(Problem::of_field)?;
+    let transfer = call.only(call.transfer_id())?;
     let taken = call.app().take(&grant, transfer).await?;
     answer::json(&TakenBody::of(&taken))
 }
@@ -100,8 +99,7 @@ pub(super) async fn let_go(
 ) -> Result<HttpResponse, Problem> {
     let call = Call::write(request, payload).await?;
     let grant = call.grant_taker()?;
-    call.without_fields()?;
-    let transfer = call.transfer_id().map_err(Problem::of_field)?;
+    let transfer = call.only(call.transfer_id())?;
     call.app().let_go(&grant, transfer).await?;
     Ok(answer::empty())
 }

@@ -39,8 +39,7 @@ impl<'a> RateBody<'a> {
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let asset = call.asset_id().map_err(Problem::of_field)?;
+    let asset = call.only(call.asset_id())?;
     let rate = call.app().find_rate(&grant, asset).await?;
     answer::json(&RateBody::of(&asset, &rate))
 }
@@ -59,12 +58,16 @@ pub(super) async fn replace(
     answer::json(&RateBody::of(&asset, &rate))
 }
 
-/// A rate has the form of an amount.
+/// A rate has the form of an amount. Whether it may be the root asset's is said here too, so that all
+/// that is wrong is told at once.
 fn read(call: &Call) -> Result<(AssetId, BigDecimal, Option<String>), Problem> {
     let mut fields = call.fields(Names::Strict)?;
     let asset = fields.also(call.asset_id());
     let rate = fields.amount(name!("rate"));
-    let rate = rate.map(DecimalAmount::to_decimal);
+    let rate = rate.map(DecimalAmount::to_decimal).filter(|rate| {
+        let checked = asset.map_or(Ok(()), |asset| call.app().check_rate(asset, rate));
+        fields.also(checked).is_some()
+    });
     let source = fields.text(name!("source"), SOURCE_MAX, Prose::Line);
     let source = source.filter(|source| !source.is_empty());
     let read = || Some((asset?, rate?, source));

@@ -69,8 +69,7 @@ impl<'a> LimitsBody<'a> {
 pub(super) async fn show_fees(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let (kind, asset) = both(kind(&call), call.asset_id())?;
+    let (kind, asset) = both(&call, kind(&call), call.asset_id())?;
     let fees = call.app().find_fees(&grant, kind, asset).await?;
     answer::json(&FeesBody::of(&fees))
 }
@@ -94,6 +93,7 @@ pub(super) async fn replace_fees(
         max,
         absolute: absolute.unwrap_or(nothing),
     };
+    fields.also_wrong(new.faults().into_iter());
     let read = || Some((kind?, asset?, new));
     let (kind, asset, new) = fields.finish(read())?;
     let fees = call
@@ -106,8 +106,7 @@ pub(super) async fn replace_fees(
 pub(super) async fn show_limits(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let (kind, asset) = both(kind(&call), optional_asset(&call))?;
+    let (kind, asset) = both(&call, kind(&call), optional_asset(&call))?;
     let limits = call.app().find_limits(&grant, kind, asset).await?;
     answer::json(&LimitsBody::of(&limits))
 }
@@ -121,6 +120,7 @@ pub(super) async fn replace_limits(
     let mut fields = call.fields(Names::Strict)?;
     let (kind, asset) = (fields.also(kind(&call)), fields.also(optional_asset(&call)));
     let new = read_limits(&mut fields);
+    fields.also_wrong(new.faults(kind).into_iter());
     let read = || Some((kind?, asset?, new));
     let (kind, asset, new) = fields.finish(read())?;
     let limits = call
@@ -140,15 +140,15 @@ fn read_limits(fields: &mut Fields<'_>) -> NewLimits {
     }
 }
 
-/// Both, or everything that is wrong with either.
-fn both<A, B>(one: Result<A, FieldError>, other: Result<B, FieldError>) -> Result<(A, B), Problem> {
-    match (one, other) {
-        (Ok(one), Ok(other)) => Ok((one, other)),
-        (one, other) => {
-            let errors = one.err().into_iter().chain(other.err());
-            Err(Problem::invalid(errors.collect()))
-        }
-    }
+/// The same as [`Call::only`] for two parts of the path.
+fn both<A, B>(
+    call: &Call,
+    one: Result<A, FieldError>,
+    other: Result<B, FieldError>,
+) -> Result<(A, B), Problem> {
+    let mut fields = call.optional_fields(Names::Strict)?;
+    let (one, other) = (fields.also(one), fields.also(other));
+    fields.finish(one.zip(other))
 }
 
 fn kind(call: &Call) -> Result<Kind, FieldError> {

@@ -67,8 +67,7 @@ pub(super) async fn stop(
 pub(super) async fn lift(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.without_parameters()?;
-    let scope = scope(&call).map_err(Problem::of_field)?;
+    let scope = call.only(scope(&call))?;
     call.app()
         .lift_stop(&grant, scope, Expected::Anything)
         .await?;

@@ -67,6 +67,10 @@ fn read(call: &Call) -> Result<NewToken, Problem> {
     let subject = fields.subject(name!("subject"), SUBJECT_MAX);
     let user = fields.optional_user_id(name!("user_id"));
     let permissions = fields.permissions(name!("permissions"));
+    let permissions = permissions.filter(|permissions| {
+        let checked = NewToken::check_permissions(user, permissions);
+        fields.also(checked).is_some()
+    });
     let ttl_seconds = fields.integer(name!("ttl_seconds"), 1, TTL_SECONDS_MAX);
     let read = || {
         Some(NewToken {
@@ -100,8 +104,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn revoke(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant(Permission::Admin)?;
-    call.without_parameters()?;
-    let id = call.guid().map_err(Problem::of_field)?;
+    let id = call.only(call.guid())?;
     call.app().revoke_token(&grant, id).await?;
     Ok(answer::empty())
 }

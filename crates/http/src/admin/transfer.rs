@@ -118,11 +118,8 @@ struct EntryBody {
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let id = call
-        .transfer_id()
-        .map_err(Problem::of_field)?
-        .ok_or(Error::NotFound(Missing::Transfer))?;
+    let id = call.only(call.transfer_id())?;
+    let id = id.ok_or(Error::NotFound(Missing::Transfer))?;
     let story = call.app().transfer_story(&grant, id).await?;
     answer::json(&StoryBody::of(&story)?)
 }

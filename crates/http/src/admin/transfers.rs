@@ -12,10 +12,14 @@ use super::{
 use crate::{
     answer,
     call::Call,
-    fields::{Names, name},
+    fields::{Name, Names, name},
     problem::Problem,
     query::Query,
 };
+
+const ASSET: &Name = name!("asset");
+const MIN_AMOUNT: &Name = name!("min_amount");
+const MAX_AMOUNT: &Name = name!("max_amount");
 
 /// The longest identifier and code, in characters.
 const NAME_MAX: usize = 255;
@@ -50,14 +54,14 @@ fn read(call: &Call) -> Result<(TransferSearch, Page<'_, ListPlace>), Problem> {
 pub(super) fn filters(query: &mut Query) -> TransferSearch {
     let kinds = "deposit, withdrawal, internal";
     let statuses = Status::ALL.map(Status::as_str).join(", ");
-    TransferSearch {
+    let wanted = TransferSearch {
         kind: query.one_of(name!("kind"), kind_named, kinds),
         status: query.one_of(name!("status"), status_named, &statuses),
         user: query.user_id(name!("user_id")),
         search: query.text(name!("search"), &[], User::TEXT_MAX),
-        asset: query.asset_id(name!("asset"), &[]),
-        amount_min: query.amount(name!("min_amount")),
-        amount_max: query.amount(name!("max_amount")),
+        asset: query.asset_id(ASSET, &[]),
+        amount_min: query.amount(MIN_AMOUNT),
+        amount_max: query.amount(MAX_AMOUNT),
         from: query.time(name!("created_from")),
         to: query.time(name!("created_to")),
         custom_id: query.text(name!("custom_id"), &[], NAME_MAX),
@@ -65,7 +69,12 @@ pub(super) fn filters(query: &mut Query) -> TransferSearch {
         id: query.transfer_id(name!("id")),
         after: None,
         limit: 0,
+    };
+    let has_amount = query.was_given(MIN_AMOUNT) || query.was_given(MAX_AMOUNT);
+    if has_amount && !query.was_given(ASSET) {
+        query.error(ASSET.name, ASSET.missed, TransferSearch::ASSET_MISSED);
     }
+    wanted
 }
 
 fn kind_named(text: &str) -> Option<Kind> {

@@ -59,8 +59,7 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let call = Call::read(request).await?;
     let grant = call.grant_reader()?;
-    call.without_parameters()?;
-    let id = call.guid().map(UserId::new).map_err(Problem::of_field)?;
+    let id = call.only(call.guid()).map(UserId::new)?;
     let user = call.app().find_user(&grant, id).await?;
     answer::json(&UserBody::of(&user))
 }

@@ -116,15 +116,8 @@ fn page_headers(
     offset: u64,
 ) -> impl Iterator<Item = (&'static str, u64)> + use<> {
     let size = u64::from(limit).max(1);
-    let shown = u64::try_from(page.rows.len()).unwrap_or_default();
-    let seen = offset.saturating_add(shown);
-    // An estimate may be too low; then a full page is the better sign.
-    let more = if page.estimated {
-        shown == size
-    } else {
-        shown > 0 && seen < page.total
-    };
-    let next = more.then(|| (offset / size).saturating_add(1));
+    // The total cannot say it: it may be an estimate, and is counted after the rows were read.
+    let next = page.more.then(|| (offset / size).saturating_add(1));
     [
         ("x-page-size", size),
         ("x-total-count", page.total),

@@ -68,6 +68,22 @@ fn a_parameter_given_twice_is_refused() {
 }
 
 #[test]
+fn what_is_wrong_was_given_all_the_same() {
+    for (query, given) in [
+        ("limit=1", true),
+        ("limit=x", true),
+        ("limit=1&limit=1", true),
+        ("limit=", false),
+        ("Limit=1", false),
+        ("", false),
+    ] {
+        let mut read = Query::parse(query, Names::Strict).unwrap();
+        read.limit(name!("limit"), &[], 9);
+        assert_eq!(read.was_given(name!("limit")), given, "{query}");
+    }
+}
+
+#[test]
 fn unknown_parameters_are_refused_only_by_the_strict() {
     let none = |_: &mut Query| ();
     assert_eq!(read("x=1&x=2", Names::AnyCase, none), Ok(()));

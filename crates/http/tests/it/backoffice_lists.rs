@@ -160,16 +160,26 @@ async fn a_failed_transfer_says_why() {
 #[actix_web::test]
 async fn headers_tell_the_page_and_how_many_there_are() {
     let world = World::new();
-    let rows: Vec<_> = (1..=3).map(|id| deposit(id, ALICE, None)).collect();
+    let rows: Vec<_> = (1..=8).map(|id| deposit(id, ALICE, None)).collect();
     *locked(&world.query.transfers) = rows;
     for (query, total, estimated, pages, next) in [
-        ("pageSize=3", 7, false, "3", Some("1")),
-        ("pageSize=3&cursor=1", 7, false, "3", Some("2")),
-        ("pageSize=3&page=2", 9, false, "3", None),
-        ("limit=3", 3, false, "1", None),
+        ("pageSize=3", 8, false, "3", Some("1")),
+        ("pageSize=3&cursor=1", 8, false, "3", Some("2")),
+        ("pageSize=3&page=2", 8, false, "3", None),
+        ("pageSize=4&cursor=1", 8, false, "2", None),
+        ("limit=8", 8, false, "1", None),
+        ("pageSize=999", 8, false, "1", None),
+        // Counted when some had left the list, and when some had come.
+        ("pageSize=4", 3, false, "1", Some("1")),
+        ("pageSize=4&cursor=1", 9, false, "3", None),
         ("pageSize=3", 20_000, true, "6667", Some("1")),
-        ("pageSize=4", 20_000, true, "5000", None),
-        ("pageSize=3&page=9", 10, true, "4", Some("10")),
+        // Full, and the last one.
+        ("pageSize=4&cursor=1", 20_000, true, "5000", None),
+        ("pageSize=8", 20_000, true, "2500", None),
+        ("pageSize=9", 20_000, true, "2223", None),
+        // The estimate is too low.
+        ("pageSize=3&page=1", 4, true, "2", Some("2")),
+        ("pageSize=3&page=9", 20_000, true, "6667", None),
     ] {
         *locked(&world.query.total) = Some((total, estimated));
         let answer = get(&world, &format!("{TRANSFERS}?{query}")).await.ok();

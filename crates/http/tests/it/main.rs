@@ -4,6 +4,7 @@ mod address_book;
 mod admin;
 mod admin_credentials;
 mod admin_transfers;
+mod all_at_once;
 mod amounts;
 mod audit;
 mod backoffice;

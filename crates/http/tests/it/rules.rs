@@ -99,11 +99,21 @@ async fn everything_wrong_with_fees_is_told() {
         let answer = put(&world, path, body).await;
         assert_eq!(answer.refusal(), (400, wrong.to_owned()), "{path} {body}");
     }
-    let all = r#"{"percent":"101","min":"0.000000001","max":"0","absolute":"0.000000001"}"#;
-    let mut wrong = put(&world, "/fees/internal/btc", all).await.wrong_fields();
-    wrong.sort();
-    let fields: Vec<&str> = wrong.iter().map(|(field, _)| field.as_str()).collect();
-    assert_eq!(fields, ["absolute", "min", "percent"]);
+    // Whether amounts fit the asset is judged once the asset is known to be there.
+    for (body, wrong) in [
+        (
+            r#"{"percent":"101","min":"0.000000001","max":"0"}"#,
+            "percent max",
+        ),
+        (
+            r#"{"min":"0.000000001","max":"0.000000002","absolute":"0.000000001"}"#,
+            "min max absolute",
+        ),
+    ] {
+        let told = put(&world, "/fees/internal/btc", body).await.wrong_fields();
+        let fields: Vec<&str> = told.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields.join(" "), wrong, "{body}");
+    }
     let both = get(&world, "/fees/Internal/b%20c").await.wrong_fields();
     assert_eq!(both.len(), 2, "{both:?}");
     for answer in [
@@ -322,7 +332,9 @@ async fn headroom_is_shown_to_operators_and_to_the_user() {
     open(&world, WITHDRAW, "btc", "1").await.ok();
     let path = format!("/users/{ALICE}/headroom");
     let nothing = get(&world, &path).await.ok();
-    assert_eq!(nothing.body, r#"{"data":[]}"#);
+    assert_eq!(nothing.body, r#"{"data":[],"next_cursor":null}"#);
+    let own = world.send(Sent::get("/limits").bearer(ALICES)).await.ok();
+    assert_eq!(own.body, r#"{"data":[]}"#);
     let limits = r#"{"max_amount":"5","daily":"4","approval_above":"2"}"#;
     put(&world, "/limits/withdrawal/btc", limits).await.ok();
     put(&world, "/limits/withdrawal", r#"{"monthly":"60000"}"#)
@@ -337,7 +349,7 @@ async fn headroom_is_shown_to_operators_and_to_the_user() {
     let shown = get(&world, &path).await.ok();
     assert_eq!(
         shown.body,
-        format!(r#"{{"data":[{approval},{root},{btc}]}}"#)
+        format!(r#"{{"data":[{approval},{root},{btc}],"next_cursor":null}}"#)
     );
     // When a second operator looks is not the user's business.
     for path in ["/limits", "/api/v1/limits"] {

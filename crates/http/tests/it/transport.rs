@@ -124,6 +124,30 @@ async fn a_body_that_never_comes_is_given_up() {
     assert_eq!(answer.refusal(), (400, "body.timeout".into()));
 }
 
+/// The same request gets the same answer, however fast it comes.
+#[actix_web::test]
+async fn a_body_that_is_too_large_is_that_also_if_it_never_ends() {
+    let mut world = World::new();
+    world.config.body_read_timeout = std::time::Duration::from_millis(20);
+    let too_much = || stream::iter([Ok(Bytes::from(vec![b' '; 64 * 1024 + 1]))]);
+    let slow = too_much().chain(stream::pending());
+    let broken = too_much().chain(stream::iter([Err(PayloadError::Incomplete(None))]));
+    let begun = stream::iter([Ok(Bytes::from_static(b"{"))]);
+    let announced = Sent::new(Method::POST, DEPOSIT)
+        .header("Content-Type", "application/json")
+        .header("Content-Length", "65537")
+        .bearer(OPERATOR)
+        .payload(pieces(begun.chain(stream::pending())));
+    for sent in [
+        in_pieces(pieces(slow)),
+        in_pieces(pieces(broken)),
+        announced,
+    ] {
+        let answer = world.send(sent).await;
+        assert_eq!(answer.refusal(), (413, "body.too_large".into()));
+    }
+}
+
 #[actix_web::test]
 async fn a_body_that_breaks_off_is_incomplete() {
     let world = World::new();

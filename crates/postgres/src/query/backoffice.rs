@@ -53,28 +53,36 @@ pub(super) async fn list_transfers(
             transfers: vec![],
             total: 0,
             estimated: false,
+            more: false,
         });
     }
-    let (rows, total) = database
+    let (rows, more, total) = database
         .read_list(async move |connection| {
             let page = page(ranges.clone(), &filter);
-            let rows: Vec<TransferRow> = page.load(connection).await.map_err(unavailable)?;
-            let total = match total_of_last_page(&filter, rows.len()) {
+            let mut rows: Vec<TransferRow> = page.load(connection).await.map_err(unavailable)?;
+            let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+            let more = rows.len() > limit;
+            rows.truncate(limit);
+            let total = match total_of_last_page(&filter, rows.len(), more) {
                 Some(total) => total,
                 None => count(connection, ranges).await?,
             };
-            Ok((rows, total))
+            Ok((rows, more, total))
         })
         .await?;
     Ok(TransferPage {
         transfers: read_all(rows)?,
         total,
         estimated: total > COUNT_MAX,
+        more,
     })
 }
 
+/// One row more than asked for, which tells whether there are more: neither an estimate can, nor a
+/// count that is made after the rows were read.
 pub(super) fn page(ranges: Vec<Range>, filter: &TransferFilter) -> Rows {
-    Rows::at(Places::new(ranges, filter.limit, sql_offset(filter.offset)))
+    let limit = filter.limit.saturating_add(1);
+    Rows::at(Places::new(ranges, limit, sql_offset(filter.offset)))
 }
 
 /// The ranges that hold what is asked for: of `transfers_account_history_idx` for one or a few
@@ -119,10 +127,10 @@ fn created(from: Option<Timestamp>, to: Option<Timestamp>) -> impl Iterator<Item
     from.into_iter().chain(to.map(Condition::created_to))
 }
 
-/// A page that is not full is the last one, and tells by itself how many there are.
-fn total_of_last_page(filter: &TransferFilter, rows: usize) -> Option<u64> {
+/// The last page tells by itself how many there are; an empty one may be far behind it.
+fn total_of_last_page(filter: &TransferFilter, rows: usize, more: bool) -> Option<u64> {
     let rows = u64::try_from(rows).ok()?;
-    let is_last = rows < u64::from(filter.limit) && (rows > 0 || filter.offset == 0);
+    let is_last = !more && (rows > 0 || filter.offset == 0);
     is_last.then(|| filter.offset.saturating_add(rows))
 }
 

@@ -137,19 +137,23 @@ async fn the_back_office_filters_and_counts() {
         ..all.clone()
     };
     assert_eq!(list(bounded).await, (vec![3, 2], 2));
-    for (limit, offset, expected) in [
-        (2, 0, vec![5, 3]),
-        (2, 2, vec![2, 1]),
-        (3, 3, vec![1]),
-        (2, 4, vec![]),
-        (2, u64::MAX, vec![]),
+    for (limit, offset, expected, more) in [
+        (2, 0, vec![5, 3], true),
+        (3, 0, vec![5, 3, 2], true),
+        (2, 2, vec![2, 1], false),
+        (4, 0, vec![5, 3, 2, 1], false),
+        (3, 3, vec![1], false),
+        (2, 4, vec![], false),
+        (2, u64::MAX, vec![], false),
     ] {
-        let page = TransferFilter {
+        let filter = TransferFilter {
             limit,
             offset,
             ..all.clone()
         };
-        assert_eq!(list(page).await, (expected, 4), "{limit} {offset}");
+        let page = query.list_transfers(filter).await.unwrap();
+        let told = (ids(&page.transfers), page.total, page.more);
+        assert_eq!(told, (expected, 4, more), "{limit} {offset}");
     }
 }
 
@@ -176,6 +180,23 @@ async fn beyond_ten_thousand_the_count_is_an_estimate() {
     let page = query.list_transfers(everything()).await.unwrap();
     assert!(page.estimated);
     assert!((10_001..=14_000).contains(&page.total), "{}", page.total);
+    // Each of these pages is full, and only the rows can say which is the last one.
+    for (limit, offset, more) in [
+        (100, 11_800, true),
+        (100, 11_900, false),
+        (999, 11_000, true),
+        (999, 11_001, false),
+    ] {
+        let filter = TransferFilter {
+            limit,
+            offset,
+            ..everything()
+        };
+        let page = query.list_transfers(filter).await.unwrap();
+        assert!(page.estimated, "{limit} {offset}");
+        let rows = u32::try_from(page.transfers.len()).unwrap();
+        assert_eq!((rows, page.more), (limit, more), "{limit} {offset}");
+    }
 }
 
 #[tokio::test]

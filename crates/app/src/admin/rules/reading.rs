@@ -5,6 +5,8 @@ use bursar_domain::{Amount, DecimalAmount, FeeSchedule, Kind, Limits, Percent, S
 use super::{NewFees, NewLimits};
 use crate::FieldError;
 
+const BELOW_MIN: &str = "must not be below the minimum";
+
 /// Reads the amounts of a rule, remembering every one that is wrong.
 struct RuleFields {
     scale: Scale,
@@ -12,22 +14,20 @@ struct RuleFields {
 }
 
 impl RuleFields {
-    const fn new(scale: Scale) -> Self {
+    /// To the faults that are known already, those of the amounts will be added.
+    fn new(scale: Scale, faults: Vec<FieldError>) -> Self {
         Self {
             scale,
-            wrong: vec![],
+            wrong: faults,
         }
     }
 
     fn amount(&mut self, field: &'static str, code: &'static str, given: DecimalAmount) -> Amount {
         given.to_amount(self.scale).unwrap_or_else(|error| {
-            self.refuse(field, code, error.to_string());
+            let fault = FieldError::new(field, code, error.to_string());
+            self.wrong.push(fault);
             Amount::ZERO
         })
-    }
-
-    fn refuse(&mut self, field: &'static str, code: &'static str, detail: impl Into<String>) {
-        self.wrong.push(FieldError::new(field, code, detail));
     }
 
     fn finish<T>(self, made: T) -> Result<T, Vec<FieldError>> {
@@ -40,24 +40,32 @@ impl RuleFields {
 }
 
 impl NewFees {
+    /// What is wrong with it whatever the asset.
+    pub fn faults(&self) -> Vec<FieldError> {
+        let mut faults = vec![];
+        if let Err(error) = Percent::try_from_decimal(self.percent) {
+            let detail = error.to_string();
+            faults.push(FieldError::new("percent", "percent.invalid", detail));
+        }
+        if self.max.is_some_and(|max| max < self.min) {
+            faults.push(FieldError::new("max", "max.below_min", BELOW_MIN));
+        }
+        faults
+    }
+
     /// The schedule in an asset's smallest units.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(&self, scale: Scale) -> Result<FeeSchedule, Vec<FieldError>> {
-        let mut fields = RuleFields::new(scale);
-        let percent = Percent::try_from_decimal(self.percent).unwrap_or_else(|error| {
-            fields.refuse("percent", "percent.invalid", error.to_string());
-            Percent::ZERO
-        });
+        let mut fields = RuleFields::new(scale, self.faults());
+        // What is no percentage is among the faults.
+        let percent = Percent::try_from_decimal(self.percent).unwrap_or_default();
         let min = fields.amount("min", "min.too_precise", self.min);
         let max = self
             .max
             .map(|max| fields.amount("max", "max.too_precise", max));
         let absolute = fields.amount("absolute", "absolute.too_precise", self.absolute);
-        if max.is_some_and(|max| max < min) {
-            fields.refuse("max", "max.below_min", "must not be below the minimum");
-        }
         fields.finish(FeeSchedule {
             percent,
             min,
@@ -68,12 +76,38 @@ impl NewFees {
 }
 
 impl NewLimits {
+    /// What is wrong with them whatever the asset, and without a kind what is whatever the kind, too.
+    pub fn faults(&self, kind: Option<Kind>) -> Vec<FieldError> {
+        let mut faults = vec![];
+        let mut refuse = |field: &'static str, code: &'static str, detail: &'static str| {
+            faults.push(FieldError::new(field, code, detail));
+        };
+        let both = self.min_amount.zip(self.max_amount);
+        if both.is_some_and(|(min, max)| max < min) {
+            refuse("max_amount", "max_amount.below_min", BELOW_MIN);
+        }
+        if kind == Some(Kind::Deposit) {
+            let detail = "deposits have no rolling limits";
+            if self.daily.is_some() {
+                refuse("daily", "daily.not_for_deposits", detail);
+            }
+            if self.monthly.is_some() {
+                refuse("monthly", "monthly.not_for_deposits", detail);
+            }
+        }
+        if kind == Some(Kind::Internal) && self.approval_above.is_some() {
+            let detail = "internal transfers settle without a second operator";
+            refuse("approval_above", "approval_above.not_for_internal", detail);
+        }
+        faults
+    }
+
     /// The limits in the smallest units of the asset that they are counted in.
     ///
     /// # Errors
     /// Everything that is wrong with them, or means nothing for the kind.
     pub fn read(&self, kind: Kind, scale: Scale) -> Result<Limits, Vec<FieldError>> {
-        let mut fields = RuleFields::new(scale);
+        let mut fields = RuleFields::new(scale, self.faults(Some(kind)));
         let mut read = |field, code, given: Option<DecimalAmount>| {
             given.map(|given| fields.amount(field, code, given))
         };
@@ -88,25 +122,6 @@ impl NewLimits {
                 self.approval_above,
             ),
         };
-        if let (Some(min), Some(max)) = (limits.min_amount, limits.max_amount)
-            && max < min
-        {
-            let detail = "must not be below the minimum";
-            fields.refuse("max_amount", "max_amount.below_min", detail);
-        }
-        if kind == Kind::Deposit {
-            let detail = "deposits have no rolling limits";
-            if limits.daily.is_some() {
-                fields.refuse("daily", "daily.not_for_deposits", detail);
-            }
-            if limits.monthly.is_some() {
-                fields.refuse("monthly", "monthly.not_for_deposits", detail);
-            }
-        }
-        if kind == Kind::Internal && limits.approval_above.is_some() {
-            let detail = "internal transfers settle without a second operator";
-            fields.refuse("approval_above", "approval_above.not_for_internal", detail);
-        }
         fields.finish(limits)
     }
 }

@@ -451,6 +451,9 @@ async fn equal_requests_have_equal_fingerprints_and_any_other_field_makes_anothe
         ..keyed()
     };
     assert_eq!(claim_of(to("bob"), waiting).await, first);
+    let id = BOB.to_string();
+    let spelled = claim_of(to(&id.to_uppercase()), keyed()).await;
+    assert_eq!(spelled, claim_of(to(&id), keyed()).await);
     let text = |text: &str| Some(text.to_owned());
     let requests = [
         to("bob"),
