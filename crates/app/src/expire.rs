@@ -18,7 +18,7 @@ impl App {
         let within_ms = self.settings.transfers.expiring_notice_ms;
         let events = &self.ports.events;
         let expiring = events.list_expiring(within_ms, EXPIRED_LIMIT).await?;
-        let mut told = 0_usize;
+        let (mut told, mut trouble) = (0_usize, None);
         for (id, transfer) in expiring {
             let expires_at = transfer.parts().expires_at;
             let notice = Notice {
@@ -31,12 +31,21 @@ impl App {
                     .into_iter()
                     .collect(),
             };
-            // Somebody may have been faster, or confirmed it meanwhile.
-            if events.append(notice).await? {
-                told = told.saturating_add(1);
+            match events.append(notice).await {
+                Ok(true) => told = told.saturating_add(1),
+                // Somebody was faster, or confirmed it meanwhile.
+                Ok(false) => {}
+                // One that cannot be told of must not keep the others from it.
+                Err(error) => {
+                    tracing::warn!(transfer.id = %transfer.id(), %error, "could not tell that a withdrawal expires soon");
+                    trouble = Some(error);
+                }
             }
         }
-        Ok(told)
+        match trouble {
+            Some(error) if told == 0 => Err(error),
+            Some(_) | None => Ok(told),
+        }
     }
 
     /// Ends transfers whose time is up by the store's clock: one bounded pass. Returns how many it
@@ -60,7 +69,10 @@ impl App {
         }
         let outcomes = match self.ports.store.commit(commits.clone()).await {
             Ok(outcomes) => outcomes,
-            Err(error) => self.expire_one_by_one(commits, error).await?,
+            Err(error) => {
+                let others_wait = i64::try_from(count).is_ok_and(|count| count >= EXPIRED_LIMIT);
+                self.expire_one_by_one(commits, error, others_wait).await?
+            }
         };
         let mut ended = 0_usize;
         for outcome in outcomes {
@@ -84,12 +96,14 @@ impl App {
         Ok(if ended == 0 { 0 } else { count })
     }
 
-    /// One that cannot be ended must not keep the others from it. When none can, all failed for the
+    /// One that cannot be ended must not keep the others from it, not even those that this pass has no
+    /// room for. When none can, all failed for the
     /// reason that they failed for together.
     async fn expire_one_by_one(
         &self,
         commits: Vec<Commit>,
         together: StoreError,
+        others_wait: bool,
     ) -> Result<Vec<CommitOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(commits.len());
         if commits.len() > 1 {
@@ -99,6 +113,9 @@ impl App {
                     Ok(outcome) => outcomes.extend(outcome),
                     Err(error) => {
                         tracing::warn!(transfer.id = %id, %error, "could not end an expired transfer");
+                        if others_wait {
+                            self.ports.store.leave_alone(id);
+                        }
                     }
                 }
             }

@@ -158,15 +158,17 @@ impl App {
                 }
             }
             Err(error) => {
-                // One that cannot be settled must not keep the others from it.
+                // One that cannot be settled must not keep the others from it, not even those that this
+                // pass has no room for.
                 tracing::warn!(transfers = count, %error, "could not settle pending transfers together");
-                self.settle_one_by_one(pending).await;
+                let others_wait = i64::try_from(count).is_ok_and(|count| count >= UNSETTLED_LIMIT);
+                self.settle_one_by_one(pending, others_wait).await;
             }
         }
         Ok(count)
     }
 
-    async fn settle_one_by_one(&self, pending: Vec<Transfer>) {
+    async fn settle_one_by_one(&self, pending: Vec<Transfer>, others_wait: bool) {
         for transfer in pending {
             let id = transfer.id();
             match self.settle(transfer).await {
@@ -175,6 +177,9 @@ impl App {
                 }
                 Err(error) => {
                     tracing::warn!(transfer.id = %id, %error, "could not settle a pending transfer");
+                    if others_wait {
+                        self.ports.store.leave_alone(id);
+                    }
                 }
             }
         }

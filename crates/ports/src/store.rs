@@ -173,6 +173,10 @@ pub trait TransferStore: Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError>;
 
+    /// Has those two lists pass this transfer over for a minute at most, by this caller's store alone: it
+    /// could not be committed, and others wait behind it.
+    fn leave_alone(&self, id: TransferId);
+
     /// The transfers that take this one back, oldest first.
     ///
     /// # Errors

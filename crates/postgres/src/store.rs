@@ -151,6 +151,10 @@ impl TransferStore for PgStore {
         Ok(self.aside.sort_out(rows, &self.seals, now))
     }
 
+    fn leave_alone(&self, id: TransferId) {
+        self.aside.leave(id.get(), self.clock.now());
+    }
+
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
         let rows = self
             .database

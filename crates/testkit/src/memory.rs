@@ -16,6 +16,9 @@ use bursar_domain::{
 use bursar_ports::{AuditRecord, BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
 use uuid::Uuid;
 
+/// For how long a transfer that is left alone is passed over.
+const LEFT_ALONE_US: i64 = 60_000_000;
+
 /// What an account holds, as a test sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountView {
@@ -47,6 +50,8 @@ struct State {
     steps: Vec<(TransferId, Version, Status)>,
     /// How many commits will yet be answered as unknown.
     lost_answers: u32,
+    /// Until when lists pass them over.
+    aside: HashMap<TransferId, Timestamp>,
 }
 
 impl InMemoryStore {
@@ -154,6 +159,15 @@ impl InMemoryStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the lock panics")
+    }
+
+    /// So many of these, without those that are left alone.
+    fn first_of(&self, mut due: Vec<Transfer>, limit: i64) -> Vec<Transfer> {
+        let now = self.clock.now();
+        self.state().aside.retain(|_, until| *until > now);
+        due.retain(|transfer| !self.state().aside.contains_key(&transfer.id()));
+        due.truncate(usize::try_from(limit).unwrap_or_default());
+        due
     }
 }
 
@@ -416,8 +430,7 @@ impl TransferStore for InMemoryStore {
             .cloned()
             .collect();
         due.sort_by_key(|transfer| (transfer.parts().created_at, transfer.id()));
-        due.truncate(usize::try_from(limit).unwrap_or_default());
-        Ok(due)
+        Ok(self.first_of(due, limit))
     }
 
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
@@ -431,8 +444,12 @@ impl TransferStore for InMemoryStore {
             .cloned()
             .collect();
         due.sort_by_key(|transfer| (transfer.parts().expires_at, transfer.id()));
-        due.truncate(usize::try_from(limit).unwrap_or_default());
-        Ok(due)
+        Ok(self.first_of(due, limit))
+    }
+
+    fn leave_alone(&self, id: TransferId) {
+        let until = self.clock.now().plus_micros(LEFT_ALONE_US);
+        self.state().aside.insert(id, until);
     }
 
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {

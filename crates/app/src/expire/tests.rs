@@ -86,6 +86,24 @@ async fn trouble_in_telling_is_left_for_the_next_pass() {
 }
 
 #[tokio::test]
+async fn one_that_cannot_be_told_of_does_not_keep_the_others_from_it() {
+    let mut mocks = Mocks::new();
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    mocks
+        .events
+        .expect_list_expiring()
+        .return_once(move |_, _| Ok(vec![(one, held(1)), (other, held(2))]));
+    mocks.events.expect_append().times(2).returning(move |it| {
+        if it.id == one {
+            Err(unavailable())
+        } else {
+            Ok(true)
+        }
+    });
+    assert_eq!(mocks.app().tell_expiring().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn nothing_due_is_nothing_done() {
     assert_eq!(due(vec![]).app().expire_due().await.unwrap(), 0);
 }
@@ -160,6 +178,31 @@ async fn one_that_cannot_be_ended_does_not_stop_the_rest() {
         assert_eq!(mocks.app().expire_due().await.unwrap(), 3);
         assert_eq!(commits.all().len(), 3);
     }
+}
+
+/// Else the same ones would be all that the next pass sees.
+#[tokio::test]
+async fn what_cannot_be_ended_makes_room_for_those_behind_it() {
+    let mut mocks = due((1..=256).map(held).collect());
+    mocks.commits_together(|_| Err(unavailable()));
+    mocks
+        .store
+        .expect_commit()
+        .times(256)
+        .returning(|mut batch| {
+            let commit = batch.remove(0);
+            if commit.change.next.id().get() == 7 {
+                return Err(unavailable());
+            }
+            Ok(vec![made(commit)])
+        });
+    mocks
+        .store
+        .expect_leave_alone()
+        .with(eq(build::transfer_id(7)))
+        .times(1)
+        .return_const(());
+    assert_eq!(mocks.app().expire_due().await.unwrap(), 256);
 }
 
 #[tokio::test]

@@ -69,6 +69,31 @@ async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
     }
 }
 
+/// Else the same ones would be all that the next pass sees.
+#[tokio::test]
+async fn what_cannot_be_settled_makes_room_for_those_behind_it() {
+    let mut mocks = unsettled((1..=256).map(deposit).collect());
+    mocks.commits_together(|_| Err(unavailable()));
+    mocks
+        .store
+        .expect_commit()
+        .times(256)
+        .returning(|mut batch| {
+            let commit = batch.remove(0);
+            if commit.change.next.id().get() == 7 {
+                return Err(unavailable());
+            }
+            Ok(vec![made(commit)])
+        });
+    mocks
+        .store
+        .expect_leave_alone()
+        .with(eq(build::transfer_id(7)))
+        .times(1)
+        .return_const(());
+    assert_eq!(mocks.app().settle_pending().await.unwrap(), 256);
+}
+
 #[tokio::test]
 async fn one_that_somebody_else_settled_meanwhile_is_left_alone() {
     let mut mocks = unsettled(vec![deposit(1), deposit(2)]);

@@ -78,6 +78,10 @@ impl TransferStore for Failing {
         self.inner.list_expired(limit).await
     }
 
+    fn leave_alone(&self, id: TransferId) {
+        self.inner.leave_alone(id);
+    }
+
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
         self.check()?;
         self.inner.list_reversals(of).await

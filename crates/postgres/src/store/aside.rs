@@ -14,8 +14,8 @@ const LEFT_ALONE_US: i64 = 60_000_000;
 /// How many are remembered.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// The open transfers that nobody can read, or that are not as Bursar wrote them. They must not keep the
-/// others from their end: the oldest come first in every list, which has a limit.
+/// The open transfers that nobody can read, that are not as Bursar wrote them, or that cannot be
+/// committed. They must not keep the others from their end: the oldest come first in every list, which has a limit.
 #[derive(Clone, Default)]
 pub(super) struct Aside(Arc<Mutex<Left>>);
 
@@ -56,7 +56,7 @@ impl Aside {
         transfers
     }
 
-    fn leave(&self, id: i64, now: Timestamp) {
+    pub(super) fn leave(&self, id: i64, now: Timestamp) {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if left.ids.len() < REMEMBERED_MAX {
             left.until.get_or_insert(now.plus_micros(LEFT_ALONE_US));

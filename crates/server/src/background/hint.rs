@@ -103,6 +103,10 @@ impl TransferStore for HintingStore {
         self.store.list_expired(limit).await
     }
 
+    fn leave_alone(&self, id: TransferId) {
+        self.store.leave_alone(id);
+    }
+
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
         self.store.list_reversals(of).await
     }

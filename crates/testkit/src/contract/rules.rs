@@ -356,6 +356,9 @@ pub async fn what_has_expired_is_listed_and_ends(harness: &dyn Harness) {
         .await
         .expect("it can be listed");
     assert_eq!(ids(expired), [second.id()]);
+    scene.store.leave_alone(second.id());
+    let expired = scene.store.list_expired(10).await;
+    assert_eq!(ids(expired.expect("it can be listed")), []);
     assert_eq!(scene.reload(later.id()).await, later);
     assert_eq!(scene.balance(alice).await, (970, 20));
     scene.audit().await;
