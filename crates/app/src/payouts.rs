@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    Command, Commit, Decision, Reason, Stage, Stops, Timestamp, Transfer, TransferId,
+    Command, Commit, Decision, Reason, Stage, Stops, Timestamp, Transfer, TransferId, UserStatus,
 };
 use bursar_ports::{
     ClaimedPayout, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
@@ -30,8 +30,8 @@ const MINUTE_MS: i64 = 60 * SECOND_MS;
 /// How long to wait after the first, second, … try that told nothing; the last one repeats for ever.
 const STEPS_MS: [i64; 4] = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, LAST_STEP_MS];
 const LAST_STEP_MS: i64 = 5 * MINUTE_MS;
-/// How soon a payout is looked at again that an operator's stop holds up.
-const STOPPED_MS: i64 = 5 * SECOND_MS;
+/// How soon a payout is looked at again that an operator's word holds up: a stop or a freeze.
+const HELD_UP_MS: i64 = 5 * SECOND_MS;
 /// How much of a gateway's words is written into the log, in characters.
 const DETAIL_CHARS_MAX: usize = 200;
 
@@ -160,7 +160,8 @@ impl App {
     /// asked again once the claim has run out.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be recorded.
+    /// [`StoreError`] when it cannot be recorded, or nobody knows whether the owner's money may leave;
+    /// the gateway is not asked then.
     pub async fn pay_out(&self, due: DuePayout) -> Result<&'static str, StoreError> {
         let Some(payouts) = &self.ports.payouts else {
             return Ok("none");
@@ -201,23 +202,40 @@ impl App {
             payouts.schedule.end(id).await?;
             return Ok("ended");
         }
-        let postponed = |outcome, wait_ms, was_tried| PostponedPayout {
-            id,
-            lease: claimed.lease,
-            wait_ms,
-            outcome,
-            was_tried,
+        // The owner's status is read last, and nothing is awaited between it and the order: once a
+        // freeze has returned no order follows, but for one that was at this very point by then.
+        let held_up = if is_stopped {
+            Some("stopped")
+        } else {
+            let owner = claimed.transfer.owner();
+            held_up_by(payouts.schedule.owner_status(owner).await?)
         };
-        if is_stopped {
-            let stopped = postponed("stopped", STOPPED_MS, false);
-            payouts.schedule.postpone(stopped).await?;
-            return Ok("stopped");
+        if let Some(outcome) = held_up {
+            let held_up = PostponedPayout {
+                id,
+                lease: claimed.lease,
+                wait_ms: HELD_UP_MS,
+                outcome,
+                was_tried: false,
+            };
+            payouts.schedule.postpone(held_up).await?;
+            return Ok(outcome);
         }
         let now = self.now();
         if now > claimed_at.plus_micros(LATE_MS.saturating_mul(1_000)) {
             // Somebody else may soon have it.
             return Ok("late");
         }
+        self.order_payout(payouts, claimed, now).await
+    }
+
+    async fn order_payout(
+        &self,
+        payouts: &Payouts,
+        claimed: ClaimedPayout,
+        now: Timestamp,
+    ) -> Result<&'static str, StoreError> {
+        let id = claimed.transfer.id();
         let answer = payouts.gateway.pay(order(&claimed.transfer, now)).await;
         let (end, word) = match answer {
             PayoutAnswer::Paid => (Some(PayoutEnd::Paid), "paid"),
@@ -247,7 +265,13 @@ impl App {
             },
         };
         let wait_ms = wait_ms(claimed.attempts, self.ports.ids.random_bytes());
-        let again = postponed(word, wait_ms, true);
+        let again = PostponedPayout {
+            id,
+            lease: claimed.lease,
+            wait_ms,
+            outcome: word,
+            was_tried: true,
+        };
         payouts.schedule.postpone(again).await?;
         Ok(word)
     }
@@ -289,6 +313,16 @@ impl App {
 /// Whether an operator's word keeps this money here for now.
 fn is_stopped(stops: &Stops, transfer: &Transfer) -> bool {
     stops.read_only || stops.outgoing.contains(&transfer.parts().asset)
+}
+
+/// The word for a payout whose owner is in this status, if that keeps the money here. It does so as a
+/// stop does, also where the gateway was asked before.
+const fn held_up_by(status: UserStatus) -> Option<&'static str> {
+    match status {
+        UserStatus::Active => None,
+        UserStatus::Frozen => Some("frozen"),
+        UserStatus::Terminated => Some("terminated"),
+    }
 }
 
 fn order(transfer: &Transfer, at: Timestamp) -> PayoutOrder {

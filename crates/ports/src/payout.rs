@@ -1,7 +1,7 @@
 //! Paying withdrawals out.
 
 use async_trait::async_trait;
-use bursar_domain::{AssetId, Timestamp, Transfer, TransferId, UserId};
+use bursar_domain::{AssetId, Timestamp, Transfer, TransferId, UserId, UserStatus};
 
 use crate::{LeaseToken, StoreError};
 
@@ -119,6 +119,13 @@ pub trait PayoutSchedule: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot answer. What was claimed then stays leased.
     async fn claim_due(&self, lease_ms: i64, limit: u32) -> Result<Vec<ClaimedPayout>, StoreError>;
+
+    /// Whether a user may move money, as the books say right now: a stop of the user that has returned
+    /// before this is asked is seen, on every replica.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer, or has no such user.
+    async fn owner_status(&self, owner: UserId) -> Result<UserStatus, StoreError>;
 
     /// Ends a lease; `false` when it had run out and somebody else took the payout.
     ///

@@ -5,9 +5,13 @@
 //! the lease's end into `next_attempt_at`, and is committed before anything is sent. It locks the
 //! rows that it takes and waits for none (`SKIP LOCKED`); whether a row is due is judged again on
 //! what the lock returned, so two claims never take the same one. Only the server's clock counts.
+//!
+//! The status of an owner is the book's (`owners`), which a freeze writes first. It is read in a
+//! statement of its own right before an order and never remembered, so that it is as fresh as can be:
+//! no lock could hold a freeze back while a gateway is asked.
 
 use async_trait::async_trait;
-use bursar_domain::TransferId;
+use bursar_domain::{TransferId, UserId, UserStatus};
 use bursar_ports::{
     ClaimedPayout, LeaseToken, PayoutFigures, PayoutSchedule, PostponedPayout, StoreError,
 };
@@ -19,7 +23,13 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::{error::inconsistent, pool::Database, row::SealedRow, schema::payouts, seal::SealKeys};
+use crate::{
+    error::inconsistent,
+    pool::Database,
+    row::SealedRow,
+    schema::{owners, payouts},
+    seal::SealKeys,
+};
 
 const CLAIM: &str = "UPDATE book_main.payouts \
      SET lease = $1, next_attempt_at = statement_timestamp() + $2 * interval '1 millisecond' \
@@ -105,6 +115,20 @@ impl PayoutSchedule for PgPayouts {
             }
         });
         Ok(read.collect())
+    }
+
+    async fn owner_status(&self, owner: UserId) -> Result<UserStatus, StoreError> {
+        let row = owners::table.find(owner.as_uuid());
+        let status: Option<String> = self
+            .database
+            .look_up_once(async |connection| {
+                let status = row.select(owners::status);
+                status.get_result(connection).await.optional()
+            })
+            .await?;
+        let wrong = |what: &str| inconsistent("owners", format!("id {owner}: {what}"));
+        let status = status.ok_or_else(|| wrong("no row"))?;
+        status.parse().map_err(|_| wrong("status"))
     }
 
     async fn postpone(&self, postponed: PostponedPayout) -> Result<bool, StoreError> {

@@ -1,11 +1,11 @@
 //! One test for every outcome of every port.
 
+mod held_up;
+
 use std::sync::Arc;
 
-use bursar_domain::{Commit, PayoutRoute, Rules, Status};
-use bursar_ports::{
-    CommitOutcome, LeaseToken, MockPayoutGateway, MockPayoutSchedule, MockRuleBook,
-};
+use bursar_domain::{Commit, PayoutRoute, Status};
+use bursar_ports::{CommitOutcome, LeaseToken, MockPayoutGateway, MockPayoutSchedule};
 use bursar_testkit::build;
 use mockall::predicate::eq;
 use uuid::Uuid;
@@ -113,6 +113,21 @@ fn mocks(gateway: MockPayoutGateway, schedule: MockPayoutSchedule) -> Mocks {
     mocks
 }
 
+/// The same for a payout that nothing stands against, so that the gateway is asked once.
+fn asking(answer: PayoutAnswer, mut schedule: MockPayoutSchedule) -> Mocks {
+    owned_by_one_who_is(UserStatus::Active, &mut schedule);
+    mocks(answering(answer), schedule)
+}
+
+/// A schedule that is asked once for the status of the owner.
+fn owned_by_one_who_is(status: UserStatus, schedule: &mut MockPayoutSchedule) {
+    schedule
+        .expect_owner_status()
+        .with(eq(ALICE))
+        .times(1)
+        .return_once(move |_| Ok(status));
+}
+
 fn read_only() -> Scripted {
     Box::new(|_| Ok(CommitOutcome::ReadOnly))
 }
@@ -163,7 +178,7 @@ async fn what_is_paid_completes_and_what_is_refused_fails() {
         ),
         (refused(), PayoutEnd::Refused, "refused", Status::Failed),
     ] {
-        let mut mocks = mocks(answering(answer), ending());
+        let mut mocks = asking(answer, ending());
         let commits = mocks.commits([committed()]);
         let outcome = mocks.app().pay_out(due(under_way(), 0)).await.unwrap();
         assert_eq!(outcome, word);
@@ -183,7 +198,7 @@ async fn what_is_not_certain_is_asked_again_and_changes_nothing() {
         (unknown.clone(), 1, "timeout", 30_000),
         (unknown, 2, "timeout", 120_000),
     ] {
-        let mocks = mocks(answering(answer), postponing(word, step_ms, true));
+        let mocks = asking(answer, postponing(word, step_ms, true));
         let outcome = mocks.app().pay_out(due(under_way(), attempts)).await;
         assert_eq!(outcome.unwrap(), word);
     }
@@ -193,7 +208,7 @@ async fn what_is_not_certain_is_asked_again_and_changes_nothing() {
 async fn what_cannot_be_recorded_is_asked_again() {
     for trouble in [trouble(unavailable()), trouble(in_doubt()), read_only()] {
         let schedule = postponing("unrecorded", 5_000, true);
-        let mut mocks = mocks(answering(PayoutAnswer::Paid), schedule);
+        let mut mocks = asking(PayoutAnswer::Paid, schedule);
         mocks.commits([trouble]);
         let outcome = mocks.app().pay_out(due(under_way(), 0)).await.unwrap();
         assert_eq!(outcome, "unrecorded");
@@ -202,7 +217,7 @@ async fn what_cannot_be_recorded_is_asked_again() {
 
 #[tokio::test]
 async fn whoever_ended_it_the_same_way_meanwhile_it_has_ended() {
-    let mut mocks = mocks(answering(PayoutAnswer::Paid), ending());
+    let mut mocks = asking(PayoutAnswer::Paid, ending());
     mocks.commits([stale()]);
     mocks.finds(&ended(PayoutEnd::Paid), 1);
     let outcome = mocks.app().pay_out(due(under_way(), 0)).await.unwrap();
@@ -215,7 +230,7 @@ async fn a_contradiction_leaves_what_is_final_and_is_not_asked_again() {
         (PayoutAnswer::Paid, PayoutEnd::Refused),
         (refused(), PayoutEnd::Paid),
     ] {
-        let mut mocks = mocks(answering(answer), ending());
+        let mut mocks = asking(answer, ending());
         mocks.commits([stale()]);
         mocks.finds(&ended(said_before), 1);
         let outcome = mocks.app().pay_out(due(under_way(), 0)).await.unwrap();
@@ -231,31 +246,13 @@ async fn what_has_ended_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn what_an_operator_stopped_is_not_asked_for() {
-    let schedule = postponing("stopped", 5_000, false);
-    let mocks = mocks(MockPayoutGateway::new(), schedule);
-    let mut stopped = due(under_way(), 0);
-    stopped.is_stopped = true;
-    assert_eq!(mocks.app().pay_out(stopped).await.unwrap(), "stopped");
-}
-
-/// Its lease may end while it is asked for: it is left for the next claim.
-#[tokio::test]
-async fn what_was_claimed_long_ago_is_not_asked_for() {
-    let mocks = mocks(MockPayoutGateway::new(), MockPayoutSchedule::new());
-    let mut late = due(under_way(), 0);
-    late.claimed_at = NOW.plus_micros(-5_000_001);
-    assert_eq!(mocks.app().pay_out(late).await.unwrap(), "late");
-}
-
-#[tokio::test]
 async fn a_schedule_that_cannot_answer_is_an_error() {
     let mut schedule = MockPayoutSchedule::new();
     schedule
         .expect_postpone()
         .times(1)
         .return_once(|_| Err(unavailable()));
-    let mocks = mocks(answering(PayoutAnswer::UnderWay), schedule);
+    let mocks = asking(PayoutAnswer::UnderWay, schedule);
     let outcome = mocks.app().pay_out(due(under_way(), 0)).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))));
 }
@@ -277,34 +274,6 @@ async fn a_lease_is_longer_than_a_try() {
     let (gateway, schedule) = claiming(vec![]);
     let claimed = mocks(gateway, schedule).app().claim_payouts(5).await;
     assert!(claimed.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn stops_hold_up_what_they_stop() {
-    let mut all = Rules::default();
-    all.stops.read_only = true;
-    let mut of_btc = Rules::default();
-    of_btc.stops.outgoing.insert(btc().id);
-    let mut of_others = Rules::default();
-    of_others.stops.outgoing.insert(build::asset_id("eth"));
-    for (rules, stopped) in [
-        (Rules::default(), false),
-        (of_others, false),
-        (of_btc, true),
-        (all, true),
-    ] {
-        let (gateway, schedule) = claiming(vec![due(under_way(), 0).claimed]);
-        let mut mocks = mocks(gateway, schedule);
-        let mut rule_book = MockRuleBook::new();
-        rule_book
-            .expect_rules()
-            .times(1)
-            .return_once(move || Ok(Arc::new(rules)));
-        mocks.rule_book = rule_book;
-        let claimed = mocks.app().claim_payouts(5).await.unwrap();
-        assert_eq!(claimed.len(), 1);
-        assert_eq!(claimed[0].is_stopped, stopped);
-    }
 }
 
 #[tokio::test]

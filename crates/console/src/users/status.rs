@@ -80,7 +80,7 @@ pub(super) fn section(desk: &Desk, user: &User) -> Markup {
                 UserStatus::Active => {
                     h2 id="status" { "Freeze" }
                     (form(desk, user, UserStatus::Frozen, "Freeze the user", "danger",
-                        "Nothing comes in or goes out from the moment you press it, not even what is under way; what is held stays held."))
+                        "Nothing comes in or goes out from the moment you press it, not even what is under way, but for a payout that the gateway was asked for before; what is held stays held."))
                 }
                 UserStatus::Frozen => {
                     h2 id="status" { "Unfreeze" }

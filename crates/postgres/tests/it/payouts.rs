@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bursar_domain::{Change, Command, Commit, PayoutRoute, Stage, Transfer};
+use bursar_domain::{Change, Command, Commit, PayoutRoute, Stage, Transfer, User, UserStatus};
 use bursar_ports::{
-    ClaimedPayout, CommitOutcome, LeaseToken, PayoutSchedule, PostponedPayout, TransferStore,
+    ClaimedPayout, CommitOutcome, Directory, LeaseToken, PayoutSchedule, PostponedPayout, PutUser,
+    StoreError, TransferStore,
 };
-use bursar_postgres::{PgPayouts, PgStore, SealKeys};
+use bursar_postgres::{PgDirectory, PgPayouts, PgStore, SealKeys};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
-use crate::support::{Fixture, patient, patient_engine};
+use crate::support::{Fixture, draft, patient, patient_engine, user};
 
 const LEASE_MS: i64 = 60_000;
 const SCHEDULED: &str = "SELECT transfer_id || ' ' || attempts || ' ' || (lease IS NULL) || ' ' || \
@@ -220,6 +221,62 @@ async fn claimers_never_hold_the_same_payout() {
     assert!(ids(&all).len() == all.len(), "one was claimed twice");
     // What one claimer skips because another one is at it, that one has.
     assert_eq!(all.len(), transfers.len());
+}
+
+/// Whoever asks when a freeze has returned hears of it, and of a release too: nothing is remembered.
+#[tokio::test]
+async fn an_owners_status_is_what_the_book_says_right_now() {
+    let scene = Scene::start().await;
+    let owner = scene.under_way(1).await[0].owner();
+    let clock = Arc::new(FixedClock::default());
+    let directory = PgDirectory::new(scene.fixture.database.clone(), clock);
+    let named = User {
+        id: owner,
+        ..user(1, "anna")
+    };
+    for status in [
+        UserStatus::Active,
+        UserStatus::Frozen,
+        UserStatus::Terminated,
+        UserStatus::Active,
+        UserStatus::Frozen,
+    ] {
+        let changed = User {
+            status,
+            ..named.clone()
+        };
+        let put = directory.put_user(changed, draft()).await.unwrap();
+        assert_eq!(put, PutUser::Written);
+        let found = scene.schedule.owner_status(owner).await.unwrap();
+        assert_eq!(found, status);
+    }
+}
+
+/// The book binds, and is written first: a freeze that was cut off before people could see it holds.
+#[tokio::test]
+async fn a_freeze_that_is_in_the_book_alone_is_a_freeze() {
+    let mut scene = Scene::start().await;
+    let owner = scene.under_way(1).await[0].owner();
+    let freeze = format!("UPDATE book_main.owners SET status = 'Frozen' WHERE id = '{owner}'");
+    scene.fixture.run(&freeze).await;
+    let found = scene.schedule.owner_status(owner).await.unwrap();
+    assert_eq!(found, UserStatus::Frozen);
+}
+
+#[tokio::test]
+async fn nobody_is_active_of_whom_the_book_knows_nothing() {
+    let scene = Scene::start().await;
+    let found = scene.schedule.owner_status(scene.ids.user()).await;
+    assert!(
+        matches!(
+            found,
+            Err(StoreError::Inconsistent {
+                table: "owners",
+                ..
+            })
+        ),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

@@ -75,7 +75,9 @@ type Ended = Result<Result<&'static str, bursar_ports::StoreError>, tokio::task:
 fn report(ended: Ended) {
     match ended {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "what came of a try of a payout is not recorded"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a payout was not tried, or what came of it is not recorded")
+        }
         Err(error) => tracing::error!(%error, "a try of a payout broke off"),
     }
 }

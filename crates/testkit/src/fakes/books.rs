@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bursar_domain::{AssetId, Timestamp, TransferId};
+use bursar_domain::{AssetId, Timestamp, TransferId, UserId, UserStatus};
 use bursar_ports::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, ClaimedPayout,
     IntegrityAlarm, OutgoingStop, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder,
@@ -82,6 +82,10 @@ impl PayoutSchedule for EmptySchedule {
         _limit: u32,
     ) -> Result<Vec<ClaimedPayout>, StoreError> {
         Ok(vec![])
+    }
+
+    async fn owner_status(&self, _owner: UserId) -> Result<UserStatus, StoreError> {
+        Ok(UserStatus::Active)
     }
 
     async fn postpone(&self, _postponed: PostponedPayout) -> Result<bool, StoreError> {

@@ -136,7 +136,88 @@ async fn a_payout_under_way_awaits_confirmation_until_the_gateway_says_what_came
     books.audit().await;
     let metrics = open.get("/metrics").await.text;
     assert!(metrics.contains("bursar_payouts_under_way"), "{metrics}");
-    assert!(metrics.contains("bursar_payout_attempts_total"));
+    let tries = r#"bursar_payout_attempts_total{outcome="under_way"}"#;
+    assert!(metrics.contains(tries), "{metrics}");
+    service.stopped().await;
+}
+
+/// Gives the user whose payouts these are a status.
+async fn set_status(client: &Client, exchange: &Exchange, status: &str) {
+    let body = json!({
+        "username": "trader0", "email": "trader0@example.com",
+        "roles": ["trader"], "status": status,
+    });
+    let path = format!("/admin/v1/users/{}", exchange.traders[0].id);
+    let admin = client.with(&exchange.admin);
+    admin.put(&path, body.to_string()).await.ok();
+}
+
+/// Makes a payout due in so much time, once nobody is at it, and forgets the word of its last try.
+async fn put_off(books: &Books, id: i64, wait: &str) {
+    let put_off = format!(
+        "UPDATE book_main.payouts SET outcome = NULL, next_attempt_at = now() + interval '{wait}'
+         WHERE transfer_id = {id} AND lease IS NULL RETURNING transfer_id"
+    );
+    eventually("nobody is at the payout", async || {
+        (!books.rows(&put_off).await.is_empty()).then_some(())
+    })
+    .await;
+}
+
+/// The word of its next try, which orders nothing that the gateway hears of.
+async fn word(books: &Books, gateway: &Gateway, id: i64) -> String {
+    let outcome = format!("SELECT outcome FROM book_main.payouts WHERE transfer_id = {id}");
+    eventually("the payout is tried", async || {
+        let rows = books.rows(&outcome).await;
+        assert_eq!(gateway.orders(), 0, "something was ordered");
+        // NULL is an empty text.
+        rows.into_iter().flatten().find(|word| !word.is_empty())
+    })
+    .await
+}
+
+/// The gateway is away until after the freeze, so that its first order would be one.
+#[tokio::test]
+async fn what_is_of_a_frozen_user_is_ordered_after_the_release_and_not_before() {
+    let database = TestDatabase::create().await;
+    let books = Books::of(database.url());
+    let receiver = Receiver::start().await;
+    let mut gateway = Gateway::start(|_| Trouble::None).await;
+    let service = serve(database.url(), &gateway).await;
+    let open = service.client();
+    let exchange = Exchange::open(database.url(), &open, 1).await;
+    exchange.fund(&open, &exchange.traders[0], "btc", "1").await;
+    let client = open.with(&exchange.backoffice);
+    gateway.die().await;
+    let id = withdraw(&client, &exchange, &receiver, 0).await;
+    let confirm = finish(&exchange, id, None);
+    client.post(CONFIRM, confirm).await.ok();
+    assert_eq!(word(&books, &gateway, id).await, "connect");
+
+    // No try from before the freeze is under way when the gateway is back.
+    put_off(&books, id, "1 hour").await;
+    set_status(&open, &exchange, "Frozen").await;
+    gateway.revive().await;
+    for (stopped, held_up) in [("Frozen", "frozen"), ("Terminated", "terminated")] {
+        set_status(&open, &exchange, stopped).await;
+        for _ in 0..3 {
+            put_off(&books, id, "0").await;
+            assert_eq!(word(&books, &gateway, id).await, held_up);
+        }
+        let cancel = client.post(CANCEL, finish(&exchange, id, None)).await;
+        cancel.refused(409, "transfer.payout_in_progress");
+        assert_eq!(status_of(&books, id).await, "AwaitingConfirmation");
+    }
+
+    set_status(&open, &exchange, "Active").await;
+    eventually("the payout ends", async || {
+        (status(&client, id).await == "Completed").then_some(())
+    })
+    .await;
+    ended(&books).await;
+    let known = gateway.known();
+    assert_eq!((known[&id].orders, known[&id].paid), (1, 1));
+    books.audit().await;
     service.stopped().await;
 }
 
