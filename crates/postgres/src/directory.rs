@@ -31,8 +31,13 @@
 //! that it locks; what it has taken the directory shows, by the rule above. Of a release the directory
 //! decides it, which is written first.
 //!
+//! So a release that is repeated finds the directory as it left it, and asks the book whether that is
+//! behind: it is, if it still shows the stop that was to end, with a lower revision than the directory's.
+//! Only a release writes a revision there that the book has not reached. A stop that came after it has
+//! that revision in the book or a higher one, also before the directory is told, and is left alone.
+//!
 //! The row of the audit log belongs to the directory's write, whatever that was told of the book: it
-//! says what people see afterwards.
+//! says what people see afterwards. Who completes a release writes none.
 //!
 //! # A freeze against a new account
 //!

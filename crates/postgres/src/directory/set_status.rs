@@ -33,7 +33,15 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
     let (id, was, status) = (change.id, change.was, change.status);
     match users::find(database, id).await? {
         None => return Ok(SetStatus::Unknown),
-        Some(user) if user.status != was => return Ok(SetStatus::Overtaken),
+        Some(user) if user.status != was => {
+            // That the directory shows a release does not mean that the book knows of it.
+            let is_shown = status == UserStatus::Active && user.status == status;
+            return if is_shown {
+                complete(database, id, was).await
+            } else {
+                Ok(SetStatus::Overtaken)
+            };
+        }
         Some(_) => {}
     }
     // What a change that was cut off has left in the book already is no other status.
@@ -63,6 +71,42 @@ pub(super) async fn run(database: &Database, change: Change) -> Result<SetStatus
             Ok(set)
         }
     }
+}
+
+/// Completes a release that the directory shows already and that was cut off before the book. A stop
+/// that came after it stands, also one that the directory has not been told of: the book's revision is
+/// then no lower than the directory's.
+async fn complete(
+    database: &Database,
+    id: UserId,
+    was: UserStatus,
+) -> Result<SetStatus, StoreError> {
+    use schema::users;
+
+    let seen = status::seen(database, id).await?;
+    let Some((seen, _)) = seen.filter(|(_, is)| *is == was) else {
+        return Ok(SetStatus::Overtaken);
+    };
+    let shown = users::table
+        .find(id.as_uuid())
+        .filter(users::status.eq(UserStatus::Active.as_str()))
+        .filter(users::status_revision.gt(seen))
+        .select(UserRow::as_select());
+    let row: Option<UserRow> = database
+        .run(async move |connection| shown.get_result(connection).await.optional())
+        .await?;
+    let Some(row) = row else {
+        return Ok(SetStatus::Overtaken);
+    };
+    let user = User::try_from(row)?;
+    // Half of it has happened, whoever did that.
+    let released = status::release(database, id, seen).await;
+    let is_released = released.map_err(StoreError::of_what_happened)?;
+    Ok(if is_released {
+        SetStatus::Written(user)
+    } else {
+        SetStatus::Overtaken
+    })
 }
 
 /// Writes the directory's row, unless it shows something else by now.

@@ -75,12 +75,12 @@ pub(super) async fn seen(
 }
 
 /// Releases a user, unless its status has changed since `seen`: then that change came later and
-/// stands.
+/// stands. Tells whether it did.
 pub(super) async fn release(
     database: &Database,
     user: UserId,
     seen: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     run_tx(database.pool(), "release user", move |connection| {
         async move {
             let unchanged = owners::table
@@ -93,10 +93,11 @@ pub(super) async fn release(
                 ))
                 .execute(connection)
                 .await?;
-            if released > 0 {
+            let is_released = released > 0;
+            if is_released {
                 write_accounts(connection, user, UserStatus::Active).await?;
             }
-            Ok(())
+            Ok(is_released)
         }
         .boxed()
     })

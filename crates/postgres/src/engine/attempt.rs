@@ -191,7 +191,10 @@ impl<B: Batch + ?Sized> Attempt<'_, B> {
         }
         let turn = match self.order {
             Some((writer, ticket)) => {
-                let turn = writer.turn(ticket, &mut read, self.ids, self.usage).await?;
+                // A later one than was read above, if the rules changed while they were loaded.
+                let revision = known.rules.revision;
+                let turn = writer.turn(ticket, revision, &mut read, self.ids, self.usage);
+                let turn = turn.await?;
                 if turn.is_none() {
                     end_without_change(connection).await?;
                     return Ok(Tried::OutOfDate);

@@ -1,7 +1,8 @@
 //! The rules as a batcher knows them.
 //!
 //! A money transaction reads one number, their revision, once it holds its locks. Only when it is
-//! another one than the batcher knows are the rules themselves read, in the same transaction.
+//! another one than the batcher knows are the rules themselves read, in the same transaction, with
+//! the revision that they belong to.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +26,7 @@ use super::writer::Kept;
 use crate::{
     error::inconsistent,
     row::{Uses, read_scale},
-    schema::{fee_schedules, limits, stops},
+    schema::{fee_schedules, limits, rule_sets, stops},
     statement::{LockRootUses, ReadRootUses, UpdateRootUses},
     usage::usage_key,
     value::Units,
@@ -47,25 +48,39 @@ impl KnownRules {
         self.epochs.get(&(key.kind, key.asset)).copied()
     }
 
-    /// The rules in force.
+    /// The rules in force, of the revision that was just read or of a later one.
+    ///
+    /// Each statement sees what is committed when it begins, so what they read is of that revision only
+    /// if it is still in force behind them. Else everything is read again: once for each change that
+    /// comes in between, and no longer than the caller waits.
     pub(crate) async fn load(
         connection: &AsyncPgConnection,
-        revision: i64,
+        mut revision: i64,
     ) -> QueryResult<Result<Self, StoreError>> {
-        // One connection after the other is fine here: rules seldom change.
-        let (mut first, mut second, mut third) = (connection, connection, connection);
-        let (fee_rows, limit_rows, stop_rows) = try_join!(
-            fee_schedules::table
-                .select(FeeRow::as_select())
-                .load(&mut first),
-            limits::table
-                .select(LimitsRow::as_select())
-                .load(&mut second),
-            stops::table
-                .select((stops::name, stops::asset))
-                .load::<(String, String)>(&mut third),
-        )?;
-        Ok(Self::from_rows(revision, fee_rows, limit_rows, stop_rows))
+        loop {
+            // One connection after the other is fine here: rules seldom change.
+            let (mut first, mut second, mut third) = (connection, connection, connection);
+            let (fee_rows, limit_rows, stop_rows) = try_join!(
+                fee_schedules::table
+                    .select(FeeRow::as_select())
+                    .load(&mut first),
+                limits::table
+                    .select(LimitsRow::as_select())
+                    .load(&mut second),
+                stops::table
+                    .select((stops::name, stops::asset))
+                    .load::<(String, String)>(&mut third),
+            )?;
+            let behind = rule_sets::table
+                .find(RULE_SET)
+                .select(rule_sets::revision)
+                .get_result::<i64>(&mut &*connection)
+                .await?;
+            if behind == revision {
+                return Ok(Self::from_rows(revision, fee_rows, limit_rows, stop_rows));
+            }
+            revision = behind;
+        }
     }
 
     fn from_rows(

@@ -123,11 +123,12 @@ impl Writer {
         })
     }
 
-    /// Waits for the batch's turn and completes what it read. None when what it read, or what is
-    /// remembered, may be out of date.
+    /// Waits for the turn of a batch that is decided by the rules of this revision, and completes what
+    /// it read. None when what it read, or what is remembered, may be out of date.
     pub(super) async fn turn(
         &self,
         ticket: &Ticket,
+        revision: i64,
         read: &mut Read,
         ids: &HashMap<AccountKey, i64>,
         usage: &BTreeSet<UsageKey>,
@@ -141,10 +142,10 @@ impl Writer {
         let current = order.term(ticket.term.holder);
         let is_current = current.is_some_and(|term| Arc::ptr_eq(&term, &ticket.term));
         let is_fresh = order.remembered.forgotten() == ticket.forgotten;
-        if !is_current || !is_fresh || read.revision < order.revision {
+        if !is_current || !is_fresh || revision < order.revision {
             return Ok(None);
         }
-        order.revision = read.revision;
+        order.revision = revision;
         order.remembered.complete(read, ids, usage)?;
         Ok(Some(Turn { order }))
     }

@@ -1,5 +1,7 @@
 //! A replica that writes the book alone: who it is, and what it must not write.
 
+mod rules;
+
 use std::{sync::Arc, time::Duration};
 
 use bursar_domain::{Asset, Change, Commit, Reason, Status, UserId, UserStatus};

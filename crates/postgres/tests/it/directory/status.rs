@@ -1,5 +1,7 @@
 //! How a status reaches the book.
 
+mod repeated;
+
 use std::sync::Arc;
 
 use bursar_domain::UserStatus;
