@@ -309,6 +309,8 @@ apt_install_stopped() {
 # --- What a cluster needs, for scripts/ha -------------------------------------------------------
 
 need_etcd_and_haproxy() {
+    # Debian puts HAProxy where only root looks.
+    PATH=$PATH:/usr/sbin
     if ! { command -v etcd && command -v haproxy && command -v curl; } >/dev/null; then
         say "etcd, HAProxy or curl was not found; installing them."
         ! command -v apt-get >/dev/null ||

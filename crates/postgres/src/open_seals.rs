@@ -1,7 +1,8 @@
 //! The seals of open transfers under the first key.
 //!
-//! Nothing open is taken up whose seal no configured key has made ([`SealedRow::prove`]). Before a key
-//! leaves the configuration, what it has sealed and is still open is sealed anew under the first one.
+//! Nothing open is taken up whose seal no configured key has made ([`SealedRow::prove`]), and no callback
+//! tells of it. Before a key leaves the configuration, what it has sealed and is still open, or still to
+//! be told of, is sealed anew under the first one.
 //! What nothing proves, because it was written when nothing was sealed, its key is lost or somebody has
 //! changed it, is sealed as it is if somebody who has looked at it says so.
 
@@ -30,9 +31,12 @@ use crate::{
 const BATCH: usize = 200;
 /// Finding them reads all transfers.
 const STATEMENT_TIMEOUT_MS: u32 = 3_600_000;
-const OPEN: &str = "state IN ('Pending', 'AwaitingConfirmation')";
+/// What is still needed: it is open, or a callback tells of it, which may wait for days.
+const NEEDED: &str = "(state IN ('Pending', 'AwaitingConfirmation') OR EXISTS ( \
+    SELECT FROM book_main.callbacks AS c WHERE c.transfer_id = transfers.id AND c.state = 'pending'))";
 
-/// What became of the open transfers that were not sealed under the first key.
+/// What became of the transfers that are open, or still to be told of, and were not sealed under the
+/// first key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenSeals {
     /// Another configured key had sealed them; the first one has now.
@@ -66,9 +70,10 @@ impl OpenSeals {
     }
 }
 
-/// Seals what is open in the database at `url` under the first of these keys: what another one of
-/// them has sealed, and these, open or not, which are `accepted` as they are. Each batch is told in the
-/// audit log, as done at this time. It is safe while Bursar serves, and may be broken off and repeated.
+/// Seals what is open or still to be told of in the database at `url` under the first of these keys:
+/// what another one of them has sealed, and these, whatever they are, which are `accepted` as they stand.
+/// Each batch is told in the audit log, as done at this time. It is safe while Bursar serves, and may be
+/// broken off and repeated.
 ///
 /// # Errors
 /// [`StoreError`]; what was sealed before stays so.
@@ -109,14 +114,14 @@ pub async fn reseal_open(
     Ok(done)
 }
 
-/// The open transfers and these, in order.
+/// The transfers that are needed and these, in order.
 async fn find(
     connection: &mut AsyncPgConnection,
     accepted: &BTreeSet<i64>,
 ) -> QueryResult<Vec<i64>> {
     let ids: Vec<i64> = accepted.iter().copied().collect();
     transfers::table
-        .filter(sql::<Bool>(OPEN).or(transfers::id.eq_any(ids)))
+        .filter(sql::<Bool>(NEEDED).or(transfers::id.eq_any(ids)))
         .order(transfers::id)
         .select(transfers::id)
         .load(connection)
@@ -133,8 +138,8 @@ async fn seal(
     let these: Vec<i64> = accepted.iter().copied().collect();
     let rows: Vec<SealedRow> = transfers::table
         .filter(transfers::id.eq_any(ids))
-        // It may have ended meanwhile.
-        .filter(sql::<Bool>(OPEN).or(transfers::id.eq_any(these)))
+        // It may have ended, and everybody been told, meanwhile.
+        .filter(sql::<Bool>(NEEDED).or(transfers::id.eq_any(these)))
         .order(transfers::id)
         .select(SealedRow::as_select())
         .for_no_key_update()

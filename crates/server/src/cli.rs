@@ -2,6 +2,7 @@
 
 mod credentials;
 mod operator;
+mod variables;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,7 +10,7 @@ use actix_web::http::StatusCode;
 use bursar_app::read_callback_secret;
 use bursar_domain::{ActorId, Timestamp, UserId};
 use bursar_ports::{CallbackSecret, Permission, WATCH};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use uuid::Uuid;
 
 pub(crate) use self::credentials::{AccessKeyArgs, TokenArgs};
@@ -82,10 +83,10 @@ Examples:
     /// the others can go.
     #[command(after_help = "\
 It may run while Bursar serves, and as often as you like. It prints how many secrets it encrypted
-anew and how many are under which key, and how many open transfers it sealed anew. It fails while a
-secret is not under the first key, and while no configured key proves an open transfer, and names
-each. Once all are, take the old key out of the configuration (docs/OPERATIONS.md, Changing the
-master key).
+anew and how many are under which key, and how many transfers it sealed anew: open transfers, and
+those that a callback has still to tell of. It fails while a secret is not under the first key, and
+while no configured key proves such a transfer, and names each. Once all are, take the old key out of
+the configuration (docs/OPERATIONS.md, Changing the master key).
 
 Examples:
   BURSAR_MASTER_KEY=new:…,old:… bursar reseal --config /etc/bursar.toml
@@ -372,9 +373,15 @@ fn user(text: &str) -> Result<UserId, String> {
         .map_err(|_| "a user's id is a GUID".to_owned())
 }
 
+/// What the command line says. Where it cannot be understood, or asks for help, the process ends here.
+fn read() -> Cli {
+    let matches = variables::without_empty(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit())
+}
+
 /// Runs the command that the command line asks for.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = read();
     commands::execute(async move {
         match cli.command {
             Command::Serve(args) => commands::serve(args).await,
@@ -399,8 +406,6 @@ pub fn run() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -427,7 +432,7 @@ mod tests {
         let about = reseal.get_about().unwrap().to_string();
         assert!(about.contains("seal every open transfer"), "{about}");
         let short = reseal.clone().render_help().to_string();
-        assert!(short.contains("open transfers it sealed anew"), "{short}");
+        assert!(short.contains("it sealed anew: open transfers"), "{short}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     },
     config::Config,
     shutdown::Signals,
-    telemetry::Metrics,
+    telemetry::{self, Metrics},
     wiring::System,
 };
 
@@ -89,7 +89,7 @@ pub(crate) async fn serve(
     background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
     keep_keys_fresh(&mut background, jwks, stop.clone());
     keep_provider_fresh(&mut background, provider, stop.clone());
-    background.spawn(metrics.clone().keep_up(stop.clone()));
+    keep_metrics(&mut background, &app, metrics.clone(), stop.clone());
 
     keep_redis(&mut background, redis, &stop).await;
 
@@ -201,6 +201,17 @@ fn tell_allowed(config: &Config) {
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         tracing::info!(allowed = %allowed.join(","), "callbacks may go to private addresses");
     }
+}
+
+/// Begins to count what must be seen from its first time on, and keeps metrics small.
+fn keep_metrics(
+    background: &mut JoinSet<()>,
+    app: &App,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    telemetry::begin_counting(app.pays_out());
+    background.spawn(metrics.keep_up(stop));
 }
 
 /// Asks for the keys of another issuer's tokens, if they are accepted.

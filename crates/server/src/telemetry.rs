@@ -37,6 +37,15 @@ const ITEMS_BUCKETS: [f64; 12] = [
 /// Samples pile up between two scrapes unless they are folded in from time to time.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Counters of which rules for Prometheus take the increase (docs/OPERATIONS.md): what was not there
+/// before has none, however soon it counts.
+const COUNTED_FROM_THE_START: [&str; 4] = [
+    "bursar_accounts_kept_total",
+    "bursar_callbacks_dead_total",
+    "bursar_commit_unknown_total",
+    "bursar_integrity_breaches_total",
+];
+
 /// Targets that tell every step of theirs at `info`.
 const TALKATIVE: [&str; 2] = ["actix_server", "bursar_postgres::local::launch"];
 
@@ -93,6 +102,17 @@ fn recorder() -> anyhow::Result<PrometheusRecorder> {
         .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS_BUCKETS)?
         .build_recorder();
     Ok(recorder)
+}
+
+/// Makes the counters whose first step must not be missed. `pays_out` says whether there is a payout
+/// gateway.
+pub fn begin_counting(pays_out: bool) {
+    for name in COUNTED_FROM_THE_START {
+        metrics::counter!(name).increment(0);
+    }
+    if pays_out {
+        metrics::counter!("bursar_payout_attempts_total", "outcome" => "contradicted").increment(0);
+    }
 }
 
 /// The metrics of this process.
@@ -154,6 +174,38 @@ mod tests {
             let line = format!("bursar_batch_items_bucket{{le=\"{up_to}\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
         }
+    }
+
+    #[test]
+    fn what_rules_take_the_increase_of_is_there_before_it_happens() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || begin_counting(true));
+        let text = handle.render();
+        let guide = include_str!("../../../docs/OPERATIONS.md");
+        let taken = guide.split("increase(").skip(1);
+        let series = taken.filter_map(|rest| Some(rest.split_once('[')?.0));
+        let mut found = 0;
+        // Of requests more than a few are waited for, and the first is not missed.
+        for series in series.filter(|one| !one.starts_with("bursar_http_requests_total")) {
+            assert!(
+                text.contains(&format!("\n{series} 0\n")),
+                "{series}: {text}"
+            );
+            found += 1;
+        }
+        assert!(found >= 5, "{found}");
+    }
+
+    /// Without a gateway nobody contradicts it.
+    #[test]
+    fn payouts_are_counted_where_there_are_any() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || begin_counting(false));
+        let text = handle.render();
+        assert!(text.contains("\nbursar_commit_unknown_total 0\n"), "{text}");
+        assert!(!text.contains("bursar_payout_attempts"), "{text}");
     }
 
     #[test]

@@ -138,14 +138,18 @@ fn needs_second_look(
     is_taken || act.moves_on() && !is_sure && is_much(desk, transfer)
 }
 
-/// Whether it is worth more than what an operator may confirm at one look.
+/// Whether it is worth more than what an operator may confirm at one look. What it was worth in a root
+/// asset of before says nothing of that, and what has no value is looked at twice.
 pub(super) fn is_much(desk: &Desk, transfer: &Transfer) -> bool {
     let Some(above) = desk.console.settings().second_look_above else {
         return false;
     };
     let parts = transfer.parts();
-    let worth = parts.root_rate.as_ref().and_then(|rate| {
+    let root = desk.app().root_asset();
+    let rate = parts.root_rate.as_ref().filter(|rate| rate.asset == root);
+    let worth = rate.and_then(|rate| {
         let value = rate.value_of(parts.amount, parts.scale)?;
+        // As a figure of this scale, whichever the root asset has by now.
         let (floor, _) = above.neighbours(rate.scale);
         Some(value > floor)
     });

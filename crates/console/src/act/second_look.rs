@@ -72,7 +72,6 @@ async fn look(desk: &Desk, id: &str, asked: &Asked) -> Result<Reply, Fault> {
 }
 
 fn why(desk: &Desk, transfer: &Transfer, taken: Option<&Taken>) -> Markup {
-    let known = transfer.parts().root_rate.is_some();
     html! {
         @if let Some(taken) = taken {
             p class="notice wait" role="alert" {
@@ -80,12 +79,20 @@ fn why(desk: &Desk, transfer: &Transfer, taken: Option<&Taken>) -> Markup {
                 ". Go on only if the two of you have talked."
             }
         }
-        @if is_much(desk, transfer) {
-            p class="notice wait" {
-                @if known { "It is worth more than what is confirmed at one look." }
-                @else { "Nobody has said what it is worth, so it is looked at twice." }
-            }
-        }
+        @if is_much(desk, transfer) { p class="notice wait" { (why_much(desk, transfer)) } }
+    }
+}
+
+fn why_much(desk: &Desk, transfer: &Transfer) -> String {
+    let root = desk.app().root_asset();
+    match &transfer.parts().root_rate {
+        None => "Nobody has said what it is worth, so it is looked at twice.".to_owned(),
+        Some(rate) if rate.asset != root => format!(
+            "Its worth was told in {}, and the root asset is {} by now: it is looked at twice.",
+            words::unit(rate.asset),
+            words::unit(root),
+        ),
+        Some(_) => "It is worth more than what is confirmed at one look.".to_owned(),
     }
 }
 

@@ -14,6 +14,7 @@ mod pages;
 mod queue;
 mod rules;
 mod search;
+mod second_look;
 mod settings;
 mod story;
 mod stream;

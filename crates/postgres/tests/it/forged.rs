@@ -1,7 +1,7 @@
 //! What somebody without the key has written is taken up by nobody: it would be sealed on its next
 //! step, as if Bursar had written it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bursar_domain::{
     ActorId, Change, Command, Commit, PayoutRoute, Timestamp, Transfer, TransferId,
@@ -60,6 +60,14 @@ impl Scene {
         let usd = build::asset("usd", 2);
         let new = build::new_transfer(self.ids.transfer(), &usd, 1_000, FixedClock::START);
         build::deposit(new, self.ids.user())
+    }
+
+    /// A deposit that has ended, with a callback that tells of it.
+    fn ended_and_told_of(&self) -> Change {
+        let usd = build::asset("usd", 2);
+        let mut new = build::new_transfer(self.ids.transfer(), &usd, 100, FixedClock::START);
+        new.callback_url = Some("https://hook.example/".to_owned());
+        build::deposit(new, self.ids.user()).settled_at_once()
     }
 
     async fn intrude(&mut self, statement: &str) {
@@ -290,11 +298,7 @@ async fn nobody_is_told_of_what_bursar_did_not_write() {
     let store = scene.store(&[KEY]);
     let mut told = vec![];
     for _ in 0..4 {
-        let usd = build::asset("usd", 2);
-        let mut new = build::new_transfer(scene.ids.transfer(), &usd, 100, FixedClock::START);
-        new.callback_url = Some("https://hook.example/".to_owned());
-        let deposit = build::deposit(new, scene.ids.user());
-        told.push(commit(&store, deposit.settled_at_once()).await);
+        told.push(commit(&store, scene.ended_and_told_of()).await);
     }
     let [changed, unsealed, untrue] = [1, 2, 3].map(|place: usize| told[place].id());
     scene
@@ -305,15 +309,19 @@ async fn nobody_is_told_of_what_bursar_did_not_write() {
              UPDATE book_main.callbacks SET status = 'Canceled' WHERE transfer_id = {untrue}"
         ))
         .await;
-    let outbox = PgOutbox::new(scene.fixture.database.clone(), SealKeys::new([KEY]));
+    assert_eq!(told_of(&scene, KEY).await, [told[0].clone()]);
+}
+
+/// Of which transfers somebody with this key tells receivers.
+async fn told_of(scene: &Scene, key: [u8; 32]) -> Vec<Transfer> {
+    let outbox = PgOutbox::new(scene.fixture.database.clone(), SealKeys::new([key]));
     let now = Timestamp::from_micros(FixedClock::START.as_micros() + 2 * HOUR_MS * 1_000);
     outbox.enqueue_due(now, 100).await.unwrap();
     let due = outbox.due_lanes(now, None, vec![]).await.unwrap();
     let share = |lane| LaneShare { lane, places: 10 };
     let shares = due.lanes.into_iter().map(|due| share(due.lane)).collect();
     let claims = outbox.claim_due(now, 60_000, shares).await.unwrap();
-    let claimed: Vec<_> = claims.into_iter().map(|claim| claim.transfer).collect();
-    assert_eq!(claimed, [told[0].clone()]);
+    claims.into_iter().map(|claim| claim.transfer).collect()
 }
 
 #[tokio::test]
@@ -385,4 +393,32 @@ async fn open_transfers_are_sealed_anew_before_a_key_leaves() {
         format!(r#"{{"accepted":[{changed}],"resealed":[]}}"#),
     ];
     assert_eq!(told, expected);
+}
+
+/// A receiver may be away for days, and its callbacks wait for as long.
+#[tokio::test]
+async fn what_is_still_to_be_told_of_is_sealed_anew_before_a_key_leaves() {
+    let mut scene = Scene::set().await;
+    let store = scene.store(&[KEY]);
+    let waits = commit(&store, scene.ended_and_told_of()).await;
+    let told = commit(&store, scene.ended_and_told_of()).await.id();
+    let unsealed = commit(&store, scene.ended_and_told_of()).await.id();
+    scene
+        .intrude(&format!(
+            "UPDATE book_main.callbacks SET state = 'succeeded', next_attempt_at = NULL, \
+             queued = false WHERE transfer_id = {told}; \
+             UPDATE book_main.transfers SET seal = NULL WHERE id = {unsealed}"
+        ))
+        .await;
+    let both = SealKeys::new([OTHER_KEY, KEY]);
+    let audit = build::audit("transfer.reseal", "transfers");
+    let nothing = BTreeSet::new();
+    let done = reseal_open(&scene.url, &both, &nothing, (audit, FixedClock::START));
+    let expected = OpenSeals {
+        resealed: vec![waits.id().get()],
+        unsealed: vec![unsealed.get()],
+        ..OpenSeals::default()
+    };
+    assert_eq!(done.await.unwrap(), expected);
+    assert_eq!(told_of(&scene, OTHER_KEY).await, [waits]);
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Encrypts every secret at rest under the first master key, says how many are under which, and seals
-/// what is open under it.
+/// what is open or still to be told of under it.
 pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
     telemetry::start_logging(&config.log)?;
@@ -35,16 +35,16 @@ pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Seals what is open under the first key, and names what is left.
+/// Seals what is open or still to be told of under the first key, and names what is left.
 async fn run_open(system: &System, url: &str, accepted: &BTreeSet<i64>) -> anyhow::Result<()> {
     let grant = Principal::local_operator().grant(Permission::Admin)?;
     let audit = grant.audit("transfer.reseal", "transfers");
     let seals = SealKeys::new(system.keyring.ledger_keys());
     let done = reseal_open(url, &seals, accepted, (audit, SystemClock.now()))
         .await
-        .context("not all open transfers could be sealed anew; run it again")?;
+        .context("not all transfers could be sealed anew; run it again")?;
     let mut report = vec![
-        format!("open transfers resealed: {}", done.resealed.len()),
+        format!("transfers resealed: {}", done.resealed.len()),
         format!("transfers accepted: {}", done.accepted.len()),
     ];
     for (why, ids) in [

@@ -50,7 +50,8 @@ pub(in crate::config) const SECOND_LOOK_ABOVE: Setting = Setting {
     form: "an amount of the root asset",
     example: "10000",
     help: "Beyond this much of the root asset, the console asks once more before it confirms or \
-           approves, on a page of its own; and for what has no value in the root asset too.",
+           approves, on a page of its own; and for what has no value in the root asset too. Change it \
+           together with `root_asset`.",
     ..PLAIN
 };
 

@@ -54,7 +54,7 @@ async fn everything_wrong_is_told_at_once_and_secrets_are_not_repeated() {
         assert!(!ended.stderr.contains(leaked), "{}", ended.stderr);
     }
 
-    let ended = run(&["serve"], &[]).await;
+    let ended = run(&["serve"], &[("BURSAR_CONFIG", "")]).await;
     refused(
         &ended,
         2,
