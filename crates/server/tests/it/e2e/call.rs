@@ -1,19 +1,27 @@
 //! Money requests that can be repeated, and what their clients came to know of them.
 
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use serde_json::{Value, json};
 
 use super::{
     client::{Answer, Client},
-    exchange::{BULK, CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
+    exchange::{
+        BULK, CANCEL, CONFIRM, DEPOSIT, Exchange, INTERNAL, SCALES, Trader, WAIT, WITHDRAW,
+    },
     receiver::Receiver,
+    units,
 };
 
-/// What a request moves of btc, and what is more than anybody has at first, and than some have later;
-/// both also in smallest units.
-const SOME: (&str, i128) = ("0.00012345", 12_345);
-const TOO_MUCH: (&str, i128) = ("1000000", 100_000_000_000_000);
+/// How many clients a maker makes requests for at once.
+pub(super) const CLIENTS: usize = 8;
+/// What a transfer moves of btc at least, and what is more than anybody has at first, and than some have
+/// later; both in smallest units. Each transfer moves a little more, and another amount than its
+/// neighbours.
+const SOME: i128 = 10_000;
+const TOO_MUCH: i128 = 100_000_000_000_000;
+/// How many amounts there are, in turns: far more than there are transfers under way.
+const AMOUNTS: usize = 5_000;
 /// How many payments a bulk is of.
 const ITEMS: usize = 3;
 /// What the key of a rival has behind that of the end that it is the contrary of.
@@ -27,8 +35,67 @@ pub(super) struct Call {
     key: String,
     body: String,
     waits: bool,
-    /// The user who pays for it, and how much btc with the fee, in smallest units.
-    pays: Option<(String, i128)>,
+    /// Whose money it is about; empty if that is not known.
+    user: String,
+    /// How much btc this user pays with the fee, in smallest units.
+    pays: Option<i128>,
+}
+
+/// A transfer as a request asks for it, or as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Transfer {
+    /// No other has it.
+    pub(super) note: String,
+    pub(super) kind: String,
+    pub(super) user: String,
+    /// Empty where nobody is paid.
+    pub(super) recipient: String,
+    pub(super) asset: String,
+    /// In smallest units.
+    pub(super) amount: i128,
+}
+
+impl Transfer {
+    /// What the back office asks for.
+    fn opened(kind: &str, body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        let asset = text("assetId");
+        Self {
+            note: text("comment"),
+            kind: kind.to_owned(),
+            user: text("userId"),
+            recipient: String::new(),
+            amount: smallest(&text("amount"), &asset),
+            asset,
+        }
+    }
+
+    /// What a user asks for, alone or among others.
+    fn sent(user: &str, body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        let asset = text("currency_code").to_lowercase();
+        Self {
+            note: text("note"),
+            kind: "internal".to_owned(),
+            user: user.to_owned(),
+            recipient: text("recipient"),
+            amount: smallest(&text("amount"), &asset),
+            asset,
+        }
+    }
+
+    /// What the database has, column by column.
+    pub(super) fn there(row: Vec<String>) -> Self {
+        let [note, kind, user, recipient, asset, amount] = <[String; 6]>::try_from(row).unwrap();
+        Self {
+            note,
+            kind,
+            user,
+            recipient,
+            asset,
+            amount: amount.parse().unwrap(),
+        }
+    }
 }
 
 /// What a client came to know of a request.
@@ -57,14 +124,28 @@ impl Call {
             key: key.to_owned(),
             body: body.to_string(),
             waits,
+            user: String::new(),
             pays: None,
         }
     }
 
     /// The user who pays for it, and how much btc with the fee, in smallest units, if that is known.
     pub(super) fn pays(&self) -> Option<(&str, i128)> {
-        let (user, units) = self.pays.as_ref()?;
-        Some((user, *units))
+        Some((self.user.as_str(), self.pays?))
+    }
+
+    /// The transfers that it is to make: one, those of a bulk, or none if it ends one.
+    pub(super) fn asks(&self) -> Vec<Transfer> {
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        let items = body["transfers"].as_array();
+        let sent = |body: &Value| Transfer::sent(&self.user, body);
+        match self.path {
+            INTERNAL => vec![sent(&body)],
+            BULK => items.unwrap().iter().map(sent).collect(),
+            DEPOSIT => vec![Transfer::opened("deposit", &body)],
+            WITHDRAW => vec![Transfer::opened("withdrawal", &body)],
+            _ => vec![],
+        }
     }
 
     pub(super) const fn path(&self) -> &'static str {
@@ -140,6 +221,23 @@ impl Told {
         self.is_certain() && answer.is_some_and(Answer::is_replayed)
     }
 
+    /// The withdrawal that it has made, if it has: somebody is to end it.
+    pub(super) fn opened(&self) -> Option<String> {
+        let answer = self.answer.as_ref()?;
+        (self.call.path == WITHDRAW && answer.status == 200).then(|| answer.name())
+    }
+
+    /// What came of it instead of a certain answer, if that is so.
+    pub(super) fn failed(&self) -> Option<String> {
+        if self.is_certain() {
+            return None;
+        }
+        Some(match (&self.answer, &self.error) {
+            (Some(answer), _) => format!("{} {}", answer.status, answer.text),
+            (None, error) => format!("{error:?}"),
+        })
+    }
+
     fn status(&self) -> Option<u16> {
         self.answer.as_ref().map(|answer| answer.status.as_u16())
     }
@@ -152,6 +250,8 @@ pub(super) struct Maker {
     callbacks: String,
     round: String,
     fee: i128,
+    /// Which of the amounts comes first: others that are at work at the same time begin elsewhere.
+    first: usize,
 }
 
 impl Maker {
@@ -163,6 +263,7 @@ impl Maker {
             callbacks: receiver.url(""),
             round: round.to_owned(),
             fee: exchange.fee,
+            first: rand::random_range(0..AMOUNTS),
         }
     }
 
@@ -171,21 +272,16 @@ impl Maker {
         let key = format!("{}-{client}-{number}", self.round);
         let user = &self.traders[client % self.traders.len()];
         // One in eight is of too much, and the first: whoever begins before all others is refused.
-        let (amount, units) = if number == 0 || rand::random_range(0..8) == 0 {
-            TOO_MUCH
-        } else {
-            SOME
-        };
-        let (path, body) = match (number % 5, held.take()) {
-            (0 | 1, kept) => {
-                *held = kept;
+        let is_too_much = number == 0 || rand::random_range(0..8) == 0;
+        let least = if is_too_much { TOO_MUCH } else { SOME };
+        let more = self.more(client, number, 0);
+        let amount = written(least + more, "btc");
+        let (path, body) = match (number % 5, held.take_if(|_| number % 5 == 4)) {
+            (0 | 1, _) => {
                 let other = self.other_than(client, number);
-                (INTERNAL, self.payment(other, amount, &key))
+                (INTERNAL, self.payment(other, &amount, &key))
             }
-            (2, kept) => {
-                *held = kept;
-                (BULK, self.bulk(client, number, amount, &key))
-            }
+            (2, _) => (BULK, self.bulk(client, number, least, &key)),
             (3, _) => {
                 let body = json!({
                     "userId": user.id, "assetId": "btc", "amount": amount,
@@ -203,8 +299,9 @@ impl Maker {
                 (path, self.end(user, &id, &key))
             }
             (_, None) => {
+                let amount = written(1 + more, "usd");
                 let body = json!({
-                    "userId": user.id, "assetId": "usd", "amount": "0.01", "comment": key,
+                    "userId": user.id, "assetId": "usd", "amount": amount, "comment": key,
                 });
                 (DEPOSIT, body)
             }
@@ -214,10 +311,17 @@ impl Maker {
             _ => &self.backoffice,
         };
         let mut call = Call::new(path, token, &key, &body, rand::random());
+        call.user.clone_from(&user.id);
         if [INTERNAL, WITHDRAW].contains(&path) {
-            call.pays = Some((user.id.clone(), units + self.fee));
+            call.pays = Some(least + more + self.fee);
         }
         call
+    }
+
+    /// How much more than the least a transfer moves.
+    fn more(&self, client: usize, number: usize, item: usize) -> i128 {
+        let place = (number * CLIENTS + client) * ITEMS + item;
+        i128::try_from((self.first + place) % AMOUNTS).unwrap()
     }
 
     /// The other end of a withdrawal that this ends, if it ends one.
@@ -252,17 +356,71 @@ impl Maker {
         })
     }
 
-    /// Payments to several users, of which one is of another amount; all or nothing, or each by itself.
-    fn bulk(&self, client: usize, number: usize, amount: &str, key: &str) -> Value {
+    /// Payments to several users, of which one may be of too much; all or nothing, or each by itself.
+    fn bulk(&self, client: usize, number: usize, least: i128, key: &str) -> Value {
         let items = (0..ITEMS).map(|item| {
             let other = self.other_than(client, number + item);
-            let amount = if item == 1 { amount } else { SOME.0 };
-            self.payment(other, amount, &format!("{key}.{item}"))
+            let least = if item == 1 { least } else { SOME };
+            let amount = written(least + self.more(client, number, item), "btc");
+            self.payment(other, &amount, &format!("{key}.{item}"))
         });
         json!({"transfers": items.collect::<Vec<_>>(), "atomic": rand::random::<bool>()})
     }
 
     fn end(&self, user: &Trader, id: &str, key: &str) -> Value {
         json!({"userId": user.id, "transferId": id, "callbackUrl": self.url(key)})
+    }
+}
+
+/// How many decimal places an asset has.
+fn places_of(asset: &str) -> u8 {
+    let scale = SCALES.iter().find(|(name, _)| *name == asset);
+    scale.unwrap().1
+}
+
+/// So many smallest units as a request has them.
+fn written(units: i128, asset: &str) -> String {
+    let places = usize::from(places_of(asset));
+    let digits = format!("{units:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    format!("{whole}.{fraction}")
+}
+
+/// What a request has, in smallest units.
+fn smallest(amount: &str, asset: &str) -> i128 {
+    units(amount) / 10_i128.pow(u32::from(18 - places_of(asset)))
+}
+
+#[test]
+fn an_amount_is_asked_for_once_and_nothing_of_it_is_lost() {
+    assert_eq!(written(12_345, "btc"), "0.00012345");
+    assert_eq!(written(TOO_MUCH + 1, "btc"), "1000000.00000001");
+    assert_eq!(written(205, "usd"), "2.05");
+    let trader = |number: usize| Trader {
+        id: format!("user{number}"),
+        token: String::new(),
+    };
+    let maker = Maker {
+        backoffice: String::new(),
+        traders: (0..CLIENTS).map(trader).collect(),
+        callbacks: String::new(),
+        round: "once".to_owned(),
+        fee: 7,
+        first: AMOUNTS - 1,
+    };
+    let mut amounts = HashSet::new();
+    for (number, client) in (0..20).flat_map(|number| (0..CLIENTS).map(move |one| (number, one))) {
+        let call = maker.call(client, number, &mut None);
+        let asked = call.asks();
+        assert_eq!(asked.len(), if call.path() == BULK { ITEMS } else { 1 });
+        if let Some((user, units)) = call.pays() {
+            assert_eq!((user, units), (asked[0].user.as_str(), asked[0].amount + 7));
+        }
+        for one in asked {
+            assert_eq!(one.user, format!("user{client}"));
+            assert_ne!(one.recipient, one.user);
+            assert!(one.note.starts_with(call.key()), "{one:?}");
+            assert!(amounts.insert((one.asset.clone(), one.amount)), "{one:?}");
+        }
     }
 }

@@ -6,7 +6,9 @@
 
 mod fault;
 mod planted;
+mod points;
 mod scene;
+mod signed;
 
 use std::time::{Duration, Instant};
 
@@ -74,6 +76,11 @@ async fn kills(name: &str, settings: Settings) {
         }
         tally = scene.end().await;
     }
+    // One that was cut short, or that began nothing, has hardly tried anything either.
+    let is_enough = 2 * tally.cycles >= plan.cycles.max(1);
+    require(is_enough, Rule::RareIsTried, || {
+        format!("of {} cycles wanted: {tally}", plan.cycles)
+    });
     tally.save(name, plan.seed);
 }
 

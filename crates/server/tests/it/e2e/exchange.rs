@@ -15,6 +15,9 @@ pub(super) const WAIT: (&str, &str) = ("prefer", "wait");
 /// The assets, and how many decimal places each has.
 pub(super) const SCALES: [(&str, u8); 3] = [("btc", 8), ("eth", 18), ("usd", 2)];
 
+/// A limit that nobody reaches: the most that an amount may be.
+const NEVER_REACHED: &str = "999999999999999";
+
 /// An exchange that is open for business: `btc` (8), `eth` (18) and `usd` (2).
 pub(super) struct Exchange {
     pub(super) admin: String,
@@ -80,11 +83,17 @@ impl Exchange {
         answer.ok();
     }
 
-    /// From now on every transfer of btc costs ten smallest units of it.
+    /// From now on every transfer of btc costs ten smallest units of it, and what users send and withdraw
+    /// of it is counted, for limits that nobody reaches.
     pub(super) async fn charge(&mut self, client: &Client) {
         let rule = json!({"absolute": "0.0000001"});
         for kind in ["deposit", "withdrawal", "internal"] {
             let path = format!("/fees/{kind}/btc");
+            self.rule(client, &path, &rule).await;
+        }
+        let rule = json!({"daily": NEVER_REACHED});
+        for kind in ["withdrawal", "internal"] {
+            let path = format!("/limits/{kind}/btc");
             self.rule(client, &path, &rule).await;
         }
         self.fee = 10;

@@ -2,10 +2,12 @@
 //! operation that passes it: nothing is lost, nothing happens twice, and what passes by itself passes
 //! unnoticed.
 
+mod written_ahead;
+
 use std::collections::HashSet;
 
 use bursar_postgres::{faults::Point, testing::TestDatabase};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
@@ -69,6 +71,8 @@ struct Scene {
     receiver: Receiver,
     books: Books,
     cells: usize,
+    /// How many requests were made, each with a note of its own.
+    requests: usize,
     /// How many of them end a withdrawal.
     ends: usize,
     /// The notes of those that make two transfers.
@@ -92,6 +96,7 @@ impl Scene {
             exchange,
             receiver: Receiver::start().await,
             cells: 0,
+            requests: 0,
             ends: 0,
             bulks: HashSet::new(),
             _database: database,
@@ -107,12 +112,18 @@ impl Scene {
         self.service.as_ref().unwrap().arm(point, actions).await;
     }
 
-    /// Whoever came to the point was struck.
-    async fn struck(&self, point: Point, act: &str) {
+    /// How often this process says that whoever came to the point was struck.
+    fn strikes(&self, point: Point, act: &str) -> usize {
         let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
-        let service = self.service.as_ref().unwrap();
-        eventually(&words, async || {
-            service.log().contains(&words).then_some(())
+        let log = self.service.as_ref().unwrap().log();
+        log.matches(words.as_str()).count()
+    }
+
+    /// Whoever came to the point was struck, once more than `before`.
+    async fn struck(&self, point: Point, act: &str, before: usize) {
+        let what = format!("{act} at {}", point.name());
+        eventually(&what, async || {
+            (self.strikes(point, act) > before).then_some(())
         })
         .await;
     }
@@ -126,18 +137,27 @@ impl Scene {
         self.service = Some(service);
     }
 
+    /// The key of the next request, which is its note, too, and where its callbacks go.
+    fn next_key(&mut self) -> String {
+        self.requests += 1;
+        format!("cell{}", self.requests)
+    }
+
+    fn payment(&self, to: &Trader, key: &str) -> Value {
+        json!({
+            "currency_code": "BTC", "amount": "0.01", "recipient": to.id, "note": key,
+            "callback_url": self.receiver.url(&format!("/{key}")),
+        })
+    }
+
     /// What a cell's request is, and everything before it.
     async fn call(&mut self, (path, waits): (&'static str, bool)) -> Call {
-        self.cells += 1;
-        let key = format!("cell{}", self.cells);
+        let key = self.next_key();
         let [user, other, _] = &self.exchange.traders[..] else {
             panic!("there are three traders");
         };
         let url = self.receiver.url(&format!("/{key}"));
-        let sent = json!({
-            "currency_code": "BTC", "amount": "0.01", "recipient": other.id, "note": key,
-            "callback_url": url,
-        });
+        let sent = self.payment(other, &key);
         let body = match path {
             INTERNAL => sent,
             BULK => {
@@ -179,9 +199,11 @@ impl Scene {
 
     /// Strikes one request.
     async fn strike(&mut self, operation: (&'static str, bool), point: Point, act: &str) {
+        self.cells += 1;
         let call = self.call(operation).await;
         // What was answered before it was settled is settled by a batch of its own.
         self.books.settled().await;
+        let before = self.strikes(point, act);
         self.arm(point, &format!("1*return({act})")).await;
         let client = self.client();
         let told = call.clone().send(&client).await;
@@ -190,7 +212,7 @@ impl Scene {
             // Rarely a second settlement of the request before dies of it, and this one is answered.
             self.start_again().await;
         } else {
-            self.struck(point, act).await;
+            self.struck(point, act, before).await;
             self.arm(point, "off").await;
             let status = told.answer.as_ref().map(|answer| answer.status.as_u16());
             assert_eq!(status, Some(200), "{cell}: {:?}", told.answer);
@@ -219,7 +241,9 @@ impl Scene {
 
     /// Strikes the callback of one request.
     async fn strike_callback(&mut self, point: Point, act: &str) {
+        self.cells += 1;
         let call = self.call((INTERNAL, true)).await;
+        let before = self.strikes(point, act);
         self.arm(point, &format!("1*return({act})")).await;
         let sent = call.send(&self.client()).await;
         if act == "abort" {
@@ -227,7 +251,7 @@ impl Scene {
             self.start_again().await;
         } else {
             sent.answer.unwrap().ok();
-            self.struck(point, act).await;
+            self.struck(point, act, before).await;
             self.arm(point, "off").await;
         }
         // A panic while one is delivered is that delivery's own.
@@ -249,7 +273,7 @@ impl Scene {
             WHERE note LIKE 'cell%' GROUP BY note, kind";
         let notes = self.books.rows(notes).await;
         let named: HashSet<&str> = notes.iter().map(|row| row[0].as_str()).collect();
-        assert_eq!(named.len(), self.cells);
+        assert_eq!(named.len(), self.requests);
         // Whatever else made two made one of them twice.
         let wrong = notes.iter().find(|row| {
             let is_bulk = self.bulks.contains(&row[0]);
@@ -264,7 +288,7 @@ impl Scene {
 
 /// The transfers of a bulk's answer.
 fn codes(text: &str) -> Vec<String> {
-    let answer: serde_json::Value = serde_json::from_str(text).unwrap();
+    let answer: Value = serde_json::from_str(text).unwrap();
     let results = answer["results"].as_array().unwrap().iter();
     results.map(|one| one["code"].to_string()).collect()
 }
@@ -272,6 +296,14 @@ fn codes(text: &str) -> Vec<String> {
 /// How often everything is tried: once, unless `BURSAR_CHAOS_ROUNDS` says something else.
 fn rounds() -> usize {
     std::env::var("BURSAR_CHAOS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
+#[test]
+fn no_point_is_left_out() {
+    let tried = [&OF_BATCHES[..], &[Point::WrittenAhead], &OF_CALLBACKS].concat();
+    for point in Point::ALL {
+        assert!(tried.contains(&point), "{}", point.name());
+    }
 }
 
 /// Every operation, struck at these points.

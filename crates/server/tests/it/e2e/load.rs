@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    mem::swap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,17 +17,15 @@ use tokio::task::JoinSet;
 
 use super::{
     books::Books,
-    call::{Call, Maker, Told},
+    call::{CLIENTS, Call, Maker, Told, Transfer},
     client::{Answer, Client},
     eventually,
-    exchange::{Exchange, WITHDRAW},
+    exchange::Exchange,
     receiver::Receiver,
     sound::require,
 };
 
-/// How many clients there are, each with one request under way.
-const CLIENTS: usize = 8;
-/// How many requests one of them makes at most.
+/// How many requests a client makes at most, one after the other.
 const CALLS_MAX: usize = 2_000;
 /// How many requests are repeated at once.
 const REPEATED_AT_ONCE: usize = 8;
@@ -200,11 +199,7 @@ impl OneClient {
                 .fetch_add(usize::from(certain), Ordering::SeqCst);
             self.uncertain
                 .fetch_add(usize::from(!certain), Ordering::SeqCst);
-            if let (WITHDRAW, true, Some(answer)) = (told.call.path(), certain, &told.answer)
-                && answer.status == 200
-            {
-                held = Some(answer.name());
-            }
+            held = told.opened().or(held);
             // Whoever is told that nothing was done, or that nobody knows, tries something else.
             let goes_on = self.manner.is_stubborn || told.answer.is_some();
             all.push(told);
@@ -235,11 +230,11 @@ impl OneClient {
 }
 
 /// What was told at any time is true now, and what was told by nobody can be had by asking again:
-/// every answered request is there under the same name, and every unanswered one has one effect
-/// however often it is repeated.
+/// every answered request is there under the same name, every unanswered one has one effect however
+/// often it is repeated, and what they made is what they asked for.
 pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books) {
     assert_nothing_happened(history, books).await;
-    let repeated: Vec<(&str, Vec<String>)> = stream::iter(history)
+    let repeated: Vec<(&Call, Vec<String>)> = stream::iter(history)
         .map(|told| async move {
             let first = match &told.answer {
                 Some(answer) if told.is_certain() => answer.clone(),
@@ -249,26 +244,52 @@ pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books
             assert_same(&told.call, &first, &again);
             let is_made = first.status == 200 && told.call.ends().is_none();
             let made = if is_made { first.names() } else { vec![] };
-            (told.call.key(), made)
+            (&told.call, made)
         })
         .buffer_unordered(REPEATED_AT_ONCE)
         .collect()
         .await;
     // What was sent to two replicas at once is one.
-    let made: HashMap<&str, Vec<String>> = repeated.into_iter().collect();
-    let made: usize = made.values().map(Vec::len).sum();
+    let made: HashMap<&str, (&Call, Vec<String>)> = repeated
+        .into_iter()
+        .map(|(call, names)| (call.key(), (call, names)))
+        .collect();
     let prefix = history[0].call.key().split('-').next().unwrap();
-    let transfers = books
+    let there = noted(prefix, books).await;
+    let count: usize = made.values().map(|(_, names)| names.len()).sum();
+    require(there.len() == count, Rule::UnansweredIsOnce, || {
+        format!("{count} answered, {} there", there.len())
+    });
+    let made = made.values().filter(|(_, names)| !names.is_empty());
+    assert_as_asked(made.flat_map(|(call, _)| call.asks()), &there);
+}
+
+/// The transfers of a load by their notes, of which each has one.
+async fn noted(prefix: &str, books: &Books) -> HashMap<String, Transfer> {
+    let rows = books
         .rows(&format!(
-            "SELECT note, count(*) FROM book_main.transfers
-             WHERE note LIKE '{prefix}-%' GROUP BY note"
+            "SELECT note, kind, user_id, recipient_id, asset, amount
+             FROM book_main.transfers WHERE note LIKE '{prefix}-%'"
         ))
         .await;
-    let twice: Vec<_> = transfers.iter().filter(|row| row[1] != "1").collect();
-    require(twice.is_empty(), Rule::KeyIsOnce, || format!("{twice:?}"));
-    require(transfers.len() == made, Rule::UnansweredIsOnce, || {
-        format!("{made} answered, {} there", transfers.len())
-    });
+    let mut there = HashMap::new();
+    for one in rows.into_iter().map(Transfer::there) {
+        let earlier = there.insert(one.note.clone(), one.clone());
+        require(earlier.is_none(), Rule::KeyIsOnce, || {
+            format!("{one:?} beside {earlier:?}")
+        });
+    }
+    there
+}
+
+/// Everything that was asked for is there, and nothing of it is another's.
+fn assert_as_asked(asked: impl IntoIterator<Item = Transfer>, there: &HashMap<String, Transfer>) {
+    for asked in asked {
+        let found = there.get(&asked.note);
+        require(found == Some(&asked), Rule::AnsweredIsThere, || {
+            format!("{asked:?} was asked for, {found:?} is there")
+        });
+    }
 }
 
 /// A 503 that says that nothing was executed tells the truth. Of a request that was sent to two replicas
@@ -379,4 +400,46 @@ fn assert_heard(receiver: &Receiver, path: &str, state: &str) {
     require(is_last, Rule::ReceiversAreTold, || {
         format!("{path} is {state}: {last}")
     });
+}
+
+#[test]
+fn what_is_not_as_it_was_asked_for_is_named() {
+    let transfer = |note: &str, kind: &str, user: &str, asset: &str, amount: i128| Transfer {
+        note: note.to_owned(),
+        kind: kind.to_owned(),
+        user: user.to_owned(),
+        recipient: format!("whom {user} pays"),
+        asset: asset.to_owned(),
+        amount,
+    };
+    let asked = [
+        transfer("a.0", "internal", "anna", "btc", 10_001),
+        transfer("a.1", "deposit", "ben", "usd", 10_002),
+    ];
+    let said = |there: &[Transfer]| {
+        let there = there.iter().map(|one| (one.note.clone(), one.clone()));
+        let there: HashMap<_, _> = there.collect();
+        let judged = std::panic::catch_unwind(|| assert_as_asked(asked.clone(), &there));
+        judged.map_err(|said| said.downcast_ref::<String>().unwrap().clone())
+    };
+    assert_eq!(said(&asked), Ok(()));
+    let named = |there: &[Transfer]| {
+        let said = said(there).expect_err("nobody has found out what is wrong");
+        let rule = "violated A7: an answer is lost: Transfer { note: \"a.";
+        assert!(said.starts_with(rule), "{said}");
+    };
+    named(&asked[..1]);
+    let mixes: [fn(&mut Transfer, &mut Transfer); 5] = [
+        |one, other| swap(&mut one.kind, &mut other.kind),
+        |one, other| swap(&mut one.user, &mut other.user),
+        |one, other| swap(&mut one.recipient, &mut other.recipient),
+        |one, other| swap(&mut one.asset, &mut other.asset),
+        |one, other| swap(&mut one.amount, &mut other.amount),
+    ];
+    for mix in mixes {
+        let mut there = asked.clone();
+        let [one, other] = &mut there;
+        mix(one, other);
+        named(&there);
+    }
 }

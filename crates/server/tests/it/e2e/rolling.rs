@@ -3,25 +3,21 @@
 //! `BURSAR_CHAOS_RESTARTS` says how often all of them are, `BURSAR_ROLLING_RATE` how many requests come
 //! in a second.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bursar_postgres::testing::TestDatabase;
-use serde_json::json;
 
 use super::{
     books::Books,
     call::Told,
+    client::Answer,
     exchange::Exchange,
     haproxy::{HaProxy, free_address},
     load::{assert_kept, assert_told},
     process::THIS,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
-    steady::Steady,
-    trial::{percentile, save},
+    steady::{Figures, Steady},
     verify::{SEALED, verified},
 };
 
@@ -118,10 +114,11 @@ impl Scene {
         figures: &mut Figures,
     ) {
         steady.answered(BETWEEN).await;
-        let told = steady.ended().await;
-        figures.count(&told);
-        assert_eq!(figures.failed, BTreeMap::new(), "{}", figures.told());
-        self.judge(&told, receiver).await;
+        let came = steady.ended().await;
+        figures.count(&came);
+        figures.assert_none_failed();
+        figures.assert_tried();
+        self.judge(&came.told, receiver).await;
     }
 
     async fn exchange(&self) -> Exchange {
@@ -242,77 +239,35 @@ async fn a_single_writer_that_is_restarted_hands_its_book_over() {
     scene.restart(0).await;
     scene.proxy.sends_to(1).await;
     steady.answered(BETWEEN).await;
-    let told = steady.ended().await;
+    let came = steady.ended().await;
     let mut figures = Figures::default();
-    figures.count(&told);
-    let refused: Vec<&Told> = told.iter().filter(|told| !told.is_certain()).collect();
-    for told in &refused {
+    figures.count(&came);
+    let mut refused: Vec<Duration> = vec![];
+    for told in came.told.iter().filter(|told| told.failed().is_some()) {
         let answer = told.answer.as_ref();
-        let answer = answer.unwrap_or_else(|| panic!("{:?}", told.error));
-        assert_eq!(answer.status, 503, "{}", answer.text);
-        assert_eq!(answer.json()["outcome"], "not_executed", "{}", answer.text);
+        assert_refused(answer.unwrap_or_else(|| panic!("{:?}", told.error)));
+        refused.push(told.sent.saturating_duration_since(began));
     }
-    let at = |told: &&Told| told.sent.saturating_duration_since(began);
-    let (first, last) = (refused.iter().map(at).min(), refused.iter().map(at).max());
+    for read in came.reads.iter().filter(|read| read.failed().is_some()) {
+        let answer = read.answer.as_ref();
+        assert_refused(answer.unwrap_or_else(|error| panic!("{error:?}")));
+        refused.push(read.sent.saturating_duration_since(began));
+    }
     println!(
-        "hand-over: {} refused, sent from {first:?} to {last:?} after SIGTERM; {}",
+        "hand-over: {} refused, sent from {:?} to {:?} after SIGTERM; {}",
         refused.len(),
+        refused.iter().min(),
+        refused.iter().max(),
         figures.told()
     );
-    scene.judge(&told, &receiver).await;
+    figures.assert_tried();
+    scene.judge(&came.told, &receiver).await;
     scene.end().await;
 }
 
-/// What clients met.
-#[derive(Default)]
-pub(super) struct Figures {
-    requests: usize,
-    /// Requests that failed, by what came of them.
-    failed: BTreeMap<String, usize>,
-    took: Vec<Duration>,
-}
-
-impl Figures {
-    fn count(&mut self, told: &[Told]) {
-        self.requests += told.len();
-        for told in told {
-            self.took.push(told.told - told.sent);
-            if told.is_certain() {
-                continue;
-            }
-            let how = match (&told.answer, &told.error) {
-                (Some(answer), _) => format!("{} {}", answer.status, answer.text),
-                (None, error) => format!("{error:?}"),
-            };
-            *self.failed.entry(how).or_default() += 1;
-        }
-    }
-
-    fn percentile(&self, percent: usize) -> Duration {
-        percentile(&self.took, percent)
-    }
-
-    fn told(&self) -> String {
-        format!(
-            "{} requests, {} failed; half within {:?}, 99 % within {:?}, all within {:?}",
-            self.requests,
-            self.failed.values().sum::<usize>(),
-            self.percentile(50),
-            self.percentile(99),
-            self.percentile(100),
-        )
-    }
-
-    pub(super) fn save(&self, name: &str, restarts: u32) {
-        println!("{name}, {restarts} restarts of 3 replicas: {}", self.told());
-        let report = json!({
-            "restarts": restarts, "replicas": 3, "requests": self.requests,
-            "failed": self.failed.values().sum::<usize>(),
-            "milliseconds": {
-                "p50": self.percentile(50).as_millis(), "p99": self.percentile(99).as_millis(),
-                "max": self.percentile(100).as_millis(),
-            },
-        });
-        save(name, &report);
-    }
+/// Nothing has happened, and that was told.
+#[track_caller]
+fn assert_refused(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert_eq!(answer.json()["outcome"], "not_executed", "{}", answer.text);
 }

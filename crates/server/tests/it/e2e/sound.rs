@@ -1,6 +1,7 @@
 //! What must be true of a database once everything is quiet, beside its books.
 
 mod lists;
+mod told;
 
 use std::panic::AssertUnwindSafe;
 
@@ -8,7 +9,10 @@ use bursar_audit::{Rule, Violation};
 use bursar_postgres::testing::TestDatabase;
 use futures_util::FutureExt as _;
 
-use self::lists::assert_listed;
+use self::{
+    lists::{There, assert_listed},
+    told::assert_told,
+};
 use super::{
     books::Books,
     client::Client,
@@ -68,7 +72,8 @@ pub(super) fn require(holds: bool, rule: Rule, shown_by: impl FnOnce() -> String
 }
 
 /// Tables are what they must be and indexes have what they have, nothing is left in the middle of
-/// anything, and every list shows each transfer once. Nothing may be under way.
+/// anything, and every list, export and statement shows what it is for once, as the feed of
+/// events tells it. Nothing may be under way.
 pub(super) async fn assert_sound(client: &Client, exchange: &Exchange, books: &Books) {
     assert_eq!(books.rows("SHOW data_checksums").await, [["on"]]);
     assert_undamaged(books).await;
@@ -78,7 +83,9 @@ pub(super) async fn assert_sound(client: &Client, exchange: &Exchange, books: &B
             format!("{what}: {stuck:?}")
         });
     }
-    assert_listed(client, exchange, books).await;
+    let there = There::all(books).await;
+    assert_listed(client, exchange, &there).await;
+    assert_told(client, exchange, books, &there).await;
 }
 
 /// Tables by themselves, and indexes beside them.

@@ -9,9 +9,9 @@ use super::{
     exchange::Exchange,
     process::THIS,
     receiver::Receiver,
-    rolling::{Figures, Plan, Scene, TRADERS},
+    rolling::{Plan, Scene, TRADERS},
     service::create_token_by,
-    steady::Steady,
+    steady::{Figures, Steady},
 };
 
 const REPLICAS: usize = 3;

@@ -7,8 +7,10 @@ use bursar_audit::Rule;
 use bursar_postgres::faults::Planted;
 use futures_util::FutureExt as _;
 use rand::{SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use serde_json::{Value, json};
 
 use super::{
+    super::trial::{forget, save},
     Plan,
     scene::{Scene, Settings},
 };
@@ -141,6 +143,7 @@ async fn found(fault: Planted) -> (u64, String) {
 
 #[tokio::test]
 async fn a_planted_fault_is_found_out() {
+    forget("planted");
     let wanted = std::env::var("BURSAR_CHAOS_PLANTED").unwrap_or_else(|_| "1".to_owned());
     let chosen: Vec<Planted> = match wanted.parse() {
         Ok(count) => Planted::ALL
@@ -153,6 +156,7 @@ async fn a_planted_fault_is_found_out() {
             .collect(),
     };
     assert!(!chosen.is_empty(), "{wanted}: nothing is planted");
+    let mut report = vec![];
     for planted in chosen {
         let (cycles, said) = found(planted).await;
         let fault = planted.name();
@@ -162,7 +166,9 @@ async fn a_planted_fault_is_found_out() {
         );
         let is_shown = is_shown(planted, &said);
         assert!(is_shown, "{fault} was found out by accident: {said}");
+        report.push(json!({"fault": fault, "found_in_cycle": cycles + 1, "said": said}));
     }
+    save("planted", &Value::Array(report));
 }
 
 #[test]

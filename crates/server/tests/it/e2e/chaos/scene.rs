@@ -1,10 +1,12 @@
 //! Replicas, their database, what keeps them busy, and what strikes them.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
-use bursar_audit::record::Line;
+use bursar_audit::{Rule, record::Line};
 use bursar_postgres::{
-    faults::Point,
     local::LocalServer,
     testing::{ScratchFolder, WireFault, WireProxy},
 };
@@ -22,12 +24,14 @@ use super::{
         nodes::kill_postgres,
         receiver::Receiver,
         service::Service,
-        sound::assert_sound,
+        sound::{assert_sound, require},
         trial::{answered, judged},
         verify::{SEALED, verified},
     },
     Plan,
     fault::{Fault, Tally},
+    points::{batches_ended, dies_at, end_no_batches, end_some_batches},
+    signed::Secrets,
 };
 
 const TRADERS: usize = 6;
@@ -36,10 +40,10 @@ pub(super) const REPLICAS: usize = 2;
 const AFTERWARDS: usize = 40;
 /// One in so many answers to COMMIT gets lost while there is load.
 const ANSWERS_PER_LOSS: u32 = 200;
-/// How long a replica may take to come to the point where it dies; some never do.
-const COMES_TO_POINT: Duration = Duration::from_millis(1_500);
 /// How long a receiver that is down waits for something to break off.
 const BREAKS_OFF: Duration = Duration::from_secs(10);
+/// Callbacks that somebody is at, each with what tells this time from others.
+const LEASES: &str = "SELECT id, lease FROM book_main.callbacks WHERE lease IS NOT NULL";
 /// What failed twice waits for minutes until it is tried again. This is the end of them.
 const DUE: &str = "
     UPDATE book_main.callbacks SET next_attempt_at = now()
@@ -55,8 +59,13 @@ pub(super) struct Scene<'s> {
     server: Option<LocalServer>,
     relay: WireProxy,
     replicas: Vec<Service>,
+    /// How often replicas that are dead had to try a batch again.
+    repeated_by_dead: usize,
     exchange: Exchange,
+    secrets: Secrets,
     receiver: Receiver,
+    /// Callbacks that replicas were at when they died.
+    left: HashSet<Vec<String>>,
     /// What clients were told and saw in the cycles of this exchange.
     record: Vec<Line>,
     pub(super) tally: Tally,
@@ -77,6 +86,7 @@ impl<'s> Scene<'s> {
         let mut exchange = Exchange::open(&through, &client, TRADERS).await;
         exchange.fund_all(&client, "1000").await;
         exchange.charge(&client).await;
+        let secrets = Secrets::issue(&client, &exchange).await;
         // What the load stands on is on the disk even where commits are not.
         Books::of(&server.url(DATABASE)).rows("CHECKPOINT").await;
         Self {
@@ -86,8 +96,11 @@ impl<'s> Scene<'s> {
             server: Some(server),
             relay,
             replicas,
+            repeated_by_dead: 0,
             exchange,
+            secrets,
             receiver: Receiver::start().await,
+            left: HashSet::new(),
             record: vec![],
             tally: Tally::default(),
         }
@@ -120,9 +133,12 @@ impl<'s> Scene<'s> {
             let other = &self.replicas[(place + 1) % self.replicas.len()];
             loads.push(self.load(replica, other, &format!("cycle{number}x{place}")));
         }
-        let lost = self.relay.struck();
+        let (lost, repeated) = (self.relay.struck(), self.repeated());
         self.relay
             .arm_by_chance(WireFault::LoseAnswer, ANSWERS_PER_LOSS);
+        for replica in &self.replicas {
+            end_some_batches(replica).await;
+        }
         let answers = random.random_range(plan.answers.0..=plan.answers.1);
         answered(&loads, answers).await;
         // A database that is set up to lose something has to be killed for it.
@@ -136,15 +152,26 @@ impl<'s> Scene<'s> {
         let is_whole = random.random_bool(0.5) || !self.database.is_empty();
         let struck = Instant::now();
         self.strike(fault, is_whole, &loads).await;
+        // Of what both have left, nobody can be asked now.
+        let leases = if fault.kills_replica_alone() {
+            self.leases().await
+        } else {
+            vec![]
+        };
         if self.mend(fault).await {
             let [other, .., started] = &self.replicas[..] else {
                 panic!("there are two replicas at least");
             };
             loads.push(self.load(started, other, &format!("cycle{number}again")));
         }
+        self.count_left(leases).await;
         answered(&loads, AFTERWARDS).await;
         self.relay.disarm();
+        for replica in &self.replicas {
+            end_no_batches(replica).await;
+        }
         self.tally.answers_lost += self.relay.struck() - lost;
+        self.tally.repeated += self.repeated() - repeated;
         let client = Self::first_ready(&self.replicas).await;
         let books = Books::of(&self.direct());
         let judged = judged(loads, struck, &before, &client, &books).await;
@@ -154,6 +181,25 @@ impl<'s> Scene<'s> {
             self.record.push(before.line());
         }
         self.record.extend(judged.record);
+    }
+
+    /// How often a batch had to be tried again so far.
+    fn repeated(&self) -> usize {
+        let by_living: usize = self.replicas.iter().map(batches_ended).sum();
+        self.repeated_by_dead + by_living
+    }
+
+    async fn leases(&self) -> Vec<Vec<String>> {
+        Books::of(&self.direct()).rows(LEASES).await
+    }
+
+    /// Counts those of these leases that nobody is at any more. Whoever lives has let go of its own by the
+    /// time that another replica has started; those of the dead last for half a minute, and count once.
+    async fn count_left(&mut self, leases: Vec<Vec<String>>) {
+        let still = self.leases().await;
+        for lease in leases.into_iter().filter(|lease| still.contains(lease)) {
+            self.tally.callbacks_left += usize::from(self.left.insert(lease));
+        }
     }
 
     fn load(&self, replica: &Service, other: &Service, round: &str) -> (Load, Watch) {
@@ -169,9 +215,12 @@ impl<'s> Scene<'s> {
         }
         if let Some(replica) = fault.replica() {
             let mut replica = self.replicas.remove(replica);
-            if let Fault::AtPoint(_, point) = fault
-                && dies_at(&mut replica, point).await
-            {
+            let has_died = match fault {
+                Fault::AtPoint(_, point) => dies_at(&mut replica, point).await,
+                Fault::Replica(_) | Fault::Both(_) | Fault::Database | Fault::Receiver => false,
+            };
+            self.repeated_by_dead += batches_ended(&replica);
+            if has_died {
                 self.tally.died_at_points += 1;
                 replica.ended().await;
             } else {
@@ -210,6 +259,7 @@ impl<'s> Scene<'s> {
         if fault.replica().is_some() {
             let through = self.relay.url(&self.direct());
             let replica = Service::start_with(&through, self.settings).await;
+            end_some_batches(&replica).await;
             self.replicas.push(replica);
         }
         fault.replica().is_some()
@@ -223,11 +273,12 @@ impl<'s> Scene<'s> {
         assert_told(&self.receiver, &books).await;
     }
 
-    /// Every callback has told what its transfer came to, and the books can be proven, also beside all
-    /// that clients and receivers know.
+    /// Every callback has told what its transfer came to, signed, and the books can be proven, also beside
+    /// all that clients and receivers know.
     pub(super) async fn end(mut self) -> Tally {
         self.told().await;
         let books = Books::of(&self.direct());
+        self.secrets.assert_signed(&self.receiver, &books).await;
         let transfers = "SELECT count(*) FROM book_main.transfers";
         self.tally.transfers += books.number(transfers).await;
         self.record.extend(heard(&self.receiver));
@@ -236,6 +287,9 @@ impl<'s> Scene<'s> {
         let with_record = ["--record", record.path().to_str().unwrap()];
         let proved = verified(&self.direct(), &[&SEALED[..], &with_record].concat(), 0).await;
         println!("chaos: all cycles together:\n{}", proved.stdout);
+        // A user has a limit of each of two kinds: more uses than users are of both.
+        let has_used = uses_judged(&proved.stdout) > TRADERS;
+        require(has_used, Rule::RareIsTried, || proved.stdout.clone());
         let client = Self::first_ready(&self.replicas).await;
         assert_sound(&client, &self.exchange, &books).await;
         for replica in self.replicas {
@@ -246,15 +300,9 @@ impl<'s> Scene<'s> {
     }
 }
 
-/// Has a replica die when it comes to a point; whether it does.
-async fn dies_at(replica: &mut Service, point: Point) -> bool {
-    replica.arm(point, "1*return(abort)").await;
-    let deadline = Instant::now() + COMES_TO_POINT;
-    while Instant::now() < deadline {
-        if !replica.runs() {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    false
+/// How many uses of limits `bursar verify` held against what was moved.
+fn uses_judged(told: &str) -> usize {
+    let mut lines = told.lines();
+    let uses = lines.find_map(|line| line.strip_prefix("uses of limits: "));
+    uses.map_or(0, |number| number.parse().unwrap())
 }

@@ -1,6 +1,6 @@
 //! Lists, held against the database: each shows what it is for, and each of it once.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Debug};
 
 use bursar_audit::Rule;
 use bursar_postgres::testing::TestDatabase;
@@ -14,6 +14,7 @@ use super::{
         service::{Service, ready},
     },
     SHOWN_MAX, require,
+    told::assert_told,
 };
 
 /// In how many pages a list is read, if they may be as large as that takes.
@@ -27,8 +28,9 @@ const OWN_MAX: usize = 200;
 const PASSED_MAX: usize = 10_000;
 
 /// A transfer as the database has it.
-struct There {
-    id: i64,
+pub(super) struct There {
+    pub(super) id: i64,
+    pub(super) state: String,
     /// Whose it is: the sender's, if one user pays another.
     user: String,
     /// Who has received it, if any user has.
@@ -37,7 +39,7 @@ struct There {
 }
 
 impl There {
-    async fn all(books: &Books) -> Vec<Self> {
+    pub(super) async fn all(books: &Books) -> Vec<Self> {
         let rows = "SELECT id, user_id, kind, state, recipient_id FROM book_main.transfers";
         let read = |row: Vec<String>| {
             let [id, user, kind, state, recipient] = <[String; 5]>::try_from(row).unwrap();
@@ -45,10 +47,22 @@ impl There {
                 id: id.parse().unwrap(),
                 user,
                 received_by: (state == "Success").then_some(recipient),
+                state,
                 is_internal: kind == "internal",
             }
         };
         books.rows(rows).await.into_iter().map(read).collect()
+    }
+
+    /// One that the database does not have.
+    pub(super) fn deposit(id: i64, state: &str) -> Self {
+        Self {
+            id,
+            state: state.to_owned(),
+            user: String::new(),
+            received_by: None,
+            is_internal: false,
+        }
     }
 
     /// Whether a user sees it among what it sent and received.
@@ -60,11 +74,10 @@ impl There {
 
 /// Each list shows each transfer that it is for once: that of all, the back office's of deposits and
 /// withdrawals, every user's history of them, and what every user sent and received.
-pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, books: &Books) {
-    let there = There::all(books).await;
+pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, there: &[There]) {
     let is_known = |one: &There| exchange.traders.iter().any(|user| user.id == one.user);
     assert!(there.iter().all(is_known), "somebody else has transfers");
-    let codes = assert_all_listed(&client.with(&exchange.admin), &there).await;
+    let codes = assert_all_listed(&client.with(&exchange.admin), there).await;
 
     let backoffice = client.with(&exchange.backoffice);
     let opened: Vec<&There> = there.iter().filter(|one| !one.is_internal).collect();
@@ -72,7 +85,11 @@ pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, books: &
     let path = |page: usize| format!("/back-api/api/v2/transfers?pageSize={size}&cursor={page}");
     let listed = paged(&backoffice, opened.len() / size + 2, path).await;
     let all = opened.iter().map(|one| one.id).collect();
-    assert_once("the back office's list", listed.iter().map(id_of), all);
+    assert_once(
+        "the back office's list",
+        listed.iter().map(id_of).collect(),
+        all,
+    );
 
     for user in &exchange.traders {
         let id = &user.id;
@@ -83,28 +100,18 @@ pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, books: &
         let path = |page: usize| format!("{of_user}&cursor={page}");
         let listed = paged(&backoffice, theirs.len() / size + 2, path).await;
         let list = format!("the history of {id}");
-        assert_once(&list, listed.iter().map(id_of), theirs);
-        assert_own_listed(&client.with(&user.token), user, &there, &codes).await;
+        assert_once(&list, listed.iter().map(id_of).collect(), theirs);
+        assert_own_listed(&client.with(&user.token), user, there, &codes).await;
     }
 }
 
 /// The list of all; gives the ids of those that have codes.
 async fn assert_all_listed(admin: &Client, there: &[There]) -> HashMap<String, i64> {
     let size = page_size(there.len(), OF_ALL_MAX);
-    let mut listed: Vec<Value> = vec![];
-    let mut cursor = String::new();
-    // A list that came to no end would have more than there is.
-    while listed.len() <= there.len() {
-        let path = format!("/admin/v1/transfers?limit={size}{cursor}");
-        let page = admin.get(&path).await.ok().json();
-        listed.extend_from_slice(page["data"].as_array().unwrap());
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
+    let path = format!("/admin/v1/transfers?limit={size}");
+    let listed = cursored(admin, &path, there.len()).await;
     let all = there.iter().map(|one| one.id).collect();
-    assert_once("the list of all", listed.iter().map(id_of), all);
+    assert_once("the list of all", listed.iter().map(id_of).collect(), all);
     let code_of = |row: &Value| Some((row["code"].as_str()?.to_owned(), id_of(row)));
     listed.iter().filter_map(code_of).collect()
 }
@@ -129,12 +136,27 @@ async fn assert_own_listed(
         theirs.retain(|id| listed.contains(id));
     }
     let list = format!("what {} sent and received", user.id);
-    assert_once(&list, listed.into_iter(), theirs);
+    assert_once(&list, listed, theirs);
+}
+
+/// The rows of a list that gives cursors. One that came to no end would have more than there are.
+pub(super) async fn cursored(client: &Client, path: &str, there: usize) -> Vec<Value> {
+    let mut listed: Vec<Value> = vec![];
+    let mut cursor = String::new();
+    while listed.len() <= there {
+        let page = client.get(&format!("{path}{cursor}")).await.ok().json();
+        listed.extend_from_slice(page["data"].as_array().unwrap());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    listed
 }
 
 /// How many rows a page has: few, for what goes wrong does so between two pages, but not so few that all
 /// of them take long.
-fn page_size(rows: usize, most: usize) -> usize {
+pub(super) fn page_size(rows: usize, most: usize) -> usize {
     (rows / PAGES + 1).min(most)
 }
 
@@ -152,22 +174,25 @@ async fn paged(client: &Client, pages: usize, path: impl Fn(usize) -> String) ->
     rows
 }
 
-fn id_of(row: &Value) -> i64 {
+pub(super) fn id_of(row: &Value) -> i64 {
     row["id"].as_i64().unwrap()
 }
 
 /// A list shows each of these once, and nothing else.
 #[track_caller]
-fn assert_once(list: &str, listed: impl Iterator<Item = i64>, mut there: Vec<i64>) {
-    let mut listed: Vec<i64> = listed.collect();
+pub(super) fn assert_once<T: Ord + Clone + Debug>(
+    list: &str,
+    mut listed: Vec<T>,
+    mut there: Vec<T>,
+) {
     listed.sort_unstable();
     there.sort_unstable();
     require(listed == there, Rule::ListsAgree, || {
         let twice = listed.windows(2).filter(|pair| pair[0] == pair[1]);
-        let twice: Vec<i64> = twice.map(|pair| pair[0]).take(SHOWN_MAX).collect();
-        let without = |some: &[i64], others: &[i64]| -> Vec<i64> {
+        let twice: Vec<T> = twice.map(|pair| pair[0].clone()).take(SHOWN_MAX).collect();
+        let without = |some: &[T], others: &[T]| -> Vec<T> {
             let left = some.iter().filter(|id| others.binary_search(id).is_err());
-            left.copied().take(SHOWN_MAX).collect()
+            left.take(SHOWN_MAX).cloned().collect()
         };
         format!(
             "{list}: {} listed, {} there; twice {twice:?}, not listed {:?}, not there {:?}",
@@ -183,7 +208,7 @@ fn assert_once(list: &str, listed: impl Iterator<Item = i64>, mut there: Vec<i64
 fn a_list_that_leaves_out_or_shows_twice_is_named() {
     let said = |listed: &[i64]| {
         let listed = listed.to_vec();
-        let judged = || assert_once("it", listed.into_iter(), vec![3, 1, 2]);
+        let judged = || assert_once("it", listed, vec![3, 1, 2]);
         let judged = std::panic::catch_unwind(judged);
         judged.map_err(|said| said.downcast_ref::<String>().unwrap().clone())
     };
@@ -201,7 +226,7 @@ fn a_list_that_leaves_out_or_shows_twice_is_named() {
 }
 
 #[tokio::test]
-async fn every_list_shows_everything_that_it_is_for() {
+async fn everything_is_listed_and_told_that_there_is() {
     let database = TestDatabase::create().await;
     let service = Service::start(database.url()).await;
     let client = ready(&service).await;
@@ -233,6 +258,8 @@ async fn every_list_shows_everything_that_it_is_for() {
     books.settled().await;
     let rejected = "SELECT count(*) FROM book_main.transfers WHERE state = 'Rejected'";
     assert!(books.number(rejected).await > 1);
-    assert_listed(&client, &exchange, &books).await;
+    let there = There::all(&books).await;
+    assert_listed(&client, &exchange, &there).await;
+    assert_told(&client, &exchange, &books, &there).await;
     service.stopped().await;
 }
