@@ -37,15 +37,12 @@ impl App {
                 Ok(false) => {}
                 // One that cannot be told of must not keep the others from it.
                 Err(error) => {
-                    tracing::warn!(transfer.id = %transfer.id(), %error, "could not tell that a withdrawal expires soon");
+                    tracing::debug!(transfer.id = %transfer.id(), %error, "could not tell that a withdrawal expires soon");
                     trouble = Some(error);
                 }
             }
         }
-        match trouble {
-            Some(error) if told == 0 => Err(error),
-            Some(_) | None => Ok(told),
-        }
+        trouble.map_or(Ok(told), Err)
     }
 
     /// Ends transfers whose time is up by the store's clock: one bounded pass. Returns how many it
@@ -69,6 +66,8 @@ impl App {
         }
         let outcomes = match self.ports.store.commit(commits.clone()).await {
             Ok(outcomes) => outcomes,
+            // No transfer's fault: all are taken up once the store goes on.
+            Err(error @ (StoreError::Standby | StoreError::Overloaded)) => return Err(error),
             Err(error) => {
                 let others_wait = i64::try_from(count).is_ok_and(|count| count >= EXPIRED_LIMIT);
                 self.expire_one_by_one(commits, error, others_wait).await?
@@ -97,8 +96,7 @@ impl App {
     }
 
     /// One that cannot be ended must not keep the others from it, not even those that this pass has no
-    /// room for. When none can, all failed for the
-    /// reason that they failed for together.
+    /// room for. When none can, all failed for the reason that they failed for together.
     async fn expire_one_by_one(
         &self,
         commits: Vec<Commit>,
@@ -113,7 +111,7 @@ impl App {
                     Ok(outcome) => outcomes.extend(outcome),
                     Err(error) => {
                         tracing::warn!(transfer.id = %id, %error, "could not end an expired transfer");
-                        if others_wait {
+                        if others_wait && is_its_own(&error) {
                             self.ports.store.leave_alone(id);
                         }
                     }
@@ -124,6 +122,14 @@ impl App {
             return Err(together);
         }
         Ok(outcomes)
+    }
+}
+
+/// Whether a transfer may have made this trouble, for all that is known.
+const fn is_its_own(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Inconsistent { .. } => true,
+        StoreError::Standby | StoreError::Overloaded | StoreError::OutcomeUnknown(_) => false,
     }
 }
 

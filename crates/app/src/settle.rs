@@ -137,8 +137,8 @@ impl App {
     /// it took up; a full pass means that there may be more.
     ///
     /// # Errors
-    /// [`StoreError`] when the pending transfers cannot be listed. A transfer that cannot be
-    /// settled is logged and left for the next pass.
+    /// [`StoreError`] when the pending transfers cannot be listed, or the store takes nothing right now.
+    /// A transfer that cannot be settled is logged and left for the next pass.
     pub async fn settle_pending(&self) -> Result<usize, StoreError> {
         let pending = self
             .ports
@@ -156,6 +156,10 @@ impl App {
                 if settled > 0 {
                     tracing::info!(transfers = settled, "settled what was left pending");
                 }
+            }
+            // No transfer's fault: all are taken up once the store goes on.
+            Err(Error::Store(error @ (StoreError::Standby | StoreError::Overloaded))) => {
+                return Err(error);
             }
             Err(error) => {
                 // One that cannot be settled must not keep the others from it, not even those that this
@@ -177,13 +181,21 @@ impl App {
                 }
                 Err(error) => {
                     tracing::warn!(transfer.id = %id, %error, "could not settle a pending transfer");
-                    if others_wait {
+                    if others_wait && is_its_own(&error) {
                         self.ports.store.leave_alone(id);
                     }
                 }
             }
         }
     }
+}
+
+/// Whether a transfer may have made this trouble, for all that is known.
+const fn is_its_own(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::OutcomeUnknown { .. } | Error::Store(StoreError::Standby | StoreError::Overloaded)
+    )
 }
 
 #[cfg(test)]

@@ -429,6 +429,10 @@ pub(crate) fn overloaded() -> StoreError {
     StoreError::Overloaded
 }
 
+pub(crate) fn standby() -> StoreError {
+    StoreError::Standby
+}
+
 pub(crate) fn unavailable() -> StoreError {
     StoreError::Unavailable("gone".into())
 }

@@ -174,7 +174,7 @@ pub trait TransferStore: Send + Sync {
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError>;
 
     /// Has those two lists pass this transfer over for a minute at most, by this caller's store alone: it
-    /// could not be committed, and others wait behind it.
+    /// could not be committed, for a reason that may be its own, and others wait behind it.
     fn leave_alone(&self, id: TransferId);
 
     /// The transfers that take this one back, oldest first.

@@ -1,5 +1,7 @@
 //! A transfer store in memory.
 
+mod texts;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -15,6 +17,8 @@ use bursar_domain::{
 };
 use bursar_ports::{AuditRecord, BulkOutcome, Clock, CommitOutcome, StoreError, TransferStore};
 use uuid::Uuid;
+
+use self::texts::check_texts;
 
 /// For how long a transfer that is left alone is passed over.
 const LEFT_ALONE_US: i64 = 60_000_000;
@@ -490,22 +494,4 @@ fn use_of(transfer: &Transfer, key: UsageKey, set_in: Option<&Unit>) -> Option<A
             .filter(|rate| set_in.is_none_or(|set_in| *set_in == rate.unit()))?
             .value_of(parts.amount, parts.scale),
     }
-}
-
-fn check_texts<'a>(mut changes: impl Iterator<Item = &'a Change>) -> Result<(), StoreError> {
-    if changes.any(holds_nul) {
-        return Err(StoreError::Unavailable("a text has a NUL character".into()));
-    }
-    Ok(())
-}
-
-fn holds_nul(change: &Change) -> bool {
-    let parts = change.next.parts();
-    let urls = change.callbacks.iter().map(|draft| &draft.url);
-    parts
-        .note
-        .iter()
-        .chain(&parts.callback_url)
-        .chain(urls)
-        .any(|text| text.contains('\0'))
 }

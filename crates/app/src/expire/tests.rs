@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::test_support::{
-    ALICE, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, trouble, unavailable,
+    ALICE, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, standby, trouble,
+    unavailable,
 };
 
 /// A withdrawal whose time is up.
@@ -100,7 +101,7 @@ async fn one_that_cannot_be_told_of_does_not_keep_the_others_from_it() {
             Ok(true)
         }
     });
-    assert_eq!(mocks.app().tell_expiring().await.unwrap(), 1);
+    assert!(mocks.app().tell_expiring().await.is_err());
 }
 
 #[tokio::test]
@@ -203,6 +204,26 @@ async fn what_cannot_be_ended_makes_room_for_those_behind_it() {
         .times(1)
         .return_const(());
     assert_eq!(mocks.app().expire_due().await.unwrap(), 256);
+}
+
+/// Nor is anything left alone for what the store does to all.
+#[tokio::test]
+async fn while_the_store_takes_nothing_all_that_is_due_waits_for_it() {
+    for error in [standby(), overloaded()] {
+        let mut mocks = due((1..=256).map(held).collect());
+        mocks.commits_together(|_| Err(error));
+        assert!(mocks.app().expire_due().await.is_err());
+    }
+    for error in [standby, overloaded, in_doubt] {
+        let mut mocks = due((1..=256).map(held).collect());
+        mocks.commits_together(|_| Err(unavailable()));
+        mocks
+            .store
+            .expect_commit()
+            .times(256)
+            .returning(move |_| Err(error()));
+        assert!(mocks.app().expire_due().await.is_err());
+    }
 }
 
 #[tokio::test]

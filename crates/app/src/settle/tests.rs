@@ -7,8 +7,8 @@ use mockall::predicate::eq;
 
 use super::*;
 use crate::test_support::{
-    ALICE, BOB, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, stale, trouble,
-    unavailable,
+    ALICE, BOB, Mocks, NOW, btc, committed, in_doubt, inconsistent, overloaded, stale, standby,
+    trouble, unavailable,
 };
 
 fn deposit(id: i64) -> Transfer {
@@ -92,6 +92,26 @@ async fn what_cannot_be_settled_makes_room_for_those_behind_it() {
         .times(1)
         .return_const(());
     assert_eq!(mocks.app().settle_pending().await.unwrap(), 256);
+}
+
+/// Nor is anything left alone for what the store does to all.
+#[tokio::test]
+async fn while_the_store_takes_nothing_all_that_is_pending_waits_for_it() {
+    for error in [standby(), overloaded()] {
+        let mut mocks = unsettled((1..=256).map(deposit).collect());
+        mocks.commits_together(|_| Err(error));
+        assert!(mocks.app().settle_pending().await.is_err());
+    }
+    for error in [standby, overloaded, in_doubt] {
+        let mut mocks = unsettled((1..=256).map(deposit).collect());
+        mocks.commits_together(|_| Err(unavailable()));
+        mocks
+            .store
+            .expect_commit()
+            .times(256)
+            .returning(move |_| Err(error()));
+        assert_eq!(mocks.app().settle_pending().await.unwrap(), 256);
+    }
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn report(ended: Ended) {
     match ended {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(%error, "a payout was not tried, or what came of it is not recorded")
+            tracing::warn!(%error, "a payout was not tried, or what came of it is not recorded");
         }
         Err(error) => tracing::error!(%error, "a try of a payout broke off"),
     }
