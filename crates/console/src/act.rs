@@ -169,12 +169,17 @@ pub(crate) fn read_digest(text: Option<&str>) -> Result<[u8; 32], Fault> {
     bytes.ok_or_else(|| Fault::invalid("digest", "load the page again"))
 }
 
-/// What the sentences of a form rest on beside the transfer, as it carries that.
+/// What the sentences of a form rest on beside the transfer, as it carries that. Of what waits for a
+/// second operator already the policy says nothing any more.
 pub(crate) fn promise(transfer: &Transfer, forecast: &Forecast) -> &'static str {
-    match forecast.route() {
-        _ if forecast.asks_second(transfer) => "second",
+    let pays = match forecast.route() {
         PayoutRoute::Manual => "paid",
         PayoutRoute::Gateway => "ordered",
+    };
+    match (transfer.kind(), transfer.stage()) {
+        (Kind::Deposit, _) => "credited",
+        (Kind::Withdrawal | Kind::Internal, None) if forecast.asks_second(transfer) => "second",
+        (Kind::Withdrawal | Kind::Internal, _) => pays,
     }
 }
 

@@ -149,7 +149,7 @@ async fn page(desk: &Desk, id: &str, places: &Places) -> Result<Reply, Fault> {
             } @else { (transfers::table(desk, &recent.transfers, &people)) }
             p { a href=(all) { "All transfers of this user" } }
         }
-        (status::section(desk, &user))
+        (status::section(desk, &user).await?)
         @if desk.may(Permission::Admin) { (credentials::section(desk, id, places).await?) }
         p { a href={ "/console/audit?target=user:" (id) } { "Changes of this user in the audit log" } }
     };

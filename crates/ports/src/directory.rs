@@ -25,7 +25,8 @@ pub enum PutUser {
 pub enum SetStatus {
     /// The user with its new status, which binds what is in flight.
     Written(User),
-    /// The user has another status than the expected one, or is about to: it stays.
+    /// The user has another status than the expected one, or is about to, or has it by another change:
+    /// it stays.
     Overtaken,
     /// There is no such user.
     Unknown,
@@ -123,8 +124,17 @@ pub trait Directory: Send + Sync {
     /// [`StoreError`] when the directory cannot answer.
     async fn put_user(&self, user: User, audit: AuditDraft) -> Result<PutUser, StoreError>;
 
+    /// The number of the change that gave a user the status it has, read anew: who was stopped, let go
+    /// on and stopped again looks as before, and has a higher one. None when there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot answer.
+    async fn status_revision(&self, id: UserId) -> Result<Option<i64>, StoreError>;
+
     /// Gives a user another status if it has the one that is expected, and changes nothing else; the
-    /// new one reaches every book before this returns.
+    /// new one reaches every book before this returns. Who is let go on must have the expected revision
+    /// too, unless that was begun before and is completed now. A stop goes by the status alone: it errs
+    /// on the safe side.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot answer.
@@ -133,6 +143,7 @@ pub trait Directory: Send + Sync {
         id: UserId,
         was: UserStatus,
         status: UserStatus,
+        shown: Expected<i64>,
         audit: AuditDraft,
     ) -> Result<SetStatus, StoreError>;
 

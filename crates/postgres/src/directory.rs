@@ -29,12 +29,15 @@
 //!
 //! A change of the status alone expects what it replaces. Of a stop the book decides that, on the row
 //! that it locks; what it has taken the directory shows, by the rule above. Of a release the directory
-//! decides it, which is written first.
+//! decides it, which is written first; it may expect the directory's revision too, for a stop that came
+//! after the one that somebody was shown looks the same.
 //!
 //! So a release that is repeated finds the directory as it left it, and asks the book whether that is
 //! behind: it is, if it still shows the stop that was to end, with a lower revision than the directory's.
 //! Only a release writes a revision there that the book has not reached. A stop that came after it has
 //! that revision in the book or a higher one, also before the directory is told, and is left alone.
+//! The first try has moved the directory's revision on, so what the repeated one expects of it is not
+//! compared.
 //!
 //! The row of the audit log belongs to the directory's write, whatever that was told of the book: it
 //! says what people see afterwards. Who completes a release writes none.
@@ -276,17 +279,23 @@ impl Directory for PgDirectory {
             .map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
+    async fn status_revision(&self, id: UserId) -> Result<Option<i64>, StoreError> {
+        users::status_revision(&self.shared.database, id).await
+    }
+
     async fn set_status(
         &self,
         id: UserId,
         was: UserStatus,
         status: UserStatus,
+        shown: Expected<i64>,
         audit: AuditDraft,
     ) -> Result<SetStatus, StoreError> {
         let change = set_status::Change {
             id,
             was,
             status,
+            shown,
             at: self.now(),
             audit,
         };

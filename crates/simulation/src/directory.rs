@@ -76,11 +76,16 @@ impl Directory for FixedDirectory {
         never_asked()
     }
 
+    async fn status_revision(&self, _: UserId) -> Result<Option<i64>, StoreError> {
+        never_asked()
+    }
+
     async fn set_status(
         &self,
         _: UserId,
         _: UserStatus,
         _: UserStatus,
+        _: Expected<i64>,
         _: AuditDraft,
     ) -> Result<SetStatus, StoreError> {
         never_asked()

@@ -174,10 +174,17 @@ pub async fn a_status_is_set_over_the_expected_one_and_nothing_else_changes(repl
         let put = here.put_user(user.clone(), audit).await;
         assert_eq!(put.expect("it answers"), PutUser::Written);
     };
-    let set = async |directory: &Arc<dyn Directory>, was, status| {
+    let set_over = async |directory: &Arc<dyn Directory>, was, status, shown| {
         let audit = build::audit("user.put", "user:1");
-        let set = directory.set_status(alice.id, was, status, audit).await;
-        set.expect("the directory answers")
+        let set = directory.set_status(alice.id, was, status, shown, audit);
+        set.await.expect("the directory answers")
+    };
+    let set = async |directory: &Arc<dyn Directory>, was, status| {
+        set_over(directory, was, status, Expected::Anything).await
+    };
+    let shown = async || {
+        let revision = elsewhere.status_revision(alice.id).await;
+        Expected::Exactly(revision.expect("it answers").expect("there is such a user"))
     };
     assert_eq!(set(here, ACTIVE, FROZEN).await, SetStatus::Unknown);
     put(&alice).await;
@@ -200,7 +207,14 @@ pub async fn a_status_is_set_over_the_expected_one_and_nothing_else_changes(repl
     assert_eq!(seen, Some(with(FROZEN)));
     assert_eq!(set(here, ACTIVE, FROZEN).await, SetStatus::Overtaken);
     let active = SetStatus::Written(with(ACTIVE));
-    assert_eq!(set(here, FROZEN, ACTIVE).await, active);
+    let first = shown().await;
+    assert_eq!(set_over(here, FROZEN, ACTIVE, first).await, active);
+    // Stopped again, it looks the same.
+    assert_eq!(set(here, ACTIVE, FROZEN).await, frozen);
+    let late = set_over(here, FROZEN, ACTIVE, first).await;
+    assert_eq!(late, SetStatus::Overtaken);
+    let second = shown().await;
+    assert_eq!(set_over(here, FROZEN, ACTIVE, second).await, active);
     put(&with(UserStatus::Terminated)).await;
     assert_eq!(set(elsewhere, FROZEN, ACTIVE).await, SetStatus::Overtaken);
     assert_eq!(set(elsewhere, ACTIVE, FROZEN).await, SetStatus::Overtaken);

@@ -357,6 +357,69 @@ async fn a_second_operator_approves_and_the_first_cannot() {
     assert_eq!(found.parts().review.as_ref().unwrap().by.as_str(), OTTO);
 }
 
+/// What waits for a second operator waits, whatever the policy says by then.
+#[actix_web::test]
+async fn a_policy_that_changes_later_keeps_nobody_from_approving() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    let otto = Browser::of(&world, operator(OTTO));
+    for (then, later) in [(1_000_000, 100_000_000), (20_000_000, 1_000_000)] {
+        world.second_operator_above(Kind::Withdrawal, "btc", then);
+        let id = world.withdrawal(ALICE, "btc", "0.25").await;
+        world.confirm(OLGA, id).await;
+        assert_eq!(world.transfer(id).await.stage(), Some(Stage::Approval));
+        let seen = otto.get("/console/queue?work=approvals").await.ok();
+        world.second_operator_above(Kind::Withdrawal, "btc", later);
+        let approve = format!("/console/transfers/{id}/approve");
+        let done = otto.press(&seen, &approve, &[]).await;
+        assert_eq!(done.leads(), format!("/console/queue?work=approvals#t{id}"));
+        assert_eq!(world.transfer(id).await.status(), Status::Completed);
+    }
+}
+
+#[actix_web::test]
+async fn a_deposit_that_waits_is_approved_whatever_the_policy_says_by_then() {
+    let world = World::new();
+    world.second_operator_above(Kind::Deposit, "btc", 1_000_000);
+    let id = world.fund(ALICE, "btc", "0.25").await;
+    let otto = Browser::of(&world, operator(OTTO));
+    let seen = otto.get("/console/queue?work=approvals").await.ok();
+    world.second_operator_above(Kind::Deposit, "btc", 100_000_000);
+    let approve = format!("/console/transfers/{id}/approve");
+    otto.press(&seen, &approve, &[]).await.leads();
+    assert_eq!(world.transfer(id).await.status(), Status::Completed);
+}
+
+/// Whoever read that it is paid out pays it by hand: a gateway must not pay it as well.
+#[actix_web::test]
+async fn an_approval_that_was_to_be_paid_by_hand_orders_nothing() {
+    let mut world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    world.second_operator_above(Kind::Withdrawal, "btc", 1_000_000);
+    let id = world.withdrawal(ALICE, "btc", "0.25").await;
+    world.confirm(OLGA, id).await;
+    let approvals = "/console/queue?work=approvals";
+    let otto = Browser::of(&world, operator(OTTO));
+    let seen = otto.get(approvals).await.ok();
+    assert!(seen.text().contains("Pays out 0.25 BTC of alice"));
+
+    world.move_to_a_replica_with_a_gateway();
+    let otto = Browser::of(&world, operator(OTTO));
+    let approve = format!("/console/transfers/{id}/approve");
+    let late = otto.press(&seen, &approve, &[]).await;
+    assert_eq!(late.status, 409);
+    let text = late.text();
+    assert!(text.contains("The rules changed since"), "{text}");
+    assert_eq!(world.transfer(id).await.stage(), Some(Stage::Approval));
+
+    let seen = otto.get(approvals).await.ok();
+    let text = seen.text();
+    let sentence = "Orders the payout of 0.25 BTC of alice";
+    assert!(text.contains(sentence), "{text}");
+    otto.press(&seen, &approve, &[]).await.leads();
+    assert_eq!(world.transfer(id).await.stage(), Some(Stage::Payout));
+}
+
 #[actix_web::test]
 async fn whoever_may_confirm_alone_is_not_offered_to_cancel() {
     let world = World::new();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     browser::Browser,
-    world::{ALICE, BOB, NOW, OLGA, World, operator},
+    world::{ALICE, BOB, NOW, OLGA, OTTO, World, operator},
 };
 
 #[actix_web::test]
@@ -107,6 +107,23 @@ async fn freezing_changes_the_status_alone_and_only_the_one_that_was_shown() {
     frozen.leads();
     let frozen = locked(&world.directory.users)[&ALICE].clone();
     assert_eq!((frozen.status, frozen.email), (UserStatus::Frozen, email));
+    // Somebody else lets the user go on and freezes it again, which looks the same.
+    let seen = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    let otto = Browser::of(&world, operator(OTTO));
+    for status in [UserStatus::Active, UserStatus::Frozen] {
+        let page = otto.get(&format!("/console/users/{ALICE}")).await.ok();
+        otto.press(&page, &path, &[("reason", "why")]).await.leads();
+        assert_eq!(locked(&world.directory.users)[&ALICE].status, status);
+    }
+    let late = browser.press(&seen, &path, &[("reason", "why")]).await;
+    assert_eq!(late.status, 409);
+    let text = late.text();
+    assert!(
+        text.contains("was stopped anew, and stays Frozen"),
+        "{text}"
+    );
+    let stands = locked(&world.directory.users)[&ALICE].status;
+    assert_eq!(stands, UserStatus::Frozen);
     let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
     locked(&world.directory.users)
         .get_mut(&ALICE)
@@ -122,6 +139,31 @@ async fn freezing_changes_the_status_alone_and_only_the_one_that_was_shown() {
         ("reason", "why"),
     ];
     assert_eq!(browser.post(&path, &forged).await.status, 400);
+}
+
+/// Nobody lets a user go on without saying which freeze is to end.
+#[actix_web::test]
+async fn a_form_that_names_no_freeze_ends_none() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let path = format!("/console/users/{ALICE}/status");
+    let page = browser.get(&format!("/console/users/{ALICE}")).await.ok();
+    browser
+        .press(&page, &path, &[("reason", "why")])
+        .await
+        .leads();
+    let forged = [
+        ("csrf", "token-of-olga"),
+        ("was", "Frozen"),
+        ("status", "Active"),
+        ("reason", "why"),
+    ];
+    let of_no_number = [&forged[..], &[("revision", "first")][..]].concat();
+    for fields in [&forged[..], &of_no_number[..]] {
+        assert_eq!(browser.post(&path, fields).await.status, 400);
+        let stands = locked(&world.directory.users)[&ALICE].status;
+        assert_eq!(stands, UserStatus::Frozen);
+    }
 }
 
 #[actix_web::test]

@@ -9,8 +9,8 @@ use bursar_app::{
 };
 use bursar_console::{Console, ConsoleSettings, Visitor};
 use bursar_domain::{
-    AssetId, Change, DecimalAmount, FeeSchedule, Kind, Limits as KindLimits, Rules, Timestamp,
-    Transfer, TransferId, User, UserId, UserStatus,
+    AssetId, Change, DecimalAmount, FeeSchedule, Kind, Limits as KindLimits, PayoutRoute, Rules,
+    Timestamp, Transfer, TransferId, User, UserId, UserStatus,
 };
 use bursar_ports::{
     AssetIntegrity, AssetRate, AssetSums, OperatorSession, Password, Permission, TransferStore,
@@ -49,6 +49,7 @@ const OPERATOR: [Permission; 5] = [
 
 pub(crate) struct World {
     pub(crate) console: Console,
+    ports: Ports,
     pub(crate) store: Arc<InMemoryStore>,
     pub(crate) directory: Arc<FakeDirectory>,
     pub(crate) credentials: Arc<FakeCredentials>,
@@ -85,12 +86,9 @@ impl World {
     }
 
     /// With nothing at all.
-    #[expect(clippy::too_many_lines, reason = "a line for each port, three times")]
     pub(crate) fn empty() -> Self {
         let clock = Arc::new(FixedClock::new(NOW));
         let store = Arc::new(InMemoryStore::new(clock.clone()));
-        let keys = vec![("k1".to_owned(), [2; 32])];
-        let keyring = Arc::new(Keyring::try_new([7; 32], keys).expect("there is a key"));
         let directory = Arc::new(FakeDirectory::default());
         let credentials = Arc::new(FakeCredentials::default());
         let query = Arc::new(FakeQuery::default());
@@ -135,17 +133,9 @@ impl World {
             passwords: Arc::new(PlainPasswords),
             identity_provider: None,
         };
-        let app = App::new(ports, keyring, settings());
-        let console = Console::new(
-            app,
-            ConsoleSettings {
-                second_look_above: Some(DecimalAmount::parse("100000").expect("it is a number")),
-                ..ConsoleSettings::default()
-            },
-            EventStreams::default(),
-        );
         Self {
-            console,
+            console: console(ports.clone(), PayoutRoute::Manual),
+            ports,
             store,
             directory,
             credentials,
@@ -166,6 +156,11 @@ impl World {
 
     pub(crate) fn app(&self) -> &App {
         self.console.app()
+    }
+
+    /// The console is another replica's from now on, which has a gateway that pays withdrawals out.
+    pub(crate) fn move_to_a_replica_with_a_gateway(&mut self) {
+        self.console = console(self.ports.clone(), PayoutRoute::Gateway);
     }
 
     pub(crate) fn put_asset(&self, id: &str, scale: u8) {
@@ -352,12 +347,29 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+/// The console of one replica.
+fn console(ports: Ports, payout: PayoutRoute) -> Console {
+    let keys = vec![("k1".to_owned(), [2; 32])];
+    let keyring = Arc::new(Keyring::try_new([7; 32], keys).expect("there is a key"));
+    Console::new(
+        App::new(ports, keyring, settings(payout)),
+        ConsoleSettings {
+            second_look_above: Some(DecimalAmount::parse("100000").expect("it is a number")),
+            ..ConsoleSettings::default()
+        },
+        EventStreams::default(),
+    )
+}
+
+fn settings(payout: PayoutRoute) -> Settings {
     Settings {
         root_asset: build::asset_id("usd"),
         callback_urls: CallbackUrlPolicy::default(),
         limits: Limits::default(),
-        transfers: TransferSettings::default(),
+        transfers: TransferSettings {
+            payout,
+            ..TransferSettings::default()
+        },
         sessions: SessionSettings::default(),
     }
 }

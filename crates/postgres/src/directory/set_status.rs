@@ -1,7 +1,7 @@
 //! Giving a user another status, and nothing else; the doctrine is told in the module above.
 
 use bursar_domain::{AuditDraft, User, UserId, UserStatus};
-use bursar_ports::{SetStatus, StoreError};
+use bursar_ports::{Expected, SetStatus, StoreError};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
@@ -18,6 +18,8 @@ pub(super) struct Change {
     pub(super) id: UserId,
     pub(super) was: UserStatus,
     pub(super) status: UserStatus,
+    /// The directory's revision that a release is of.
+    pub(super) shown: Expected<i64>,
     pub(super) at: At,
     pub(super) audit: AuditDraft,
 }
@@ -144,7 +146,9 @@ async fn write(
     if of > revision || (of == revision && releases) {
         return Ok(Shown::Overtaken);
     }
-    if releases && shows != change.was.as_str() {
+    // A later stop shows the same status, and was not seen by whoever releases.
+    let is_seen = shows == change.was.as_str() && change.shown.allows(&of);
+    if releases && !is_seen {
         return Ok(Shown::Overtaken);
     }
     if shows == change.status.as_str() {

@@ -53,6 +53,18 @@ pub(super) async fn find(database: &Database, id: UserId) -> Result<Option<User>
     row.map(User::try_from).transpose()
 }
 
+/// The revision of the status that the directory shows.
+pub(super) async fn status_revision(
+    database: &Database,
+    id: UserId,
+) -> Result<Option<i64>, StoreError> {
+    let user = users::table.find(id.as_uuid());
+    let revision = user.select(users::status_revision);
+    database
+        .look_up_once(async move |connection| revision.get_result(connection).await.optional())
+        .await
+}
+
 pub(super) async fn find_many(
     database: &Database,
     ids: Vec<UserId>,

@@ -21,9 +21,24 @@ use super::locked;
 #[derive(Default)]
 pub struct FakeDirectory {
     pub users: Mutex<BTreeMap<UserId, User>>,
+    status_revisions: Mutex<BTreeMap<UserId, i64>>,
     pub assets: Mutex<BTreeMap<AssetId, Asset>>,
     pub rates: Mutex<BTreeMap<AssetId, AssetRate>>,
     pub audited: Mutex<Vec<AuditDraft>>,
+}
+
+impl FakeDirectory {
+    /// Somebody has given this user a status.
+    fn count_status(&self, id: UserId) {
+        let mut revisions = locked(&self.status_revisions);
+        let revision = revisions.entry(id).or_default();
+        *revision = revision.saturating_add(1);
+    }
+
+    fn revision_of(&self, id: UserId) -> i64 {
+        let revisions = locked(&self.status_revisions);
+        revisions.get(&id).copied().unwrap_or_default()
+    }
 }
 
 #[async_trait]
@@ -84,9 +99,15 @@ impl Directory for FakeDirectory {
         if !user.email.is_empty() && others().any(same) {
             return Ok(PutUser::EmailTaken);
         }
+        self.count_status(user.id);
         users.insert(user.id, user);
         locked(&self.audited).push(audit);
         Ok(PutUser::Written)
+    }
+
+    async fn status_revision(&self, id: UserId) -> Result<Option<i64>, StoreError> {
+        let users = locked(&self.users);
+        Ok(users.contains_key(&id).then(|| self.revision_of(id)))
     }
 
     async fn set_status(
@@ -94,15 +115,18 @@ impl Directory for FakeDirectory {
         id: UserId,
         was: UserStatus,
         status: UserStatus,
+        shown: Expected<i64>,
         audit: AuditDraft,
     ) -> Result<SetStatus, StoreError> {
         let mut users = locked(&self.users);
         let Some(user) = users.get_mut(&id) else {
             return Ok(SetStatus::Unknown);
         };
-        if user.status != was {
+        let is_seen = status != UserStatus::Active || shown.allows(&self.revision_of(id));
+        if user.status != was || !is_seen {
             return Ok(SetStatus::Overtaken);
         }
+        self.count_status(id);
         user.status = status;
         locked(&self.audited).push(audit);
         Ok(SetStatus::Written(user.clone()))

@@ -5,7 +5,7 @@ mod repeated;
 use std::sync::Arc;
 
 use bursar_domain::UserStatus;
-use bursar_ports::{Directory, PutUser, SetStatus, StoreError};
+use bursar_ports::{Directory, Expected, PutUser, SetStatus, StoreError};
 use uuid::Uuid;
 
 use super::{account_creation, directory, with_status, write};
@@ -170,11 +170,44 @@ async fn a_status_that_is_set_reaches_every_account() {
     fixture.run(&account_creation(1, 1)).await;
     let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
     for (was, status) in [(active, frozen), (frozen, active)] {
-        let set = directory.set_status(user_id(1), was, status, draft());
+        let set = directory.set_status(user_id(1), was, status, Expected::Anything, draft());
         let set = set.await.unwrap();
         assert!(matches!(set, SetStatus::Written(_)), "{set:?}");
         assert_eq!(statuses(&mut fixture, 1).await, [status.as_str(); 3]);
     }
+}
+
+/// Who was let go on and stopped again looks as before, and is not let go on by whoever saw the first
+/// stop.
+#[tokio::test]
+async fn a_release_leaves_a_stop_that_came_after_the_one_that_was_shown() {
+    let mut fixture = Fixture::new().await;
+    let directory = directory(&fixture);
+    let anna = user(1, "anna");
+    write(&directory, &anna).await;
+    fixture.run(&account_creation(1, 1)).await;
+    let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
+    let set = async |was, status, shown| {
+        let set = directory.set_status(anna.id, was, status, shown, draft());
+        set.await.unwrap()
+    };
+    let shown = async || {
+        let revision = directory.status_revision(anna.id).await.unwrap();
+        Expected::Exactly(revision.unwrap())
+    };
+    let is_frozen = SetStatus::Written(with_status(&anna, frozen));
+    let is_active = SetStatus::Written(anna.clone());
+    assert_eq!(set(active, frozen, Expected::Anything).await, is_frozen);
+    let first = shown().await;
+    assert_eq!(set(frozen, active, first).await, is_active);
+    // Whoever stops a user by an old page errs on the safe side.
+    assert_eq!(set(active, frozen, first).await, is_frozen);
+    let second = shown().await;
+    assert_eq!(set(frozen, active, first).await, SetStatus::Overtaken);
+    assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
+    assert_eq!(set(frozen, active, second).await, is_active);
+    assert_eq!(statuses(&mut fixture, 1).await, ["Active"; 3]);
+    assert_eq!(directory.status_revision(user_id(2)).await.unwrap(), None);
 }
 
 /// A stop that has reached the book alone is not released by somebody who saw another one, and the
@@ -195,7 +228,7 @@ async fn a_status_that_the_book_alone_knows_of_is_not_overwritten() {
             fixture.run(&account_creation(1, 1)).await;
         }
         fixture.run(terminate).await;
-        let set = directory.set_status(anna.id, was, status, draft());
+        let set = directory.set_status(anna.id, was, status, Expected::Anything, draft());
         assert_eq!(set.await.unwrap(), SetStatus::Overtaken);
         let found = statuses(&mut fixture, 1).await;
         assert_eq!(found[..2], [was.as_str(), "Terminated"]);
@@ -213,8 +246,9 @@ async fn a_stop_that_the_book_has_taken_already_is_completed() {
     fixture
         .run("UPDATE book_main.owners SET status = 'Frozen', revision = revision + 1")
         .await;
-    let set = directory.set_status(anna.id, UserStatus::Active, UserStatus::Frozen, draft());
-    let frozen = with_status(&anna, UserStatus::Frozen);
+    let (was, status) = (UserStatus::Active, UserStatus::Frozen);
+    let set = directory.set_status(anna.id, was, status, Expected::Anything, draft());
+    let frozen = with_status(&anna, status);
     assert_eq!(set.await.unwrap(), SetStatus::Written(frozen));
     assert_eq!(statuses(&mut fixture, 1).await, ["Frozen"; 3]);
 }
@@ -237,7 +271,9 @@ async fn directory_and_book_agree_whoever_expects_what_and_races() {
         ]) {
             let replica = Arc::clone(replica);
             tasks.push(tokio::spawn(async move {
-                replica.set_status(user_id(1), was, status, draft()).await
+                let any = Expected::Anything;
+                let set = replica.set_status(user_id(1), was, status, any, draft());
+                set.await
             }));
         }
         for task in tasks {
@@ -268,7 +304,8 @@ async fn a_change_that_is_done_by_half_is_in_doubt() {
         .await;
     let (active, frozen) = (UserStatus::Active, UserStatus::Frozen);
     let in_doubt = |error: &StoreError| matches!(error, StoreError::OutcomeUnknown(_));
-    let set = directory.set_status(anna.id, active, frozen, draft()).await;
+    let set = directory.set_status(anna.id, active, frozen, Expected::Anything, draft());
+    let set = set.await;
     assert!(set.as_ref().is_err_and(in_doubt), "{set:?}");
     let put = directory
         .put_user(with_status(&anna, frozen), draft())
@@ -286,7 +323,8 @@ async fn a_change_that_is_done_by_half_is_in_doubt() {
              EXECUTE FUNCTION public.refuse()",
         )
         .await;
-    let set = directory.set_status(anna.id, frozen, active, draft()).await;
+    let set = directory.set_status(anna.id, frozen, active, Expected::Anything, draft());
+    let set = set.await;
     assert!(set.as_ref().is_err_and(in_doubt), "{set:?}");
     let put = directory.put_user(anna, draft()).await;
     assert!(put.as_ref().is_err_and(in_doubt), "{put:?}");
