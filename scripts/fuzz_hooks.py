@@ -80,7 +80,16 @@ def is_negative(case):
 def says_nothing(case):
     """An empty parameter is the same as none, so that it is wrong only where one is required."""
     query = case.query if isinstance(case.query, dict) else {}
-    return any(value in ("", [""], [], {}, None) for value in query.values())
+    return any(is_nothing(value) for value in query.values())
+
+
+def is_nothing(value):
+    """Whether nothing of it is sent."""
+    if isinstance(value, dict):
+        return all(is_nothing(part) for part in value.values())
+    if isinstance(value, list):
+        return all(is_nothing(part) for part in value)
+    return value is None or value == ""
 
 
 @schemathesis.hook

@@ -183,8 +183,11 @@ const RULES: &[Rule] = &[
 /// How many rights an error names.
 const SHOWN_MAX: usize = 5;
 
-/// What migrations were applied, which the program looks at before it serves.
-const MIGRATIONS: &str = "public.__diesel_schema_migrations";
+/// What migrations were applied, which the program looks at before it serves and only `migrate` writes.
+const MIGRATIONS: Rule = Rule {
+    insert: false,
+    ..append("public.__diesel_schema_migrations")
+};
 
 /// Why a role was not given its rights.
 #[derive(Debug, thiserror::Error)]
@@ -196,7 +199,10 @@ pub enum GrantError {
     #[error("there is no role {0}: CREATE ROLE … LOGIN PASSWORD … first")]
     NoRole(String),
     /// The role may do anything, whatever it is granted.
-    #[error("role {0} owns the tables, or is a superuser: nothing can be kept from it")]
+    #[error(
+        "role {0} owns the database, its schemas or tables, is a superuser, or may become such a role \
+         (before PostgreSQL 16 CREATEROLE is enough): nothing can be kept from it"
+    )]
     Owner(String),
     /// The role has more from elsewhere: of a role that it is a member of, or of everybody.
     #[error(
@@ -267,10 +273,7 @@ async fn statements(
     tables: &[String],
     role: &str,
 ) -> QueryResult<Vec<String>> {
-    let mut statements = vec![
-        format!("GRANT USAGE ON SCHEMA public TO {role}"),
-        format!("GRANT SELECT ON {MIGRATIONS} TO {role}"),
-    ];
+    let mut statements = vec![format!("GRANT USAGE ON SCHEMA public TO {role}")];
     for schema in ["directory", "book_main"] {
         statements.push(format!("REVOKE ALL ON SCHEMA {schema} FROM {role}"));
         statements.push(format!("GRANT USAGE ON SCHEMA {schema} TO {role}"));
@@ -288,6 +291,7 @@ fn rules_of(tables: &[String]) -> impl Iterator<Item = &'static Rule> {
     RULES
         .iter()
         .filter(|rule| tables.iter().any(|table| table == rule.table))
+        .chain([&MIGRATIONS])
 }
 
 /// What a role may do beyond the rules, wherever it has that from.
@@ -372,12 +376,23 @@ async fn rights(connection: &mut AsyncPgConnection, rule: &Rule) -> QueryResult<
 }
 
 /// Whether a role can do anything, whatever it is granted; none when there is no such role.
+///
+/// Whoever owns a schema may drop what is in it, and whoever owns the database may drop that. Before
+/// PostgreSQL 16, CREATEROLE makes one a member of every role but superusers, by its own word.
 async fn is_mighty(connection: &mut AsyncPgConnection, role: &str) -> QueryResult<Option<bool>> {
     let mighty = sql::<Bool>(
-        "SELECT r.rolsuper OR EXISTS (SELECT FROM pg_class AS c \
-         JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE n.nspname IN ('directory', 'book_main') AND c.relkind IN ('r', 'p') \
-         AND pg_has_role(r.oid, c.relowner, 'MEMBER')) \
+        "SELECT EXISTS (SELECT FROM pg_roles AS m WHERE pg_has_role(r.oid, m.oid, 'MEMBER') \
+           AND (m.rolsuper OR m.rolcreaterole \
+             AND current_setting('server_version_num')::int < 160000)) \
+         OR EXISTS (SELECT FROM pg_database AS d WHERE d.datname = current_database() \
+           AND pg_has_role(r.oid, d.datdba, 'MEMBER')) \
+         OR EXISTS (SELECT FROM pg_namespace AS n \
+           WHERE n.nspname IN ('directory', 'book_main', 'public') \
+           AND pg_has_role(r.oid, n.nspowner, 'MEMBER')) \
+         OR EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+           WHERE (n.nspname IN ('directory', 'book_main') OR (n.nspname, c.relname) = \
+             ('public', '__diesel_schema_migrations')) \
+           AND c.relkind IN ('r', 'p') AND pg_has_role(r.oid, c.relowner, 'MEMBER')) \
          FROM pg_roles AS r WHERE r.rolname = ",
     )
     .bind::<Text, _>(role);

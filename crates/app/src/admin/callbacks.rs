@@ -52,7 +52,7 @@ impl App {
     }
 
     /// Delivers again what became due first at `since` or later and has come to an end; tells how
-    /// many callbacks that are. Repeating this is safe: it goes on where it was.
+    /// many callbacks that are. Repeating this within an hour is safe: it goes on where it was.
     ///
     /// # Errors
     /// See [`Error`].

@@ -213,8 +213,9 @@ impl App {
         grant: &Grant,
     ) -> Result<Vec<(AccountBalance, Asset)>, Error> {
         grant.require_any(&READERS)?;
-        let assets = self.ports.directory.list_assets().await?;
         let balances = self.ports.query.list_system_balances().await?;
+        let used = balances.iter().map(|balance| balance.account.asset);
+        let assets = self.assets_with(used.collect()).await?;
         with_assets(&assets, balances)
     }
 }

@@ -51,7 +51,8 @@ impl App {
             // Nothing is also an answer to what was on this account.
             read.accounts.extend(untouched.map(nothing));
         }
-        let assets = self.ports.directory.list_assets().await?;
+        let used = read.accounts.iter().map(|account| account.asset);
+        let assets = self.assets_with(used.collect()).await?;
         let accounts = read.accounts.into_iter().map(|account| {
             let asset = of(&assets, account.asset)?;
             Ok((account, asset))
@@ -90,9 +91,10 @@ impl App {
         at: Timestamp,
     ) -> Result<Vec<(AccountBalance, Asset)>, Error> {
         grant.require_any(&READERS)?;
-        let assets = self.ports.directory.list_assets().await?;
         let system = LedgerOwner::System;
         let balances = self.ports.query.list_balances_at(system, at).await?;
+        let used = balances.iter().map(|balance| balance.account.asset);
+        let assets = self.assets_with(used.collect()).await?;
         with_assets(&assets, balances)
     }
 

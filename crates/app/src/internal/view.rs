@@ -1,6 +1,6 @@
 //! What a user sees of its transfers and balances.
 
-use bursar_domain::{Amount, Body, Status, Timestamp, Transfer, UserId};
+use bursar_domain::{Amount, Asset, AssetId, Body, Status, Timestamp, Transfer, UserId};
 use bursar_ports::{AccountBalance, InternalFilter, Permission};
 
 use super::{InternalView, UserBalance};
@@ -76,7 +76,8 @@ impl App {
         &self,
         accounts: &[AccountBalance],
     ) -> Result<Vec<UserBalance>, Error> {
-        let assets = self.ports.directory.list_assets().await?;
+        let used = accounts.iter().map(|balance| balance.account.asset);
+        let assets = self.assets_with(used.collect()).await?;
         let amount = |units| {
             Amount::try_from_units(units).map_err(|_| Error::Internal("a balance is out of range"))
         };
@@ -96,6 +97,21 @@ impl App {
                 })
             })
             .collect()
+    }
+
+    /// Every asset in order of ids, also those of `used` that are too new for the list.
+    pub(crate) async fn assets_with(&self, mut used: Vec<AssetId>) -> Result<Vec<Asset>, Error> {
+        let directory = &self.ports.directory;
+        let mut assets = directory.list_assets().await?;
+        used.sort_unstable();
+        used.dedup();
+        used.retain(|id| assets.iter().all(|asset| asset.id != *id));
+        // The list may be some seconds old, and another replica may have made these since.
+        if !used.is_empty() {
+            assets.extend(directory.find_assets(used).await?);
+            assets.sort_unstable_by_key(|asset| asset.id);
+        }
+        Ok(assets)
     }
 
     /// The public code of an internal transfer.

@@ -109,6 +109,7 @@ pub(super) async fn write_limits(
     if !was.allows(&read.unwrap_or_default()) {
         return Ok(PutRule::Overtaken);
     }
+    let had_unit = had.as_ref().and_then(|had| had.unit().flatten());
     let epoch = had.map_or(1, |had| {
         // What rolled on in the same unit has been counted all the time.
         let rolls = read.is_some_and(|had| had.is_rolling());
@@ -133,14 +134,15 @@ pub(super) async fn write_limits(
         .set(row)
         .execute(connection)
         .await?;
-    let before = read.as_ref().map(told_limits);
-    let after = told_limits(&new);
+    let before = read.as_ref().map(|limits| told_limits(limits, had_unit));
+    let after = told_limits(&new, root_unit);
     note_in_book(connection, audit, at, before.as_ref(), Some(&after)).await?;
     Ok(PutRule::Written)
 }
 
-/// Limits as the audit log tells them: amounts in smallest units.
-fn told_limits(limits: &Limits) -> Value {
+/// Limits as the audit log tells them: amounts in smallest units, over all assets in this unit. The same
+/// figures are other limits in another one.
+fn told_limits(limits: &Limits, unit: Option<Unit>) -> Value {
     let units = |amount: Option<Amount>| amount.map(|amount| amount.units().to_string());
     json!({
         "min_amount": units(limits.min_amount),
@@ -148,5 +150,7 @@ fn told_limits(limits: &Limits) -> Value {
         "daily": units(limits.daily),
         "monthly": units(limits.monthly),
         "approval_above": units(limits.approval_above),
+        "root_asset": unit.as_ref().map(|unit| unit.asset.as_str()),
+        "root_scale": unit.map(|unit| unit.scale.get()),
     })
 }

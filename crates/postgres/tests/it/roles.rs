@@ -12,6 +12,10 @@ use crate::support::{run, texts};
 const ROLE: &str = "bursar_test_application";
 /// Who owns a database, and nothing else of the server.
 const OWNER: &str = "bursar_test_owner";
+/// A member of that one.
+const MEMBER: &str = "bursar_test_member";
+/// Who may make roles, and give them to itself where PostgreSQL lets it.
+const MAKER: &str = "bursar_test_maker";
 
 /// What the role may do beside reading and inserting, by table: `UPDATE` of everything, of
 /// everything but what names a row, `DELETE`. It may truncate nothing.
@@ -234,6 +238,57 @@ async fn rights_are_given_to_a_role_that_can_be_kept_from_others_alone() {
     assert!(matches!(away, Err(GrantError::Connect(_))), "{away:?}");
 }
 
+/// Whoever owns a schema drops its tables, and whoever owns the database drops that.
+#[tokio::test]
+async fn nothing_can_be_kept_from_whoever_owns_what_the_tables_are_in() {
+    let database = TestDatabase::create().await;
+    for role in [ROLE, OWNER, MEMBER] {
+        as_role(&database, role).await;
+    }
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    run(&mut owner, &format!("GRANT {OWNER} TO {MEMBER}")).await;
+    let me = texts(&mut owner, "SELECT quote_ident(current_user)").await;
+    let whole = format!("DATABASE \"{}\"", database.name());
+    for place in [
+        "SCHEMA directory",
+        "SCHEMA book_main",
+        "TABLE public.__diesel_schema_migrations",
+        whole.as_str(),
+    ] {
+        for (now, role) in [(ROLE, ROLE), (OWNER, MEMBER)] {
+            run(&mut owner, &format!("ALTER {place} OWNER TO {now}")).await;
+            let mighty = grant(database.url(), role).await;
+            assert!(
+                matches!(mighty, Err(GrantError::Owner(_))),
+                "{place}: {role}: {mighty:?}"
+            );
+        }
+        run(&mut owner, &format!("ALTER {place} OWNER TO {}", me[0])).await;
+        for role in [ROLE, MEMBER] {
+            grant(database.url(), role).await.unwrap();
+        }
+    }
+}
+
+/// Until PostgreSQL 16 it gives itself any role that is no superuser, the owner of the tables too.
+#[tokio::test]
+async fn nothing_can_be_kept_from_whoever_gives_itself_any_role() {
+    let database = TestDatabase::create().await;
+    as_role(&database, MAKER).await;
+    let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
+    // A test that was cut off may have left it.
+    run(&mut owner, &format!("ALTER ROLE {MAKER} NOCREATEROLE")).await;
+    grant(database.url(), MAKER).await.unwrap();
+    run(&mut owner, &format!("ALTER ROLE {MAKER} CREATEROLE")).await;
+    let mighty = grant(database.url(), MAKER).await;
+    run(&mut owner, &format!("ALTER ROLE {MAKER} NOCREATEROLE")).await;
+    let older = "SELECT (current_setting('server_version_num')::int < 160000)::text";
+    let is_owner = matches!(mighty, Err(GrantError::Owner(_)));
+    let expected = texts(&mut owner, older).await == ["true"];
+    assert_eq!(is_owner, expected, "{mighty:?}");
+    assert!(is_owner || mighty.is_ok(), "{mighty:?}");
+}
+
 /// What a role has of others it has for good, whatever is taken from itself.
 #[tokio::test]
 async fn what_a_role_inherits_is_told_and_not_called_granted() {
@@ -255,6 +310,10 @@ async fn what_a_role_inherits_is_told_and_not_called_granted() {
             "INSERT on book_main.writers",
         ),
         ("CREATE ON SCHEMA directory", "CREATE on schema directory"),
+        (
+            "DELETE ON public.__diesel_schema_migrations",
+            "DELETE on public.__diesel_schema_migrations",
+        ),
     ];
     for (right, told) in given {
         run(&mut owner, &format!("GRANT {right} TO PUBLIC")).await;
@@ -283,13 +342,15 @@ async fn what_was_given_by_hand_is_taken_back() {
     let by_hand = format!(
         "GRANT ALL ON ALL TABLES IN SCHEMA book_main TO {ROLE}; \
          GRANT UPDATE (amount) ON book_main.transfers TO {ROLE}; \
-         GRANT CREATE ON SCHEMA book_main TO {ROLE}"
+         GRANT CREATE ON SCHEMA book_main TO {ROLE}; \
+         GRANT ALL ON public.__diesel_schema_migrations TO {ROLE}"
     );
     run(&mut owner, &by_hand).await;
     let mut application = AsyncPgConnection::establish(&url).await.unwrap();
     let too_much = [
         "UPDATE book_main.transfers SET amount = amount",
         "TRUNCATE book_main.callbacks",
+        "DELETE FROM public.__diesel_schema_migrations WHERE version = ''",
         "CREATE TABLE book_main.mine (id int)",
     ];
     for statement in too_much {
@@ -306,6 +367,8 @@ async fn what_was_given_by_hand_is_taken_back() {
     for statement in [
         "UPDATE book_main.transfers SET amount = amount",
         "TRUNCATE book_main.callbacks",
+        "DELETE FROM public.__diesel_schema_migrations WHERE version = ''",
+        "INSERT INTO public.__diesel_schema_migrations (version) VALUES ('29991231000000')",
     ] {
         let told = refusal(&mut application, statement).await;
         assert!(told.is_some(), "{statement}");

@@ -191,6 +191,34 @@ async fn limits_that_are_set_in_another_unit_are_counted_anew_in_it() {
     assert_eq!(scene.used().await, 70);
 }
 
+/// The same figures, which would look like no change without their units.
+#[tokio::test]
+async fn the_audit_log_tells_in_which_unit_limits_over_all_assets_were_set() {
+    let mut scene = Scene::start().await;
+    for unit in [usd(), eur(), build::asset("eur", 3).unit()] {
+        scene.put(daily(1_000), unit).await;
+    }
+    scene.forget_units().await;
+    scene.put(daily(1_000), usd()).await;
+    let (kind, asset) = (Kind::Withdrawal, Some(usd().asset));
+    let of_one = scene.book.put_limits(
+        kind,
+        asset,
+        daily(1_000),
+        usd(),
+        Expected::Anything,
+        draft(),
+    );
+    assert_eq!(of_one.await.unwrap(), PutRule::Written);
+    let rows = "SELECT concat_ws(' ', before->>'root_asset', before->>'root_scale', '>', \
+                       after->>'root_asset', after->>'root_scale') \
+                FROM book_main.audit_log WHERE after->>'daily' = '1000'";
+    let mut told = scene.fixture.texts(rows).await;
+    told.sort();
+    let expected = [">", "> usd 2", "> usd 2", "eur 2 > eur 3", "usd 2 > eur 2"];
+    assert_eq!(told, expected);
+}
+
 /// What was read in a scale that the asset has no more would mean something else.
 #[tokio::test]
 async fn amounts_are_not_written_beside_a_change_of_the_scale() {

@@ -431,8 +431,29 @@ async fn an_account_of_no_known_asset_is_an_internal_error() {
         .query
         .expect_list_system_balances()
         .return_once(|| Ok(vec![world(&usd())]));
+    mocks
+        .directory
+        .expect_find_assets()
+        .return_once(|_| Ok(vec![]));
     let shown = mocks.app().list_system_balances(&admin()).await;
     assert!(matches!(shown, Err(Error::Internal(_))));
+}
+
+/// Another replica has just made it, and the list is some seconds old.
+#[tokio::test]
+async fn a_system_account_of_an_asset_that_the_list_does_not_have_yet_is_shown() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&usd());
+    mocks
+        .directory
+        .expect_list_assets()
+        .return_once(|| Ok(vec![btc()]));
+    mocks
+        .query
+        .expect_list_system_balances()
+        .return_once(|| Ok(vec![world(&usd())]));
+    let shown = mocks.app().list_system_balances(&admin()).await.unwrap();
+    assert_eq!(shown, [(world(&usd()), usd())]);
 }
 
 #[tokio::test]
@@ -457,6 +478,10 @@ async fn a_directory_that_cannot_answer_is_an_error() {
     directory
         .expect_list_users()
         .returning(|_, _, _| Err(unavailable()));
+    mocks
+        .query
+        .expect_list_system_balances()
+        .returning(|| Ok(vec![]));
     let app = mocks.app();
     let grant = admin();
     assert_unavailable(&app.put_asset(&grant, btc(), Expected::Anything).await);

@@ -1,5 +1,6 @@
 use bursar_domain::{
-    AccountKey, Amount, BigDecimal, Command, DecimalAmount, Kind, NewTransfer, Status, Timestamp,
+    AccountKey, Amount, BigDecimal, Command, DecimalAmount, Kind, NewTransfer, ReversalTerms,
+    Status, Timestamp,
 };
 use bursar_ports::{LedgerLine, LedgerOwner, MockExportPages, Permission, StoreError};
 use bursar_testkit::build;
@@ -176,6 +177,45 @@ async fn transfers_go_by_and_are_added_up_by_asset_kind_and_status() {
         total(of_usd, Kind::Internal, Status::Pending, 1, "0.05", "0"),
     ];
     assert_eq!(export.totals(), expected);
+}
+
+/// As the ledger takes it from what the exchange earned.
+#[tokio::test]
+async fn what_reversals_give_back_of_fees_is_taken_off_their_total() {
+    let settled = build::step(&deposit(1, &btc(), 8), &Command::Settle, NOW).next;
+    let covers = Some(build::amount(4));
+    let back = |id, returns_fee| {
+        let new = build::new_transfer(build::transfer_id(id), &btc(), 1, NOW);
+        let salt = CodeSalt::new([9; 10]);
+        let terms = ReversalTerms {
+            covers,
+            returns_fee,
+            salt,
+        };
+        settled.reversal(new, terms).unwrap().next
+    };
+    // Half of the fee, which is rounded down, goes back with the first and stays with the second.
+    let all = vec![back(2, true), back(3, false), settled];
+    let mut mocks = Mocks::new();
+    mocks
+        .exports
+        .expect_open_transfers()
+        .return_once(|_| Ok(pages(vec![Ok(Some(all))])));
+    let app = mocks.app();
+    let search = TransferSearch::default();
+    let mut export = app.export_transfers(&reader(), search).await.unwrap();
+    export.next_page().await.unwrap();
+    let totals: Vec<_> = export
+        .totals()
+        .into_iter()
+        .map(|total| (total.kind, total.status, total.fee))
+        .collect();
+    let units = |units: i64| BigDecimal::new(units.into(), 8);
+    let expected = [
+        (Kind::Deposit, Status::Completed, units(3)),
+        (Kind::Withdrawal, Status::Completed, units(-1)),
+    ];
+    assert_eq!(totals, expected);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub struct TransferTotal {
     pub count: u64,
     /// The sum of their amounts.
     pub amount: BigDecimal,
-    /// The sum of their fees.
+    /// The sum of their fees, less what those of them that reverse others gave back.
     pub fee: BigDecimal,
 }
 
@@ -94,8 +94,13 @@ impl TransferTotals {
     pub(super) fn add(&mut self, transfer: &Transfer) {
         let parts = transfer.parts();
         let key = (parts.asset, transfer.kind(), transfer.status());
+        // A reversal costs nothing, and the ledger takes from the fees what it gives back.
+        let returned = parts
+            .reversal
+            .map_or(0, |reversal| reversal.fee_returned.units());
+        let fee = parts.fee.units().saturating_sub(returned);
         let sums = self.0.entry(key).or_default();
-        sums.add(parts.amount.units(), parts.fee.units(), parts.scale);
+        sums.add(parts.amount.units(), fee, parts.scale);
     }
 
     pub(super) fn all(&self) -> Vec<TransferTotal> {

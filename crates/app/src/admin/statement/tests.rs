@@ -209,14 +209,47 @@ async fn balances_of_the_past_are_shown_as_those_of_now() {
     assert_eq!(system.unwrap(), [(world, usd())]);
 }
 
+/// Another replica has just made them, and the list is some seconds old.
 #[tokio::test]
-async fn an_account_of_no_known_asset_is_an_internal_error() {
+async fn accounts_of_assets_that_the_list_does_not_have_yet_are_shown() {
     let mut mocks = Mocks::new();
     mocks.has_user(build::user(ALICE));
+    mocks.has_asset(&btc());
+    mocks.has_asset(&usd());
     mocks
         .directory
         .expect_list_assets()
         .returning(|| Ok(vec![]));
+    let page = Statement {
+        accounts: vec![account(&btc())],
+        ..Statement::default()
+    };
+    mocks
+        .query
+        .expect_read_statement()
+        .return_once(|_| Ok(page));
+    let system = [AccountKey::fees(usd().id), AccountKey::world(usd().id)].map(balance);
+    let expected = system.clone().map(|balance| (balance, usd()));
+    mocks
+        .query
+        .expect_list_balances_at()
+        .with(eq(LedgerOwner::System), eq(NOW))
+        .return_once(|_, _| Ok(Vec::from(system)));
+    let app = mocks.app();
+    let read = app.read_statement(&reader(), filter()).await.unwrap();
+    assert_eq!(read.accounts, [(account(&btc()), btc())]);
+    // Each is looked for once, however many accounts are of it.
+    let system = app.list_system_balances_at(&reader(), NOW).await.unwrap();
+    assert_eq!(system, expected);
+}
+
+#[tokio::test]
+async fn an_account_of_no_known_asset_is_an_internal_error() {
+    let mut mocks = Mocks::new();
+    mocks.has_user(build::user(ALICE));
+    let directory = &mut mocks.directory;
+    directory.expect_list_assets().returning(|| Ok(vec![]));
+    directory.expect_find_assets().returning(|_| Ok(vec![]));
     let page = Statement {
         accounts: vec![account(&btc())],
         ..Statement::default()

@@ -277,6 +277,53 @@ async fn every_asset_is_shown_also_those_that_the_user_has_nothing_of() {
     assert_eq!(shown, [nothing(btc()), nothing(eth), some]);
 }
 
+/// Another replica has just made it, and the list is some seconds old.
+#[tokio::test]
+async fn a_balance_of_an_asset_that_the_list_does_not_have_yet_is_shown_in_its_place() {
+    let mut mocks = Mocks::new();
+    mocks.has_asset(&btc());
+    mocks
+        .directory
+        .expect_list_assets()
+        .times(1)
+        .return_once(|| Ok(vec![usd()]));
+    let of_usd = account(&usd(), 1, 0, NOW);
+    let accounts = vec![of_usd, account(&btc(), 150, 50, NOW)];
+    mocks
+        .query
+        .expect_list_user_balances()
+        .return_once(|_| Ok(accounts));
+    let grant = alice(Permission::AllowBalance);
+    let shown = mocks.app().own_balances(&grant).await.unwrap();
+    let some = |asset, available, held| UserBalance {
+        asset,
+        available: build::amount(available),
+        held: build::amount(held),
+        updated_at: Some(NOW),
+    };
+    assert_eq!(shown, [some(btc(), 150, 50), some(usd(), 1, 0)]);
+}
+
+#[tokio::test]
+async fn the_assets_that_the_list_does_not_have_yet_may_be_out_of_reach() {
+    let mut mocks = Mocks::new();
+    let directory = &mut mocks.directory;
+    directory.expect_list_assets().returning(|| Ok(vec![]));
+    directory
+        .expect_find_assets()
+        .returning(|_| Err(unavailable()));
+    mocks
+        .query
+        .expect_list_user_balances()
+        .return_once(|_| Ok(vec![account(&btc(), 1, 0, NOW)]));
+    let grant = alice(Permission::AllowBalance);
+    let shown = mocks.app().own_balances(&grant).await;
+    assert!(matches!(
+        shown,
+        Err(Error::Store(StoreError::Unavailable(_)))
+    ));
+}
+
 #[tokio::test]
 async fn a_balance_that_cannot_be_is_an_internal_error() {
     let over = Amount::MAX.units() + 1;

@@ -64,7 +64,8 @@ impl Sheet for TransferExport {
         "updated_at",
         "count",
     ];
-    const SIGNED: &'static [&'static str] = &[];
+    // Of the totals, where more was given back than taken.
+    const SIGNED: &'static [&'static str] = &["fee"];
     type Row = FoundTransfer;
 
     async fn next_page(&mut self) -> Result<Option<Vec<FoundTransfer>>, Error> {

@@ -10,7 +10,7 @@ use super::{
     client::Client,
     console::browser::{Browser, Operator},
     eventually,
-    exchange::{CONFIRM, Exchange, INTERNAL, WAIT, WITHDRAW},
+    exchange::{CONFIRM, DEPOSIT, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
     service::{Service, create_token},
     units,
 };
@@ -44,50 +44,79 @@ fn totals(lines: &[Value], by: [&str; 2], of: &str) -> BTreeMap<String, i128> {
     lines.iter().filter(of_record).map(total).collect()
 }
 
+/// Opens a deposit or a withdrawal of btc for a user, and answers its id.
+async fn open(backoffice: &Client, path: &str, trader: &Trader, amount: &str) -> String {
+    let body = json!({"userId": trader.id, "assetId": "btc", "amount": amount});
+    let answer = backoffice.post_with(path, body.to_string(), &[WAIT]).await;
+    answer.ok().name()
+}
+
+/// Takes so much of a transfer back, with its share of the fee.
+async fn take_back(admin: &Client, id: &str, amount: &str) {
+    let path = format!("/admin/v1/transfers/{id}/reverse");
+    let body = json!({"amount": amount, "return_fee": true, "comment": "A mistake."});
+    admin.post(&path, body.to_string()).await.ok();
+}
+
+/// Every kind of transfer at a fee, each of which is taken back in part or in full. Of withdrawals more
+/// of the fees is given back than was taken: those that take deposits back are withdrawals too.
+async fn trade(client: &Client, exchange: &Exchange) {
+    let [alice, bob] = &exchange.traders[..] else {
+        panic!("two users");
+    };
+    let backoffice = client.with(&exchange.backoffice);
+    let admin = client.with(&exchange.admin);
+    open(&backoffice, DEPOSIT, alice, "5.5").await;
+    for _ in 0..2 {
+        let deposit = open(&backoffice, DEPOSIT, bob, "1").await;
+        take_back(&admin, &deposit, "1").await;
+    }
+    let paid_out = open(&backoffice, WITHDRAW, alice, "2").await;
+    open(&backoffice, WITHDRAW, alice, "0.25").await;
+    let body = json!({"userId": alice.id, "transferId": paid_out});
+    backoffice.post(CONFIRM, body.to_string()).await.ok();
+    take_back(&admin, &paid_out, "1").await;
+    let body = json!({"currency_code": "btc", "amount": "0.5", "recipient": bob.id});
+    let paying = client.with(&alice.token);
+    let sent = paying.post_with(INTERNAL, body.to_string(), &[WAIT]).await;
+    let path = format!("/admin/v1/transfers?code={}", sent.ok().name());
+    let found = admin.get(&path).await.ok().json();
+    take_back(&admin, &found["data"][0]["id"].to_string(), "0.25").await;
+}
+
 #[tokio::test]
 async fn the_totals_of_exports_tie_to_each_other_and_to_the_balances() {
     let database = TestDatabase::create().await;
     let service = Service::start(database.url()).await;
     let client = service.client();
-    let exchange = Exchange::open(database.url(), &client, 2).await;
-    let [alice, bob] = &exchange.traders[..] else {
-        panic!("two users");
-    };
-    exchange.fund(&client, alice, "btc", "5.5").await;
-    exchange.fund(&client, bob, "btc", "1").await;
-    let backoffice = client.with(&exchange.backoffice);
-    let mut open = vec![];
-    for amount in ["2", "0.25"] {
-        let body = json!({"userId": alice.id, "assetId": "btc", "amount": amount});
-        open.push(
-            backoffice
-                .post(WITHDRAW, body.to_string())
-                .await
-                .ok()
-                .name(),
-        );
-    }
-    let body = json!({"userId": alice.id, "transferId": open[0]});
-    backoffice.post(CONFIRM, body.to_string()).await.ok();
-    let body = json!({"currency_code": "btc", "amount": "0.5", "recipient": bob.id});
-    let paying = client.with(&alice.token);
-    paying
-        .post_with(INTERNAL, body.to_string(), &[WAIT])
-        .await
-        .ok();
+    let mut exchange = Exchange::open(database.url(), &client, 2).await;
+    exchange.charge(&client).await;
+    trade(&client, &exchange).await;
 
     let reader = client.with(&exchange.backoffice);
     let transfers = export(&reader, TRANSFERS).await;
     let amounts = totals(&transfers, ["kind", "status"], "amount");
+    let fees = totals(&transfers, ["kind", "status"], "fee");
     let entries = export(&reader, ENTRIES).await;
     let moved = totals(&entries, ["owner", "kind"], "available_delta");
     let held = totals(&entries, ["owner", "kind"], "held_delta");
     assert_eq!(moved["world deposit"], -amounts["deposit Completed"]);
-    assert_eq!(moved["user deposit"], amounts["deposit Completed"]);
+    let credited = amounts["deposit Completed"] - fees["deposit Completed"];
+    assert_eq!(moved["user deposit"], credited);
     assert_eq!(moved["world withdrawal"], amounts["withdrawal Completed"]);
-    let waiting = amounts["withdrawal AwaitingConfirmation"];
-    assert_eq!(held["user withdrawal"], waiting);
-    assert_eq!(moved["user internal"], 0);
+    let waiting = "withdrawal AwaitingConfirmation";
+    assert_eq!(held["user withdrawal"], amounts[waiting] + fees[waiting]);
+    assert_eq!(moved["user internal"], -fees["internal success"]);
+    for kind in [
+        "deposit Completed",
+        "withdrawal Completed",
+        "internal success",
+    ] {
+        let (name, _status) = kind.split_once(' ').unwrap();
+        let earned = moved[&format!("fees {name}")];
+        assert_ne!(earned, 0, "{kind}");
+        assert_eq!(earned, fees[kind], "{kind}");
+    }
     let sum: i128 = moved.values().chain(held.values()).sum();
     assert_eq!(sum, 0, "{entries:?}");
     let path = "/admin/v1/balances?owner=system&as_of=2999-01-01";
@@ -99,6 +128,12 @@ async fn the_totals_of_exports_tie_to_each_other_and_to_the_balances() {
         .collect();
     let expected = amounts["withdrawal Completed"] - amounts["deposit Completed"];
     assert_eq!(world, [expected]);
+    // A sum below zero is a number in a spreadsheet too.
+    let sheet = "/admin/v1/transfers.csv?kind=withdrawal&status=Completed";
+    let sheet = reader.get(sheet).await.text;
+    let total = sheet.lines().find(|line| line.starts_with("total,"));
+    let total = total.unwrap();
+    assert!(total.contains(",btc,4,-0.0000001,"), "{total}");
     service.stopped().await;
 }
 

@@ -1,14 +1,18 @@
 //! Fees: in every answer, in the callbacks, and who pays none.
 
 use bursar_postgres::testing::TestDatabase;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
     callbacks::{Scene, told},
     exchange::{CONFIRM, DEPOSIT, Exchange, INTERNAL, WAIT, WITHDRAW},
     service::Service,
+    units,
 };
+
+/// Each start draws one of the sixteen parts of fees to begin with: so many hardly ever draw the same.
+const STARTS: usize = 8;
 
 #[tokio::test]
 async fn a_fee_shows_in_answers_and_callbacks_and_in_the_books() {
@@ -101,5 +105,73 @@ async fn users_with_a_configured_role_pay_no_fees() {
         assert_eq!(paid.text_of("fee_amount"), fee_amount);
     }
     Books::of(database.url()).audit().await;
+    service.stopped().await;
+}
+
+/// An exchange that was started again until it had earned fees of btc in more than one part.
+async fn earned_in_parts(database: &TestDatabase) -> (Service, Exchange) {
+    let mut service = Service::start(database.url()).await;
+    let client = service.client();
+    let exchange = Exchange::open(database.url(), &client, 1).await;
+    let rule = json!({"percent": "1"});
+    exchange.rule(&client, "/fees/deposit/btc", &rule).await;
+    let books = Books::of(database.url());
+    let used = "SELECT count(*) FROM book_main.accounts WHERE owner_kind = 'fees' AND seq > 1";
+    for _ in 0..STARTS {
+        let client = service.client();
+        // Several batchers may take turns, and each part is to have more than one line.
+        for _ in 0..9 {
+            let trader = &exchange.traders[0];
+            exchange.fund(&client, trader, "btc", "1").await;
+        }
+        if books.number(used).await > 1 {
+            break;
+        }
+        service.stopped().await;
+        service = Service::start(database.url()).await;
+    }
+    (service, exchange)
+}
+
+/// How many lines each part of the fees has and what they come to, read from an export as HTTP.md says.
+fn parts_of(export: &str) -> Vec<(i64, i128)> {
+    let mut parts: Vec<(i64, i128)> = vec![];
+    for line in export.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if line["record"] != "entry" || line["owner"] != "fees" {
+            continue;
+        }
+        let amount = |name: &str| units(line[name].as_str().unwrap());
+        if line["seq"] == 1 {
+            parts.push((0, 0));
+        }
+        let (lines, sum) = parts.last_mut().expect("a part begins with line 1");
+        *lines += 1;
+        *sum += amount("available_delta");
+        assert_eq!(line["seq"], *lines, "{line}");
+        assert_eq!(amount("available_after"), *sum, "{line}");
+    }
+    parts
+}
+
+#[tokio::test]
+async fn lines_of_fees_are_those_of_parts_that_add_up_to_the_balance() {
+    let database = TestDatabase::create().await;
+    let (service, exchange) = earned_in_parts(&database).await;
+    let reader = service.client().with(&exchange.backoffice);
+    let path = "/admin/v1/entries.jsonl?owner=system&asset=btc";
+    let export = reader.get(path).await;
+    assert_eq!(export.status, 200, "{}", export.text);
+    let parts = parts_of(&export.text);
+    assert!(parts.len() > 1, "{parts:?}");
+    let system = reader.get("/admin/v1/balances?owner=system").await.ok();
+    let system = system.json();
+    let rows = system["data"].as_array().unwrap().iter();
+    let earned: Vec<i128> = rows
+        .filter(|row| row["owner"] == "fees" && row["asset"] == "btc")
+        .map(|row| units(row["available"].as_str().unwrap()))
+        .collect();
+    let sum: i128 = parts.iter().map(|(_, sum)| sum).sum();
+    assert_eq!(earned, [sum]);
     service.stopped().await;
 }
