@@ -17,8 +17,7 @@ pub(crate) struct Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    /// POSTs once, unless there is nothing to sign it with: receivers who verify would take it for
-    /// somebody else's.
+    /// POSTs once, unless there is nothing to sign it with.
     ///
     /// # Errors
     /// [`StoreError`] when the secrets cannot be read; nothing was sent then.
@@ -30,18 +29,37 @@ impl Carrier<'_> {
         at: Timestamp,
         body: String,
     ) -> Result<Result<Delivered, Undelivered>, StoreError> {
+        let prepared = self.prepare(subscriber, url, id, at, body).await?;
+        Ok(match prepared {
+            Some(notification) => self.notifier.notify(notification).await,
+            None => Err(Undelivered::Unsigned),
+        })
+    }
+
+    /// What is to be POSTed, with all that signs it; none when there is nothing to sign it with:
+    /// receivers who verify would take it for somebody else's.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the secrets cannot be read.
+    pub(crate) async fn prepare(
+        &self,
+        subscriber: &Subscriber,
+        url: String,
+        id: Uuid,
+        at: Timestamp,
+        body: String,
+    ) -> Result<Option<Notification>, StoreError> {
         let secrets = signing_secrets(self.secrets, self.keyring, self.ids, subscriber, at).await?;
         if secrets.is_empty() {
-            return Ok(Err(Undelivered::Unsigned));
+            return Ok(None);
         }
-        let notification = Notification {
+        Ok(Some(Notification {
             url,
             webhook_id: id.to_string(),
             at,
             body,
             secrets,
-        };
-        Ok(self.notifier.notify(notification).await)
+        }))
     }
 }
 

@@ -22,6 +22,11 @@ use crate::{
 
 /// How long a claim holds: well above what an attempt may take.
 const LEASE_MS: i64 = 30_000;
+/// A POST that begins later than this after its claim would outlive the lease, or nearly: it may
+/// take ten seconds, and the clocks of two replicas differ.
+const LATE_MS: i64 = LEASE_MS - 15_000;
+/// The word for what was given back instead of being POSTed late; no attempt bears it.
+const LATE: &str = "late";
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -85,6 +90,8 @@ pub struct Attempt {
     pub callback: ClaimedCallback,
     /// The place that it takes.
     pub ticket: Ticket,
+    /// What its lease is counted from.
+    claimed_at: Timestamp,
     /// Whether it probes a host that has not answered for long.
     is_last_call: bool,
 }
@@ -103,7 +110,7 @@ pub struct Look {
 pub struct Delivery {
     /// What it told of the receiver.
     pub reception: Reception,
-    /// What it was in a word, as it is recorded.
+    /// What it was in a word, as it is recorded; `late` when it was given back untried.
     pub outcome: &'static str,
     /// What follows.
     pub verdict: Verdict,
@@ -111,8 +118,8 @@ pub struct Delivery {
     pub lag_ms: i64,
     /// How many others were given up with it, which had waited for the same receiver.
     pub given_up: u32,
-    /// Whether it was recorded; when it cannot be, the callback is tried again once its claim has
-    /// run out.
+    /// Whether it was recorded, or the claim given back; when that cannot be, the callback is tried
+    /// again once its claim has run out.
     pub recorded: Result<(), StoreError>,
 }
 
@@ -155,6 +162,7 @@ impl CallbackPass {
             Attempt {
                 callback,
                 ticket,
+                claimed_at: now,
                 is_last_call,
             }
         });
@@ -204,16 +212,19 @@ impl CallbackPass {
         Ok((figures, waited))
     }
 
-    /// Tries a claimed callback once and records what came of it.
+    /// Tries a claimed callback once and records what came of it, or gives it back when it is too
+    /// late to try it.
     pub async fn deliver(&self, attempt: Attempt) -> Delivery {
         let Attempt {
             callback,
+            claimed_at,
             is_last_call,
             ..
         } = attempt;
         let begun = self.clock.now();
-        let (outcome, kept) = match self.attempt(&callback, begun).await {
-            Ok(outcome) => (outcome, Ok(())),
+        let (outcome, kept) = match self.attempt(&callback, claimed_at, begun).await {
+            Ok(Some(outcome)) => (outcome, Ok(())),
+            Ok(None) => return self.give_back(&callback, begun).await,
             Err(error) => (Err(Undelivered::Unsigned), Err(error)),
         };
         let ended = self.clock.now();
@@ -272,12 +283,29 @@ impl CallbackPass {
         Ok(())
     }
 
-    /// POSTs a callback.
+    /// Gives back what would be POSTed too late: it is due at once, and no attempt is used up.
+    async fn give_back(&self, callback: &ClaimedCallback, begun: Timestamp) -> Delivery {
+        let transfer = callback.transfer.id();
+        tracing::warn!(transfer.id = %transfer, callback.id = %callback.id, "a callback is given back: its claim would run out while it is tried");
+        let claim = (callback.id, callback.lease);
+        Delivery {
+            reception: Reception::Unheard,
+            outcome: LATE,
+            verdict: Verdict::RetryAt(begun),
+            lag_ms: ms_between(callback.due_since, begun),
+            given_up: 0,
+            recorded: self.outbox.release(vec![claim]).await,
+        }
+    }
+
+    /// POSTs a callback; none when it is too late to: once the lease has run out somebody else may
+    /// tell a newer state, and the final one must come last.
     async fn attempt(
         &self,
         callback: &ClaimedCallback,
+        claimed_at: Timestamp,
         at: Timestamp,
-    ) -> Result<Result<Delivered, Undelivered>, StoreError> {
+    ) -> Result<Option<Result<Delivered, Undelivered>>, StoreError> {
         let carrier = Carrier {
             notifier: &*self.notifier,
             secrets: &*self.secrets,
@@ -286,9 +314,15 @@ impl CallbackPass {
         };
         let body = callback_body::render(callback, &self.keyring);
         let url = callback.url.clone();
-        carrier
-            .post(&callback.subscriber, url, callback.id, at, body)
-            .await
+        let prepared = carrier.prepare(&callback.subscriber, url, callback.id, at, body);
+        let Some(notification) = prepared.await? else {
+            return Ok(Some(Err(Undelivered::Unsigned)));
+        };
+        // Nothing that may take long comes between this and the POST.
+        if self.clock.now() > claimed_at.plus_micros(LATE_MS.saturating_mul(1_000)) {
+            return Ok(None);
+        }
+        Ok(Some(self.notifier.notify(notification).await))
     }
 
     /// Gives up what has waited behind a callback for the same receiver, for longer than anything

@@ -9,8 +9,8 @@
 //!   has failed. **Suspects**, which are hosts that have not proved that they answer and hosts
 //!   that something has hung at for a second, share half of the places between them, overall and of
 //!   a subscriber. The other half is always there for those who answer.
-//! * A host that keeps failing is left alone but for probes ([`breaker`]), and one that comes back
-//!   is not overrun ([`pace`]).
+//! * A host that keeps failing is left alone but for probes ([`breaker`]), which go round between
+//!   the subscribers who wait for it, and one that comes back is not overrun ([`pace`]).
 
 mod breaker;
 mod census;
@@ -19,7 +19,10 @@ mod pace;
 mod reception;
 mod seen;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use bursar_domain::Timestamp;
 use bursar_ports::{ClaimedCallback, DueLane, Lane, LaneShare};
@@ -147,7 +150,7 @@ impl Dispatch {
 
     /// Shares the free places out between the lanes that something is due in: final states before
     /// others, what has waited for longest before the rest, and nobody a second place before
-    /// everybody had a first one.
+    /// everybody had a first one. Behind an open breaker they take turns.
     pub(crate) fn allot(&mut self, due: &[DueLane], now: Timestamp) -> Allotment {
         self.observe(due, now);
         let mut census = Census::take(self.limits, self.flights.values(), &self.hosts, now);
@@ -158,7 +161,9 @@ impl Dispatch {
         // Whoever waits for hosts that have not proved themselves goes behind those who wait for
         // fewer of them, or a few subscribers would hold all that there are for such hosts.
         due.sort_by_key(|(held, lane)| (*held, !lane.is_final, lane.due_at, &lane.lane));
-        let mut asking: Vec<(&DueLane, u32)> = due.into_iter().map(|(_, lane)| (lane, 0)).collect();
+        let mut due: Vec<&DueLane> = due.into_iter().map(|(_, lane)| lane).collect();
+        self.take_turns(&mut due);
+        let mut asking: Vec<(&DueLane, u32)> = due.into_iter().map(|lane| (lane, 0)).collect();
         let mut shares = Vec::with_capacity(asking.len());
         while !asking.is_empty() {
             asking.retain_mut(|(due, places)| {
@@ -180,6 +185,35 @@ impl Dispatch {
         }
     }
 
+    /// Puts the lanes that wait for the same open breaker into the order of their turns, among the
+    /// others where one of them was before.
+    ///
+    /// Nobody is left out for somebody else's turn: who may have no place now would otherwise keep
+    /// the host from everybody.
+    fn take_turns<'d>(&self, due: &mut [&'d DueLane]) {
+        let mut waiting: HashMap<&'d str, (&Host, Vec<&'d DueLane>)> = HashMap::new();
+        for lane in due.iter().copied() {
+            if let Some(host) = self.hosts.get(&lane.lane.host)
+                && host.breaker.is_open()
+            {
+                let (_, lanes) = waiting
+                    .entry(&lane.lane.host)
+                    .or_insert_with(|| (host, vec![]));
+                lanes.push(lane);
+            }
+        }
+        for (host, lanes) in waiting.values_mut() {
+            // Whose turn it is comes last, to be popped first.
+            lanes.sort_by_key(|lane| Reverse(host.turn_of(lane)));
+        }
+        for lane in due {
+            let lanes = waiting.get_mut(lane.lane.host.as_str());
+            if let Some(next) = lanes.and_then(|(_, lanes)| lanes.pop()) {
+                *lane = next;
+            }
+        }
+    }
+
     /// Begins the delivery of what was claimed. Tells its ticket, and whether it is the last call
     /// to a host that has not answered for long.
     pub(crate) fn begin(&mut self, callback: &ClaimedCallback, now: Timestamp) -> (Ticket, bool) {
@@ -188,6 +222,9 @@ impl Dispatch {
         host.used_at = now;
         host.pace.spend(now);
         let is_probe = host.breaker.begin();
+        if is_probe {
+            host.remember_probe(&lane.subscriber, now);
+        }
         let is_last_call = is_probe && host.breaker.has_been_open_for_long();
         self.tickets = self.tickets.wrapping_add(1);
         let ticket = Ticket(self.tickets);

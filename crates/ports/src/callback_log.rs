@@ -17,7 +17,7 @@ pub enum CallbackState {
     Succeeded,
     /// It is given up: a dead letter.
     Dead,
-    /// A newer state of its transfer was due, and this one is not told any more.
+    /// A newer state of its transfer was due or had arrived, and this one is not told any more.
     Cancelled,
 }
 
@@ -115,7 +115,7 @@ pub struct CallbackFilter {
 pub enum Replayable {
     /// Dead letters.
     Dead,
-    /// Those that arrived, each only once for each `since`: its receiver may have lost them.
+    /// Those that arrived, each only once within an hour: its receiver may have lost them.
     Succeeded,
 }
 
@@ -161,7 +161,8 @@ pub trait CallbackLog: Send + Sync {
 
     /// Makes at most `limit` callbacks due at `now` that became due first at `since` or later and
     /// are not overtaken, oldest first; tells how many. If there are any, so does a row of the audit
-    /// log.
+    /// log. One that was replayed at `now` is left out, so that this can be repeated until nothing is
+    /// left.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.

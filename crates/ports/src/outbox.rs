@@ -145,8 +145,8 @@ pub trait Outbox: Send + Sync {
     /// places: final states first, and what has been due for longest before the rest.
     ///
     /// Several callers never hold the same one, and never two of one transfer and URL: order holds.
-    /// When a newer callback of the same transfer and URL is due, older ones are skipped. A claim
-    /// whose lease ran out can be claimed again.
+    /// When a newer callback of the same transfer and URL is due or has arrived, older ones are
+    /// skipped. A claim whose lease ran out can be claimed again.
     ///
     /// # Errors
     /// [`StoreError`] when the outbox cannot answer.

@@ -1,7 +1,9 @@
 //! Callbacks as operators see them, and replay.
 //!
 //! Replay makes a row `pending` that was final. That disturbs no claimer: whoever tries another
-//! member of the family holds that member's lease, which every claimer sees (see `outbox.rs`).
+//! member of the family holds that member's lease, which every claimer sees (see `outbox.rs`). Nor
+//! does it tell an older state after a newer one that arrives between the look for what is overtaken
+//! and the write: whoever claims looks once more.
 
 use std::{collections::HashMap, fmt};
 
@@ -112,6 +114,10 @@ impl fmt::Debug for PgCallbackLog {
     }
 }
 
+/// For how long replaying what arrived once more is taken for a repetition of the same request, in
+/// microseconds.
+const REPETITION_MICROS: i64 = 3_600 * 1_000_000;
+
 diesel::alias!(callbacks as newer: Newer);
 
 /// Callbacks of the same transfer and URL that tell a newer state and will be, or were, delivered.
@@ -204,10 +210,11 @@ async fn replay_since(
             .filter(callbacks::state.eq("succeeded"))
             .filter(due_since),
     };
-    // What failed again under this very call, or arrived again since, is not replayed once more.
+    // What failed or arrived again under this very call is not replayed once more, or it would have
+    // no end; nor, of what arrived, what was replayed a moment ago: somebody repeats the request.
     let before = match which {
         Replayable::Dead => now,
-        Replayable::Succeeded => since,
+        Replayable::Succeeded => now.plus_micros(-REPETITION_MICROS),
     };
     let replayed_at = callbacks::replayed_at;
     chosen = chosen.filter(replayed_at.is_null().or(replayed_at.lt(At(before))));

@@ -16,6 +16,13 @@
 //!    finds it final and leaves the family alone. So they do see a common member, whatever was
 //!    added meanwhile.
 //! 4. What is recorded of an attempt counts only under the lease it was made under.
+//! 5. No attempt begins late in its lease: whoever claimed and was held up gives the claim back.
+//!
+//! # The final state comes last
+//!
+//! Of what is pending the newest that is due is told, and what is older is skipped. A newer member
+//! that arrived is not pending any more, and replay may make an older one due that it did not see
+//! overtaken: so a claim looks for such a member too, and skips what it finds one for.
 //!
 //! # The queue
 //!

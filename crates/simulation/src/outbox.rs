@@ -101,6 +101,13 @@ impl Callbacks {
         waiting.map(|row| row.next_at).min()
     }
 
+    /// Whether somebody has claimed one that waits, or died with it.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let rows = self.rows();
+        rows.iter()
+            .any(|row| row.is_waiting() && row.lease.is_some())
+    }
+
     fn new_id(&self) -> Uuid {
         let mut numbers = self.numbers.lock().unwrap();
         *numbers += 1;

@@ -25,6 +25,8 @@ const STEPS_MAX: u32 = 400_000;
 const JUDGED_EVERY: u32 = 512;
 /// How far the clock is moved at once while callbacks wait for their time.
 const QUIET_MS: i64 = 10_000;
+/// How far time leaps while a callback is claimed: its delivery is on its way, unless who claimed it died.
+const CLAIMED_LEAP_US: i64 = 5_000_000;
 
 /// What came of a seed.
 #[derive(Debug, PartialEq, Eq)]
@@ -174,6 +176,11 @@ impl Simulation {
                 .any(|one| !one.status().is_final());
             let waiting = bank.callbacks.next_at();
             let until = match (waiting, open) {
+                // Who has claimed one must not find that half a minute has passed at once.
+                (Some(at), _) if bank.callbacks.is_claimed() => {
+                    let soon = world.clock.now().plus_micros(CLAIMED_LEAP_US);
+                    at.clamp(world.clock.now(), soon)
+                }
                 (Some(at), _) => at.max(world.clock.now()),
                 (None, true) => world.clock.now().plus_micros(10 * 60 * 1_000_000),
                 (None, false) if bank.is_idle() => return true,

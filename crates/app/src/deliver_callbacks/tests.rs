@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use bursar_domain::DepositState;
 use bursar_ports::{
     CallbackSecret, DueLane, DueLanes, LaneShare, MockCallbackSecrets, MockClock, MockIdSource,
@@ -45,8 +47,8 @@ fn pass(outbox: MockOutbox, notifier: MockNotifier, clock: MockClock) -> Callbac
     }
 }
 
-/// Everybody's secrets are those of these bytes.
-fn secrets(bytes: &[u8]) -> MockCallbackSecrets {
+/// Secrets of these bytes.
+fn stored(bytes: &[u8]) -> Vec<StoredCallbackSecret> {
     let of_bytes = |byte: &u8| {
         let (id, keyring) = (uuid::Uuid::from_u128((*byte).into()), keyring());
         let owner = bursar_ports::SecretOwner::CallbackSecret(id).to_string();
@@ -59,7 +61,12 @@ fn secrets(bytes: &[u8]) -> MockCallbackSecrets {
             revoked_at: None,
         }
     };
-    let active: Vec<_> = bytes.iter().map(of_bytes).collect();
+    bytes.iter().map(of_bytes).collect()
+}
+
+/// Everybody's secrets are those of these bytes.
+fn secrets(bytes: &[u8]) -> MockCallbackSecrets {
+    let active = stored(bytes);
     let mut secrets = MockCallbackSecrets::new();
     secrets
         .expect_find_active()
@@ -75,12 +82,13 @@ fn claimed(attempts: u32) -> ClaimedCallback {
     }
 }
 
-/// One that is to be tried, and nothing special about it.
+/// One that was claimed at 0 and is to be tried, and nothing special about it.
 fn attempt(callback: ClaimedCallback) -> Attempt {
     let (ticket, is_last_call) = dispatch().begin(&callback, at(0));
     Attempt {
         callback,
         ticket,
+        claimed_at: at(0),
         is_last_call,
     }
 }
@@ -111,7 +119,7 @@ async fn recorded(attempts: u32, outcome: Result<Delivered, Undelivered>) -> Att
             send.send(attempt).unwrap();
             Ok(true)
         });
-    let pass = pass(outbox, notifier, clock(&[1_000_000, 1_250_999]));
+    let pass = pass(outbox, notifier, clock(&[1_000_000, 1_000_000, 1_250_999]));
     let delivery = pass.deliver(attempt(claimed(attempts))).await;
     delivery.recorded.unwrap();
     assert_eq!(delivery.reception, Reception::of(outcome));
@@ -155,6 +163,7 @@ async fn what_is_due_is_claimed_for_half_a_minute_as_it_is_shared_out() {
     };
     assert_eq!(attempt.callback, claimed(0));
     assert!(!attempt.is_last_call);
+    assert_eq!(attempt.claimed_at, at(7));
     assert_eq!(look.again_in, None);
     assert_eq!(dispatch.under_way(), 1);
 }
@@ -272,7 +281,7 @@ async fn the_notifier_gets_the_url_the_constant_id_the_time_the_body_and_the_sec
         .return_const(Ok(Delivered { http_status: 200 }));
     let mut outbox = MockOutbox::new();
     outbox.expect_record_attempt().returning(|_| Ok(true));
-    let mut pass = pass(outbox, notifier, clock(&[1, 2]));
+    let mut pass = pass(outbox, notifier, clock(&[1, 2, 3]));
     pass.secrets = Arc::new(secrets(&[5, 4]));
     let delivery = pass.deliver(attempt(claimed(3))).await;
     delivery.recorded.unwrap();
@@ -322,6 +331,58 @@ async fn secrets_that_cannot_be_read_leave_the_claim_to_run_out() {
     let delivery = pass.deliver(attempt(claimed(0))).await;
     assert!(delivery.recorded.is_err());
     assert_eq!(delivery.reception, Reception::Unheard);
+}
+
+/// Reading the secrets takes until 15.000001 s after the claim: somebody else may soon have it.
+#[tokio::test]
+async fn what_would_be_posted_late_in_its_lease_is_given_back_untried() {
+    for (answer, given_back) in [(Ok(()), true), (Err(StoreError::Overloaded), false)] {
+        let time = Arc::new(AtomicI64::new(1_000_000));
+        let mut clock = MockClock::new();
+        let shown = Arc::clone(&time);
+        clock
+            .expect_now()
+            .returning(move || at(shown.load(Ordering::SeqCst)));
+        let mut slow = MockCallbackSecrets::new();
+        slow.expect_find_active().times(1).returning(move |_, _| {
+            time.store(15_000_001, Ordering::SeqCst);
+            Ok(stored(&[3]))
+        });
+        let mut outbox = MockOutbox::new();
+        outbox
+            .expect_release()
+            .with(eq(vec![(claimed(9).id, claimed(9).lease)]))
+            .times(1)
+            .return_once(move |_| answer);
+        let mut pass = pass(outbox, MockNotifier::new(), clock);
+        pass.secrets = Arc::new(slow);
+        // After what would have been its last attempt it would be dead.
+        let delivery = pass.deliver(attempt(claimed(9))).await;
+        assert_eq!(delivery.reception, Reception::Unheard);
+        assert_eq!(delivery.outcome, "late");
+        assert_eq!(delivery.verdict, Verdict::RetryAt(at(1_000_000)));
+        assert_eq!(delivery.given_up, 0);
+        assert_eq!(delivery.recorded.is_ok(), given_back);
+    }
+}
+
+#[tokio::test]
+async fn what_is_still_in_time_is_posted() {
+    let mut notifier = MockNotifier::new();
+    notifier
+        .expect_notify()
+        .times(1)
+        .return_const(Ok(Delivered { http_status: 200 }));
+    let mut outbox = MockOutbox::new();
+    outbox
+        .expect_record_attempt()
+        .times(1)
+        .returning(|_| Ok(true));
+    let times = clock(&[1_000_000, 15_000_000, 16_000_000]);
+    let pass = pass(outbox, notifier, times);
+    let delivery = pass.deliver(attempt(claimed(0))).await;
+    assert_eq!(delivery.outcome, "delivered");
+    delivery.recorded.unwrap();
 }
 
 #[tokio::test]
@@ -396,7 +457,7 @@ async fn a_lost_claim_is_no_error_and_a_store_that_cannot_answer_is_one() {
             .return_const(Ok(Delivered { http_status: 200 }));
         let mut outbox = MockOutbox::new();
         outbox.expect_record_attempt().return_once(move |_| answer);
-        let pass = pass(outbox, notifier, clock(&[1, 2]));
+        let pass = pass(outbox, notifier, clock(&[1, 1, 2]));
         let delivery = pass.deliver(attempt(claimed(0))).await;
         assert_eq!(delivery.recorded.is_ok(), expected);
     }
@@ -414,7 +475,7 @@ async fn a_clock_that_was_set_back_gives_no_negative_duration() {
         .withf(|attempt| attempt.duration_ms == 0)
         .times(1)
         .returning(|_| Ok(true));
-    let pass = pass(outbox, notifier, clock(&[9_000_000, 1_000_000]));
+    let pass = pass(outbox, notifier, clock(&[9_000_000, 9_000_000, 1_000_000]));
     let delivery = pass.deliver(attempt(claimed(0))).await;
     delivery.recorded.unwrap();
 }
@@ -446,8 +507,9 @@ async fn last_call(age_ms: i64, outcome: Result<Delivered, Undelivered>, last: b
         .expect_give_up()
         .with(eq(claimed(0).lane), eq(created_before), eq(now))
         .returning(|_, _, _| Ok(3));
-    let pass = pass(outbox, notifier, clock(&[now.as_micros(), now.as_micros()]));
+    let pass = pass(outbox, notifier, clock(&[now.as_micros(); 3]));
     let attempt = Attempt {
+        claimed_at: now,
         is_last_call: last,
         ..attempt(claimed(1))
     };

@@ -1,9 +1,9 @@
 //! Leaves a host alone that keeps failing, and finds out when it is back.
 //!
 //! An open breaker drops nothing and uses nothing up: what is due waits in the queue. Only a
-//! **probe** goes out, one at a time, and always what comes first in the queue; one that fails goes
-//! behind the others by its own schedule, so probes go round. The first answer of any kind closes
-//! the breaker.
+//! **probe** goes out, one at a time, of the subscriber who was probed longest ago, and of that one
+//! what comes first in the queue; one that fails goes behind the others by its own schedule, so
+//! probes go round. The first answer of any kind closes the breaker.
 
 use bursar_domain::Timestamp;
 

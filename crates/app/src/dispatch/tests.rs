@@ -221,6 +221,68 @@ fn an_open_breaker_lets_one_through_at_a_time_and_says_when() {
     assert_eq!(dispatch.open_breakers(), BTreeMap::new());
 }
 
+/// Waits until a probe may go out, begins it, and tells whose it is.
+fn probe(dispatch: &mut Dispatch, asked: &[DueLane], now: &mut Timestamp) -> (Ticket, String) {
+    if let Some(again_at) = dispatch.allot(asked, *now).again_at {
+        *now = again_at;
+    }
+    let shares = dispatch.allot(asked, *now).shares;
+    let [share] = &shares[..] else {
+        panic!("{shares:?}");
+    };
+    assert_eq!(share.places, 1);
+    let ticket = begin(dispatch, &share.lane, *now);
+    (ticket, share.lane.subscriber.clone())
+}
+
+/// The oldest backlog had every probe: a URL that only ever answers 503 kept a host's breaker open,
+/// and another subscriber's callbacks, which the same host would have taken, from being tried.
+#[test]
+fn probes_go_round_between_those_who_wait() {
+    let mut dispatch = heard(&["h"], Reception::Away, 5);
+    let asked = [
+        due(lane("a", "h"), 0),
+        due(lane("b", "h"), 100),
+        DueLane {
+            is_final: false,
+            ..due(lane("c", "h"), -100)
+        },
+    ];
+    let mut now = at(200);
+    for expected in ["a", "b", "c", "a", "b", "c", "a"] {
+        let (ticket, subscriber) = probe(&mut dispatch, &asked, &mut now);
+        assert_eq!(subscriber, expected);
+        dispatch.end(ticket, Reception::Away, 0, now);
+    }
+    assert_eq!(dispatch.hosts["h"].probed_at.len(), 3);
+    let (ticket, subscriber) = probe(&mut dispatch, &asked, &mut now);
+    assert_eq!(subscriber, "b");
+    dispatch.end(ticket, Reception::Taken, 0, now);
+    assert_eq!(dispatch.open_breakers(), BTreeMap::new());
+    assert_eq!(dispatch.hosts["h"].probed_at, HashMap::new());
+}
+
+/// LIMITS leave four places at suspects to one subscriber.
+#[test]
+fn who_may_have_no_place_keeps_nobody_from_a_probe() {
+    let mut dispatch = heard(&["h"], Reception::Away, 5);
+    let asked = [due(lane("a", "h"), 0), due(lane("b", "h"), 100)];
+    let mut now = at(200);
+    let (ticket, subscriber) = probe(&mut dispatch, &asked, &mut now);
+    assert_eq!(subscriber, "a");
+    dispatch.end(ticket, Reception::Away, 0, now);
+    let hanging: Vec<Ticket> = (0..4)
+        .map(|n| begin(&mut dispatch, &lane("b", &format!("hangs{n}")), now))
+        .collect();
+    let (ticket, subscriber) = probe(&mut dispatch, &asked, &mut now);
+    assert_eq!(subscriber, "a");
+    dispatch.end(ticket, Reception::Away, 0, now);
+    for ticket in hanging {
+        dispatch.end(ticket, Reception::Away, 0, now);
+    }
+    assert_eq!(probe(&mut dispatch, &asked, &mut now).1, "b");
+}
+
 #[test]
 fn callbacks_without_a_host_tell_nothing_of_each_other() {
     let mut dispatch = heard(&[""], Reception::Away, 50);

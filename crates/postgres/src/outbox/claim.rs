@@ -8,7 +8,9 @@ use diesel::{
     pg::Pg,
     prelude::{QueryResult, Queryable},
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Bytea, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{
+        Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    },
 };
 use uuid::Uuid;
 
@@ -19,6 +21,9 @@ use crate::value::At;
 /// `due` passes over families with a running lease, so that what waits for one of them takes no
 /// place away from others, and skips what another claimer has locked, so that claimers side by side
 /// get different ones.
+///
+/// Whether a newer member arrived is read from the snapshot: one that is still pending there makes
+/// the family one member short, or leased, by the time that it has arrived.
 #[derive(Clone, Debug)]
 pub(super) struct LockFamilies {
     now: At,
@@ -100,7 +105,10 @@ impl QueryFragment<Pg> for LockFamilies {
                c.operation, c.status, c.error, \
                c.attempts - c.attempts_before_replay, c.created_at, \
                greatest(c.created_at, c.made_at, c.replayed_at), c.next_attempt_at, c.lease, f.due_at, \
-               f.members \
+               f.members, EXISTS ( \
+                 SELECT FROM book_main.callbacks AS n \
+                 WHERE n.transfer_id = c.transfer_id AND n.url_digest = c.url_digest \
+                   AND n.state = 'succeeded' AND n.created_at > c.created_at) \
              FROM families AS f \
              JOIN book_main.callbacks AS c \
                ON c.transfer_id = f.transfer_id AND c.url_digest = f.url_digest \
@@ -129,6 +137,7 @@ impl Query for LockFamilies {
         Nullable<SqlUuid>,
         Timestamptz,
         BigInt,
+        Bool,
     );
 }
 
@@ -156,6 +165,8 @@ pub(super) struct Candidate {
     family_due_at: At,
     /// How many members of the family are pending.
     family_members: i64,
+    /// Whether a newer member of the family has arrived.
+    is_overtaken: bool,
 }
 
 impl Candidate {
@@ -187,11 +198,12 @@ impl Candidate {
 pub(super) struct Chosen {
     /// To be tried, what has been due for longest first.
     pub(super) claimed: Vec<Candidate>,
-    /// Never to be tried: a newer one is.
+    /// Never to be tried: a newer one is, or has arrived.
     pub(super) overtaken: Vec<Uuid>,
 }
 
-/// Takes the newest member that is due of every family that is locked whole.
+/// Takes the newest member that is due of every family that is locked whole, unless a newer one has
+/// arrived.
 pub(super) fn choose(locked: Vec<Candidate>, now: Timestamp) -> Chosen {
     let mut families: BTreeMap<(i64, Vec<u8>), Vec<Candidate>> = BTreeMap::new();
     for candidate in locked {
@@ -203,6 +215,11 @@ pub(super) fn choose(locked: Vec<Candidate>, now: Timestamp) -> Chosen {
         if !is_free(&members, now) {
             continue;
         }
+        // Replay may have made these due while the newer one was on its way.
+        let (overtaken, members): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|member| member.is_overtaken);
+        let overtaken = overtaken.into_iter().map(|member| member.id);
+        chosen.overtaken.extend(overtaken);
         let due = members.iter().filter(|member| member.is_due(now));
         let Some(newest) = due.max_by_key(|member| member.rank()).cloned() else {
             continue;

@@ -208,6 +208,81 @@ async fn nothing_is_told_after_a_newer_state() {
     assert_eq!(claims[0].id.as_u128(), 4);
 }
 
+/// A replay that saw the older one alone makes it due after a newer one was claimed and told.
+#[tokio::test]
+async fn what_a_newer_one_that_arrived_has_overtaken_is_not_claimed() {
+    let rows = [
+        callback(1, 1, "create", "pending", 1),
+        callback(2, 1, "confirm", "succeeded", 2),
+        // What is dead was not heard, and what bears the same time or an older one is not newer.
+        callback(3, 2, "create", "pending", 1),
+        callback(4, 2, "confirm", "dead", 2),
+        callback(5, 3, "create", "pending", 2),
+        callback(6, 3, "confirm", "succeeded", 2),
+        callback(7, 4, "create", "pending", 3),
+        callback(8, 4, "confirm", "succeeded", 2),
+        // Another transfer's.
+        callback(9, 5, "create", "pending", 1),
+    ];
+    let (mut fixture, log) = fixture(&rows).await;
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
+    let claims = claim(&outbox, 9, 10).await;
+    let mut claimed: Vec<u128> = claims.iter().map(|one| one.id.as_u128()).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, [3, 5, 7, 9]);
+    let expected = [
+        "skipped",
+        "succeeded",
+        "pending",
+        "dead",
+        "pending",
+        "succeeded",
+        "pending",
+        "succeeded",
+        "pending",
+    ];
+    assert_eq!(states(&mut fixture).await, expected);
+    let overtaken = log.find(Uuid::from_u128(1)).await.unwrap().unwrap();
+    assert_eq!(overtaken.state, CallbackState::Cancelled);
+    let outcomes: Vec<_> = overtaken
+        .attempts
+        .iter()
+        .map(|one| one.outcome.as_str())
+        .collect();
+    assert_eq!(outcomes, ["overtaken"]);
+}
+
+/// One is overtaken and another of its family is not: only that one is told.
+#[tokio::test]
+async fn of_a_family_what_is_not_overtaken_is_claimed() {
+    let rows = [
+        callback(1, 1, "create", "pending", 1),
+        callback(2, 1, "settle", "succeeded", 2),
+        callback(3, 1, "confirm", "pending", 3),
+        // The newer one waits for its time.
+        callback(4, 2, "create", "pending", 1),
+        callback(5, 2, "settle", "succeeded", 2),
+        callback(6, 2, "confirm", "pending", 30),
+    ];
+    let (mut fixture, _log) = fixture(&rows).await;
+    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
+    let claims = claim(&outbox, 9, 10).await;
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0].id.as_u128(), 3);
+    let expected = [
+        "skipped",
+        "succeeded",
+        "pending",
+        "skipped",
+        "succeeded",
+        "pending",
+    ];
+    assert_eq!(states(&mut fixture).await, expected);
+    let later = claim(&outbox, 30, 10).await;
+    assert_eq!(later.len(), 1);
+    assert_eq!(later[0].id.as_u128(), 6);
+}
+
 #[tokio::test]
 async fn all_since_a_time_are_replayed_oldest_first_and_once() {
     let rows: Vec<String> = (1..=6)
@@ -247,7 +322,29 @@ async fn all_since_a_time_are_replayed_oldest_first_and_once() {
              WHERE transfer_id = 6",
         )
         .await;
-    assert_eq!(succeeded(6, 70).await, 0, "it has arrived twice");
+    assert_eq!(succeeded(6, 70).await, 0, "it was replayed a moment ago");
+}
+
+/// A receiver that was put back to an earlier time needs again what was replayed to it days ago.
+#[tokio::test]
+async fn what_arrived_is_replayed_again_an_hour_after_it_was_replayed() {
+    let (mut fixture, log) = fixture(&[callback(1, 1, "create", "dead", 6)]).await;
+    let dead = log.replay_since(Replayable::Dead, at(6), at(50), 10, draft());
+    assert_eq!(dead.await.unwrap(), 1);
+    let arrives = "UPDATE book_main.callbacks SET state = 'succeeded', next_attempt_at = NULL";
+    let succeeded = async |since, now| {
+        let replayed = log.replay_since(Replayable::Succeeded, at(since), at(now), 10, draft());
+        replayed.await.unwrap()
+    };
+    fixture.run(arrives).await;
+    // Somebody repeats the request, or asks for what is later or earlier by a little.
+    assert_eq!(succeeded(5, 51).await, 0);
+    assert_eq!(succeeded(6, 50 + 3_600).await, 0);
+    assert_eq!(succeeded(5, 50 + 3_601).await, 1);
+    // The next page of the same request.
+    fixture.run(arrives).await;
+    assert_eq!(succeeded(5, 50 + 3_601).await, 0);
+    assert_eq!(succeeded(5, 50 + 7_202).await, 1);
 }
 
 #[tokio::test]
