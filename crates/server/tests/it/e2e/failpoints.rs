@@ -114,9 +114,7 @@ impl Scene {
 
     /// How often this process says that whoever came to the point was struck.
     fn strikes(&self, point: Point, act: &str) -> usize {
-        let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
-        let log = self.service.as_ref().unwrap().log();
-        log.matches(words.as_str()).count()
+        self.service.as_ref().unwrap().strikes(point, act)
     }
 
     /// Whoever came to the point was struck, once more than `before`.

@@ -85,6 +85,13 @@ impl Service {
         }
     }
 
+    /// How often its log says that whoever came to a point was struck.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn strikes(&self, point: Point, act: &str) -> usize {
+        let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
+        self.log().matches(words.as_str()).count()
+    }
+
     /// Chooses what happens at a point.
     #[cfg(feature = "failpoints")]
     pub(super) async fn arm(&self, point: Point, actions: &str) {

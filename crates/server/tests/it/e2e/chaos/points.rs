@@ -41,11 +41,6 @@ pub(super) async fn end_no_batches(replica: &Service) {
 
 /// How often that happened so far.
 pub(super) fn batches_ended(replica: &Service) -> usize {
-    let log = replica.log();
-    let count = |said: &str| {
-        let point = ENDED_AT.name();
-        let words = format!("\"point\":\"{point}\",\"what\":\"{said}\"");
-        log.matches(words.as_str()).count()
-    };
-    SAID.into_iter().map(count).sum()
+    let ended = SAID.map(|said| replica.strikes(ENDED_AT, said));
+    ended.into_iter().sum()
 }
