@@ -80,16 +80,16 @@ def is_negative(case):
 def says_nothing(case):
     """An empty parameter is the same as none, so that it is wrong only where one is required."""
     query = case.query if isinstance(case.query, dict) else {}
-    return any(is_nothing(value) for value in query.values())
+    # So is a body of blanks alone.
+    is_blank = isinstance(case.body, bytes) and not case.body.strip()
+    return is_blank or any(is_nothing(value) for value in query.values())
 
 
 def is_nothing(value):
-    """Whether nothing of it is sent."""
+    """Whether nothing of it is sent, or an empty text. Of an object the names of its members are."""
     if isinstance(value, dict):
-        return all(is_nothing(part) for part in value.values())
-    if isinstance(value, list):
-        return all(is_nothing(part) for part in value)
-    return value is None or value == ""
+        return set(value) <= {""}
+    return value in ("", [""], [], None)
 
 
 @schemathesis.hook

@@ -1,7 +1,7 @@
 //! What transfers cost, and when that is decided.
 
 use bursar_domain::{
-    Amount, BulkMode, Command, FeeSchedule, Kind, OnRefusal, Reason, Recipient, Status,
+    Amount, BulkMode, Command, FeeSchedule, Kind, OnRefusal, Percent, Reason, Recipient, Status,
     ledger::{self, Books, BulkVerdict, Verdict},
 };
 
@@ -296,4 +296,12 @@ fn an_atomic_bulk_collects_every_fee_or_none() {
         .iter()
         .sum();
     assert_eq!(users + 25 + world, 0);
+}
+
+#[test]
+fn a_percentage_is_told_in_the_parts_that_it_is_made_of() {
+    for parts in [0, 1, 150_000_000] {
+        let percent = Percent::try_from_parts(parts);
+        assert_eq!(percent.map(Percent::parts), Ok(parts));
+    }
 }
