@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     App, Error, Grant, Limit, RateLimited,
     callback_secret::time_ordered_id,
-    carry::{Carrier, in_a_word},
+    carry::{Signer, in_a_word},
     dispatch::ms_between,
 };
 
@@ -91,15 +91,18 @@ impl App {
             return Err(limit.into());
         }
         let at = self.now();
-        let carrier = Carrier {
-            notifier: &*self.ports.notifier,
+        let signer = Signer {
             secrets: &*self.ports.callback_secrets,
             keyring: &self.keyring,
             ids: &*self.ports.ids,
         };
-        let id = time_ordered_id(at, carrier.ids);
-        let outcome = carrier.post(&subscriber, url, id, at, BODY.to_owned());
-        let (http_status, outcome) = in_a_word(outcome.await?);
+        let id = time_ordered_id(at, signer.ids);
+        let signed = signer.sign(&subscriber, url, id, at, BODY.to_owned());
+        let outcome = match signed.await? {
+            Ok(notification) => self.ports.notifier.notify(notification).await,
+            Err(unsigned) => Err(unsigned),
+        };
+        let (http_status, outcome) = in_a_word(outcome);
         Ok(CallbackTest {
             id,
             outcome,

@@ -1,59 +1,37 @@
 //! One signed POST to a receiver: a callback, or a test of the receiver.
 
 use bursar_domain::{Subscriber, Timestamp};
-use bursar_ports::{
-    CallbackSecrets, Delivered, IdSource, Notification, Notifier, StoreError, Undelivered,
-};
+use bursar_ports::{CallbackSecrets, Delivered, IdSource, Notification, StoreError, Undelivered};
 use uuid::Uuid;
 
 use crate::{Keyring, callback_secret::signing_secrets};
 
-/// What it takes to sign and to carry.
-pub(crate) struct Carrier<'a> {
-    pub(crate) notifier: &'a dyn Notifier,
+/// What it takes to sign.
+pub(crate) struct Signer<'a> {
     pub(crate) secrets: &'a dyn CallbackSecrets,
     pub(crate) keyring: &'a Keyring,
     pub(crate) ids: &'a dyn IdSource,
 }
 
-impl Carrier<'_> {
-    /// POSTs once, unless there is nothing to sign it with.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the secrets cannot be read; nothing was sent then.
-    pub(crate) async fn post(
-        &self,
-        subscriber: &Subscriber,
-        url: String,
-        id: Uuid,
-        at: Timestamp,
-        body: String,
-    ) -> Result<Result<Delivered, Undelivered>, StoreError> {
-        let prepared = self.prepare(subscriber, url, id, at, body).await?;
-        Ok(match prepared {
-            Some(notification) => self.notifier.notify(notification).await,
-            None => Err(Undelivered::Unsigned),
-        })
-    }
-
-    /// What is to be POSTed, with all that signs it; none when there is nothing to sign it with:
-    /// receivers who verify would take it for somebody else's.
+impl Signer<'_> {
+    /// What is to be POSTed once, with all that signs it. It is not when there is nothing to sign it
+    /// with: receivers who verify would take it for somebody else's.
     ///
     /// # Errors
     /// [`StoreError`] when the secrets cannot be read.
-    pub(crate) async fn prepare(
+    pub(crate) async fn sign(
         &self,
         subscriber: &Subscriber,
         url: String,
         id: Uuid,
         at: Timestamp,
         body: String,
-    ) -> Result<Option<Notification>, StoreError> {
+    ) -> Result<Result<Notification, Undelivered>, StoreError> {
         let secrets = signing_secrets(self.secrets, self.keyring, self.ids, subscriber, at).await?;
         if secrets.is_empty() {
-            return Ok(None);
+            return Ok(Err(Undelivered::Unsigned));
         }
-        Ok(Some(Notification {
+        Ok(Ok(Notification {
             url,
             webhook_id: id.to_string(),
             at,

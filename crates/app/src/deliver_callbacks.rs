@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     Keyring, callback_body,
-    carry::{Carrier, in_a_word},
+    carry::{Signer, in_a_word},
     dispatch::{Dispatch, Reception, Ticket, jittered_ms, ms_between},
 };
 
@@ -306,17 +306,17 @@ impl CallbackPass {
         claimed_at: Timestamp,
         at: Timestamp,
     ) -> Result<Option<Result<Delivered, Undelivered>>, StoreError> {
-        let carrier = Carrier {
-            notifier: &*self.notifier,
+        let signer = Signer {
             secrets: &*self.secrets,
             keyring: &self.keyring,
             ids: &*self.ids,
         };
         let body = callback_body::render(callback, &self.keyring);
         let url = callback.url.clone();
-        let prepared = carrier.prepare(&callback.subscriber, url, callback.id, at, body);
-        let Some(notification) = prepared.await? else {
-            return Ok(Some(Err(Undelivered::Unsigned)));
+        let signed = signer.sign(&callback.subscriber, url, callback.id, at, body);
+        let notification = match signed.await? {
+            Ok(notification) => notification,
+            Err(unsigned) => return Ok(Some(Err(unsigned))),
         };
         // Nothing that may take long comes between this and the POST.
         if self.clock.now() > claimed_at.plus_micros(LATE_MS.saturating_mul(1_000)) {

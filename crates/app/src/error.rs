@@ -122,6 +122,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same as [`StoreError::may_be_its_own`]; what is no trouble of the store is its own.
+    pub(crate) const fn may_be_its_own(&self) -> bool {
+        if let Self::Store(source) | Self::OutcomeUnknown { source, .. } = self {
+            source.may_be_its_own()
+        } else {
+            true
+        }
+    }
+
     /// What is to be said when it stands in the way of reading what has happened: the store's trouble
     /// says by itself that nothing did.
     #[must_use]

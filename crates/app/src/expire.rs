@@ -111,7 +111,7 @@ impl App {
                     Ok(outcome) => outcomes.extend(outcome),
                     Err(error) => {
                         tracing::warn!(transfer.id = %id, %error, "could not end an expired transfer");
-                        if others_wait && is_its_own(&error) {
+                        if others_wait && error.may_be_its_own() {
                             self.ports.store.leave_alone(id);
                         }
                     }
@@ -122,14 +122,6 @@ impl App {
             return Err(together);
         }
         Ok(outcomes)
-    }
-}
-
-/// Whether a transfer may have made this trouble, for all that is known.
-const fn is_its_own(error: &StoreError) -> bool {
-    match error {
-        StoreError::Unavailable(_) | StoreError::Inconsistent { .. } => true,
-        StoreError::Standby | StoreError::Overloaded | StoreError::OutcomeUnknown(_) => false,
     }
 }
 

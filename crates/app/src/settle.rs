@@ -181,21 +181,13 @@ impl App {
                 }
                 Err(error) => {
                     tracing::warn!(transfer.id = %id, %error, "could not settle a pending transfer");
-                    if others_wait && is_its_own(&error) {
+                    if others_wait && error.may_be_its_own() {
                         self.ports.store.leave_alone(id);
                     }
                 }
             }
         }
     }
-}
-
-/// Whether a transfer may have made this trouble, for all that is known.
-const fn is_its_own(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::OutcomeUnknown { .. } | Error::Store(StoreError::Standby | StoreError::Overloaded)
-    )
 }
 
 #[cfg(test)]

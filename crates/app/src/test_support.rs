@@ -195,6 +195,39 @@ impl Mocks {
         commits
     }
 
+    /// The store is given so many commits one by one, and answers each like this.
+    pub(crate) fn commits_each(
+        &mut self,
+        times: usize,
+        answer: impl Fn(Commit) -> Result<CommitOutcome, StoreError> + Send + 'static,
+    ) {
+        self.store
+            .expect_commit()
+            .times(times)
+            .returning(move |mut batch| {
+                assert_eq!(batch.len(), 1, "they are given one by one");
+                answer(batch.remove(0)).map(|outcome| vec![outcome])
+            });
+    }
+
+    /// Many commits fail together; then each is tried alone, and the seventh fails again and is left
+    /// alone.
+    pub(crate) fn all_but_the_seventh_commit(&mut self, many: usize) {
+        let seventh = build::transfer_id(7);
+        self.commits_together(|_| Err(unavailable()));
+        self.commits_each(many, move |commit| {
+            if commit.change.next.id() == seventh {
+                return Err(unavailable());
+            }
+            Ok(CommitOutcome::Committed(Box::new(commit.change.next)))
+        });
+        self.store
+            .expect_leave_alone()
+            .with(eq(seventh))
+            .times(1)
+            .return_const(());
+    }
+
     /// The store is asked for the transfer with this one's id this often.
     pub(crate) fn finds(&mut self, transfer: &Transfer, times: usize) {
         let found = transfer.clone();

@@ -97,6 +97,15 @@ impl<'a> Fields<'a> {
         read.map_err(|error| self.errors.push(error)).ok()
     }
 
+    /// A value that was read, unless a rule says what is wrong with it.
+    pub(crate) fn judged<T>(
+        &mut self,
+        read: Option<T>,
+        rule: impl FnOnce(&T) -> Result<(), FieldError>,
+    ) -> Option<T> {
+        read.filter(|read| self.also(rule(read)).is_some())
+    }
+
     /// What else is wrong with the same request.
     pub(crate) fn also_wrong(&mut self, errors: impl Iterator<Item = FieldError>) {
         self.errors.extend(errors);

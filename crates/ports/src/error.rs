@@ -53,4 +53,13 @@ impl StoreError {
             Self::OutcomeUnknown(_) | Self::Inconsistent { .. } => self,
         }
     }
+
+    /// Whether what was asked for may have made this trouble itself, for all that is known. Else the
+    /// store would have said the same of anything, or nobody knows that it did not happen.
+    pub const fn may_be_its_own(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Inconsistent { .. } => true,
+            Self::Overloaded | Self::Standby | Self::OutcomeUnknown(_) => false,
+        }
+    }
 }

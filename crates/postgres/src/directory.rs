@@ -60,7 +60,7 @@
 mod assets;
 mod rates;
 mod set_status;
-mod status;
+pub(crate) mod status;
 mod users;
 mod write_user;
 

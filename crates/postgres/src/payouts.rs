@@ -24,10 +24,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
-    error::inconsistent,
-    pool::Database,
-    row::SealedRow,
-    schema::{owners, payouts},
+    directory::status, error::inconsistent, pool::Database, row::SealedRow, schema::payouts,
     seal::SealKeys,
 };
 
@@ -118,17 +115,10 @@ impl PayoutSchedule for PgPayouts {
     }
 
     async fn owner_status(&self, owner: UserId) -> Result<UserStatus, StoreError> {
-        let row = owners::table.find(owner.as_uuid());
-        let status: Option<String> = self
-            .database
-            .look_up_once(async |connection| {
-                let status = row.select(owners::status);
-                status.get_result(connection).await.optional()
-            })
-            .await?;
-        let wrong = |what: &str| inconsistent("owners", format!("id {owner}: {what}"));
-        let status = status.ok_or_else(|| wrong("no row"))?;
-        status.parse().map_err(|_| wrong("status"))
+        let seen = status::seen(&self.database, owner).await?;
+        let (_, status) =
+            seen.ok_or_else(|| inconsistent("owners", format!("id {owner}: no row")))?;
+        Ok(status)
     }
 
     async fn postpone(&self, postponed: PostponedPayout) -> Result<bool, StoreError> {

@@ -46,10 +46,7 @@ impl PgRuleBook {
     }
 
     async fn known(&self, connection: &mut AsyncPgConnection) -> Result<KnownRules, StoreError> {
-        let revision = rule_sets::table
-            .find(RULE_SET)
-            .select(rule_sets::revision)
-            .get_result(connection)
+        let revision = KnownRules::revision(connection)
             .await
             .map_err(unavailable)?;
         KnownRules::load(connection, revision)

@@ -168,8 +168,9 @@ impl InMemoryStore {
     /// So many of these, without those that are left alone.
     fn first_of(&self, mut due: Vec<Transfer>, limit: i64) -> Vec<Transfer> {
         let now = self.clock.now();
-        self.state().aside.retain(|_, until| *until > now);
-        due.retain(|transfer| !self.state().aside.contains_key(&transfer.id()));
+        let aside = &mut self.state().aside;
+        aside.retain(|_, until| *until > now);
+        due.retain(|transfer| !aside.contains_key(&transfer.id()));
         due.truncate(usize::try_from(limit).unwrap_or_default());
         due
     }

@@ -6,7 +6,7 @@ use bursar_ports::{
 };
 use uuid::Uuid;
 
-use super::{READERS, statement::with_assets};
+use super::READERS;
 use crate::{App, Error, FieldError, Grant, Missing, UserBalance};
 
 /// How an id is written: with its hyphens. Names may look like one without.
@@ -214,9 +214,7 @@ impl App {
     ) -> Result<Vec<(AccountBalance, Asset)>, Error> {
         grant.require_any(&READERS)?;
         let balances = self.ports.query.list_system_balances().await?;
-        let used = balances.iter().map(|balance| balance.account.asset);
-        let assets = self.assets_with(used.collect()).await?;
-        with_assets(&assets, balances)
+        self.with_assets(balances).await
     }
 }
 

@@ -93,9 +93,21 @@ impl App {
         grant.require_any(&READERS)?;
         let system = LedgerOwner::System;
         let balances = self.ports.query.list_balances_at(system, at).await?;
+        self.with_assets(balances).await
+    }
+
+    /// Each account with its asset.
+    pub(super) async fn with_assets(
+        &self,
+        balances: Vec<AccountBalance>,
+    ) -> Result<Vec<(AccountBalance, Asset)>, Error> {
         let used = balances.iter().map(|balance| balance.account.asset);
         let assets = self.assets_with(used.collect()).await?;
-        with_assets(&assets, balances)
+        let known = balances.into_iter().map(|balance| {
+            let asset = of(&assets, balance.account.asset)?;
+            Ok((balance, asset))
+        });
+        known.collect()
     }
 
     /// Each line with the code of its transfer.
@@ -110,18 +122,6 @@ impl App {
         });
         coded.collect()
     }
-}
-
-/// Each account with its asset.
-pub(super) fn with_assets(
-    assets: &[Asset],
-    balances: Vec<AccountBalance>,
-) -> Result<Vec<(AccountBalance, Asset)>, Error> {
-    let known = balances.into_iter().map(|balance| {
-        let asset = of(assets, balance.account.asset)?;
-        Ok((balance, asset))
-    });
-    known.collect()
 }
 
 fn of(assets: &[Asset], id: AssetId) -> Result<Asset, Error> {

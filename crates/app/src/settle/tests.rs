@@ -73,24 +73,7 @@ async fn one_that_cannot_be_settled_does_not_stop_the_rest() {
 #[tokio::test]
 async fn what_cannot_be_settled_makes_room_for_those_behind_it() {
     let mut mocks = unsettled((1..=256).map(deposit).collect());
-    mocks.commits_together(|_| Err(unavailable()));
-    mocks
-        .store
-        .expect_commit()
-        .times(256)
-        .returning(|mut batch| {
-            let commit = batch.remove(0);
-            if commit.change.next.id().get() == 7 {
-                return Err(unavailable());
-            }
-            Ok(vec![made(commit)])
-        });
-    mocks
-        .store
-        .expect_leave_alone()
-        .with(eq(build::transfer_id(7)))
-        .times(1)
-        .return_const(());
+    mocks.all_but_the_seventh_commit(256);
     assert_eq!(mocks.app().settle_pending().await.unwrap(), 256);
 }
 
@@ -105,11 +88,7 @@ async fn while_the_store_takes_nothing_all_that_is_pending_waits_for_it() {
     for error in [standby, overloaded, in_doubt] {
         let mut mocks = unsettled((1..=256).map(deposit).collect());
         mocks.commits_together(|_| Err(unavailable()));
-        mocks
-            .store
-            .expect_commit()
-            .times(256)
-            .returning(move |_| Err(error()));
+        mocks.commits_each(256, move |_| Err(error()));
         assert_eq!(mocks.app().settle_pending().await.unwrap(), 256);
     }
 }

@@ -98,13 +98,7 @@ pub(super) async fn section(desk: &Desk, user: &User) -> Result<Markup, Fault> {
     if !desk.may(Permission::Admin) {
         return Ok(html! {});
     }
-    let freeze = match user.status {
-        UserStatus::Frozen => {
-            let grant = desk.grant(Permission::Admin)?;
-            Some(desk.app().status_revision(&grant, user.id).await?)
-        }
-        UserStatus::Active | UserStatus::Terminated => None,
-    };
+    let grant = desk.grant(Permission::Admin)?;
     Ok(html! {
         section aria-labelledby="status" {
             @match user.status {
@@ -114,8 +108,9 @@ pub(super) async fn section(desk: &Desk, user: &User) -> Result<Markup, Fault> {
                         "Nothing comes in or goes out from the moment you press it, not even what is under way, but for a payout that the gateway was asked for before; what is held stays held."))
                 }
                 UserStatus::Frozen => {
+                    @let freeze = desk.app().status_revision(&grant, user.id).await?;
                     h2 id="status" { "Unfreeze" }
-                    (form(desk, user, freeze, UserStatus::Active, "Unfreeze the user", "primary",
+                    (form(desk, user, Some(freeze), UserStatus::Active, "Unfreeze the user", "primary",
                         "Money comes in and goes out again from the moment you press it."))
                 }
                 UserStatus::Terminated => {

@@ -65,9 +65,8 @@ fn read(call: &Call) -> Result<NewAccessKey, Problem> {
     let mut fields = call.fields(Names::Strict)?;
     let user = fields.user_id(name!("user_id"));
     let permissions = fields.permissions(name!("permissions"));
-    let permissions = permissions.filter(|permissions| {
-        let checked = NewAccessKey::check_permissions(permissions);
-        fields.also(checked).is_some()
+    let permissions = fields.judged(permissions, |permissions| {
+        NewAccessKey::check_permissions(permissions)
     });
     let allowed_ips = read_ranges(&mut fields);
     let limit = name!("requests_per_minute");

@@ -64,9 +64,8 @@ fn read(call: &Call) -> Result<(AssetId, BigDecimal, Option<String>), Problem> {
     let mut fields = call.fields(Names::Strict)?;
     let asset = fields.also(call.asset_id());
     let rate = fields.amount(name!("rate"));
-    let rate = rate.map(DecimalAmount::to_decimal).filter(|rate| {
-        let checked = asset.map_or(Ok(()), |asset| call.app().check_rate(asset, rate));
-        fields.also(checked).is_some()
+    let rate = fields.judged(rate.map(DecimalAmount::to_decimal), |rate| {
+        asset.map_or(Ok(()), |asset| call.app().check_rate(asset, rate))
     });
     let source = fields.text(name!("source"), SOURCE_MAX, Prose::Line);
     let source = source.filter(|source| !source.is_empty());

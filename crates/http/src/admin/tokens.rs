@@ -67,9 +67,8 @@ fn read(call: &Call) -> Result<NewToken, Problem> {
     let subject = fields.subject(name!("subject"), SUBJECT_MAX);
     let user = fields.optional_user_id(name!("user_id"));
     let permissions = fields.permissions(name!("permissions"));
-    let permissions = permissions.filter(|permissions| {
-        let checked = NewToken::check_permissions(user, permissions);
-        fields.also(checked).is_some()
+    let permissions = fields.judged(permissions, |permissions| {
+        NewToken::check_permissions(user, permissions)
     });
     let ttl_seconds = fields.integer(name!("ttl_seconds"), 1, TTL_SECONDS_MAX);
     let read = || {

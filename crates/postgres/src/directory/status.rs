@@ -55,7 +55,7 @@ pub(super) async fn stop(
 }
 
 /// The book's revision of a user's status, and that status; none when the book does not know the user.
-pub(super) async fn seen(
+pub(crate) async fn seen(
     database: &Database,
     user: UserId,
 ) -> Result<Option<(i64, UserStatus)>, StoreError> {

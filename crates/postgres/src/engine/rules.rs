@@ -48,6 +48,15 @@ impl KnownRules {
         self.epochs.get(&(key.kind, key.asset)).copied()
     }
 
+    /// The revision in force.
+    pub(crate) async fn revision(connection: &AsyncPgConnection) -> QueryResult<i64> {
+        rule_sets::table
+            .find(RULE_SET)
+            .select(rule_sets::revision)
+            .get_result(&mut &*connection)
+            .await
+    }
+
     /// The rules in force, of the revision that was just read or of a later one.
     ///
     /// Each statement sees what is committed when it begins, so what they read is of that revision only
@@ -71,11 +80,7 @@ impl KnownRules {
                     .select((stops::name, stops::asset))
                     .load::<(String, String)>(&mut third),
             )?;
-            let behind = rule_sets::table
-                .find(RULE_SET)
-                .select(rule_sets::revision)
-                .get_result::<i64>(&mut &*connection)
-                .await?;
+            let behind = Self::revision(connection).await?;
             if behind == revision {
                 return Ok(Self::from_rows(revision, fee_rows, limit_rows, stop_rows));
             }

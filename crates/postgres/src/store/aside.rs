@@ -15,7 +15,8 @@ const LEFT_ALONE_US: i64 = 60_000_000;
 const REMEMBERED_MAX: usize = 100_000;
 
 /// The open transfers that nobody can read, that are not as Bursar wrote them, or that cannot be
-/// committed. They must not keep the others from their end: the oldest come first in every list, which has a limit.
+/// committed. They must not keep the others from their end: the oldest come first in every list, which
+/// has a limit.
 #[derive(Clone, Default)]
 pub(super) struct Aside(Arc<Mutex<Left>>);
 

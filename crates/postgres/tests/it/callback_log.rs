@@ -202,10 +202,16 @@ async fn nothing_is_told_after_a_newer_state() {
     let expected = ["dead", "succeeded", "pending", "pending", "skipped"];
     assert_eq!(states(&mut fixture).await, expected);
     // Both are due: the newer one is told, the older one never.
+    assert_eq!(claimed(&fixture, 9).await, [4]);
+}
+
+/// What is claimed at this time, in order of ids.
+async fn claimed(fixture: &Fixture, now: i64) -> Vec<u128> {
     let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
-    let claims = claim(&outbox, 9, 10).await;
-    assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].id.as_u128(), 4);
+    let claims = claim(&outbox, now, 10).await;
+    let mut ids: Vec<u128> = claims.iter().map(|one| one.id.as_u128()).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// A replay that saw the older one alone makes it due after a newer one was claimed and told.
@@ -225,11 +231,7 @@ async fn what_a_newer_one_that_arrived_has_overtaken_is_not_claimed() {
         callback(9, 5, "create", "pending", 1),
     ];
     let (mut fixture, log) = fixture(&rows).await;
-    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
-    let claims = claim(&outbox, 9, 10).await;
-    let mut claimed: Vec<u128> = claims.iter().map(|one| one.id.as_u128()).collect();
-    claimed.sort_unstable();
-    assert_eq!(claimed, [3, 5, 7, 9]);
+    assert_eq!(claimed(&fixture, 9).await, [3, 5, 7, 9]);
     let expected = [
         "skipped",
         "succeeded",
@@ -265,10 +267,7 @@ async fn of_a_family_what_is_not_overtaken_is_claimed() {
         callback(6, 2, "confirm", "pending", 30),
     ];
     let (mut fixture, _log) = fixture(&rows).await;
-    let outbox = PgOutbox::new(fixture.database.clone(), SealKeys::default());
-    let claims = claim(&outbox, 9, 10).await;
-    assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].id.as_u128(), 3);
+    assert_eq!(claimed(&fixture, 9).await, [3]);
     let expected = [
         "skipped",
         "succeeded",
@@ -278,9 +277,7 @@ async fn of_a_family_what_is_not_overtaken_is_claimed() {
         "pending",
     ];
     assert_eq!(states(&mut fixture).await, expected);
-    let later = claim(&outbox, 30, 10).await;
-    assert_eq!(later.len(), 1);
-    assert_eq!(later[0].id.as_u128(), 6);
+    assert_eq!(claimed(&fixture, 30).await, [6]);
 }
 
 #[tokio::test]

@@ -420,8 +420,8 @@ async fn system_accounts_are_shown_with_their_assets_also_below_zero() {
     assert_eq!(shown, [(world(&usd()), usd()), (world(&btc()), btc())]);
 }
 
-#[tokio::test]
-async fn an_account_of_no_known_asset_is_an_internal_error() {
+/// The world has dollars, and the list has bitcoin alone.
+fn with_dollars_unlisted() -> Mocks {
     let mut mocks = Mocks::new();
     mocks
         .directory
@@ -431,6 +431,12 @@ async fn an_account_of_no_known_asset_is_an_internal_error() {
         .query
         .expect_list_system_balances()
         .return_once(|| Ok(vec![world(&usd())]));
+    mocks
+}
+
+#[tokio::test]
+async fn an_account_of_no_known_asset_is_an_internal_error() {
+    let mut mocks = with_dollars_unlisted();
     mocks
         .directory
         .expect_find_assets()
@@ -442,16 +448,8 @@ async fn an_account_of_no_known_asset_is_an_internal_error() {
 /// Another replica has just made it, and the list is some seconds old.
 #[tokio::test]
 async fn a_system_account_of_an_asset_that_the_list_does_not_have_yet_is_shown() {
-    let mut mocks = Mocks::new();
+    let mut mocks = with_dollars_unlisted();
     mocks.has_asset(&usd());
-    mocks
-        .directory
-        .expect_list_assets()
-        .return_once(|| Ok(vec![btc()]));
-    mocks
-        .query
-        .expect_list_system_balances()
-        .return_once(|| Ok(vec![world(&usd())]));
     let shown = mocks.app().list_system_balances(&admin()).await.unwrap();
     assert_eq!(shown, [(world(&usd()), usd())]);
 }

@@ -21,13 +21,13 @@ mod struck;
 
 use bursar_postgres::testing::TestDatabase;
 use bursar_testkit::IdentityProviderServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::planted::Planted;
 use super::{
     books::Books,
     client::Client,
-    exchange::Exchange,
+    exchange::{DEPOSIT, Exchange, WAIT},
     gateway::{self, Gateway, Trouble},
     issuer,
     receiver::Receiver,
@@ -99,6 +99,14 @@ impl Scene {
     /// The id of the user with money.
     fn user(&self) -> &str {
         &self.exchange.traders[0].id
+    }
+
+    /// A deposit that has gone through, to be taken back; tells its id.
+    async fn deposit(&self) -> String {
+        let body = json!({"userId": self.user(), "assetId": "btc", "amount": "0.1"});
+        let office = self.backoffice();
+        let deposit = office.post_with(DEPOSIT, body.to_string(), &[WAIT]);
+        deposit.await.ok().name()
     }
 }
 

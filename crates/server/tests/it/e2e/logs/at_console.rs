@@ -1,12 +1,7 @@
 //! What a browser sends to the console, and what it is given there.
 
-use serde_json::json;
-
 use super::{
-    super::{
-        console::browser::{Browser, Operator},
-        exchange::{DEPOSIT, WAIT},
-    },
+    super::console::browser::{Browser, Operator},
     Scene,
     credentials::ID,
     planted::Planted,
@@ -194,13 +189,7 @@ async fn act(scene: &Scene, planted: &mut Planted, browser: &mut Browser) {
 
 /// Takes a part of a deposit back, with an amount that is none first.
 async fn take_back(scene: &Scene, planted: &mut Planted, browser: &mut Browser) {
-    let body = json!({"userId": scene.user(), "assetId": "btc", "amount": "0.1"});
-    let deposit = scene
-        .backoffice()
-        .post_with(DEPOSIT, body.to_string(), &[WAIT])
-        .await
-        .ok();
-    let path = format!("/console/transfers/{}", deposit.name());
+    let path = format!("/console/transfers/{}", scene.deposit().await);
     let page = browser.get(&path).await.is(200);
     let (csrf, digest, once) = (
         page.hidden("csrf"),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::exchange::{DEPOSIT, WAIT, WITHDRAW, issue},
+    super::exchange::{WITHDRAW, issue},
     Scene,
     planted::Planted,
 };
@@ -116,13 +116,7 @@ async fn stop(scene: &Scene, planted: &mut Planted) {
 /// Takes a deposit back, and what there is not.
 async fn take_back(scene: &Scene, planted: &mut Planted) {
     let admin = scene.admin();
-    let body = json!({"userId": scene.user(), "assetId": "btc", "amount": "0.1"});
-    let deposit = scene
-        .backoffice()
-        .post_with(DEPOSIT, body.to_string(), &[WAIT])
-        .await
-        .ok();
-    let path = format!("/admin/v1/transfers/{}/reverse", deposit.name());
+    let path = format!("/admin/v1/transfers/{}/reverse", scene.deposit().await);
     let comment = planted.canary("the comment of a reversal");
     let body = json!({"return_fee": false, "comment": comment}).to_string();
     let key = planted.canary("the idempotency key of a reversal");
