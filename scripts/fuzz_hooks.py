@@ -16,7 +16,7 @@ import json
 import os
 import re
 import time
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 import schemathesis
@@ -79,17 +79,16 @@ def is_negative(case):
 
 def says_nothing(case):
     """An empty parameter is the same as none, so that it is wrong only where one is required."""
-    query = case.query if isinstance(case.query, dict) else {}
     # So is a body of blanks alone.
     is_blank = isinstance(case.body, bytes) and not case.body.strip()
-    return is_blank or any(is_nothing(value) for value in query.values())
-
-
-def is_nothing(value):
-    """Whether nothing of it is sent, or an empty text. Of an object the names of its members are."""
-    if isinstance(value, dict):
-        return set(value) <= {""}
-    return value in ("", [""], [], None)
+    query = case.query if isinstance(case.query, dict) else {}
+    if is_blank or not query:
+        return is_blank
+    # What a list or an object comes to is decided where it is written: of neither `[]` nor `[null]`
+    # anything is sent, of `[null, ""]` an empty text, of an object the names of its members.
+    written = requests.Request("GET", "http://localhost/", params=query).prepare().url
+    sent = parse_qs(urlsplit(written).query, keep_blank_values=True)
+    return any(sent.get(name, [""]) == [""] for name in query)
 
 
 @schemathesis.hook
