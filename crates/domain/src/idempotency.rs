@@ -120,6 +120,12 @@ mod tests {
         }
     }
 
+    /// A hash of what can be guessed tells it.
+    #[test]
+    fn a_fingerprint_is_shown_to_nobody() {
+        assert_eq!(format!("{:?}", Fingerprint([7; 32])), "Fingerprint(..)");
+    }
+
     #[test]
     fn differing_fields_are_named_once() {
         let field = |name: &str, value: &str| FieldValue {

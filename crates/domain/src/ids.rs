@@ -162,3 +162,24 @@ impl fmt::Debug for CodeSalt {
         f.write_str("CodeSalt(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_has_a_number_that_json_can_carry() {
+        for number in [1, 7, TransferId::MAX] {
+            assert_eq!(TransferId::try_new(number).map(TransferId::get), Ok(number));
+        }
+        for number in [i64::MIN, -1, 0, TransferId::MAX + 1] {
+            assert_eq!(TransferId::try_new(number), Err(IdOutOfRange(number)));
+        }
+    }
+
+    /// With a salt and an id a code can be made.
+    #[test]
+    fn a_salt_is_shown_to_nobody() {
+        assert_eq!(format!("{:?}", CodeSalt::new([7; 10])), "CodeSalt(..)");
+    }
+}

@@ -203,6 +203,7 @@ mod tests {
             "a@",
             "a@b@c",
             "a b@c",
+            "a\u{7f}@b",
             &format!("a@{}", "x".repeat(255)),
         ] {
             let other = User {
@@ -211,14 +212,32 @@ mod tests {
             };
             assert_eq!(other.validate(), Err(InvalidUser::Email), "{email:?}");
         }
-        assert_eq!(
-            User {
-                roles: vec![String::new()],
+        for role in ["", " a", "a\u{7f}", &"x".repeat(256)] {
+            let other = User {
+                roles: vec!["maker".to_owned(), role.to_owned()],
                 ..user()
-            }
-            .validate(),
-            Err(InvalidUser::Roles)
-        );
+            };
+            assert_eq!(other.validate(), Err(InvalidUser::Roles), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn names_may_have_255_characters() {
+        let longest = "ä".repeat(255);
+        let other = User {
+            username: longest.clone(),
+            email: format!("a@{}", "ö".repeat(253)),
+            roles: vec![longest],
+            ..user()
+        };
+        assert_eq!(other.validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_email_is_an_address_or_none() {
+        for email in ["", "a@b", "anna.o'neil+x@example.com", "ä@ö.example"] {
+            assert_eq!(User::check_email(email), Ok(()), "{email:?}");
+        }
     }
 
     #[test]

@@ -79,6 +79,11 @@ fn room_returns_exactly_when_it_is_said_to() {
     let before = returns_at.plus_micros(-1);
     assert!(daily(100).admit(amount(31), &used, before).is_err());
     assert!(daily(100).admit(amount(31), &used, returns_at).is_ok());
+
+    // What leaves just enough room may stay.
+    used.reserve(at(HOUR), amount(30));
+    let over = daily(100).admit(amount(70), &used, at(HOUR)).unwrap_err();
+    assert_eq!(over.returns_at, Some(at(DAY)));
 }
 
 #[test]
@@ -108,6 +113,17 @@ fn what_has_left_the_window_or_was_never_counted_takes_nothing_from_others() {
         assert_eq!(used.uses().len(), 1);
         assert_eq!(used.used_since(NOW), amount(40), "{reserved_at}");
     }
+}
+
+#[test]
+fn a_use_is_forgotten_when_no_limit_looks_at_it_any_more() {
+    let mut used = Usage::default();
+    used.reserve(NOW, amount(70));
+    used.reserve(at(MONTH - 1), amount(1));
+    assert_eq!(used.uses().len(), 2);
+    used.reserve(at(MONTH), amount(1));
+    let (last, units) = (at(MONTH), amount(2));
+    assert_eq!(used.uses(), [(last, units)]);
 }
 
 #[test]

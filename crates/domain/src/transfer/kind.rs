@@ -139,3 +139,37 @@ impl Stage {
         Self::ALL.into_iter().find(|stage| stage.as_str() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They stand in databases: none may ever change.
+    #[test]
+    fn names_are_kept() {
+        let kinds = Kind::ALL.map(Kind::as_str);
+        assert_eq!(kinds, ["deposit", "withdrawal", "internal"]);
+        assert_eq!(kinds.map(Kind::from_name), Kind::ALL.map(Some));
+        assert_eq!(Kind::from_name("Deposit"), None);
+
+        let stages = Stage::ALL.map(Stage::as_str);
+        assert_eq!(stages, ["approval", "payout"]);
+        assert_eq!(stages.map(Stage::from_name), Stage::ALL.map(Some));
+        assert_eq!(Stage::from_name("Approval"), None);
+
+        let statuses = Status::ALL.map(Status::as_str);
+        let written = [
+            "Pending",
+            "AwaitingConfirmation",
+            "Completed",
+            "Failed",
+            "Canceled",
+            "Success",
+            "Rejected",
+        ];
+        assert_eq!(statuses, written);
+        assert_eq!(statuses.map(Status::from_name), Status::ALL.map(Some));
+        assert_eq!(Status::from_name("success"), Some(Status::Success));
+        assert_eq!(Status::from_name(""), None);
+    }
+}

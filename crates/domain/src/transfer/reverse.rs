@@ -3,9 +3,9 @@
 use bigdecimal::num_bigint::BigInt;
 
 use crate::{
-    AccountKey, ActorId, Amount, Body, CallbackDraft, Change, CodeSalt, DepositState, Expected,
-    InternalState, Kind, Linked, NewTransfer, OnRefusal, Operation, Premise, Reason, Recipient,
-    Reversal, Status, Transfer, WithdrawalState,
+    AccountKey, ActorId, Amount, Body, Change, CodeSalt, DepositState, Expected, InternalState,
+    Kind, Linked, NewTransfer, OnRefusal, Operation, Premise, Reason, Recipient, Reversal, Status,
+    Transfer, WithdrawalState,
 };
 
 /// What is taken back of a transfer, and how.
@@ -79,7 +79,8 @@ impl Transfer {
         });
         let premises = next.reversal_premises(fee_returned);
         let postings = next.reversal_postings(fee_returned);
-        let callbacks = self.told_of_reversal(&next);
+        // The original's URL hears of it, and it has come as far as the original.
+        let callbacks = self.callbacks(Operation::Create, std::iter::empty());
         Ok(Change {
             expected: Expected::Absent,
             premises,
@@ -173,16 +174,5 @@ impl Transfer {
             callbacks,
             next,
         }
-    }
-
-    /// What the URL of this transfer hears of the one that takes it back.
-    fn told_of_reversal(&self, reversal: &Self) -> Vec<CallbackDraft> {
-        let drafts = self.callbacks(Operation::Create, std::iter::empty());
-        let of_reversal = drafts.into_iter().map(|draft| CallbackDraft {
-            status: reversal.status(),
-            error: None,
-            ..draft
-        });
-        of_reversal.collect()
     }
 }

@@ -307,3 +307,61 @@ fn an_independent_bulk_records_every_refusal() {
     assert_eq!(applied[0].next.reason(), Some(Reason::BalanceInsufficient));
     assert_eq!(books.accounts[&account(CAROL)].available, 100);
 }
+
+/// Whose account is not in the books is not known to be unable to be paid: that is found out
+/// elsewhere, and counted then. A bulk that its sender's side refuses tells nothing of recipients.
+#[test]
+fn recipients_without_an_account_in_the_books_are_told_apart() {
+    let to = |id, recipient, units| {
+        let salt = CodeSalt::new([1; 10]);
+        Transfer::internal(new(id, units, 0), ALICE, recipient, salt, None)
+            .expect("another user")
+            .settled_at_once()
+    };
+    let (bob, carol) = (Recipient::Id(BOB), Recipient::Id(CAROL));
+    let without_bob = || {
+        let mut books = funded();
+        books.accounts.remove(&account(BOB));
+        books
+    };
+    let three = vec![
+        to(10, bob.clone(), 1),
+        to(11, nobody(), 1),
+        to(12, carol, 1),
+    ];
+
+    let atomic = bulk(three.clone(), BulkMode::Atomic);
+    let mut verdict = ledger::settle_bulk(&mut without_bob(), &atomic, NOW);
+    let refused = |unable, unseen| BulkVerdict::Refused {
+        reasons: vec![None; 3],
+        unable,
+        unseen,
+    };
+    assert_eq!(verdict, refused(vec![1], vec![0]));
+    assert_eq!(verdict.recipients_unable(), 1);
+    verdict.count_unseen(|_| false);
+    assert_eq!(verdict, refused(vec![1], vec![0]));
+    verdict.count_unseen(|place| place == 0);
+    assert_eq!(verdict, refused(vec![1, 0], vec![]));
+    assert_eq!(verdict.recipients_unable(), 2);
+
+    let counted = Bulk {
+        unable_max: Some(1),
+        ..bulk(three, BulkMode::Independent)
+    };
+    let verdict = ledger::settle_bulk(&mut without_bob(), &counted, NOW);
+    let (unable, unseen) = (2, vec![0]);
+    assert_eq!(verdict, BulkVerdict::TooManyUnable { unable, unseen });
+
+    let dear = bulk(
+        vec![to(10, nobody(), 1), to(11, bob, 100)],
+        BulkMode::Atomic,
+    );
+    let verdict = ledger::settle_bulk(&mut without_bob(), &dear, NOW);
+    let reasons = vec![None, Some(Reason::BalanceInsufficient)];
+    assert!(
+        matches!(&verdict, BulkVerdict::Refused { reasons: told, .. } if *told == reasons),
+        "{verdict:?}"
+    );
+    assert_eq!(verdict.recipients_unable(), 0);
+}

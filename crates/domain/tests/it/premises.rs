@@ -172,6 +172,20 @@ fn an_account_holds_no_more_than_the_largest_amount_and_held_money_counts() {
 }
 
 #[test]
+fn no_more_is_held_than_the_largest_amount() {
+    let held = |units| {
+        let mut books = books();
+        balance_mut(&mut books, account(ALICE)).available = 20;
+        balance_mut(&mut books, account(ALICE)).held = MOST - 10;
+        settle(&mut books, withdrawal(1, units, 0))
+    };
+    assert!(matches!(held(10), Verdict::Applied(_)));
+    let reason = Reason::BalanceOverflow;
+    assert_eq!(held(11), Verdict::Refused { reason });
+    assert_eq!(held(12), Verdict::Refused { reason });
+}
+
+#[test]
 fn system_accounts_have_limits_too() {
     let overflow = Verdict::Refused {
         reason: Reason::BalanceOverflow,
@@ -179,7 +193,9 @@ fn system_accounts_have_limits_too() {
     let mut books = books();
     balance_mut(&mut books, crate::sample::world()).available = -MOST;
     let credit = deposit(1, 10, 0).settled_at_once();
-    assert_eq!(settle(&mut books, credit), overflow);
+    assert_eq!(settle(&mut books, credit.clone()), overflow);
+    balance_mut(&mut books, crate::sample::world()).available = 10 - MOST;
+    assert!(matches!(settle(&mut books, credit), Verdict::Applied(_)));
     let mut books = crate::sample::books();
     balance_mut(&mut books, fees()).available = MOST;
     let before = books.accounts.clone();

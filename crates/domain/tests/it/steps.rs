@@ -1,9 +1,9 @@
 //! What each step of a transfer demands, moves and tells.
 
 use bursar_domain::{
-    ActorId, Body, Change, CodeSalt, Command, Decision, DepositState, Expected, Kind, NewTransfer,
-    OnRefusal, PayoutRoute, Posting, Premise, Reason, Recipient, ReversalTerms, Status, Transfer,
-    TransferParts, Version, WithdrawalState,
+    ActorId, AuditDraft, Body, Change, CodeSalt, Command, Commit, Decision, DepositState, Expected,
+    Kind, NewTransfer, OnRefusal, PayoutRoute, Posting, Premise, Reason, Recipient, ReversalTerms,
+    Status, Transfer, TransferParts, Version, WithdrawalState,
 };
 
 use crate::sample::{
@@ -309,6 +309,12 @@ fn a_request_is_known_again_whatever_became_of_its_transfer() {
     assert!(opened.is_same_request(&paid.next));
     let priced = Transfer::withdrawal(new(1, 10, 2), ALICE).unwrap().next;
     assert!(opened.is_same_request(&priced), "the rules set the fee");
+    let mut parts = paid.next.into_parts();
+    parts.reversed = amount(4);
+    parts.created_at = NOW.plus_micros(1);
+    parts.updated_at = NOW.plus_micros(2);
+    parts.expires_at = Some(NOW.plus_micros(3));
+    assert!(opened.is_same_request(&Transfer::from_parts(parts)));
     for other in [
         Transfer::withdrawal(new(2, 10, 1), ALICE),
         Transfer::withdrawal(new(1, 11, 1), ALICE),
@@ -317,4 +323,34 @@ fn a_request_is_known_again_whatever_became_of_its_transfer() {
     ] {
         assert!(!opened.is_same_request(&other.unwrap().next));
     }
+}
+
+#[test]
+fn what_changes_no_transfer_is_not_in_the_audit_log() {
+    let audit = AuditDraft {
+        actor: ActorId::new("anna"),
+        credential: "token:1".to_owned(),
+        request_id: "r".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        action: "withdrawal.confirm",
+        target: "transfer:1".to_owned(),
+        before: None,
+        after: None,
+    };
+    let audited = |change: &Change| {
+        let commit = Commit {
+            audit: Some(audit.clone()),
+            ..Commit::new(change.clone())
+        };
+        commit.audited().cloned()
+    };
+    let opened = withdrawal(1, 10, 0);
+    let paid = step(&opened.next, &confirm(None));
+    let told_again = paid
+        .next
+        .acknowledge(&confirm(Some("https://example.com/a")), None);
+    assert_eq!(audited(&opened), Some(audit.clone()));
+    assert_eq!(audited(&paid), Some(audit.clone()));
+    assert_eq!(audited(&told_again), None);
+    assert_eq!(Commit::new(opened).audited(), None);
 }
