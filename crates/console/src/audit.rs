@@ -11,7 +11,7 @@ use crate::{
     fault::Fault,
     layout::Place,
     links::{Link, said},
-    lists::{Edge, moment, one_more, page_of, place_text, read_place},
+    lists::{Edge, day_field, moment, one_more, page_of, place_text, read_place},
 };
 
 /// How many rows a page has.
@@ -83,7 +83,7 @@ fn form(asked: &Asked) -> Markup {
         html! {
             div {
                 label for={ "a-" (name) } { (label) }
-                input id={ "a-" (name) } name=(name) type=(kind) value=[value.as_deref()] autocomplete="off";
+                input id={ "a-" (name) } name=(name) type=(kind) value=[said(value.as_ref())] autocomplete="off";
             }
         }
     };
@@ -92,8 +92,8 @@ fn form(asked: &Asked) -> Markup {
             (field("actor", "Who", "search", &asked.actor))
             (field("action", "Action, as user.put", "search", &asked.action))
             (field("target", "Target, as user:…", "search", &asked.target))
-            (field("from", "From day (UTC)", "date", &asked.from))
-            (field("to", "To day (UTC)", "date", &asked.to))
+            (field("from", "From day (UTC)", day_field(asked.from.as_ref()), &asked.from))
+            (field("to", "To day (UTC)", day_field(asked.to.as_ref()), &asked.to))
             div class="send" { button class="primary" { "Search" } " " a href="/console/audit" { "Clear" } }
         }
     }

@@ -42,7 +42,9 @@ const TABS: [Option<CallbackState>; 6] = [
 const OF_TRANSFER: usize = 20;
 /// How many attempts of each the list shows: the transfer's page has all.
 const LIST_ATTEMPTS: usize = 6;
-const A_DAY: i64 = 86_400_000_000;
+/// How far back the form for dead letters reaches at first, in microseconds: what ran out of attempts first
+/// became due up to 91 hours before.
+const DEAD_REACH: i64 = 5 * 86_400_000_000;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -208,8 +210,8 @@ fn replay_dead(desk: &Desk) -> Markup {
             form class="filters" method="post" action="/console/callbacks/replay" {
                 (forms::csrf(&desk.visitor))
                 div {
-                    label for="since" { "Dead letters since (UTC)" }
-                    input id="since" name="since" type="date" required value=(desk.now().plus_micros(-A_DAY).to_seconds_text().get(..10).unwrap_or_default());
+                    label for="since" { "Dead letters that first became due since (UTC)" }
+                    input id="since" name="since" type="date" required value=(desk.now().plus_micros(-DEAD_REACH).to_seconds_text().get(..10).unwrap_or_default());
                 }
                 div class="send" { button { "Deliver all of these again" } }
             }
@@ -242,7 +244,7 @@ pub(crate) struct Since {
     since: Option<String>,
 }
 
-/// Delivers all dead letters since a day again.
+/// Delivers all dead letters again that first became due since a day.
 pub(crate) async fn replay_all(desk: Desk, posted: Posted<Since>) -> HttpResponse {
     let reply = async {
         let grant = desk.grant(Permission::Admin)?;

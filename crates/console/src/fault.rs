@@ -84,7 +84,7 @@ impl Fault {
     pub(crate) fn body(&self) -> Markup {
         html! {
             h1 { (self.title()) }
-            div class="notice bad" role="alert" { (self.what_happened()) }
+            (self.notice())
             @match self {
                 Self::Overtaken { link, .. } | Self::OtherRules(link) => {
                     p { a class="button" href=(link) { "Look at it as it is now" } }
@@ -94,6 +94,11 @@ impl Fault {
                 }
             }
         }
+    }
+
+    /// What happened, as it stands on a page.
+    pub(crate) fn notice(&self) -> Markup {
+        html! { div class="notice bad" role="alert" { (self.what_happened()) } }
     }
 
     fn what_happened(&self) -> Markup {
@@ -178,7 +183,8 @@ fn title(error: &Error) -> &'static str {
         Error::OutcomeUnknown { .. } | Error::Store(StoreError::OutcomeUnknown(_)) => {
             "It is not known yet what came of it"
         }
-        Error::Store(StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_)) => {
+        Error::Store(StoreError::Overloaded) => "Too much is asked at once",
+        Error::Store(StoreError::Standby | StoreError::Unavailable(_)) => {
             "The database does not answer"
         }
         Error::Store(StoreError::Inconsistent {
@@ -259,7 +265,8 @@ fn told_of_store(error: &StoreError) -> Markup {
         StoreError::OutcomeUnknown(_) => html! {
             p { "It broke off in the middle of writing. Look before you repeat it: it may have been done, or one half of it, which doing it again completes." }
         },
-        StoreError::Overloaded | StoreError::Standby | StoreError::Unavailable(_) => html! {
+        StoreError::Overloaded => html! { p { "Nothing was done. Try again in a minute." } },
+        StoreError::Standby | StoreError::Unavailable(_) => html! {
             p { "Nothing was done. Wait a moment and load the page again; if it stays so, call whoever runs the service." }
         },
         StoreError::Inconsistent {
@@ -288,7 +295,7 @@ fn unproven(detail: &str) -> Markup {
 
 fn wrong_fields(fields: &[FieldError]) -> Markup {
     html! {
-        p { "Nothing was done. Go back, mend this, and send it again:" }
+        p { "Nothing was done. Mend this where it was typed, and send it again:" }
         ul { @for field in fields { li { strong { (field.field) } ": " (field.detail) } } }
     }
 }
@@ -331,5 +338,18 @@ mod tests {
         }
         let told = page("operators");
         assert!(!told.contains("id 7") && told.contains("log"), "{told}");
+    }
+
+    #[test]
+    fn a_database_that_has_too_much_to_do_is_not_told_as_a_silent_one() {
+        let fault = Fault::App(Error::Store(StoreError::Overloaded));
+        assert_eq!(fault.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let told = fault.body().into_string();
+        for words in [
+            "Too much is asked at once",
+            "Nothing was done. Try again in a minute.",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use bursar_domain::Timestamp;
 
+use crate::links::said;
+
 /// The last microsecond of a day.
 const DAY_END: i64 = 86_400_000_000 - 1;
 
@@ -73,11 +75,24 @@ pub(crate) enum Edge {
 /// A day of UTC from its first moment or to its last, or an exact time.
 pub(crate) fn moment(text: &str, edge: Edge) -> Option<Timestamp> {
     let at = Timestamp::parse(text).ok()?;
-    let is_day = text.len() == "2026-11-28".len();
     Some(match edge {
-        Edge::Last if is_day => at.plus_micros(DAY_END),
+        Edge::Last if is_day(text) => at.plus_micros(DAY_END),
         Edge::First | Edge::Last => at,
     })
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == "2026-11-28".len() && Timestamp::parse(text).is_ok()
+}
+
+/// The type of a field that asks for a day: browsers neither show nor send anything else that stands in one
+/// for dates, so that an exact time in force would be lost.
+pub(crate) fn day_field(asked: Option<&String>) -> &'static str {
+    if said(asked).is_none_or(is_day) {
+        "date"
+    } else {
+        "text"
+    }
 }
 
 #[cfg(test)]

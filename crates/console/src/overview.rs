@@ -172,8 +172,19 @@ fn volumes(desk: &Desk, seen: &Overview, period: Period, asset: Option<&str>) ->
                     }
                 }
             }
+            @if asset.is_some() { p { a href=(Link::to("/console").with("period", period.as_str())) { "All assets" } } }
             @if all.is_empty() {
-                div class="empty" { p { strong { "Nothing moved in this time." } } p { "A chart for each asset and kind of transfer that went through would be here." } }
+                div class="empty" {
+                    p {
+                        strong {
+                            @match asset {
+                                Some(asset) => { "Nothing of " (asset.to_ascii_uppercase()) " moved in this time." }
+                                None => "Nothing moved in this time.",
+                            }
+                        }
+                    }
+                    p { "A chart for each asset and kind of transfer that went through would be here." }
+                }
             } @else {
                 div class="charts" { @for one in shown { (chart::card(desk, one, seen, period)) } }
                 @if all.len() > CHARTS { (others(seen, period)) }

@@ -8,7 +8,7 @@ mod timeline;
 
 use actix_web::{HttpResponse, web};
 use bursar_app::{TransferStory, approval_digest};
-use bursar_domain::{Body, Recipient, Stage};
+use bursar_domain::{Body, Recipient, Stage, TransferId};
 use bursar_ports::AuditFilter;
 use data_encoding::HEXLOWER;
 use maud::{Markup, html};
@@ -34,8 +34,18 @@ pub(crate) async fn show(desk: Desk, id: web::Path<String>) -> HttpResponse {
 }
 
 async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
+    let (title, body) = page(desk, act::read_id(id)?, None).await?;
+    let body = html! { (live::news(desk, Watch::Transfer)) (body) };
+    Ok(Reply::page(Place::Transfers, title, body))
+}
+
+/// Its title and what is on it; the form that takes the transfer back as it was refused, if it was.
+async fn page(
+    desk: &Desk,
+    id: TransferId,
+    refused: Option<&reverse::Refused<'_>>,
+) -> Result<(String, Markup), Fault> {
     let grant = desk.reader()?;
-    let id = act::read_id(id)?;
     let app = desk.app();
     let story = app.transfer_story(&grant, id).await?;
     let transfer = &story.transfer;
@@ -59,7 +69,6 @@ async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
     };
     let title = format!("{} {id}", words::kind_word(transfer.kind()));
     let body = html! {
-        (live::news(desk, Watch::Transfer))
         div data-id=(id) data-v=(transfer.version().get()) class="story" {
             h1 { (title) " " (words::state_badge(transfer)) " " (act::taken_badge(desk, taken.as_ref())) }
             (head(desk, &story, &people))
@@ -73,10 +82,10 @@ async fn story(desk: &Desk, id: &str) -> Result<Reply, Fault> {
                 h2 id="told" { "Callbacks" }
                 (callbacks::of_transfer(desk, &story.callbacks))
             }
-            (reverse::section(desk, &story, &people))
+            (reverse::section(desk, &story, &people, refused))
         }
     };
-    Ok(Reply::page(Place::Transfers, title, body))
+    Ok((title, body))
 }
 
 fn head(desk: &Desk, story: &TransferStory, people: &People) -> Markup {

@@ -71,7 +71,12 @@ impl App {
         loop {
             let some = log
                 .replay_since(which, since, now, REPLAYED_AT_ONCE, audit.clone())
-                .await?;
+                .await
+                .map_err(|error| match replayed {
+                    0 => error,
+                    // A part of it has happened.
+                    _ => error.of_what_happened(),
+                })?;
             replayed = replayed.saturating_add(some);
             if some < u64::from(REPLAYED_AT_ONCE) {
                 return Ok(replayed);

@@ -188,18 +188,22 @@ fn done_by(desk: &Desk, act: Act, made: &Transfer) -> Option<Done> {
 /// What is there now instead of what the operator saw.
 pub(crate) fn overtaken(desk: &Desk, now: &Transfer) -> Fault {
     let parts = now.parts();
-    let by = parts
-        .review
-        .as_ref()
-        .map(|review| &review.by)
-        .or(now.finished_by())
-        .or(parts.confirmed.as_ref().map(|confirmed| &confirmed.by));
+    let reviewer = parts.review.as_ref().map(|review| &review.by);
+    let by = match now.reason() {
+        Some(Reason::ApprovalRejected) => reviewer,
+        // It came to nothing by itself, whoever said yes to it before.
+        Some(_) => None,
+        None => reviewer
+            .or(now.finished_by())
+            .or(parts.confirmed.as_ref().map(|confirmed| &confirmed.by)),
+    };
     Fault::Overtaken {
         now: html! {
             "Transfer " (now.id()) " of " (words::money(parts.amount, parts.scale, parts.asset)) " is now "
             (words::state_badge(now))
             @if let Some(by) = by { " by " bdi { (by.as_str()) } }
             " since " (desk.clock().exact(parts.updated_at)) "."
+            @if let Some(reason) = words::reason_line(now) { " " (reason) }
         },
         link: format!("/console/transfers/{}", now.id()),
     }

@@ -14,11 +14,12 @@ pub(crate) fn fee_sentence(fees: &Fees) -> Markup {
 /// What a schedule comes to.
 pub(crate) fn schedule_sentence(schedule: &FeeSchedule, asset: &Asset) -> Markup {
     let money = |amount| words::money(amount, asset.scale, asset.id);
-    if *schedule == FeeSchedule::default() {
+    let share = schedule.percent != Percent::ZERO || !schedule.min.is_zero();
+    // A maximum bounds the share alone, so without one it comes to nothing.
+    if !share && schedule.absolute.is_zero() {
         return html! { "nothing" };
     }
     html! {
-        @let share = schedule.percent != Percent::ZERO || !schedule.min.is_zero();
         @if share { (words::grouped(&schedule.percent.to_plain())) " % of the amount" }
         @if !schedule.min.is_zero() { ", at least " (money(schedule.min)) }
         @if let (true, Some(max)) = (share, schedule.max) { ", at most " (money(max)) }

@@ -1,8 +1,11 @@
 //! Taking a transfer back.
 
 use actix_web::{HttpResponse, web};
-use bursar_app::{Conflict, Error, Options, ReversalRequest, TransferStory};
-use bursar_domain::{DecimalAmount, IdempotencyKey, Kind, Status, Transfer};
+use bursar_app::{Conflict, Error, FieldError, Options, ReversalRequest, TransferStory};
+use bursar_domain::{
+    Amount, CodeSalt, DecimalAmount, IdempotencyKey, Kind, NewTransfer, ReversalTerms, Status,
+    Terms, Transfer,
+};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
 use maud::{Markup, html};
@@ -15,6 +18,7 @@ use crate::{
     fault::Fault,
     flash::Done,
     forms,
+    layout::Place,
     links::said,
     words::{self, People},
 };
@@ -31,12 +35,48 @@ pub(crate) struct Wanted {
     comment: Option<String>,
 }
 
+/// A form that was refused.
+pub(super) struct Refused<'a> {
+    wanted: &'a Wanted,
+    fault: &'a Fault,
+}
+
+impl Refused<'_> {
+    /// What is wrong with a field.
+    fn wrong(&self, field: &str) -> Option<&FieldError> {
+        if let Fault::App(Error::Invalid(fields)) = self.fault {
+            fields.iter().find(|wrong| wrong.field == field)
+        } else {
+            None
+        }
+    }
+}
+
 pub(crate) async fn reverse(
-    desk: Desk,
+    mut desk: Desk,
     id: web::Path<String>,
     posted: Posted<Wanted>,
 ) -> HttpResponse {
-    desk.answer(carry_out(&desk, &id, &posted.form).await)
+    let wanted = &posted.form;
+    let made = carry_out(&desk, &id, wanted).await;
+    let made = match made {
+        Err(fault @ Fault::App(Error::Invalid(_) | Error::Refused { .. })) => {
+            // What stands on the page leads back to the transfer, whose page it is.
+            desk.here = format!("/console/transfers/{}", id.as_str());
+            let fault = &fault;
+            again(&desk, &id, &Refused { wanted, fault }).await
+        }
+        made => made,
+    };
+    desk.answer(made)
+}
+
+/// The transfer's page with the form as it was typed, to be mended. Nothing is told to it live: its address
+/// is one that only forms are sent to, and cannot be asked for again.
+async fn again(desk: &Desk, id: &str, refused: &Refused<'_>) -> Result<Reply, Fault> {
+    let (title, body) = super::page(desk, read_id(id)?, Some(refused)).await?;
+    let body = html! { (refused.fault.notice()) (body) };
+    Ok(desk.page_with(refused.fault.status(), Place::Transfers, &title, &body))
 }
 
 async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Fault> {
@@ -90,7 +130,41 @@ fn is_reversible(transfer: &Transfer) -> bool {
     went_through && parts.reversal.is_none() && parts.reversed < parts.amount
 }
 
-pub(super) fn section(desk: &Desk, story: &TransferStory, people: &People) -> Markup {
+/// How much of what is left of a deposit was credited: no more of it is taken from its owner.
+fn credited(desk: &Desk, transfer: &Transfer) -> Option<Amount> {
+    let parts = transfer.parts();
+    if transfer.kind() != Kind::Deposit || parts.fee.is_zero() {
+        return None;
+    }
+    // How much would move depends neither on who makes it nor on when.
+    let new = NewTransfer {
+        id: parts.id,
+        asset: parts.asset,
+        scale: parts.scale,
+        amount: parts.amount,
+        fee: Amount::ZERO,
+        note: None,
+        callback_url: None,
+        created_by: parts.created_by.clone(),
+        now: desk.now(),
+        root_rate: None,
+        terms: Terms::default(),
+    };
+    let terms = ReversalTerms {
+        covers: None,
+        returns_fee: false,
+        salt: CodeSalt::new([0; 10]),
+    };
+    let change = transfer.reversal(new, terms).ok()?;
+    Some(change.next.parts().amount)
+}
+
+pub(super) fn section(
+    desk: &Desk,
+    story: &TransferStory,
+    people: &People,
+    refused: Option<&Refused<'_>>,
+) -> Markup {
     let transfer = &story.transfer;
     let parts = transfer.parts();
     if !is_reversible(transfer) || !desk.may(Permission::Admin) {
@@ -101,6 +175,8 @@ pub(super) fn section(desk: &Desk, story: &TransferStory, people: &People) -> Ma
         .checked_sub(parts.reversed)
         .unwrap_or(parts.amount);
     let once = HEXLOWER.encode(&desk.app().random_bytes());
+    let typed = refused.map(|refused| refused.wanted);
+    let wrong = |field: &str| refused.and_then(|refused| refused.wrong(field));
     html! {
         section aria-labelledby="back" {
             h2 id="back" { "Take it back" }
@@ -111,16 +187,24 @@ pub(super) fn section(desk: &Desk, story: &TransferStory, people: &People) -> Ma
                 input type="hidden" name="once" value=(once);
                 div {
                     label for="r-amount" { "Amount, " (words::unit(parts.asset)) }
-                    input id="r-amount" name="amount" type="text" inputmode="decimal" autocomplete="off" aria-describedby="r-left";
-                    p class="hint" id="r-left" { "Empty: all that is left, " (words::number(left, parts.scale)) "." }
+                    input id="r-amount" name="amount" type="text" value=[typed.and_then(|typed| typed.amount.as_deref())] inputmode="decimal" autocomplete="off"
+                        aria-describedby="r-left" aria-invalid=[wrong("amount").map(|_| "true")];
+                    p class="hint" id="r-left" {
+                        @if let Some(wrong) = wrong("amount") { strong class="fault" { "This " (wrong.detail) ". " } }
+                        "Empty: all that is left, " (words::number(left, parts.scale))
+                        @if let Some(credited) = credited(desk, transfer) { ", of which " (words::number(credited, parts.scale)) " was credited" }
+                        "."
+                    }
                 }
                 div class="check" {
-                    input id="r-fee" name="fee" type="checkbox" value="yes";
+                    input id="r-fee" name="fee" type="checkbox" value="yes" checked[typed.is_some_and(|typed| typed.fee.is_some())];
                     label for="r-fee" { "Give the same share of the fee back" }
                 }
                 div class="wide" {
                     label for="r-comment" { "Why" }
-                    input id="r-comment" name="comment" type="text" required maxlength=(COMMENT_MAX) autocomplete="off";
+                    input id="r-comment" name="comment" type="text" value=[typed.and_then(|typed| typed.comment.as_deref())] required maxlength=(COMMENT_MAX) autocomplete="off"
+                        aria-describedby=[wrong("comment").map(|_| "r-why")] aria-invalid=[wrong("comment").map(|_| "true")];
+                    @if wrong("comment").is_some() { p class="fault" id="r-why" { "Say why, in at most " (COMMENT_MAX) " characters." } }
                 }
                 div class="send" { button class="danger" { "Take it back" } }
             }
@@ -133,7 +217,9 @@ fn sentence(transfer: &Transfer, people: &People) -> Markup {
     let owner = html! { bdi { (people.name(transfer.owner())) } };
     match transfer.kind() {
         Kind::Deposit => html! {
-            "Debits " (owner) " the amount at once by a new transfer; " (owner) " must have it."
+            "Debits " (owner)
+            @if transfer.parts().fee.is_zero() { " the amount" } @else { " what was credited, the amount less its share of the fee," }
+            " at once by a new transfer; " (owner) " must have it."
         },
         Kind::Withdrawal => html! {
             "Credits " (owner) " the amount at once by a new transfer; nothing is called back from outside."

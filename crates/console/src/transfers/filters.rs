@@ -1,10 +1,10 @@
 //! The search box and the filters.
 
-use bursar_domain::{Asset, Kind, Status};
+use bursar_domain::{Asset, AssetId, Kind, Status};
 use maud::{Markup, html};
 
 use super::view::{Asked, ROWS, WrongField};
-use crate::{links::said, words};
+use crate::{links::said, lists::day_field, words};
 
 /// The form that asks for transfers, with what was asked for, and what of it cannot be.
 pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Markup {
@@ -13,14 +13,16 @@ pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Mar
         html! {
             div {
                 label for={ "f-" (name) } { (label) }
-                input id={ "f-" (name) } name=(name) type=(kind) value=[value.as_deref()] autocomplete="off"
-                    inputmode=[(kind == "text").then_some("decimal")]
+                input id={ "f-" (name) } name=(name) type=(kind) value=[said(value.as_ref())] autocomplete="off"
+                    inputmode=[["min", "max"].contains(&name).then_some("decimal")]
                     aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| format!("w-{name}"))];
                 (fault_line(fault))
             }
         }
     };
     let q = wrong.iter().find(|wrong| wrong.name == "q");
+    let of_kind = said(asked.kind.as_ref()).and_then(Kind::from_name);
+    let of_status = said(asked.status.as_ref()).and_then(Status::from_name);
     html! {
         form class="filters" method="get" action="/console/transfers" {
             div class="wide" {
@@ -35,7 +37,7 @@ pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Mar
                 select id="f-kind" name="kind" {
                     option value="" { "All" }
                     @for kind in Kind::ALL {
-                        option value=(kind.as_str()) selected[asked.kind.as_deref() == Some(kind.as_str())] { (words::kind_word(kind)) }
+                        option value=(kind.as_str()) selected[of_kind == Some(kind)] { (words::kind_word(kind)) }
                     }
                 }
             }
@@ -44,15 +46,15 @@ pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Mar
                 select id="f-status" name="status" {
                     option value="" { "All" }
                     @for status in Status::ALL {
-                        option value=(status.as_str()) selected[asked.status.as_deref() == Some(status.as_str())] { (words::status_word(status)) }
+                        option value=(status.as_str()) selected[of_status == Some(status)] { (words::status_word(status)) }
                     }
                 }
             }
             (asset_field(asked, assets, wrong))
             (field("min", "Amount from", "text", &asked.min))
             (field("max", "Amount to", "text", &asked.max))
-            (field("from", "From day (UTC)", "date", &asked.from))
-            (field("to", "To day (UTC)", "date", &asked.to))
+            (field("from", "From day (UTC)", day_field(asked.from.as_ref()), &asked.from))
+            (field("to", "To day (UTC)", day_field(asked.to.as_ref()), &asked.to))
             @if said(asked.user.as_ref()).is_some() { (field("user", "User id", "search", &asked.user)) }
             div {
                 label for="f-rows" { "Rows" }
@@ -67,14 +69,14 @@ pub(super) fn form(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Mar
 
 fn asset_field(asked: &Asked, assets: &[Asset], wrong: &[WrongField]) -> Markup {
     let fault = wrong.iter().find(|wrong| wrong.name == "asset");
-    let chosen = asked.asset.as_deref().map(str::to_ascii_lowercase);
+    let chosen = said(asked.asset.as_ref()).and_then(|text| AssetId::parse(text).ok());
     html! {
         div {
             label for="f-asset" { "Asset" }
             select id="f-asset" name="asset" aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| "w-asset")] {
                 option value="" { "All" }
                 @for asset in assets {
-                    option value=(asset.id) selected[chosen.as_deref() == Some(asset.id.as_str())] { (words::unit(asset.id)) }
+                    option value=(asset.id) selected[chosen == Some(asset.id)] { (words::unit(asset.id)) }
                 }
             }
             (fault_line(fault))

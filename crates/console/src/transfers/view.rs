@@ -155,7 +155,7 @@ impl View {
         };
         let mut wrong = vec![];
         match &self.meaning {
-            Meaning::Amount(amount, asset) => {
+            Meaning::Amount(amount, asset, _) => {
                 if self.asset.is_some_and(|other| other != *asset) {
                     wrong.push(says("asset", "is another one than in the search box"));
                 }
@@ -166,7 +166,7 @@ impl View {
                     wrong.push(says("max", "is less than the amount in the search box"));
                 }
             }
-            Meaning::User(user) => {
+            Meaning::User(user, _) => {
                 if self.user.is_some_and(|other| other != *user) {
                     wrong.push(says("user", "is another one than in the search box"));
                 }
@@ -200,10 +200,10 @@ impl View {
             Meaning::Nothing => {}
             Meaning::Id(id) => search.id = Some(*id),
             Meaning::Code(code) => search.code = Some(code.clone()),
-            Meaning::User(user) => search.user = Some(*user),
+            Meaning::User(user, _) => search.user = Some(*user),
             Meaning::Name(name) | Meaning::NameOnly(name) => search.search = Some(name.clone()),
             Meaning::CustomId(custom) => search.custom_id = Some(custom.clone()),
-            Meaning::Amount(amount, asset) => {
+            Meaning::Amount(amount, asset, _) => {
                 search.asset = Some(*asset);
                 search.amount_min = Some(*amount);
                 search.amount_max = Some(*amount);

@@ -1,11 +1,14 @@
 //! Acting on transfers: only on what was seen, only by whoever may, and with word of what will happen.
 
-use bursar_domain::{Kind, Stage, Status, UserStatus};
-use bursar_ports::{Permission, TransferStore};
+use bursar_domain::{
+    ActorId, Command, Commit, Kind, PayoutRoute, Reason, Stage, Status, UserStatus,
+};
+use bursar_ports::{CommitOutcome, Permission, TransferStore};
+use bursar_testkit::build;
 
 use crate::{
     browser::Browser,
-    world::{ALICE, BOB, OLGA, OTTO, World, operator, reader, visitor},
+    world::{ALICE, BOB, NOW, OLGA, OTTO, World, operator, reader, visitor},
 };
 
 #[actix_web::test]
@@ -104,6 +107,53 @@ async fn of_two_who_confirm_at_once_one_is_told() {
     let late = otto.press(&other, &path, &[]).await;
     assert_eq!(late.status, 409);
     assert!(late.text().contains("by olga"), "{}", late.text());
+}
+
+/// Whoever said yes before it failed by itself did not end it.
+#[actix_web::test]
+async fn who_said_no_is_named_and_nobody_for_what_failed_by_itself() {
+    let world = World::new();
+    world.fund(ALICE, "btc", "1").await;
+    world.second_operator_above(Kind::Withdrawal, "btc", 1_000_000);
+    let otto = Browser::of(&world, operator(OTTO));
+    let (by, digest) = (ActorId::new("rita"), [7; 32]);
+    let approve = Command::Approve {
+        by: by.clone(),
+        digest,
+        route: PayoutRoute::Gateway,
+    };
+    for (commands, now, why) in [
+        (
+            vec![Command::Expire],
+            "is now Failed since",
+            "No second operator approved the transfer in time. approval.expired",
+        ),
+        (
+            vec![approve, build::fail(Reason::PayoutRefused)],
+            "is now Failed since",
+            "The payout was refused. payout.refused",
+        ),
+        (
+            vec![Command::Reject { by, digest }],
+            "is now Failed by rita since",
+            "The second operator rejected the transfer. approval.rejected",
+        ),
+    ] {
+        let id = world.withdrawal(ALICE, "btc", "0.25").await;
+        world.confirm(OLGA, id).await;
+        let seen = otto.get("/console/queue?work=approvals").await.ok();
+        for command in commands {
+            let change = build::step(&world.transfer(id).await, &command, NOW);
+            let made = world.store.commit(vec![Commit::new(change)]).await;
+            let is_made = matches!(made.as_deref(), Ok([CommitOutcome::Committed(_)]));
+            assert!(is_made, "{made:?}");
+        }
+        let path = format!("/console/transfers/{id}/approve");
+        let late = otto.press(&seen, &path, &[]).await;
+        assert_eq!(late.status, 409);
+        let text = late.text();
+        assert!(text.contains(now) && text.contains(why), "{text}");
+    }
 }
 
 #[actix_web::test]

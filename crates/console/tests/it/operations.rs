@@ -66,6 +66,57 @@ async fn the_period_is_changed_and_the_asset_stays() {
     );
 }
 
+/// An asset of which nothing moved is no sign that nothing moved at all.
+#[actix_web::test]
+async fn the_overview_of_one_asset_names_it_and_leads_to_all() {
+    let world = World::new();
+    *locked(&world.figures.volumes) = Volumes {
+        rows: vec![Volume {
+            asset: build::asset_id("btc"),
+            kind: Kind::Withdrawal,
+            start: NOW,
+            count: 3,
+            amount: Some(125_000_000),
+        }],
+        behind: 0,
+    };
+    let browser = Browser::of(&world, operator(OLGA));
+    let all = "/console?period=week";
+    for (asset, nothing) in [(None, false), (Some("BTC"), false), (Some("doge"), true)] {
+        let path = asset.map_or(all.to_owned(), |asset| format!("{all}&asset={asset}"));
+        let page = browser.get(&path).await.ok();
+        let text = page.text();
+        let told = text.contains("Nothing of DOGE moved in this time.");
+        assert_eq!(told, nothing, "{path}: {text}");
+        assert!(!text.contains("Nothing moved"), "{path}: {text}");
+        let document = page.document();
+        let link = document
+            .all("a")
+            .find(|(number, _)| document.text_of(*number) == "All assets");
+        let link = link.and_then(|(_, tag)| tag.attribute("href"));
+        assert_eq!(link, asset.map(|_| all), "{path}");
+    }
+}
+
+/// What was tried to the end first became due days ago.
+#[actix_web::test]
+async fn the_day_that_the_form_for_dead_letters_begins_with_reaches_all_that_just_died() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get("/console/callbacks").await.ok();
+    assert!(page.text().contains("that first became due since"));
+    let document = page.document();
+    let since = document
+        .all("input")
+        .find(|(_, tag)| tag.attribute("name") == Some("since"));
+    let since = since.and_then(|(_, tag)| tag.attribute("value"));
+    let since = Timestamp::parse(since.expect("there is a day")).unwrap();
+    assert!(
+        since <= NOW.plus_micros(-91 * 3_600_000_000),
+        "{since} is too late"
+    );
+}
+
 #[actix_web::test]
 async fn dead_letters_since_a_day_are_delivered_again() {
     let world = World::new();

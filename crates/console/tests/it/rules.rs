@@ -1,13 +1,13 @@
 //! Rules: what would change is shown first, and only what was shown is changed.
 
-use bursar_domain::Kind;
+use bursar_domain::{FeeSchedule, Kind, Rules};
 use bursar_ports::{Breach, RuleBook};
 use bursar_testkit::{build, fakes::locked};
 
 use crate::{
     browser::{Browser, Page},
     markup::Tag,
-    world::{OLGA, OTTO, World, operator},
+    world::{ALICE, OLGA, OTTO, World, operator},
 };
 
 const EDIT: &str = "/console/rules/edit";
@@ -62,6 +62,27 @@ async fn make(browser: &Browser<'_>, page: &Page) -> Page {
         .filter_map(|(_, tag)| Some((tag.attribute("name")?, tag.attribute("value")?)))
         .collect();
     browser.post(EDIT, &fields).await
+}
+
+/// A maximum bounds a share of the amount: where there is none, it costs nothing.
+#[actix_web::test]
+async fn a_maximum_alone_is_told_as_what_it_comes_to() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let without = browser.get("/console/rules").await.ok().text();
+    world.rule_book.put(|rules: &mut Rules| {
+        let schedule = FeeSchedule {
+            max: Some(build::amount(10_000)),
+            ..FeeSchedule::default()
+        };
+        let key = (Kind::Deposit, build::asset_id("btc"));
+        rules.fees.insert(key, schedule);
+    });
+    assert_eq!(browser.get("/console/rules").await.ok().text(), without);
+    let story = format!("/console/transfers/{id}");
+    let text = browser.get(&story).await.ok().text();
+    assert!(text.contains("The rule today: nothing."), "{text}");
 }
 
 #[actix_web::test]

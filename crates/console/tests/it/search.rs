@@ -6,6 +6,7 @@ use bursar_testkit::{build, fakes::locked};
 
 use crate::{
     browser::Browser,
+    markup::Tag,
     world::{ALICE, BOB, OLGA, World, operator},
 };
 
@@ -131,6 +132,33 @@ async fn filters_are_asked_for_as_they_are_said() {
         id: build::transfer_id(9),
     };
     assert_eq!(scan.after, Some(place));
+}
+
+/// What is in force is seen, and is still asked for when the form is sent again.
+#[actix_web::test]
+async fn the_form_shows_every_filter_that_is_in_force() {
+    let world = World::new();
+    let browser = Browser::of(&world, operator(OLGA));
+    let times = "from=2021-04-01T10:00:00Z&to=2021-04-02";
+    for path in [
+        format!("/console/transfers?status=completed&{times}"),
+        format!("/console/audit?{times}"),
+    ] {
+        let document = browser.get(&path).await.ok().document();
+        let field = |name: &str| {
+            let named = |tag: &&Tag| tag.attribute("name") == Some(name);
+            let field = document.tags.iter().find(named).expect("it is there");
+            (field.attribute("type"), field.attribute("value"))
+        };
+        let exact = (Some("text"), Some("2021-04-01T10:00:00Z"));
+        assert_eq!(field("from"), exact, "{path}");
+        assert_eq!(field("to"), (Some("date"), Some("2021-04-02")), "{path}");
+        let mut options = document.all("option").map(|(_, tag)| tag);
+        let chosen = options.any(|tag| {
+            tag.attribute("value") == Some("Completed") && tag.attribute("selected").is_some()
+        });
+        assert_eq!(chosen, path.contains("status="), "{path}");
+    }
 }
 
 #[actix_web::test]

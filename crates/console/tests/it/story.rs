@@ -1,6 +1,6 @@
 //! A transfer's page: everything about it in one place.
 
-use bursar_domain::{AccountKey, Entry, Kind, Operation, Status};
+use bursar_domain::{AccountKey, Entry, FeeSchedule, Kind, Operation, Rules, Status};
 use bursar_ports::{AuditRecord, CallbackAttempt, CallbackRecord, CallbackState};
 use bursar_testkit::{build, fakes::locked};
 use uuid::Uuid;
@@ -247,6 +247,76 @@ async fn a_transfer_is_taken_back_once_however_often_it_is_sent() {
     let path = format!("/console/transfers/{reversal}");
     let text = browser.get(&path).await.ok().text();
     assert!(text.contains("session:17, request request-9"), "{text}");
+}
+
+/// Nobody gives back more of a deposit than came in.
+#[actix_web::test]
+async fn of_a_deposit_with_a_fee_what_was_credited_is_taken_back() {
+    let world = World::new();
+    world.rule_book.put(|rules: &mut Rules| {
+        let schedule = FeeSchedule {
+            absolute: build::amount(10_000_000),
+            ..FeeSchedule::default()
+        };
+        let key = (Kind::Deposit, build::asset_id("btc"));
+        rules.fees.insert(key, schedule);
+    });
+    let id = world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let page = browser.get(&format!("/console/transfers/{id}")).await.ok();
+    let text = page.text();
+    for words in [
+        "Debits alice what was credited, the amount less its share of the fee, at once",
+        "Empty: all that is left, 1, of which 0.9 was credited.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let path = format!("/console/transfers/{id}/reverse");
+    let fields = [("comment", "a mistake")];
+    browser.press(&page, &path, &fields).await.leads();
+    let made = world.store.transfers();
+    let made = made.iter().find(|one| one.parts().reversal.is_some());
+    let reversal = made.expect("it was made").parts();
+    assert_eq!(reversal.amount, build::amount(90_000_000));
+}
+
+/// Whoever has to mend something finds the rest as it was typed, and can send it.
+#[actix_web::test]
+async fn a_reversal_that_is_refused_stays_in_its_form() {
+    let world = World::new();
+    let id = world.fund(ALICE, "btc", "1").await;
+    let browser = Browser::of(&world, operator(OLGA));
+    let story = format!("/console/transfers/{id}");
+    let path = format!("{story}/reverse");
+    let mut page = browser.get(&story).await.ok();
+    for (amount, status, words) in [
+        ("0,4", 400, "amount: must be a plain decimal number"),
+        ("0.000000001", 400, "amount: must have at most 8 decimals"),
+        ("2", 422, "More would be reversed than is left"),
+    ] {
+        let why = "a \"mistake\"";
+        let fields = [("amount", amount), ("fee", "yes"), ("comment", why)];
+        let refused = browser.press(&page, &path, &fields).await;
+        assert_eq!(refused.status, status, "{amount}: {}", refused.body);
+        assert!(refused.text().contains(words), "{}", refused.text());
+        let document = refused.document();
+        let says = |id: &str, attribute: &str| {
+            let mut inputs = document.all("input").map(|(_, tag)| tag);
+            let field = inputs.find(|tag| tag.attribute("id") == Some(id));
+            field.expect("it is there").attribute(attribute)
+        };
+        assert_eq!(says("r-amount", "value"), Some(amount));
+        let is_wrong = (status == 400).then_some("true");
+        assert_eq!(says("r-amount", "aria-invalid"), is_wrong);
+        assert_eq!(says("r-comment", "value"), Some(why));
+        assert!(says("r-fee", "checked").is_some());
+        // Its address can be asked for by nothing but the form.
+        assert!(!refused.body.contains("data-live"));
+        page = refused;
+    }
+    let fields = [("amount", "0.4"), ("comment", "a mistake")];
+    let done = browser.press(&page, &path, &fields).await;
+    assert_eq!(done.leads(), story);
 }
 
 #[actix_web::test]

@@ -2,10 +2,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_domain::{Kind, Operation, Status};
 use bursar_ports::{CallbackState, StoreError};
-use mockall::predicate::eq;
+use mockall::{Sequence, predicate::eq};
 
 use super::*;
-use crate::test_support::{Mocks, NOW, audited, operator, other_grants};
+use crate::test_support::{Mocks, NOW, audited, operator, other_grants, unavailable};
 
 const ID: Uuid = Uuid::from_u128(1);
 
@@ -119,5 +119,24 @@ async fn trouble_of_the_store_is_told() {
     assert!(matches!(
         replayed,
         Err(Error::Store(StoreError::Overloaded))
+    ));
+}
+
+#[tokio::test]
+async fn what_breaks_off_half_way_is_not_said_to_have_done_nothing() {
+    let mut mocks = Mocks::new();
+    let mut order = Sequence::new();
+    for some in [Ok(1_000), Err(unavailable())] {
+        let replay = mocks.callback_log.expect_replay_since().times(1);
+        replay
+            .in_sequence(&mut order)
+            .return_once(move |_, _, _, _, _| some);
+    }
+    let grant = operator(Permission::Admin);
+    let app = mocks.app();
+    let replayed = app.replay_callbacks(&grant, Replayable::Dead, NOW).await;
+    assert!(matches!(
+        replayed,
+        Err(Error::Store(StoreError::OutcomeUnknown(_)))
     ));
 }
