@@ -238,9 +238,12 @@ fn headers(request: &SignedRequest) -> Result<(&str, &str, &str), AuthError> {
     Ok((access_key, timestamp, signature))
 }
 
+/// Without a leading zero: path and time are signed one right after the other, and a zero at the end
+/// of a path could be taken for the beginning of the time.
 fn parse_millis(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    let plain = digits && !text.starts_with('0');
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 /// Whether the signature is over the path without its query, or with it.

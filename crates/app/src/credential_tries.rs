@@ -86,10 +86,7 @@ impl App {
         let Some(network) = client.map(network_of).filter(|_| units > 0) else {
             return Ok(None);
         };
-        let mut hash = Sha256::new_with_prefix(network.to_string());
-        hash.update(b"\n");
-        hash.update(credential);
-        let hash = hash.finalize().into();
+        let hash = hash_of(network, credential);
         let key = format!("failed_credentials:{network}");
         let quota = Quota {
             units,
@@ -106,6 +103,14 @@ impl App {
             }));
         }
         Err(RateLimited::new(Limit::FailedCredentials, peeked.retry_after_ms).into())
+    }
+
+    /// Knows a credential that was just given to somebody, as if it had been presented already.
+    pub(crate) fn know_credential(&self, client: Option<IpAddr>, credential: &[u8]) {
+        if let Some(network) = client.map(network_of) {
+            let hash = hash_of(network, credential);
+            self.known_credentials.add(hash, self.now());
+        }
     }
 
     /// Ends a try with what came of it.
@@ -133,6 +138,14 @@ impl App {
             Err(_) => {}
         }
     }
+}
+
+/// A credential and where it came from.
+fn hash_of(network: IpAddr, credential: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(network.to_string());
+    hash.update(b"\n");
+    hash.update(credential);
+    hash.finalize().into()
 }
 
 /// Whether somebody presented a secret that is none. What is missing or badly timed is an honest

@@ -1,11 +1,13 @@
 //! Transfers between users, and a user's own balances (contract §2).
 //!
 //! `send` makes one transfer and `bulk` many; both come from [`App::prepare`], so what is checked of
-//! a transfer is checked of an item too. `view` is what a user sees of them.
+//! a transfer is checked of an item too. `unbroken` sees both to their end, whoever hangs up. `view`
+//! is what a user sees of them.
 
 mod bulk;
 mod prepare;
 mod send;
+mod unbroken;
 mod view;
 
 use bursar_domain::{Amount, Asset, AssetId, DecimalAmount, Timestamp, Transfer};

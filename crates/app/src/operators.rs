@@ -1,8 +1,9 @@
 //! Who signs in to the console: accounts, signing in, and what a session is good for.
 //!
 //! A sign-in needs a name, a password and a code, or the word of the exchange's identity provider. Of
-//! the former, whatever is wrong, the answer is the same, and so is the work behind it. Tries are
-//! counted before they are judged, so that many at once are not more than one after the other.
+//! the former, whatever is wrong, the answer is the same, and so is the work behind it. A try is
+//! counted before it opens anything or is answered, so that many at once are not more than one after
+//! the other.
 
 mod accounts;
 mod identities;

@@ -7,7 +7,8 @@
 //! would show in when the limit is reached, also for a sender without money, whose transfers are
 //! rejected before the recipient matters. To keep many tries at once from getting past the limit
 //! before the first of them is known, a user has only a few undecided transfers on one replica;
-//! more of them wait for their turn, whoever the recipient.
+//! more of them wait for their turn, whoever the recipient. Whoever hangs up meanwhile is charged all
+//! the same (`internal/unbroken.rs`).
 
 use std::{
     collections::{BTreeMap, HashMap},

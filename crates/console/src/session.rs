@@ -15,13 +15,14 @@ use actix_web::{
     },
     middleware::Next,
 };
-use bursar_app::{Caller, SignedIn};
+use bursar_app::{Caller, Error as AppError, SignedIn};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maud::html;
 
 use crate::{
     Console, Unreadable, Visitor, cookies::Cookie, elsewhere, forms::holds_nul, headers, layout,
+    sign_in::SIGN_IN,
 };
 
 /// Longer than any form of ours, in bytes.
@@ -90,6 +91,11 @@ async fn serve(
         match console.app().session(&token, &caller, is_used).await {
             Ok(Some(signed_in)) => introduce(&request, signed_in),
             Ok(None) => {}
+            // Whoever cannot be known for now may still sign in.
+            Err(AppError::RateLimited(_)) if request.path().starts_with(SIGN_IN) => {}
+            Err(AppError::RateLimited(limited)) => {
+                return Ok(request.into_response(too_many(limited.retry_after_s)));
+            }
             Err(error) => {
                 tracing::error!(%error, "a session cannot be looked up");
                 return Ok(request.into_response(unavailable()));
@@ -207,6 +213,18 @@ pub(crate) fn unavailable() -> HttpResponse {
     );
     page.headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    page
+}
+
+/// A page for whoever brings a session that is not known, from where too many were none.
+fn too_many(retry_after_s: u32) -> HttpResponse {
+    let mut page = refusal(
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many made-up sessions come from your network",
+        "So yours is not looked at for now. Wait a minute and open the page again, or sign in anew at /console/sign-in.",
+    );
+    page.headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
     page
 }
 

@@ -205,8 +205,8 @@ pub trait Operators: Send + Sync {
         audit: AuditDraft,
     ) -> Result<bool, StoreError>;
 
-    /// Counts a try to sign in before it is judged: one more failure than `seen`, and no other try
-    /// before `next_try_at`. `false` when somebody else was faster, and then nothing happens.
+    /// Counts a try to sign in before anything comes of it: one more failure than `seen`, and no other
+    /// try before `next_try_at`. `false` when somebody else was faster, and then nothing happens.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.

@@ -9,7 +9,7 @@ mod identities;
 mod row;
 mod sessions;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_domain::{AuditDraft, Timestamp};
@@ -18,22 +18,31 @@ use bursar_ports::{
     TokenHash,
 };
 use futures_util::FutureExt as _;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub(crate) use row::ACTIVE;
 
 use crate::{audit_log::note_in_directory, pool::Database, tx::run_tx};
 
+/// How many look-ups of sessions may be under way at once: a flood of made-up ones leaves connections
+/// to others, also beside one of made-up tokens. Operators are few.
+const LOOKUPS_MAX: usize = 1;
+
 /// The operators of the directory.
 #[derive(Clone)]
 pub struct PgOperators {
     database: Database,
+    lookups: Arc<Semaphore>,
 }
 
 impl PgOperators {
     /// Operators on these connections.
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        }
     }
 }
 
@@ -94,6 +103,7 @@ impl Operators for PgOperators {
         &self,
         token: TokenHash,
     ) -> Result<Option<(OperatorSession, Operator)>, StoreError> {
+        let _turn = self.database.look_up_turn(&self.lookups).await?;
         sessions::find(&self.database, token).await
     }
 
@@ -124,6 +134,6 @@ impl fmt::Debug for PgOperators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgOperators")
             .field("database", &self.database)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

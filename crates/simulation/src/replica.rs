@@ -97,8 +97,11 @@ struct ReplicaTasks {
 
 impl bursar_ports::Tasks for ReplicaTasks {
     fn spawn(&self, task: Task) {
-        let owner = Owner::Replica(self.replica);
-        self.world.scheduler.start_boxed(owner, task);
+        // What a replica leaves behind when it dies is not gone on with.
+        if self.world.is_alive(self.replica) {
+            let owner = Owner::Replica(self.replica);
+            self.world.scheduler.start_boxed(owner, task);
+        }
     }
 }
 

@@ -181,7 +181,9 @@ async fn each_missing_header_has_its_code_and_nothing_is_looked_up() {
 #[tokio::test]
 async fn a_timestamp_is_digits_only() {
     let app = Mocks::new().app();
+    let padded = format!("0{NOW_MS}");
     for text in [
+        padded.as_str(),
         "",
         "now",
         "-1",
@@ -198,6 +200,20 @@ async fn a_timestamp_is_digits_only() {
         let answer = app.authenticate_signed(request).await;
         assert_refused(&answer, AuthError::TimestampInvalid);
     }
+}
+
+/// What is signed is one text: a signature over `?a=10` and a time would fit `?a=1` and `0` with it.
+#[tokio::test]
+async fn no_digit_moves_from_the_path_into_the_timestamp() {
+    let at = NOW_MS.to_string();
+    let moved = SignedRequest {
+        signature: Some(sign("/internal-transfer?a=10", &at, b"{}")),
+        timestamp: Some(format!("0{at}")),
+        path_and_query: "/internal-transfer?a=1".to_owned(),
+        ..request()
+    };
+    let answer = Mocks::new().app().authenticate_signed(moved).await;
+    assert_refused(&answer, AuthError::TimestampInvalid);
 }
 
 #[tokio::test]

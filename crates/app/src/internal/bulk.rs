@@ -74,6 +74,17 @@ impl App {
             turn: self.require_recipient_tries(sender).await?,
         };
         let prepared = self.prepare_items(grant, sender, request.items).await?;
+        let sending = self.clone().send_prepared_bulk(sending, prepared, claim);
+        self.unbroken(sending).await
+    }
+
+    /// Makes the transfers, or says why there are none.
+    async fn send_prepared_bulk(
+        self,
+        sending: Sending,
+        prepared: Vec<Prepared>,
+        claim: Option<IdempotencyClaim>,
+    ) -> Result<Answer<Results>, Error> {
         let mismatches = prepared.iter().filter(|item| is_mismatch(item)).count();
         if mismatches > 0 {
             // What is bound to the key is answered whatever the address book says now.
@@ -84,7 +95,7 @@ impl App {
                 return Err(self.beyond_the_limit(&sending.turn).await);
             }
         }
-        let stands = match mode {
+        let stands = match sending.mode {
             BulkMode::Independent => prepared.iter().any(Result::is_ok),
             BulkMode::Atomic => prepared.iter().all(Result::is_ok),
         };

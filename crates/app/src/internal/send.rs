@@ -1,10 +1,10 @@
 //! Sending money to one other user.
 
-use bursar_domain::{Commit, RecipientName};
+use bursar_domain::{Commit, IdempotencyClaim, RecipientName, Transfer, UserId};
 use bursar_ports::Permission;
 
-use super::{InternalRequest, InternalView};
-use crate::{Answer, App, Error, Grant, Options, idempotency::RequestFields};
+use super::{InternalRequest, InternalView, prepare::Prepared};
+use crate::{Answer, App, Error, Grant, Options, RecipientTurn, idempotency::RequestFields};
 
 impl App {
     /// Sends money to another user.
@@ -24,36 +24,51 @@ impl App {
             fields.claim(grant.principal(), "internal-transfer", key)
         });
         // Kept until it is known what became of the recipient.
-        let turn = Some(self.require_recipient_tries(sender).await?);
+        let turn = self.require_recipient_tries(sender).await?;
         let prepared = self.prepare(grant, sender, vec![request]).await?;
         let prepared = prepared.into_iter().next();
-        let answer = match prepared.ok_or(Error::Internal("a request was lost"))? {
+        let prepared = prepared.ok_or(Error::Internal("a request was lost"))?;
+        let sending = self
+            .clone()
+            .send_prepared(sender, prepared, claim, options.wait, turn);
+        let Answer {
+            transfer,
+            replayed,
+            waited,
+        } = self.unbroken(sending).await?;
+        Ok(Answer {
+            transfer: self.view(transfer, sender)?,
+            replayed,
+            waited,
+        })
+    }
+
+    /// Makes the transfer, or says why there is none.
+    async fn send_prepared(
+        self,
+        sender: UserId,
+        prepared: Prepared,
+        claim: Option<IdempotencyClaim>,
+        wait: bool,
+        turn: RecipientTurn,
+    ) -> Result<Answer<Transfer>, Error> {
+        match prepared {
             Ok(change) => {
                 let commit = Commit {
                     idempotency: claim,
                     ..Commit::new(change)
                 };
-                self.create(commit, options.wait, turn).await?
+                self.create(commit, wait, Some(turn)).await
             }
             Err(error) if error.rests_on_names() => {
                 let Some(transfer) = self.answered_before(claim.as_ref()).await? else {
                     self.note_mismatches(sender, &[&error]).await;
                     return Err(error.into());
                 };
-                self.conclude(transfer, true, options.wait, turn).await
+                Ok(self.conclude(transfer, true, wait, Some(turn)).await)
             }
-            Err(error) => return Err(error.into()),
-        };
-        let Answer {
-            transfer,
-            replayed,
-            waited,
-        } = answer;
-        Ok(Answer {
-            transfer: self.view(transfer, sender)?,
-            replayed,
-            waited,
-        })
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -148,9 +148,17 @@ impl App {
     /// Lets an operator sign in, also one who has to wait because of failures.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is no such operator.
+    /// [`Error::Invalid`] when there is no such operator, and when the operator's secret for codes
+    /// cannot be decrypted: a disabled one's is left under a key that goes, and once it counts again
+    /// no replica would start without that key.
     pub async fn enable_operator(&self, grant: &Grant, name: String) -> Result<(), Error> {
         grant.require(Permission::Admin)?;
+        let found = self.ports.operators.find(name.clone()).await?;
+        let operator = found.ok_or_else(name_unknown)?;
+        let owner = SecretOwner::OperatorTotp(name.clone()).to_string();
+        if self.keyring.open(&operator.totp, &owner).is_err() {
+            return Err(totp_unreadable(&name));
+        }
         self.change(grant, "operator.enable", name, OperatorChange::Enable)
             .await
     }
@@ -217,6 +225,14 @@ pub(super) fn name_taken() -> Error {
 pub(super) fn name_unknown() -> Error {
     let detail = "there is no operator with this name";
     invalid("name", "operator.unknown", detail)
+}
+
+fn totp_unreadable(name: &str) -> Error {
+    let detail = format!(
+        "the secret for codes cannot be decrypted with the configured keys: run \
+         bursar operator reset-totp {name} first"
+    );
+    invalid("name", "operator.totp_unreadable", &detail)
 }
 
 /// Whether a text is a name. Names stand in links and logs as they are, and are told apart without

@@ -91,6 +91,8 @@ impl App {
         let opened = self.ports.operators.open_session(opening, audit).await?;
         if opened {
             count("opened");
+            // Whoever signs in beside somebody who makes sessions up is not taken for that one.
+            self.know_credential(caller.address, token.as_bytes());
         }
         Ok(opened.then_some(OpenedSession { token, session }))
     }

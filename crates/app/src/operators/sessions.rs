@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use super::{Caller, OPERATORS_PERMISSIONS, opening::draft, operator_target};
 use crate::{
-    App, Error, Grant, Missing, Origin, Principal,
+    App, AuthError, Error, Grant, Missing, Origin, Principal,
     keyring::{hash_token, hmac_sha256},
 };
 
 /// How old what is known of a session's last use may become before it is written anew.
 const TOUCH_US: i64 = 60_000_000;
+/// How long a session's token is, in characters: 32 bytes in base64url.
+const TOKEN_CHARS: usize = 43;
 /// What the tokens of forms are derived from, together with a session's.
 const CSRF_CONTEXT: &[u8] = b"bursar console form 1";
 
@@ -51,42 +53,59 @@ pub fn csrf_token(token: &str) -> String {
     BASE64URL_NOPAD.encode(&hmac_sha256(token.as_bytes(), &[CSRF_CONTEXT]))
 }
 
+/// Whether a text has the form of a session's token. Nobody's has another, so there is nothing to look
+/// up.
+fn is_token(text: &str) -> bool {
+    text.len() == TOKEN_CHARS && BASE64URL_NOPAD.decode(text.as_bytes()).is_ok()
+}
+
 impl App {
     /// Who a session's token stands for right now; none when it has ended or is none. `is_used` says
     /// whether somebody sits there: what a page does by itself keeps no session alive.
     ///
     /// # Errors
-    /// [`Error::Store`] when that cannot be found out.
+    /// [`Error::RateLimited`] when too many credentials from this address were none, unless this token
+    /// was good a little while ago; [`Error::Store`] when it cannot be found out.
     pub async fn session(
         &self,
         token: &str,
         caller: &Caller,
         is_used: bool,
     ) -> Result<Option<SignedIn>, Error> {
+        if !is_token(token) {
+            return Ok(None);
+        }
+        let begun = self
+            .begin_credentials(caller.address, token.as_bytes())
+            .await?;
         let operators = &self.ports.operators;
-        let found = operators.find_session(hash_token(token)).await?;
-        let now = self.now();
-        let Some((session, operator)) =
-            found.filter(|(session, operator)| operator.is_active && self.is_open(session, now))
-        else {
+        let Some((session, operator)) = operators.find_session(hash_token(token)).await? else {
+            let made_up = Err(Error::Unauthenticated(AuthError::TokenInvalid));
+            self.end_credentials(begun, &made_up).await;
             return Ok(None);
         };
+        let now = self.now();
+        // One that has ended was somebody's, and a page may ask with it for hours: that is no guess.
+        if !operator.is_active || !self.is_open(&session, now) {
+            return Ok(None);
+        }
         let unseen = now
             .as_micros()
             .saturating_sub(session.last_seen_at.as_micros());
         if is_used && unseen >= TOUCH_US {
             operators.touch_session(session.id, now).await?;
         }
-        let principal = Principal {
+        let found = Ok(Principal {
             subject: operator.name,
             user: None,
             permissions: operator.permissions,
             requests_per_minute: None,
             origin: Origin::with(format!("session:{}", session.id)).of(caller),
-        };
+        });
+        self.end_credentials(begun, &found).await;
         let csrf = csrf_token(token);
         Ok(Some(SignedIn {
-            principal,
+            principal: found?,
             session,
             csrf,
         }))
@@ -104,6 +123,9 @@ impl App {
     /// # Errors
     /// [`Error::Store`] when it cannot be ended.
     pub async fn sign_out(&self, token: &str, caller: &Caller) -> Result<(), Error> {
+        if !is_token(token) {
+            return Ok(());
+        }
         let operators = &self.ports.operators;
         let Some((session, operator)) = operators.find_session(hash_token(token)).await? else {
             return Ok(());

@@ -73,8 +73,15 @@ impl App {
         self.take_sign_in_try(&given.caller).await?;
         let name = given.name.trim().to_ascii_lowercase();
         let now = self.now();
-        let (found, counted) = self.count_try(&name, now).await?;
+        let found = if is_name(&name) {
+            self.ports.operators.find(name).await?
+        } else {
+            None
+        };
+        // Before the try is counted: whoever is sent away because too many passwords are being hashed
+        // has failed at nothing. What came of it is told to nobody whose try does not count.
         let known = self.password_fits(found.as_ref(), given.password).await?;
+        let counted = self.count_try(found.as_ref(), now).await?;
         let step = self.step_of(found.as_ref(), &given.code, now);
         let Some(operator) = found else {
             tracing::info!("a sign-in with a name that nobody has was refused");
@@ -104,33 +111,31 @@ impl App {
         Err(refused())
     }
 
-    /// The operator, and whether the try counts: whoever is disabled or has to wait has none.
+    /// Counts a try; `false` when it does not count: whoever is disabled or has to wait has none. What
+    /// has changed of the operator since it was found, a session is not opened by.
     async fn count_try(
         &self,
-        name: &str,
+        found: Option<&Operator>,
         now: Timestamp,
-    ) -> Result<(Option<Operator>, bool), StoreError> {
-        if !is_name(name) {
-            return Ok((None, false));
-        }
+    ) -> Result<bool, StoreError> {
         let operators = &self.ports.operators;
-        let mut found = operators.find(name.to_owned()).await?;
+        let mut found = found.cloned();
         for _ in 0..COUNTS_MAX {
-            let Some(operator) = &found else {
-                return Ok((None, false));
+            let Some(operator) = found else {
+                return Ok(false);
             };
             let waits = operator.next_try_at.is_some_and(|next| next > now);
             if waits || !operator.is_active {
-                return Ok((found, false));
+                return Ok(false);
             }
             let next = now.plus_micros(wait_us(operator.failures.saturating_add(1)));
-            let seen = operator.failures;
-            if operators.count_try(name.to_owned(), seen, next).await? {
-                return Ok((found, true));
+            let (name, seen) = (operator.name, operator.failures);
+            if operators.count_try(name.clone(), seen, next).await? {
+                return Ok(true);
             }
-            found = operators.find(name.to_owned()).await?;
+            found = operators.find(name).await?;
         }
-        Ok((found, false))
+        Ok(false)
     }
 
     async fn password_fits(

@@ -5,10 +5,11 @@ use bursar_ports::{
     MockOperators, OperatorSession, Operators as _, Password, PasswordHash, StoreError,
 };
 use bursar_testkit::{FixedClock, InMemoryOperators, PlainPasswords};
+use mockall::predicate::eq;
 
 use super::*;
 use crate::{
-    App, Error, Grant, Missing,
+    App, Error, Grant, Keyring, Missing,
     test_support::{Mocks, NOW, operator, other_grants},
 };
 
@@ -161,6 +162,75 @@ async fn every_session_has_a_token_of_its_own() {
 }
 
 #[tokio::test]
+async fn what_has_not_the_form_of_a_token_is_not_looked_up() {
+    // Operators who refuse every call.
+    let app = Mocks::new().app();
+    let good = csrf_token("x");
+    let dotted = format!("{}.", &good[1..]);
+    for text in ["", "x", &good[1..], &format!("{good}A"), &dotted] {
+        let found = app.session(text, &caller("192.0.2.1"), true).await;
+        assert!(found.unwrap().is_none(), "{text}");
+        app.sign_out(text, &caller("192.0.2.1")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_makes_sessions_up_costs_few_look_ups_and_nobody_else_theirs() {
+    let scene = Scene::new().await;
+    let opened = scene.sign_in().await;
+    let anna = scene.store.find("anna".to_owned()).await.unwrap().unwrap();
+    let found = (opened.session.clone(), anna);
+    let mut operators = MockOperators::new();
+    operators
+        .expect_find_session()
+        .with(eq(opened.session.token))
+        .times(2)
+        .returning(move |_| Ok(Some(found.clone())));
+    operators
+        .expect_find_session()
+        .times(2)
+        .returning(|_| Ok(None));
+    let mut mocks = Mocks::new();
+    mocks.operators = Arc::new(operators);
+    mocks.limits.failed_credentials_per_minute = 2;
+    let app = mocks.app();
+    let here = caller("192.0.2.1");
+    let ask = async |token: &str| app.session(token, &here, true).await;
+    assert!(ask(&opened.token).await.unwrap().is_some());
+    for made_up in ["1", "2"] {
+        assert!(ask(&csrf_token(made_up)).await.unwrap().is_none());
+    }
+    let told = ask(&csrf_token("3")).await;
+    assert!(matches!(told, Err(Error::RateLimited(_))), "{told:?}");
+    assert!(ask(&opened.token).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_session_is_known_from_its_beginning_and_one_that_has_ended_is_no_guess() {
+    let scene = Scene::new().await;
+    let ended = scene.sign_in().await;
+    let out = scene.app.sign_out(&ended.token, &caller("192.0.2.1")).await;
+    out.unwrap();
+    for _ in 0..600 {
+        assert!(!scene.is_open(&ended).await);
+    }
+    let ask = async |token: &str| {
+        let found = scene.app.session(token, &caller("192.0.2.1"), true).await;
+        found.map(|found| found.is_some())
+    };
+    for number in 0..600 {
+        let made_up = csrf_token(&number.to_string());
+        assert!(!ask(&made_up).await.unwrap());
+    }
+    let told = ask(&csrf_token("new")).await;
+    assert!(matches!(told, Err(Error::RateLimited(_))), "{told:?}");
+    // Somebody who signs in from there now has never shown the session.
+    let code = scene.totp.code_at(scene.now().plus_micros(30_000_000));
+    let told = scene.try_with("anna", PASSWORD, &code).await;
+    assert!(scene.is_open(&told.unwrap()).await);
+}
+
+#[tokio::test]
 async fn a_name_is_taken_in_any_case_and_a_code_with_blanks() {
     let scene = Scene::new().await;
     let code = scene.code();
@@ -302,6 +372,29 @@ async fn many_tries_at_once_are_not_more_than_one_after_the_other() {
     }
     let anna = scene.store.find("anna".to_owned()).await.unwrap().unwrap();
     assert_eq!(anna.failures, 5);
+}
+
+#[tokio::test]
+async fn whoever_is_sent_away_before_the_password_is_looked_at_has_not_failed() {
+    let mut scene = Scene::new().await;
+    let mut passwords = bursar_ports::MockPasswordHasher::new();
+    passwords
+        .expect_verify()
+        .times(6)
+        .returning(|_, _| Err(StoreError::Overloaded));
+    let mut mocks = Mocks::new();
+    mocks.operators = scene.store.clone();
+    mocks.passwords = Arc::new(passwords);
+    let idle = std::mem::replace(&mut scene.app, mocks.app());
+    for _ in 0..6 {
+        let told = scene.try_with("anna", PASSWORD, &scene.code()).await;
+        let is_overloaded = matches!(told, Err(SignInError::Trouble(StoreError::Overloaded)));
+        assert!(is_overloaded, "{told:?}");
+    }
+    let anna = scene.store.find("anna".to_owned()).await.unwrap().unwrap();
+    assert_eq!((anna.failures, anna.next_try_at), (0, None));
+    scene.app = idle;
+    scene.sign_in().await;
 }
 
 #[tokio::test]
@@ -460,6 +553,31 @@ async fn whoever_is_disabled_is_out_at_once() {
     scene.sign_in().await;
 }
 
+/// What nobody opens is not encrypted anew, so the key of a disabled operator's secret may have gone.
+#[tokio::test]
+async fn nobody_is_enabled_whose_secret_cannot_be_decrypted() {
+    let mut scene = Scene::new().await;
+    let name = || "anna".to_owned();
+    scene.app.disable_operator(&ADMIN, name()).await.unwrap();
+    let keys = vec![("another".to_owned(), [2; 32])];
+    scene.app.keyring = Arc::new(Keyring::try_new([7; 32], keys).unwrap());
+    let told = scene.app.enable_operator(&ADMIN, name()).await;
+    let Err(Error::Invalid(fields)) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(fields[0].code, "operator.totp_unreadable");
+    let detail = &fields[0].detail;
+    assert!(
+        detail.contains("bursar operator reset-totp anna"),
+        "{detail}"
+    );
+    let anna = scene.store.find(name()).await.unwrap().unwrap();
+    assert!(!anna.is_active);
+    scene.totp = scene.app.reset_operator_totp(&ADMIN, name()).await.unwrap();
+    scene.app.enable_operator(&ADMIN, name()).await.unwrap();
+    scene.sign_in().await;
+}
+
 #[tokio::test]
 async fn another_password_or_secret_counts_at_once_and_ends_the_sessions() {
     let mut scene = Scene::new().await;
@@ -597,9 +715,10 @@ async fn trouble_with_the_store_is_told_as_such() {
     };
     let told = app.sign_in(given).await;
     assert!(matches!(told, Err(SignInError::Trouble(_))), "{told:?}");
-    let told = app.session("x", &caller("192.0.2.1"), true).await;
+    let token = csrf_token("x");
+    let told = app.session(&token, &caller("192.0.2.1"), true).await;
     assert!(matches!(told, Err(Error::Store(_))));
-    let told = app.sign_out("x", &caller("192.0.2.1")).await;
+    let told = app.sign_out(&token, &caller("192.0.2.1")).await;
     assert!(matches!(told, Err(Error::Store(_))));
 }
 

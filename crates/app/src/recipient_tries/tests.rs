@@ -1,14 +1,19 @@
+mod slow;
+
 use std::{sync::Arc, time::Duration};
 
-use bursar_domain::{Command, Recipient};
-use bursar_ports::{CommitOutcome, MockRateLimiter, Permission, StoreError};
+use bursar_domain::{Command, DecimalAmount, Recipient};
+use bursar_ports::{BulkOutcome, CommitOutcome, MockRateLimiter, Permission, StoreError};
 use bursar_testkit::build;
+use futures_util::FutureExt as _;
 
+use self::slow::Slow;
 use super::*;
 use crate::{
-    InternalCall,
+    BulkRequest, InternalCall, InternalRequest,
     test_support::{
         ALICE, BOB, Mocks, NOW, Scripted, alice, btc, committed, outcome, replayed, unavailable,
+        wait,
     },
 };
 
@@ -181,6 +186,67 @@ async fn a_turn_lasts_until_the_transfer_is_settled() {
     spawned.run().await;
     let next = app.require_recipient_tries(ALICE).await.unwrap();
     assert_eq!(next.left, 19);
+}
+
+fn to_nobody() -> InternalRequest {
+    InternalRequest {
+        currency: btc().id,
+        amount: DecimalAmount::parse("1").unwrap(),
+        recipient: "nobody".to_owned(),
+        address_book_code: None,
+        callback_url: None,
+        custom_id: None,
+        note: None,
+    }
+}
+
+/// Sends something, and hangs up while the store commits it.
+async fn hang_up<T>(mut mocks: Mocks, send: impl AsyncFnOnce(&App) -> T) {
+    mocks.has_asset(&btc());
+    mocks
+        .directory
+        .expect_find_recipients()
+        .returning(|_| Ok(vec![None]));
+    let spawned = mocks.one_task();
+    let mut app = mocks.app();
+    app.ports.store = Arc::new(Slow(Arc::clone(&app.ports.store)));
+    assert!(send(&app).now_or_never().is_none(), "it was answered");
+    let mut turns = Vec::new();
+    for _ in 1..UNDECIDED_MAX {
+        turns.push(app.require_recipient_tries(ALICE).await.unwrap());
+    }
+    let next = app.require_recipient_tries(ALICE);
+    let next = tokio::time::timeout(MOMENT, next).await;
+    assert!(next.is_err(), "the turn lasts until it is decided");
+    spawned.run().await;
+    assert_eq!(left(&app, ALICE).await, 19);
+    assert!(!is_blocked(&app, ALICE).await);
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_a_transfer_is_made_is_charged_all_the_same() {
+    let mut mocks = Mocks::new();
+    mocks.commits([made(rejected(1, Reason::RecipientUnavailable))]);
+    let grant = alice(Permission::AllowTransfer);
+    hang_up(mocks, async |app| {
+        app.send(&grant, to_nobody(), wait()).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_a_bulk_is_made_is_charged_all_the_same() {
+    let mut mocks = Mocks::new();
+    mocks.store.expect_commit_bulk().times(1).return_once(|_| {
+        let rejected = rejected(1, Reason::RecipientUnavailable);
+        Ok(BulkOutcome::Committed(vec![rejected]))
+    });
+    let grant = alice(Permission::AllowTransfer);
+    let bulk = BulkRequest {
+        items: vec![Ok(to_nobody())],
+        atomic: false,
+    };
+    hang_up(mocks, async |app| app.send_bulk(&grant, bulk, wait()).await).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A browser without script: gets pages, and sends their forms.
 
+use std::net::SocketAddr;
+
 use actix_web::{
     App, HttpMessage,
     body::{MessageBody, to_bytes},
@@ -63,6 +65,8 @@ pub(crate) struct Browser<'a> {
     pub(crate) cookies: String,
     /// More that it says of its requests.
     pub(crate) says: Vec<(&'static str, String)>,
+    /// Where it is, when that is known.
+    pub(crate) at: Option<SocketAddr>,
 }
 
 impl<'a> Browser<'a> {
@@ -72,6 +76,7 @@ impl<'a> Browser<'a> {
             visitor: Some(visitor),
             cookies: String::new(),
             says: vec![],
+            at: None,
         }
     }
 
@@ -82,6 +87,7 @@ impl<'a> Browser<'a> {
             visitor: None,
             cookies: String::new(),
             says: vec![],
+            at: None,
         }
     }
 
@@ -134,6 +140,9 @@ impl<'a> Browser<'a> {
         }
         for (name, value) in &self.says {
             request = request.insert_header((*name, value.clone()));
+        }
+        if let Some(at) = self.at {
+            request = request.peer_addr(at);
         }
         let visitor = self.visitor.clone();
         let console = self.world.console.clone();

@@ -1,5 +1,8 @@
 //! Operators, where they are signed in, and the end of that by a colleague.
 
+use std::net::SocketAddr;
+
+use bursar_app::{Caller, csrf_token};
 use bursar_console::Visitor;
 
 use crate::{
@@ -73,6 +76,33 @@ async fn whoever_ends_their_own_session_is_out() {
     let done = browser.press(&page, END, &[]).await;
     assert_eq!(done.leads(), "/console/sign-in");
     assert_eq!(world.operators.sessions()[0].ended_at, Some(NOW));
+}
+
+#[actix_web::test]
+async fn whoever_makes_sessions_up_is_sent_away_and_may_still_sign_in() {
+    let world = World::new();
+    let at: SocketAddr = "203.0.113.9:1000".parse().expect("it is an address");
+    let caller = Caller {
+        request_id: "request-1".to_owned(),
+        address: Some(at.ip()),
+    };
+    // Whatever has the form of a session's token.
+    for number in 0..600 {
+        let made_up = csrf_token(&number.to_string());
+        let found = world.app().session(&made_up, &caller, true).await;
+        assert!(found.expect("it is looked up").is_none());
+    }
+    let mut browser = Browser::stranger(&world);
+    browser.at = Some(at);
+    browser.cookies = format!("bursar_session={}", csrf_token("new"));
+    let page = browser.get("/console/queue").await;
+    assert_eq!(page.status, 429, "{}", page.body);
+    assert_eq!(page.header("retry-after"), "60");
+    browser.get("/console/sign-in").await.ok();
+    // What has not the form of one is none, and costs nothing.
+    browser.cookies = "bursar_session=x".to_owned();
+    let form = browser.get("/console/queue").await.leads();
+    assert!(form.starts_with("/console/sign-in"), "{form}");
 }
 
 #[actix_web::test]

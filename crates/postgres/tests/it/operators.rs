@@ -1,7 +1,7 @@
 //! Operators and their sessions: the suite that every store of them passes, and what only a database
 //! shows.
 
-use std::ops::Deref;
+use std::{ops::Deref, time::Duration};
 
 use bursar_ports::{
     Identity, OpenSession, Operator, OperatorChange, OperatorSession, Operators, PasswordHash,
@@ -9,9 +9,10 @@ use bursar_ports::{
 };
 use bursar_postgres::{PgCredentials, PgOperators};
 use bursar_testkit::operators_contract;
+use futures_util::future::join_all;
 use uuid::Uuid;
 
-use crate::support::{Fixture, at, draft};
+use crate::support::{Fixture, at, draft, run};
 
 /// A store, and the database that must outlive it.
 struct Kept {
@@ -199,6 +200,30 @@ async fn sessions_of_long_ago_are_forgotten() {
         .texts("SELECT right(id::text, 1) FROM directory.operator_sessions ORDER BY id")
         .await;
     assert_eq!(kept, ["2", "3"]);
+}
+
+/// Made-up sessions come by the thousand, and whoever moves money needs connections too.
+#[tokio::test]
+async fn a_flood_of_sessions_leaves_connections_to_others() {
+    let mut fixture = Fixture::new().await;
+    let store = PgOperators::new(fixture.database.clone());
+    let mut holder = fixture.connect().await;
+    let lock = "BEGIN; LOCK TABLE directory.operator_sessions IN ACCESS EXCLUSIVE MODE";
+    run(&mut holder, lock).await;
+    let flood = (0..64_u8).map(|number| store.find_session(TokenHash([number; 32])));
+    let flood = join_all(flood);
+    let meanwhile = async {
+        fixture.until_somebody_waits().await;
+        let others = store.find("anna".to_owned());
+        let others = tokio::time::timeout(Duration::from_secs(30), others).await;
+        let others = others.expect("there is no connection for it");
+        assert_eq!(others.unwrap(), None);
+        run(&mut holder, "COMMIT").await;
+    };
+    let (found, ()) = tokio::join!(flood, meanwhile);
+    for one in found {
+        assert_eq!(one.unwrap(), None);
+    }
 }
 
 #[tokio::test]
