@@ -251,6 +251,11 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_shown_to_nobody() {
+        assert_eq!(format!("{:?}", keyring()), "Keyring(..)");
+    }
+
+    #[test]
     fn codes_carry_their_transfer_and_read_back() {
         let (id, salt) = (TransferId::try_new(42).unwrap(), CodeSalt::new([9; 10]));
         let code = keyring().transfer_code(id, &salt);

@@ -62,6 +62,7 @@ pub(crate) struct Mocks {
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) local_limiter: Arc<dyn RateLimiter>,
     pub(crate) replay_guard: Arc<dyn ReplayGuard>,
+    pub(crate) callback_urls: CallbackUrlPolicy,
     pub(crate) limits: Limits,
     pub(crate) rule_book: MockRuleBook,
     /// None: whoever confirms sees to the payout.
@@ -101,6 +102,7 @@ impl Mocks {
             limiter: limiter.clone(),
             local_limiter: limiter.clone(),
             replay_guard: limiter,
+            callback_urls: CallbackUrlPolicy::default(),
             limits: Limits::default(),
             rule_book: MockRuleBook::new(),
             payouts: None,
@@ -150,7 +152,7 @@ impl Mocks {
         };
         let settings = Settings {
             root_asset: build::asset_id("usd"),
-            callback_urls: CallbackUrlPolicy::default(),
+            callback_urls: self.callback_urls,
             limits: self.limits,
             transfers: self.transfers,
             sessions: SessionSettings::default(),

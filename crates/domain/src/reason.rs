@@ -144,6 +144,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_code(reason.code()), Some(reason));
             assert!(reason.message().ends_with('.'));
+            assert_eq!(reason.to_string(), reason.message());
         }
         assert_eq!(Reason::from_code("balance"), None);
     }

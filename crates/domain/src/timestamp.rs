@@ -141,6 +141,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_shown_as_it_is_written_in_answers() {
+        let at = Timestamp::from_micros(1_617_965_440_116_485);
+        assert_eq!(at.to_string(), "2021-04-09T10:50:40.116485Z");
+    }
+
+    #[test]
     fn every_documented_spelling_of_one_instant_is_read() {
         let at = Timestamp::parse("2021-04-09T10:50:40.116485Z").unwrap();
         for text in [

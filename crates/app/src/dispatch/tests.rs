@@ -60,6 +60,43 @@ fn heard(hosts: &[&str], reception: Reception, times: u32) -> Dispatch {
 }
 
 #[test]
+fn there_is_room_until_all_places_are_taken() {
+    let mut dispatch = Dispatch::new(LIMITS);
+    for host in 0..LIMITS.overall {
+        assert!(dispatch.has_room());
+        begin(&mut dispatch, &lane("a", &host.to_string()), at(0));
+    }
+    assert!(!dispatch.has_room());
+}
+
+/// Whether a host has caught up is told by what is next in line for it: final states before others,
+/// and of those the oldest.
+#[test]
+fn a_host_recovers_until_what_is_next_for_it_is_young() {
+    let old = || due(lane("a", "h"), -60_000);
+    let young = || due(lane("b", "h"), 2_900);
+    let not_final = || DueLane {
+        is_final: false,
+        ..old()
+    };
+    for (waiting, is_recovering) in [
+        ([old(), young()], true),
+        ([young(), old()], true),
+        ([young(), young()], false),
+        ([not_final(), young()], false),
+        ([young(), not_final()], false),
+        ([not_final(), not_final()], true),
+    ] {
+        let mut dispatch = heard(&["h"], Reception::Taken, 9);
+        let host = dispatch.hosts.get_mut("h").unwrap();
+        host.pace.recover(at(0));
+        dispatch.observe(&waiting, at(3_000));
+        let (room, _) = dispatch.hosts["h"].pace.room(4, at(3_000));
+        assert_eq!(room < 4, is_recovering, "{waiting:?}");
+    }
+}
+
+#[test]
 fn a_host_earns_its_places_by_what_it_takes() {
     let asked = [due(lane("a", "h"), 0)];
     for (times, places) in [(0, 1), (1, 2), (3, 4), (9, 4)] {

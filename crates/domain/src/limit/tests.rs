@@ -116,6 +116,15 @@ fn what_has_left_the_window_or_was_never_counted_takes_nothing_from_others() {
 }
 
 #[test]
+fn what_was_never_counted_is_not_taken_from_the_next_use_but_one() {
+    let mut used = Usage::default();
+    let later = at(2 * FINE);
+    used.reserve(later, amount(40));
+    used.give_back(NOW, amount(30), later);
+    assert_eq!(used.uses(), [(later, amount(40))]);
+}
+
+#[test]
 fn a_use_is_forgotten_when_no_limit_looks_at_it_any_more() {
     let mut used = Usage::default();
     used.reserve(NOW, amount(70));

@@ -90,7 +90,7 @@ async fn a_second_one_rotates_and_a_third_ends_the_first_at_once() {
         .into_iter()
         .map(|secret| (secret.expires_at, secret.revoked_at))
         .collect();
-    let tomorrow = NOW.plus_micros(OVERLAP_US);
+    let tomorrow = NOW.plus_micros(24 * 3_600_000_000);
     let expected = [
         (Some(tomorrow), Some(NOW)),
         (Some(tomorrow), None),
