@@ -204,6 +204,7 @@ is_postgres() {
 
 # Sets POSTGRES to the folder of the server's programs, which are installed if they are missing.
 need_postgres() {
+    remove_apt_leftovers
     if POSTGRES=$(find_postgres); then
         return
     fi
@@ -224,26 +225,59 @@ set PG_BIN to the folder that holds initdb and postgres, and run this script aga
 
 apt_updated=no
 
-apt_install() {
+apt_update() {
     if [ "$apt_updated" = no ]; then
         as_root apt-get update
         apt_updated=yes
     fi
+}
+
+apt_install() {
+    apt_update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# Files that are there for the time of an installation, and what they are known by.
+apt_cluster=/etc/postgresql-common/createcluster.d/bursar-install.conf
+apt_policy=/usr/sbin/policy-rc.d
+apt_mark="# Written by Bursar's scripts for the time of an installation."
+
+# Installs packages while the file "$1" is there with the lines "$2". It goes with the installation,
+# however that ends, unless it is killed.
+apt_install_beside() {
+    local file=$1 lines=$2
+    shift 2
+    apt_update # Here, where it is remembered.
+    (
+        # The caller's own do not hold in a subshell.
+        trap 'as_root rm -f "$file"' EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        printf '%s\n' "$lines" | as_root tee "$file" >/dev/null &&
+            as_root chmod 755 "$file" &&
+            apt_install "$@"
+    )
+}
+
+# Removes what an installation has left that was killed.
+remove_apt_leftovers() {
+    local file
+    for file in "$apt_cluster" "$apt_policy"; do
+        if grep -qsxF "$apt_mark" "$file"; then
+            as_root rm -f "$file"
+        fi
+    done
 }
 
 # Debian's package makes a database of its own and starts it on port 5432, which nobody asked for.
 # Its own setting prevents that. The file that carries it is there for the installation only, so
 # whoever installs another release later gets what that package does by itself.
 apt_install_postgres() {
-    local folder=/etc/postgresql-common/createcluster.d
-    local file=$folder/bursar-install.conf
+    local folder=${apt_cluster%/*} installed=yes
     apt_install postgresql-common
     as_root mkdir -p "$folder"
-    printf 'create_main_cluster = false\n' | as_root tee "$file" >/dev/null
-    local installed=yes
-    apt_install postgresql || installed=no
-    as_root rm -f "$file"
+    apt_install_beside "$apt_cluster" "$apt_mark
+create_main_cluster = false" postgresql || installed=no
     as_root rmdir "$folder" 2>/dev/null || true # Not empty: it is somebody else's.
     [ "$installed" = yes ] || die "apt-get could not install postgresql."
 }
@@ -286,17 +320,15 @@ Install it (see https://www.haproxy.org) and run this script again."
 # Installs packages without what they start by themselves, now and at every boot, which nobody asked
 # for: "$1" are the services, the rest packages.
 apt_install_stopped() {
-    local policy=/usr/sbin/policy-rc.d services=$1 service
-    local ours=no installed=yes
+    local services=$1 service installed=yes
     shift
-    if ! [ -e "$policy" ]; then
-        ours=yes
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-        as_root chmod 755 "$policy"
-    fi
-    apt_install "$@" || installed=no
-    if [ "$ours" = yes ]; then
-        as_root rm -f "$policy"
+    remove_apt_leftovers
+    if [ -e "$apt_policy" ]; then # Somebody else's, who has decided what starts.
+        apt_install "$@" || installed=no
+    else
+        apt_install_beside "$apt_policy" "#!/bin/sh
+$apt_mark
+exit 101" "$@" || installed=no
         if command -v systemctl >/dev/null; then
             for service in $services; do
                 as_root systemctl disable --quiet "$service" 2>/dev/null || true # No systemd runs.

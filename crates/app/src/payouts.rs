@@ -10,8 +10,8 @@ use bursar_domain::{
     Command, Commit, Decision, Reason, Stage, Stops, Timestamp, Transfer, TransferId, UserStatus,
 };
 use bursar_ports::{
-    ClaimedPayout, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
-    PostponedPayout, SignedMessage, StoreError,
+    ClaimedPayout, PayoutAnswer, PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout,
+    SignedMessage, StoreError,
 };
 
 use crate::{
@@ -174,17 +174,6 @@ impl App {
     /// Whether Bursar has withdrawals paid out; else whoever confirms one has seen to it.
     pub const fn pays_out(&self) -> bool {
         self.ports.payouts.is_some()
-    }
-
-    /// What is being paid out.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot answer.
-    pub async fn payout_figures(&self) -> Result<PayoutFigures, StoreError> {
-        match &self.ports.payouts {
-            Some(payouts) => payouts.schedule.figures().await,
-            None => Ok(PayoutFigures::default()),
-        }
     }
 
     async fn try_payout(

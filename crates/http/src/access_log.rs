@@ -1,12 +1,13 @@
-//! One line and two figures for every request: at level `debug` when it went well, `info` when it
-//! was refused, `warn` when Bursar is at fault, though not more of those than a [`LineBudget`] has.
+//! One line and two figures for every request: at level `debug` when it went well or only asked for
+//! Bursar's health, `info` when it was refused, `warn` when Bursar is at fault, though not more of those
+//! than a [`LineBudget`] has.
 //! Never in them: bodies, credentials, query values.
 
 use std::{borrow::Cow, time::Instant};
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    dev::ServiceResponse,
+    dev::{ServiceRequest, ServiceResponse},
     http::{Method, StatusCode},
 };
 use bursar_app::Principal;
@@ -21,21 +22,94 @@ use crate::{
 
 /// What the route of an unknown path is called.
 const NO_ROUTE: &str = "none";
+/// What balancers ask all the time, and a standby of a single writer answers with no all the time.
+const PROBES: &str = "/health/";
 
 static FAULTS: LineBudget = LineBudget::new();
+/// Of their own: an outage must not hide a panic.
+static PANICS: LineBudget = LineBudget::new();
+
+/// What is known of a request beforehand. A panic takes everything else with it.
+pub(crate) struct Asked {
+    method: &'static str,
+    is_beside: bool,
+    pattern: Pattern,
+}
+
+impl Asked {
+    /// Looks at a request, and has its pattern noted once it is known.
+    pub(crate) fn of(request: &ServiceRequest) -> Self {
+        let pattern = Pattern::default();
+        request.extensions_mut().insert(pattern.clone());
+        Self {
+            method: method_label(request.method()),
+            is_beside: request.path().starts_with(BESIDE),
+            pattern,
+        }
+    }
+
+    /// The pattern that the path matched: ours, or one that was mounted beside ours.
+    fn route(&self, request: &HttpRequest) -> Cow<'static, str> {
+        match self.pattern.name() {
+            Some(name) => Cow::Borrowed(name),
+            None if self.is_beside => request
+                .match_pattern()
+                .map_or(Cow::Borrowed(NO_ROUTE), Cow::Owned),
+            None => Cow::Borrowed(NO_ROUTE),
+        }
+    }
+}
+
+/// What is told of a request.
+struct Told<'r> {
+    route: Cow<'static, str>,
+    status: StatusCode,
+    subject: &'r str,
+    client: Option<String>,
+}
 
 /// Records one answer.
-pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant) {
+pub(crate) fn record(answer: &ServiceResponse, asked: &Asked, id: &RequestId, started: Instant) {
     let request = answer.request();
-    let route = route(request);
     let extensions = request.extensions();
     let subject = extensions.get::<Subject>().map(|it| it.0.as_str());
     let subject = subject
         .or_else(|| extensions.get::<Principal>().map(|it| it.subject.as_str()))
         .unwrap_or_default();
-    let client = client_address(request).map(|address| address.to_string());
-    let method = method_label(request.method());
-    let status = answer.status();
+    let told = Told {
+        route: asked.route(request),
+        status: answer.status(),
+        subject,
+        client: client_address(request).map(|address| address.to_string()),
+    };
+    tell(told, asked.method, &FAULTS, id, started);
+}
+
+/// Records a request whose handler panicked.
+pub(crate) fn record_panic(asked: &Asked, id: &RequestId, started: Instant) {
+    let beside = if asked.is_beside { BESIDE } else { NO_ROUTE };
+    let told = Told {
+        route: Cow::Borrowed(asked.pattern.name().unwrap_or(beside)),
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        subject: "",
+        client: None,
+    };
+    tell(told, asked.method, &PANICS, id, started);
+}
+
+fn tell(
+    told: Told<'_>,
+    method: &'static str,
+    faults: &LineBudget,
+    id: &RequestId,
+    started: Instant,
+) {
+    let Told {
+        route,
+        status,
+        subject,
+        client,
+    } = told;
     let seconds = started.elapsed().as_secs_f64();
     metrics::counter!(
         "bursar_http_requests_total",
@@ -62,25 +136,14 @@ pub(crate) fn record(answer: &ServiceResponse, id: &RequestId, started: Instant)
         };
     }
     // What went well is counted above; a line for each would be most of the log.
-    if status.is_server_error() {
-        if let Some(left_out) = FAULTS.take() {
+    if status.is_server_error() && !route.starts_with(PROBES) {
+        if let Some(left_out) = faults.take() {
             line!(tracing::Level::WARN, left_out);
         }
     } else if status.is_client_error() {
         line!(tracing::Level::INFO);
     } else {
         line!(tracing::Level::DEBUG);
-    }
-}
-
-/// The pattern that the path matched: ours, or one that was mounted beside ours.
-fn route(request: &HttpRequest) -> Cow<'static, str> {
-    match request.app_data::<Pattern>() {
-        Some(pattern) => Cow::Borrowed(pattern.0),
-        None if request.path().starts_with(BESIDE) => request
-            .match_pattern()
-            .map_or(Cow::Borrowed(NO_ROUTE), Cow::Owned),
-        None => Cow::Borrowed(NO_ROUTE),
     }
 }
 

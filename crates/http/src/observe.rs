@@ -20,7 +20,7 @@ use futures_util::{FutureExt, future::Either};
 use tracing::Instrument;
 
 use crate::{
-    access_log,
+    access_log::{self, Asked},
     client_address::client_behind,
     problem::Problem,
     rate_limit,
@@ -84,6 +84,7 @@ where
         // Of the highest level, so that an error names its request whatever else is logged.
         let span = tracing::error_span!("request", request_id = id.as_str());
         let shared = self.shared.clone();
+        let asked = Asked::of(&request);
         let held = unread::hold(&mut request);
         let answering = if is_hidden(&request, self.shared.operators) {
             Either::Left(ready(Ok(request.error_response(Problem::route_unknown()))))
@@ -94,8 +95,9 @@ where
         Box::pin(
             async move {
                 let Ok(answer) = served.await else {
-                    // The panic took the request with it, so there is nothing to log but this.
+                    // The panic took the request with it, so there is little more to tell.
                     tracing::error!("a handler panicked");
+                    access_log::record_panic(&asked, &id, started);
                     return Err(Panicked(id).into());
                 };
                 let mut answer = unread::until_answered(render(answer?, &id), held);
@@ -109,7 +111,7 @@ where
                     head.set_connection_type(ConnectionType::Close);
                 }
                 rate_limit::show(&mut answer);
-                access_log::record(&answer, &id, started);
+                access_log::record(&answer, &asked, &id, started);
                 Ok(answer)
             }
             .instrument(span),

@@ -1,14 +1,16 @@
 //! Which path answers to what.
 
 use std::{
+    cell::Cell,
     future::{Ready, ready},
     net::SocketAddr,
+    rc::Rc,
 };
 
 use actix_web::{
     HttpResponse, Resource,
     dev::ServiceRequest,
-    guard::{Any, Get, Guard, Head},
+    guard::{Any, Get, Guard, Head, fn_guard},
     web::{self, ServiceConfig},
 };
 
@@ -42,9 +44,16 @@ fn is_for_operators(path: &str) -> bool {
     })
 }
 
-/// The pattern that a path matched, for the log and the figures.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pattern(pub(crate) &'static str);
+/// The pattern that a request's path matched, once it has, for the log and the figures. Copies share it:
+/// a handler that panics takes its request with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pattern(Rc<Cell<Option<&'static str>>>);
+
+impl Pattern {
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.0.get()
+    }
+}
 
 /// Mounts every route on an application of one's own, such as a test's.
 pub fn configure(service: &mut ServiceConfig, config: &HttpConfig, state: HttpState) {
@@ -87,8 +96,18 @@ pub(crate) fn paths(patterns: &[&'static str], allow: &'static str) -> Resource 
     #[cfg(test)]
     tests::MOUNTED.with_borrow_mut(|mounted| mounted.push((name, allow)));
     web::resource(patterns.to_vec())
-        .app_data(Pattern(name))
+        .guard(noting(name))
         .default_service(web::to(move || refuse_method(allow)))
+}
+
+/// Lets every request pass whose path has matched, and notes what it matched.
+fn noting(name: &'static str) -> impl Guard {
+    fn_guard(move |context| {
+        if let Some(pattern) = context.req_data().get::<Pattern>() {
+            pattern.0.set(Some(name));
+        }
+        true
+    })
 }
 
 /// A route for GET, and for HEAD, which is GET without the body.

@@ -11,7 +11,12 @@ use std::{collections::HashMap, fmt};
 use async_trait::async_trait;
 use bursar_domain::{Status, Transfer, TransferId, Version};
 use bursar_ports::{Event, EventFeed, EventPage, Happening, Notice, Step, StoreError};
-use diesel::{dsl, prelude::*, sql_query, sql_types::BigInt};
+use diesel::{
+    dsl,
+    prelude::*,
+    sql_query,
+    sql_types::{Array, BigInt},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
@@ -23,6 +28,7 @@ use crate::{
     row::{SealedRow, TransferRow},
     schema::{journal, journal_queue, sequencers, transfers},
     seal::SealKeys,
+    store::aside::Aside,
     tx::run_tx,
     value::At,
 };
@@ -37,12 +43,17 @@ const SEQUENCE: &str = "events";
 pub struct PgEvents {
     database: Database,
     seals: SealKeys,
+    aside: Aside,
 }
 
 impl PgEvents {
     /// Works on these connections, with the keys of the seals of what is about to expire.
-    pub const fn new(database: Database, seals: SealKeys) -> Self {
-        Self { database, seals }
+    pub fn new(database: Database, seals: SealKeys) -> Self {
+        Self {
+            database,
+            seals,
+            aside: Aside::default(),
+        }
     }
 }
 
@@ -67,12 +78,14 @@ impl EventFeed for PgEvents {
         within_ms: i64,
         limit: i64,
     ) -> Result<Vec<(Uuid, Transfer)>, StoreError> {
+        let aside = self.aside.ids();
         let found: Vec<Expiring> = self
             .database
             .run(async |connection| {
                 sql_query(LIST_EXPIRING)
                     .bind::<BigInt, _>(within_ms)
                     .bind::<BigInt, _>(limit)
+                    .bind::<Array<BigInt>, _>(aside)
                     .load(connection)
                     .await
             })
@@ -83,15 +96,11 @@ impl EventFeed for PgEvents {
             .run(async |connection| SealedRow::load_many(connection, ids).await)
             .await?;
         let mut expiring = Vec::with_capacity(found.len());
-        for row in rows {
-            if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == row.id()) {
-                // One that nobody can read must not keep the others from being told of.
-                match row.prove(&self.seals) {
-                    Ok(transfer) => expiring.push((*notice, transfer)),
-                    Err(error) => {
-                        tracing::error!(%error, "a withdrawal that expires soon cannot be read");
-                    }
-                }
+        // One that nobody can read must not keep the others from being told of.
+        for transfer in self.aside.sort_out(rows, &self.seals) {
+            let id = transfer.id().get();
+            if let Some(Expiring { notice, .. }) = found.iter().find(|found| found.id == id) {
+                expiring.push((*notice, transfer));
             }
         }
         expiring.sort_by_key(|(_, transfer)| (transfer.parts().expires_at, transfer.id()));
@@ -112,6 +121,7 @@ pub(crate) const LIST_EXPIRING: &str = "/* list_expiring */ \
     SELECT t.id, md5('withdrawal.expiring:' || t.id)::uuid AS notice FROM transfers t \
     WHERE t.state IN ('Pending', 'AwaitingConfirmation') AND t.kind = 'withdrawal' \
     AND t.stage IS NULL AND t.expires_at <= statement_timestamp() + $1 * interval '1 millisecond' \
+    AND t.id <> ALL($3) \
     AND NOT EXISTS (SELECT FROM journal j \
     WHERE j.id = md5('withdrawal.expiring:' || t.id)::uuid) \
     ORDER BY t.expires_at LIMIT $2";

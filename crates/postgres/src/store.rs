@@ -1,6 +1,6 @@
 //! Transfers and balances in PostgreSQL.
 
-mod aside;
+pub(crate) mod aside;
 
 use std::{sync::Arc, time::Duration};
 
@@ -133,26 +133,25 @@ impl TransferStore for PgStore {
     ) -> Result<Vec<Transfer>, StoreError> {
         let now = self.clock.now();
         let before: Timestamp = now.plus_micros(older_than_ms.saturating_mul(-1_000));
-        let aside = self.aside.ids(now);
+        let aside = self.aside.ids();
         let rows = self
             .database
             .run(async |connection| unsettled(connection, before, aside, limit).await)
             .await?;
-        Ok(self.aside.sort_out(rows, &self.seals, now))
+        Ok(self.aside.sort_out(rows, &self.seals))
     }
 
     async fn list_expired(&self, limit: i64) -> Result<Vec<Transfer>, StoreError> {
-        let now = self.clock.now();
-        let aside = self.aside.ids(now);
+        let aside = self.aside.ids();
         let rows = self
             .database
             .run(async |connection| expired(connection, aside, limit).await)
             .await?;
-        Ok(self.aside.sort_out(rows, &self.seals, now))
+        Ok(self.aside.sort_out(rows, &self.seals))
     }
 
     fn leave_alone(&self, id: TransferId) {
-        self.aside.leave(id.get(), self.clock.now());
+        self.aside.leave(id.get());
     }
 
     async fn list_reversals(&self, of: TransferId) -> Result<Vec<Transfer>, StoreError> {
@@ -260,6 +259,7 @@ mod tests {
         let expired =
             format!("SELECT id FROM transfers WHERE {EXPIRED} ORDER BY expires_at LIMIT 256");
         let expiring = LIST_EXPIRING.replace("$1", "60000").replace("$2", "256");
+        let expiring = expiring.replace("$3", "'{1}'");
         for query in [expired, expiring] {
             let plan = Explain(diesel::sql_query(query));
             let plan: serde_json::Value = plan.get_result(&mut connection).await.unwrap();

@@ -72,6 +72,7 @@ pub(crate) async fn serve(
         summary,
         changes,
         payout_hint,
+        payout_schedule,
         jwks,
         provider,
         tasks,
@@ -86,7 +87,8 @@ pub(crate) async fn serve(
     background.spawn(hear_changes(changes, stop.clone()));
     background.spawn(count_volumes(summary, COUNTING_POLL, stop.clone()));
     look_after_books(&mut background, &app, integrity, &stop);
-    background.spawn(pay_out(app.clone(), payout_hint, stop.clone()));
+    let payouts = pay_out(app.clone(), payout_schedule, payout_hint, stop.clone());
+    background.spawn(payouts);
     keep_keys_fresh(&mut background, jwks, stop.clone());
     keep_provider_fresh(&mut background, provider, stop.clone());
     keep_metrics(&mut background, &app, metrics.clone(), stop.clone());

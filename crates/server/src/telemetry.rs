@@ -197,6 +197,29 @@ mod tests {
         assert!(found >= 5, "{found}");
     }
 
+    /// A standby says no to balancers all the time, and not every POST moves money.
+    #[test]
+    fn rules_leave_out_what_is_no_trouble_and_name_routes_that_there_are() {
+        let guide = include_str!("../../../docs/OPERATIONS.md");
+        let rule = |alert: &str| {
+            let (_, rest) = guide.split_once(&format!("- alert: {alert}\n")).unwrap();
+            rest.lines().next().unwrap()
+        };
+        let document: serde_json::Value = serde_json::from_str(bursar_http::OPENAPI).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let (_, rest) = rule("AnswersFail").split_once("route!=\"").unwrap();
+        let (probed, _) = rest.split_once('"').unwrap();
+        assert_eq!(probed, "/health/ready");
+        assert!(paths.contains_key(probed));
+        let (_, rest) = rule("EventsStandStill").split_once("route=~\"").unwrap();
+        let (moving, _) = rest.split_once('"').unwrap();
+        for route in moving.split('|') {
+            let part = route.trim_matches(|c: char| ".*+".contains(c));
+            let mut posts = paths.iter().filter(|(_, item)| item.get("post").is_some());
+            assert!(posts.any(|(path, _)| path.contains(part)), "{route}");
+        }
+    }
+
     /// Without a gateway nobody contradicts it.
     #[test]
     fn payouts_are_counted_where_there_are_any() {

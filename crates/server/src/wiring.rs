@@ -16,7 +16,7 @@ use bursar_limiter::{MemoryLimiter, RedisKeeper};
 use bursar_oidc::{OidcProvider, OidcRefresh};
 use bursar_payout::{GatewayConfig, HttpGateway};
 use bursar_ports::{
-    BookIntegrity, Clock, EventSequencer, IdentityProvider, Summary, TokenVerifier,
+    BookIntegrity, Clock, EventSequencer, IdentityProvider, PayoutSchedule, Summary, TokenVerifier,
 };
 use bursar_postgres::{
     Database, EngineConfig, EngineKind, EngineTasks, MigrationState, PgAddressBook, PgAuditLog,
@@ -55,6 +55,8 @@ pub(crate) struct System {
     pub(crate) changes: PgChanges,
     /// Says that a payout has begun.
     pub(crate) payout_hint: Arc<Notify>,
+    /// What is being paid out, whether or not there is a gateway.
+    pub(crate) payout_schedule: Arc<dyn PayoutSchedule>,
     /// Encrypts secrets anew.
     pub(crate) reseal: ResealPass,
     /// The keys for secrets.
@@ -102,6 +104,7 @@ impl System {
         let store = HintingStore::new(Arc::new(store), &hint, &committed, &payout_hint);
         let events = Arc::new(PgEvents::new(database.clone(), seals.clone()));
         let figures = Arc::new(PgFigures::new(database.clone()));
+        let payout_schedule = payout_schedule(&database, &seals);
         let tasks = BackgroundTasks::here();
         let credentials = Arc::new(PgCredentials::new(database.clone()));
         let directory = Arc::new(PgDirectory::new(database.clone(), Arc::clone(&clock)));
@@ -134,28 +137,27 @@ impl System {
             local_limiter: Arc::new(MemoryLimiter::new()),
             replay_guard: limits.replay_guard,
             rule_book: Arc::new(PgRuleBook::new(database.clone(), Arc::clone(&clock))),
-            payouts: payouts(config.payout.as_ref(), &database, &seals)?,
+            payouts: payouts(config.payout.as_ref(), &payout_schedule)?,
             operators: Arc::new(PgOperators::new(database.clone())),
             passwords: Arc::new(Argon2Passwords::default()),
             identity_provider,
         };
-        let integrity = watch(integrity, &ports);
-        let reseal = reseal(credentials, &ports, Arc::clone(&keyring));
         let pass = callback_pass(&ports, database, seals, Arc::clone(&keyring));
         let callbacks = callbacks(config, pass, ports.breakers_seen.clone(), hint);
         Ok(Self {
+            integrity: watch(integrity, &ports),
+            reseal: reseal(credentials, &ports, Arc::clone(&keyring)),
             app: App::new(ports, Arc::clone(&keyring), settings(config)),
             callbacks,
             numbering: numbering(events, committed),
             summary: figures,
             changes,
             payout_hint,
-            reseal,
+            payout_schedule,
             keyring,
             jwks,
             provider,
             tasks,
-            integrity,
             engine,
             redis: limits.redis,
         })
@@ -396,11 +398,14 @@ fn transfer_settings(config: &Config) -> TransferSettings {
     }
 }
 
+fn payout_schedule(database: &Database, seals: &SealKeys) -> Arc<dyn PayoutSchedule> {
+    Arc::new(PgPayouts::new(database.clone(), seals.clone()))
+}
+
 /// Who pays withdrawals out, if there is a gateway.
 fn payouts(
     config: Option<&PayoutConfig>,
-    database: &Database,
-    seals: &SealKeys,
+    schedule: &Arc<dyn PayoutSchedule>,
 ) -> anyhow::Result<Option<Payouts>> {
     let Some(config) = config else {
         return Ok(None);
@@ -413,7 +418,7 @@ fn payouts(
     .context("payout")?;
     Ok(Some(Payouts {
         gateway: Arc::new(gateway),
-        schedule: Arc::new(PgPayouts::new(database.clone(), seals.clone())),
+        schedule: Arc::clone(schedule),
     }))
 }
 

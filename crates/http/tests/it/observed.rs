@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     io,
-    sync::{Arc, Once},
+    sync::{Arc, Once, atomic::Ordering},
 };
 
 use actix_web::{http::Method, rt};
@@ -117,16 +117,53 @@ fn the_log_tells_who_asked_for_what_and_never_what_was_in_it() {
     assert!(!log.contains(ALICES), "{log}");
 }
 
+/// Balancers ask all the time, and a standby of a single writer never says yes.
+#[test]
+fn a_replica_that_is_not_ready_fills_no_log() {
+    let log = logged(async {
+        let world = World::new();
+        world.state.ready.store(false, Ordering::Relaxed);
+        let answer = world.send(Sent::get("/health/ready")).await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+    });
+    let mut lines = log
+        .lines()
+        .filter(|line| line.contains("bursar_http::access"));
+    let line = lines.next().unwrap_or_default();
+    assert!(
+        line.contains("DEBUG") && line.contains("status=503"),
+        "{log}"
+    );
+}
+
 #[test]
 fn a_panic_is_an_internal_error_with_its_request_id() {
-    let log = logged(async {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let asked = async {
         let mut world = World::new();
         world.state.metrics = Arc::new(|| panic!("a test makes the handler panic"));
         let answer = world.send(Sent::get("/metrics")).await;
         assert_eq!(answer.refusal(), (500, "internal".into()));
         assert_eq!(answer.header("x-request-id"), Some("req-1"));
         assert!(!answer.body.contains("panic"), "{}", answer.body);
-    });
+    };
+    let log = metrics::with_local_recorder(&recorder, || logged(asked));
     let line = log.lines().find(|line| line.contains("a handler panicked"));
     assert!(line.is_some_and(|line| line.contains("req-1")), "{log}");
+    let mut lines = log.lines();
+    let line = lines.find(|line| line.contains("bursar_http::access"));
+    let line = line.unwrap_or_default();
+    for part in [
+        "WARN",
+        r#"method="GET""#,
+        r#"route="/metrics""#,
+        "status=500",
+        r#"request_id="req-1""#,
+    ] {
+        assert!(line.contains(part), "{part} is not in\n{log}");
+    }
+    let figures = handle.render();
+    let counted = r#"bursar_http_requests_total{route="/metrics",method="GET",status="500"} 1"#;
+    assert!(figures.contains(counted), "{figures}");
 }

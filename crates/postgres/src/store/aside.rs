@@ -3,14 +3,15 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use bursar_domain::{Timestamp, Transfer};
+use bursar_domain::Transfer;
 
 use crate::{row::SealedRow, seal::SealKeys};
 
 /// For how long one is left alone before it is looked at, and told of, again.
-const LEFT_ALONE_US: i64 = 60_000_000;
+const LEFT_ALONE: Duration = Duration::from_secs(60);
 /// How many are remembered.
 const REMEMBERED_MAX: usize = 100_000;
 
@@ -18,31 +19,26 @@ const REMEMBERED_MAX: usize = 100_000;
 /// committed. They must not keep the others from their end: the oldest come first in every list, which
 /// has a limit.
 #[derive(Clone, Default)]
-pub(super) struct Aside(Arc<Mutex<Left>>);
+pub(crate) struct Aside(Arc<Mutex<Left>>);
 
 #[derive(Default)]
 struct Left {
-    until: Option<Timestamp>,
+    until: Option<Instant>,
     ids: BTreeSet<i64>,
 }
 
 impl Aside {
     /// What is not to be looked at now.
-    pub(super) fn ids(&self, now: Timestamp) -> Vec<i64> {
+    pub(crate) fn ids(&self) -> Vec<i64> {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if left.until.is_some_and(|until| until <= now) {
+        if left.until.is_some_and(|until| until <= Instant::now()) {
             *left = Left::default();
         }
         left.ids.iter().copied().collect()
     }
 
     /// Those that are proven.
-    pub(super) fn sort_out(
-        &self,
-        rows: Vec<SealedRow>,
-        seals: &SealKeys,
-        now: Timestamp,
-    ) -> Vec<Transfer> {
+    pub(crate) fn sort_out(&self, rows: Vec<SealedRow>, seals: &SealKeys) -> Vec<Transfer> {
         let mut transfers = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id();
@@ -50,17 +46,18 @@ impl Aside {
                 Ok(transfer) => transfers.push(transfer),
                 Err(error) => {
                     tracing::error!(%error, "an open transfer cannot be taken up");
-                    self.leave(id, now);
+                    self.leave(id);
                 }
             }
         }
         transfers
     }
 
-    pub(super) fn leave(&self, id: i64, now: Timestamp) {
+    pub(crate) fn leave(&self, id: i64) {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if left.ids.len() < REMEMBERED_MAX {
-            left.until.get_or_insert(now.plus_micros(LEFT_ALONE_US));
+            left.until
+                .get_or_insert_with(|| Instant::now() + LEFT_ALONE);
             left.ids.insert(id);
         }
     }

@@ -291,6 +291,29 @@ async fn a_row_that_cannot_be_read_hides_no_other_that_expires() {
     assert_eq!(ids, [sound.id()]);
 }
 
+/// It takes one place of a pass, and then leaves it to the others.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_left_alone_once_it_was_tried() {
+    let mut scene = Scene::new().await;
+    scene.deposits(2).await;
+    let (broken, sound) = (scene.open_withdrawal().await, scene.open_withdrawal().await);
+    let expire = "UPDATE book_main.transfers \
+                  SET expires_at = clock_timestamp() + interval '30 minutes' \
+                  WHERE state = 'AwaitingConfirmation'";
+    scene.fixture.run(expire).await;
+    let broken = format!(
+        "UPDATE book_main.transfers SET asset = 'no asset', \
+         expires_at = expires_at - interval '1 minute' WHERE id = {}",
+        broken.id()
+    );
+    scene.fixture.run(&broken).await;
+    let found = scene.events.list_expiring(3_600_000, 1).await.unwrap();
+    assert!(found.is_empty(), "{found:?}");
+    let found = scene.events.list_expiring(3_600_000, 1).await.unwrap();
+    let ids: Vec<TransferId> = found.iter().map(|(_, found)| found.id()).collect();
+    assert_eq!(ids, [sound.id()]);
+}
+
 /// The statement with which an operator prunes.
 fn documented_pruning() -> &'static str {
     let guide = include_str!("../../../../docs/OPERATIONS.md");

@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outage;
+
 /// How long to gather hints and ended deliveries before looking again: under load one look then
 /// finds many callbacks, and no customer notices. A look that takes long is followed by a break
 /// twice as long, so that looking never keeps the database from its work.
@@ -44,6 +46,8 @@ struct Running {
     next_look: Instant,
     next_enqueue: Instant,
     gather: Duration,
+    enqueuing: Outage,
+    claiming: Outage,
 }
 
 impl CallbackLoop {
@@ -61,6 +65,14 @@ impl CallbackLoop {
             next_look: now,
             next_enqueue: now,
             gather: GATHER,
+            enqueuing: Outage::new(
+                "no longer callbacks can be put into the queue",
+                Some("again callbacks can be put into the queue"),
+            ),
+            claiming: Outage::new(
+                "no longer callbacks can be claimed",
+                Some("again callbacks can be claimed"),
+            ),
         };
         loop {
             tokio::select! {
@@ -94,24 +106,31 @@ impl Running {
         if begun >= self.next_enqueue {
             self.next_enqueue = begun + self.poll;
             match self.pass.enqueue().await {
-                Ok(false) => {}
-                Ok(true) => self.next_enqueue = begun,
-                Err(error) => tracing::warn!(%error, "callbacks cannot be put into the queue"),
+                Ok(more) => {
+                    self.enqueuing.end();
+                    if more {
+                        self.next_enqueue = begun;
+                    }
+                }
+                Err(error) => self.enqueuing.meet(&error),
             }
         }
-        match self.pass.claim(&mut self.dispatch).await {
+        let claimed = self.pass.claim(&mut self.dispatch).await;
+        // Also of a look that failed: a database that is in trouble needs its break most.
+        self.gather = GATHER.max(begun.elapsed() * 2);
+        match claimed {
             Ok(look) => {
+                self.claiming.end();
                 if stop.is_cancelled() {
                     self.give_back(look.attempts).await;
                     return;
                 }
                 self.start(look.attempts);
-                self.gather = GATHER.max(begun.elapsed() * 2);
                 let again = look.again_in.map(|wait| wait.max(self.gather));
                 let latest = Instant::now() + again.unwrap_or(self.poll).min(self.poll);
                 self.next_look = latest.min(self.next_enqueue).max(begun + self.gather);
             }
-            Err(error) => tracing::warn!(%error, "callbacks cannot be claimed"),
+            Err(error) => self.claiming.meet(&error),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bursar_app::App;
+use bursar_ports::PayoutSchedule;
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -20,14 +21,21 @@ const POLL: Duration = Duration::from_millis(500);
 const FIGURES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Has withdrawals paid out until told to stop; what is under way then is finished. `hint` says that
-/// a payout has begun.
-pub async fn pay_out(app: App, hint: Arc<Notify>, stop: CancellationToken) {
+/// a payout has begun. What is in the `schedule` is measured also where there is no gateway.
+pub async fn pay_out(
+    app: App,
+    schedule: Arc<dyn PayoutSchedule>,
+    hint: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let pays_out = app.pays_out();
+    let measured = watch(schedule, pays_out, stop.clone());
     let tries = async {
-        if app.pays_out() {
-            try_due(app.clone(), hint, stop.clone()).await;
+        if pays_out {
+            try_due(app, hint, stop).await;
         }
     };
-    tokio::join!(tries, watch(app.clone(), stop.clone()));
+    tokio::join!(tries, measured);
 }
 
 /// Tries payouts that are due.
@@ -83,15 +91,23 @@ fn report(ended: Ended) {
 }
 
 /// Sets the gauges of payouts. While nothing can be measured they show what was true last; the log
-/// says so once.
-async fn watch(app: App, stop: CancellationToken) {
+/// says so once. It also says once that payouts are under way that nobody here orders.
+async fn watch(schedule: Arc<dyn PayoutSchedule>, pays_out: bool, stop: CancellationToken) {
+    let mut is_told = pays_out;
     let mut ticks = interval(FIGURES_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outage = Outage::new("payouts cannot be measured", None);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        match app.payout_figures().await {
+        match schedule.figures().await {
             Ok(figures) => {
                 outage.end();
+                if figures.under_way > 0 && !std::mem::replace(&mut is_told, true) {
+                    let under_way = figures.under_way;
+                    tracing::warn!(
+                        under_way,
+                        "withdrawals are being paid out, and no gateway is configured here"
+                    );
+                }
                 let age_ms = u64::try_from(figures.oldest_ms).unwrap_or_default();
                 let age = Duration::from_millis(age_ms);
                 metrics::gauge!("bursar_payouts_under_way").set(figures.under_way);
@@ -99,5 +115,39 @@ async fn watch(app: App, stop: CancellationToken) {
             }
             Err(error) => outage.meet(&error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_ports::{MockPayoutSchedule, PayoutFigures};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::test_support;
+
+    /// Taking the gateway away ends no payout.
+    #[test]
+    fn payouts_under_way_are_measured_without_a_gateway_too() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let stop = CancellationToken::new();
+        let measured = stop.clone();
+        let mut schedule = MockPayoutSchedule::new();
+        schedule.expect_figures().times(1).returning(move || {
+            measured.cancel();
+            Ok(PayoutFigures {
+                under_way: 2,
+                oldest_ms: 5_000,
+            })
+        });
+        let app = test_support::app(|_| {});
+        let paying = pay_out(app, Arc::new(schedule), Arc::new(Notify::new()), stop);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().unwrap();
+        metrics::with_local_recorder(&recorder, || runtime.block_on(paying));
+        let text = handle.render();
+        assert!(text.contains("bursar_payouts_under_way 2\n"), "{text}");
+        assert!(text.contains("bursar_payouts_oldest_seconds 5\n"), "{text}");
     }
 }

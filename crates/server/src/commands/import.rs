@@ -188,16 +188,27 @@ impl Import {
         rows: Vec<ImportRow>,
         error: &StoreError,
     ) -> Result<Vec<Row>, Stopped> {
+        let may_be_made = matches!(error, StoreError::OutcomeUnknown(_));
+        let is_trouble = |row: &Row| matches!(row, Err(Error::Store(_) | Error::ReadOnly));
         let mut results = Vec::with_capacity(rows.len());
+        // Waited for in vain once, the store is not waited for with each of the others.
+        let mut patient = true;
         for row in rows {
-            results.push(match self.try_rows(vec![row]).await {
+            let call = || self.try_rows(vec![row.clone()]);
+            let tried = if patient {
+                self.repeat(call).await
+            } else {
+                call().await
+            };
+            let result = match tried {
                 Ok(mut result) => result
                     .pop()
                     .unwrap_or(Err(Error::Internal("a row was lost"))),
-                Err(error) => Err(error),
-            });
+                Err(error) => Err(of_all_tries(error, may_be_made)),
+            };
+            patient &= !is_trouble(&result);
+            results.push(result);
         }
-        let is_trouble = |row: &Row| matches!(row, Err(Error::Store(_) | Error::ReadOnly));
         if results.iter().all(is_trouble) {
             return Err(error.to_string());
         }
@@ -208,6 +219,7 @@ impl Import {
     async fn conclude(&self, row: Row) -> Told {
         let imported = match row {
             Ok(imported) => imported,
+            Err(error) if is_unknown(&error) => return Told::Unknown(error),
             Err(error) => return Told::Refused(error),
         };
         let transfer = &imported.transfer;
@@ -236,12 +248,14 @@ impl Import {
         }
     }
 
-    /// Calls until the store answers, some times. Every call here may be repeated.
+    /// Calls until the store answers, some times. Every call here may be repeated; once one of them may
+    /// have done it, that is not known before one answers.
     async fn repeat<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
         let mut pause = self.pause;
+        let mut may_be_done = false;
         for _ in 1..TRIES {
             let error = match call().await {
                 Err(Error::Store(
@@ -252,14 +266,37 @@ impl Import {
                 )) => error,
                 answer => return answer,
             };
+            may_be_done |= matches!(error, StoreError::OutcomeUnknown(_));
             tracing::warn!(%error, "the database does not answer");
             let waited = tokio::time::sleep(pause);
             if self.stop.run_until_cancelled(waited).await.is_none() {
-                return Err(Error::Store(error));
+                return Err(of_all_tries(Error::Store(error), may_be_done));
             }
             pause = pause.saturating_mul(2);
         }
-        call().await
+        let last = call().await;
+        last.map_err(|error| of_all_tries(error, may_be_done))
+    }
+}
+
+/// Whether it may have happened.
+const fn is_unknown(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::OutcomeUnknown { .. } | Error::Store(StoreError::OutcomeUnknown(_))
+    )
+}
+
+/// What is to be said of the last try where an earlier one may have done it: trouble says by itself that
+/// nothing happened.
+fn of_all_tries(last: Error, may_be_done: bool) -> Error {
+    if !may_be_done {
+        return last;
+    }
+    if let Error::Store(error) = last {
+        Error::Store(error.of_what_happened())
+    } else {
+        last
     }
 }
 

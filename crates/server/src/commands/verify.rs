@@ -24,6 +24,7 @@ use super::{note, say};
 use crate::{
     cli::VerifyArgs,
     config::{Config, Sources},
+    shutdown::Signals,
     telemetry,
 };
 
@@ -168,13 +169,22 @@ async fn of_dump(
     let dump = dump
         .canonicalize()
         .with_context(|| format!("{} cannot be read", dump.display()))?;
+    let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let name = format!("bursar-verify-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     DirBuilder::new()
         .mode(0o711)
         .create(&directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let proved = restored(&dump, &directory, bin_dir, verification, record).await;
+    let proved = restored(
+        &dump,
+        &directory,
+        bin_dir,
+        verification,
+        record,
+        &mut signals,
+    )
+    .await;
     // Whatever came of it, a copy of the books is not left lying about.
     let removed = local::fresh(&directory).await;
     let emptied = match fs::remove_dir_all(&directory) {
@@ -187,12 +197,15 @@ async fn of_dump(
     Ok(proved)
 }
 
+/// Restores and proves a dump. A signal ends that, however many come, but cuts neither the server's
+/// start nor its end off.
 async fn restored(
     dump: &Path,
     directory: &Path,
     bin_dir: Option<PathBuf>,
     verification: &Verification,
     record: Option<Vec<Line>>,
+    signals: &mut Signals,
 ) -> anyhow::Result<Proved> {
     let server = LocalServer::start(LocalServerConfig {
         directory: directory.to_owned(),
@@ -212,7 +225,11 @@ async fn restored(
             .context("the restored copy cannot be migrated")?;
         prove(&url, verification, record).await
     };
-    let proved = proved.await;
+    let proved = tokio::select! {
+        biased;
+        () = signals.wait() => Err(anyhow::anyhow!("interrupted")),
+        proved = proved => proved,
+    };
     let stopped = server.stop().await;
     let proved = proved?;
     stopped.context("the PostgreSQL that was restored into did not stop")?;

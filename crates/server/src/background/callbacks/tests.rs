@@ -27,7 +27,7 @@ use crate::system::SystemClock;
 /// or given back.
 struct FakeOutbox {
     due: Mutex<VecDeque<&'static str>>,
-    /// Whoever claims says so, and needs a permit.
+    /// Whoever claims says so, and needs a permit; once there are none any more, every claim fails.
     claiming: Notify,
     may_claim: Semaphore,
     recorded: mpsc::UnboundedSender<Uuid>,
@@ -71,7 +71,10 @@ impl Outbox for FakeOutbox {
         shares: Vec<LaneShare>,
     ) -> Result<Vec<ClaimedCallback>, StoreError> {
         self.claiming.notify_one();
-        drop(self.may_claim.acquire().await.unwrap());
+        let Ok(permit) = self.may_claim.acquire().await else {
+            return Err(StoreError::Overloaded);
+        };
+        drop(permit);
         let mut due = self.due.lock().unwrap();
         let mut claimed = vec![];
         due.retain(|url| {
@@ -262,6 +265,23 @@ async fn what_was_claimed_while_stopping_is_given_back() {
     assert_eq!(running.recorded.recv().await, Some(id("a")));
     let due: Vec<_> = outbox.due.lock().unwrap().drain(..).collect();
     assert_eq!(due, ["given back"]);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_is_followed_by_a_break_twice_as_long_too() {
+    let running = Running::start(&["a"]);
+    let outbox = Arc::clone(&running.outbox);
+    let held = outbox.may_claim.try_acquire().unwrap();
+    outbox.claiming.notified().await;
+    let begun = Instant::now();
+    sleep_until(begun + Duration::from_millis(50)).await;
+    outbox.may_claim.close();
+    drop(held);
+    running.hint.notify_one();
+    outbox.claiming.notified().await;
+    assert!(begun.elapsed() >= Duration::from_millis(150));
+    running.stop.cancel();
+    running.task.await.unwrap();
 }
 
 #[tokio::test]

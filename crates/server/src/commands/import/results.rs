@@ -32,6 +32,8 @@ pub(super) enum Told {
     Made(Imported),
     /// It is made, but its withdrawal cannot be confirmed.
     Unconfirmed(Transfer, Error),
+    /// Nobody knows whether it is made.
+    Unknown(Error),
     /// It cannot be made.
     Refused(Error),
 }
@@ -170,6 +172,7 @@ impl Results {
                 (result, Some(transfer), None)
             }
             Told::Unconfirmed(transfer, error) => ("unconfirmed", Some(transfer), Some(error)),
+            Told::Unknown(error) => ("unknown", None, Some(error)),
             Told::Refused(error) => ("refused", None, Some(error)),
         };
         *self.counts.entry(result).or_default() += 1;

@@ -57,11 +57,16 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable("nobody there".into())
 }
 
+fn unknown() -> StoreError {
+    StoreError::OutcomeUnknown("the connection was lost".into())
+}
+
 fn name(told: &Told) -> &'static str {
     match told {
         Told::Ready(_) => "ready",
         Told::Made(_) => "made",
         Told::Unconfirmed(..) => "unconfirmed",
+        Told::Unknown(_) => "unknown",
         Told::Refused(_) => "refused",
     }
 }
@@ -89,6 +94,96 @@ async fn a_row_that_the_store_cannot_take_keeps_no_other_from_being_made() {
     let told = import(store, false).go_through(rows).await.unwrap();
     let told: Vec<&str> = told.iter().map(name).collect();
     assert_eq!(told, ["made", "refused", "made"]);
+}
+
+/// The answer to a commit may be lost of one row alone, too.
+#[tokio::test]
+async fn a_row_of_which_nobody_knows_is_tried_until_somebody_does() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| {
+        if batch.len() > 1 {
+            Err(unavailable())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    let mut tries = 0;
+    store.expect_commit().times(3).returning(move |batch| {
+        tries += 1;
+        if tries == 1 {
+            Err(unknown())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    let rows = vec![row("a"), row("b")];
+    let told = import(store, false).go_through(rows).await.unwrap();
+    let told: Vec<&str> = told.iter().map(name).collect();
+    assert_eq!(told, ["made", "made"]);
+}
+
+/// Neither is it refused that nobody could find out about.
+#[tokio::test]
+async fn a_row_of_which_nobody_knows_is_told_as_unknown() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| {
+        if batch.len() > 1 {
+            Err(unavailable())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    store.expect_commit().returning(|batch| {
+        if batch.iter().any(is_poisoned) {
+            Err(unknown())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    let rows = vec![row(POISON), row("b")];
+    let told = import(store, false).go_through(rows).await.unwrap();
+    let told: Vec<&str> = told.iter().map(name).collect();
+    assert_eq!(told, ["unknown", "made"]);
+}
+
+/// All of them may have been made together, whatever is said of one afterwards.
+#[tokio::test]
+async fn trouble_after_a_commit_of_which_nobody_knows_tells_nothing_of_its_rows() {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| {
+        if batch.len() == 1 && batch.iter().any(is_poisoned) {
+            Err(unavailable())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    store.expect_commit().returning(|batch| {
+        if batch.len() > 1 {
+            Err(unknown())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    let rows = vec![row(POISON), row("b")];
+    let told = import(store, false).go_through(rows).await.unwrap();
+    let told: Vec<&str> = told.iter().map(name).collect();
+    assert_eq!(told, ["unknown", "made"]);
+}
+
+#[test]
+fn what_is_unknown_is_not_as_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, path) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+    std::fs::write(&input, "").unwrap();
+    let places = vec![(2, "a".to_owned())];
+    let mut results = Results::create(&path, &input, places).unwrap();
+    let told = Told::Unknown(Error::Store(unknown()));
+    results.tell(0, told).unwrap();
+    results.finish().unwrap();
+    assert_eq!(results.failed(), 1);
+    let written = std::fs::read_to_string(&path).unwrap();
+    let line = "\n2,a,unknown,,,outcome.unknown,";
+    assert!(written.contains(line), "{written}");
 }
 
 #[tokio::test]

@@ -244,17 +244,16 @@ impl Scene {
         let before = self.strikes(point, act);
         self.arm(point, &format!("1*return({act})")).await;
         let sent = call.send(&self.client()).await;
-        if act == "abort" {
-            // It may die while it answers.
-            self.start_again().await;
-        } else {
+        // It may die while it answers.
+        if act != "abort" {
             sent.answer.unwrap().ok();
             self.struck(point, act, before).await;
-            self.arm(point, "off").await;
         }
         // A panic while one is delivered is that delivery's own.
-        if act == "panic" && point == Point::CallbacksClaimed {
+        if act == "abort" || (act == "panic" && point == Point::CallbacksClaimed) {
             self.start_again().await;
+        } else {
+            self.arm(point, "off").await;
         }
         self.books.let_leases_run_out().await;
         self.books.delivered().await;

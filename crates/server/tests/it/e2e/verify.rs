@@ -1,10 +1,19 @@
 //! Books that prove themselves, as docs/OPERATIONS.md tells to have them proved, and the role that
 //! cannot rewrite them.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use bursar_postgres::testing::TestDatabase;
-use serde_json::json;
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
@@ -12,7 +21,7 @@ use super::{
     console::browser::{Browser, Operator},
     eventually,
     exchange::{CANCEL, CONFIRM, Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
-    process::{Ended, run},
+    process::{Bursar, Ended, run},
     receiver::Receiver,
     service::{MASTER_KEY, Service, environment},
 };
@@ -331,6 +340,42 @@ async fn a_dump_is_proved_in_a_server_of_its_own() {
         "{}",
         refused.stderr
     );
+}
+
+/// The process of the private server, once it runs.
+fn server_of(line: &str) -> Option<Pid> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] != "the local database is running" {
+        return None;
+    }
+    let pid = line["pid"].as_i64()?;
+    Some(Pid::from_raw(i32::try_from(pid).unwrap()))
+}
+
+/// Neither the copy nor what serves it.
+#[tokio::test]
+async fn a_proof_of_a_dump_that_is_interrupted_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // The server's user may be another than whoever runs the tests.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+    let dump = folder.path().join("dump.sql");
+    fs::write(&dump, "SELECT pg_sleep(60);\n").unwrap();
+    let mut settings = environment("postgres://nobody@127.0.0.1:1/none");
+    settings.push(("TMPDIR", folder.path().to_str().unwrap()));
+    let told = "info,bursar_postgres::local::launch=info";
+    settings.push(("BURSAR_LOG_LEVEL", told));
+    let arguments = ["verify", "--dump", dump.to_str().unwrap()];
+    let mut proof = Bursar::spawn(&arguments, &settings);
+    let server = proof.said(server_of).await;
+    assert_eq!(kill(server, None), Ok(()));
+    proof.signal(Signal::SIGINT);
+    let ended = proof.ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+    assert_eq!(kill(server, None), Err(Errno::ESRCH));
+    let left = fs::read_dir(folder.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [dump]);
 }
 
 /// What operators decide, each once, and what it does to money.

@@ -25,7 +25,6 @@ const WITHOUT_GRANT: &[&str] = &[
     "AuditExport::next_page",
     "App::claim_payouts",
     "App::pay_out",
-    "App::payout_figures",
     // Whoever has the gateway's secret is the gateway.
     "App::payout_result",
     "App::expire_due",
