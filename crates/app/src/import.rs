@@ -101,7 +101,11 @@ impl App {
         let mut results = Vec::with_capacity(known.len());
         for row in known {
             results.push(match row {
-                None => self.read(made.next().ok_or(NO_OUTCOME)?).await?,
+                // The others may be made by now.
+                None => self
+                    .read(made.next().ok_or(NO_OUTCOME)?)
+                    .await
+                    .map_err(Error::of_what_happened)?,
                 Some(result) => result,
             });
         }

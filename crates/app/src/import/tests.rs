@@ -213,6 +213,26 @@ async fn a_store_that_cannot_answer_says_nothing_about_rows() {
     ));
 }
 
+/// Somebody else imports one of the rows at the same time.
+#[tokio::test]
+async fn trouble_after_the_commit_does_not_say_that_nothing_happened() {
+    let mut mocks = mocks();
+    agrees(&mut mocks);
+    drop(mocks.commits_together(|batch| {
+        let mut outcomes = made(batch);
+        let original = build::transfer_id(70);
+        outcomes[0] = CommitOutcome::Replayed { original };
+        Ok(outcomes)
+    }));
+    let find = mocks.store.expect_find();
+    find.times(1).return_once(|_| Err(unavailable()));
+    let answer = mocks.app().import_rows(&writer(), rows()).await;
+    assert!(matches!(
+        answer,
+        Err(Error::Store(StoreError::OutcomeUnknown(_)))
+    ));
+}
+
 /// A refusal stays with a reference for ever, so what would be refused is not even tried.
 #[tokio::test]
 async fn what_would_be_refused_is_not_committed() {

@@ -253,14 +253,16 @@ async fn what_names_no_such_transfer_is_not_found() {
 
 #[tokio::test]
 async fn the_state_says_what_stands_in_the_way() {
-    let end = |command: &Command| build::step(&made("maker"), command, NOW).next;
+    // Also to whoever made it: what does not wait has no second operator.
+    let made = || made("credential-1");
+    let end = |command: &Command| build::step(&made(), command, NOW).next;
     let mut paying = waiting().into_parts();
     paying.body = Body::Withdrawal {
         user: ALICE,
         state: WithdrawalState::PayingOut,
     };
     for (current, conflict) in [
-        (made("maker"), Conflict::NotAwaitingApproval),
+        (made(), Conflict::NotAwaitingApproval),
         (end(&build::confirm()), Conflict::AlreadyCompleted),
         (end(&build::cancel()), Conflict::AlreadyCanceled),
         (
