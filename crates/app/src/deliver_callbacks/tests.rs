@@ -155,7 +155,7 @@ async fn what_is_due_is_claimed_for_half_a_minute_as_it_is_shared_out() {
         .with(eq(at(7)), eq(30_000), eq(vec![share]))
         .times(1)
         .returning(|_, _, _| Ok(vec![claimed(0)]));
-    let pass = pass(outbox, MockNotifier::new(), clock(&[7]));
+    let pass = pass(outbox, MockNotifier::new(), clock(&[7, 8]));
     let mut dispatch = dispatch();
     let look = pass.claim(&mut dispatch).await.unwrap();
     let [attempt] = &look.attempts[..] else {
@@ -166,6 +166,8 @@ async fn what_is_due_is_claimed_for_half_a_minute_as_it_is_shared_out() {
     assert_eq!(attempt.claimed_at, at(7));
     assert_eq!(look.again_in, None);
     assert_eq!(dispatch.under_way(), 1);
+    pass.lose(&mut dispatch, attempt.ticket);
+    assert_eq!(dispatch.under_way(), 0);
 }
 
 #[tokio::test]

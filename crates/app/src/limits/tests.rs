@@ -98,6 +98,9 @@ async fn a_bulk_takes_a_unit_for_each_item_or_none() {
     let refused = app.admit(&grant(), InternalCall::Create, 11).await.unwrap();
     assert_eq!(refused.standing.remaining, 10);
     assert_eq!(refusal(refused).limit, Limit::Requests);
+    // What a whole minute has room for is only too early.
+    let early = app.admit(&grant(), InternalCall::Create, 600).await;
+    assert_eq!(refusal(early.unwrap()).limit, Limit::Requests);
     assert!(admitted(&app, &grant(), InternalCall::Create, 10).await);
     let never = app
         .admit(&grant(), InternalCall::Create, 601)
@@ -150,5 +153,22 @@ async fn limits_that_cannot_be_reached_admit_nobody() {
     let standing = app.standing(grant().principal(), InternalCall::List).await;
     for error in [answer.unwrap_err(), standing.unwrap_err()] {
         assert!(matches!(error, Error::Store(StoreError::Unavailable(_))));
+    }
+}
+
+#[test]
+fn every_limit_has_a_code_and_a_sentence_of_its_own() {
+    let limits = [
+        (Limit::Requests, "exceeded"),
+        (Limit::RequestTooLarge, "request_too_large"),
+        (Limit::FailedRecipients, "failed_recipients"),
+        (Limit::FailedCredentials, "failed_credentials"),
+        (Limit::CallbackTests, "callback_tests"),
+        (Limit::Exports, "exports"),
+    ];
+    let mut sentences = std::collections::HashSet::new();
+    for (limit, code) in limits {
+        assert_eq!(limit.code(), format!("rate_limit.{code}"));
+        assert!(limit.message().len() > 20 && sentences.insert(limit.message()));
     }
 }

@@ -167,6 +167,17 @@ fn waits_grow_to_five_minutes_and_stay_there_for_ever() {
     }
 }
 
+#[test]
+fn without_a_gateway_nothing_is_paid_out() {
+    assert!(!Mocks::new().app().pays_out());
+}
+
+#[test]
+fn ends_have_the_names_of_the_wire() {
+    assert_eq!(PayoutEnd::Paid.as_str(), "paid");
+    assert_eq!(PayoutEnd::Refused.as_str(), "refused");
+}
+
 #[tokio::test]
 async fn what_is_paid_completes_and_what_is_refused_fails() {
     for (answer, end, word, status) in [

@@ -132,7 +132,8 @@ async fn an_entry_that_does_not_fit_counts_like_a_recipient() {
     let app = Mocks::new().app();
     for _ in 0..20 {
         assert!(!is_blocked(&app, ALICE).await);
-        app.note_failed_recipients(ALICE, 1).await;
+        let errors = [&ItemError::AddressBookMismatch, &ItemError::NotExecuted];
+        app.note_mismatches(ALICE, &errors).await;
     }
     assert!(is_blocked(&app, ALICE).await);
 }

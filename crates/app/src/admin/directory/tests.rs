@@ -171,6 +171,27 @@ async fn lists_are_the_directory_s() {
 }
 
 #[tokio::test]
+async fn whoever_is_found_by_an_id_is_on_the_page_behind_the_ids_before() {
+    for (after, is_there) in [
+        (None, true),
+        (Some(UserId::new(Uuid::nil())), true),
+        (Some(ALICE), false),
+        (Some(UserId::new(Uuid::max())), false),
+    ] {
+        let mut mocks = Mocks::new();
+        mocks.has_user(build::user(ALICE));
+        let reader = operator(Permission::BackofficeRead);
+        let search = Some(ALICE.to_string());
+        let listed = mocks.app().list_users(&reader, search, after, 7).await;
+        let listed = listed.unwrap();
+        assert_eq!(
+            (listed.users.len(), listed.more),
+            (usize::from(is_there), false)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_user_is_written_unless_its_name_or_address_is_taken() {
     for outcome in [
         PutUser::Written,

@@ -340,6 +340,12 @@ async fn claimed(word: Word) -> IdempotencyClaim {
 async fn what_the_state_forbids_now_is_replayed_when_it_was_done_with_this_key() {
     for word in BOTH {
         let claim = claimed(word).await;
+        // Kept apart from keys of other operations, and never to be called otherwise.
+        let operation = match word {
+            Word::Approve => "approve",
+            Word::Reject => "reject",
+        };
+        assert_eq!(claim.scope.operation, operation);
         for refusal in [None, Some(Reason::AccountFrozen)] {
             let canceled = build::step(&waiting(), &build::cancel(), NOW).next;
             let mut mocks = Mocks::new();

@@ -35,6 +35,15 @@ fn to(recipient: &str, amount: &str) -> Item {
     request.map_err(|error| panic!("{amount}: {error}"))
 }
 
+/// One by an entry of the address book.
+fn coded(recipient: &str, code: &str) -> Item {
+    let mut item = to(recipient, "1");
+    if let Ok(request) = &mut item {
+        request.address_book_code = Some(code.to_owned());
+    }
+    item
+}
+
 fn wrong() -> Item {
     Err(WrongItem {
         sent: "{}".to_owned(),
@@ -509,13 +518,6 @@ async fn the_address_book_is_asked_once_for_all_items() {
         label: None,
         created_at: NOW,
     };
-    let coded = |recipient: &str, code: &str| {
-        let mut item = to(recipient, "1");
-        if let Ok(request) = &mut item {
-            request.address_book_code = Some(code.to_owned());
-        }
-        item
-    };
     let mut mocks = Mocks::new();
     mocks.has_asset(&btc());
     let names = |names: &[&str]| -> Vec<RecipientName> {
@@ -568,4 +570,27 @@ async fn the_address_book_is_asked_once_for_all_items() {
         .map(|one| one.as_ref().err())
         .collect();
     assert_eq!(errors, [None, None, mismatch, mismatch, None]);
+}
+
+#[tokio::test]
+async fn a_bulk_may_use_up_all_tries_and_no_more() {
+    for (misfits, is_made) in [(20, true), (21, false)] {
+        let mut mocks = Mocks::new();
+        mocks.has_asset(&btc());
+        let find = mocks.directory.expect_find_recipients();
+        find.returning(|names| Ok(vec![Some(build::user(BOB)); names.len()]));
+        mocks.address_book.expect_find().returning(|_, _| Ok(None));
+        if is_made {
+            answers(&mut mocks, |bulk| Ok(made(bulk)));
+        }
+        let mut items: Vec<Item> = (0..misfits).map(|_| coded("bob", "none")).collect();
+        items.push(to("bob", "1"));
+        let answer = sent(mocks, request(items, false), plain()).await;
+        let is_refused = matches!(answer, Err(Error::RateLimited(_)));
+        assert_eq!(
+            (answer.is_ok(), is_refused),
+            (is_made, !is_made),
+            "{misfits}"
+        );
+    }
 }
