@@ -134,7 +134,7 @@ impl Error {
     /// What is to be said when it stands in the way of reading what has happened: the store's trouble
     /// says by itself that nothing did.
     #[must_use]
-    pub(crate) fn of_what_happened(self) -> Self {
+    pub fn of_what_happened(self) -> Self {
         if let Self::Store(error) = self {
             Self::Store(error.of_what_happened())
         } else {

@@ -290,11 +290,8 @@ const fn is_unknown(error: &Error) -> bool {
 /// What is to be said of the last try where an earlier one may have done it: trouble says by itself that
 /// nothing happened.
 fn of_all_tries(last: Error, may_be_done: bool) -> Error {
-    if !may_be_done {
-        return last;
-    }
-    if let Error::Store(error) = last {
-        Error::Store(error.of_what_happened())
+    if may_be_done {
+        last.of_what_happened()
     } else {
         last
     }

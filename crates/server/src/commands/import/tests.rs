@@ -71,6 +71,25 @@ fn name(told: &Told) -> &'static str {
     }
 }
 
+/// What is told of each row.
+async fn told(store: MockTransferStore, rows: Vec<ImportRow>) -> Vec<&'static str> {
+    let told = import(store, false).go_through(rows).await.unwrap();
+    told.iter().map(name).collect()
+}
+
+/// A store that has something against rows that come together.
+fn one_by_one() -> MockTransferStore {
+    let mut store = MockTransferStore::new();
+    store.expect_rehearse().returning(|batch| {
+        if batch.len() > 1 {
+            Err(unavailable())
+        } else {
+            Ok(made(batch))
+        }
+    });
+    store
+}
+
 fn is_poisoned(commit: &Commit) -> bool {
     let key = commit.idempotency.as_ref().map(|claim| claim.key.as_str());
     key == Some(POISON)
@@ -91,22 +110,13 @@ async fn a_row_that_the_store_cannot_take_keeps_no_other_from_being_made() {
         .times(2)
         .returning(|batch| Ok(made(batch)));
     let rows = vec![row("a"), row(POISON), row("b")];
-    let told = import(store, false).go_through(rows).await.unwrap();
-    let told: Vec<&str> = told.iter().map(name).collect();
-    assert_eq!(told, ["made", "refused", "made"]);
+    assert_eq!(told(store, rows).await, ["made", "refused", "made"]);
 }
 
 /// The answer to a commit may be lost of one row alone, too.
 #[tokio::test]
 async fn a_row_of_which_nobody_knows_is_tried_until_somebody_does() {
-    let mut store = MockTransferStore::new();
-    store.expect_rehearse().returning(|batch| {
-        if batch.len() > 1 {
-            Err(unavailable())
-        } else {
-            Ok(made(batch))
-        }
-    });
+    let mut store = one_by_one();
     let mut tries = 0;
     store.expect_commit().times(3).returning(move |batch| {
         tries += 1;
@@ -117,22 +127,13 @@ async fn a_row_of_which_nobody_knows_is_tried_until_somebody_does() {
         }
     });
     let rows = vec![row("a"), row("b")];
-    let told = import(store, false).go_through(rows).await.unwrap();
-    let told: Vec<&str> = told.iter().map(name).collect();
-    assert_eq!(told, ["made", "made"]);
+    assert_eq!(told(store, rows).await, ["made", "made"]);
 }
 
 /// Neither is it refused that nobody could find out about.
 #[tokio::test]
 async fn a_row_of_which_nobody_knows_is_told_as_unknown() {
-    let mut store = MockTransferStore::new();
-    store.expect_rehearse().returning(|batch| {
-        if batch.len() > 1 {
-            Err(unavailable())
-        } else {
-            Ok(made(batch))
-        }
-    });
+    let mut store = one_by_one();
     store.expect_commit().returning(|batch| {
         if batch.iter().any(is_poisoned) {
             Err(unknown())
@@ -141,9 +142,7 @@ async fn a_row_of_which_nobody_knows_is_told_as_unknown() {
         }
     });
     let rows = vec![row(POISON), row("b")];
-    let told = import(store, false).go_through(rows).await.unwrap();
-    let told: Vec<&str> = told.iter().map(name).collect();
-    assert_eq!(told, ["unknown", "made"]);
+    assert_eq!(told(store, rows).await, ["unknown", "made"]);
 }
 
 /// All of them may have been made together, whatever is said of one afterwards.
@@ -165,9 +164,7 @@ async fn trouble_after_a_commit_of_which_nobody_knows_tells_nothing_of_its_rows(
         }
     });
     let rows = vec![row(POISON), row("b")];
-    let told = import(store, false).go_through(rows).await.unwrap();
-    let told: Vec<&str> = told.iter().map(name).collect();
-    assert_eq!(told, ["unknown", "made"]);
+    assert_eq!(told(store, rows).await, ["unknown", "made"]);
 }
 
 #[test]
