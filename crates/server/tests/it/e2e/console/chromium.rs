@@ -233,6 +233,9 @@ impl Window {
     /// Presses keys, one after the other, wherever the focus is.
     pub(super) async fn press(&self, keys: &str) {
         for key in keys.chars() {
+            // The first key after a page has come goes nowhere on a busy machine, unless the page has
+            // answered something before.
+            self.run("return document.readyState").await;
             let presses = json!([
                 {"type": "keyDown", "value": key.to_string()},
                 {"type": "keyUp", "value": key.to_string()},
