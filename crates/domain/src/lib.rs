@@ -60,8 +60,8 @@ pub use recipient::{Recipient, RecipientName};
 pub use rules::{Rules, Stops};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use transfer::{
-    Body, Command, Kind, NewTransfer, PayoutRoute, Reversal, ReversalTerms, Review, RootRate,
-    Stage, Status, Terms, Transfer, TransferParts,
+    Body, Command, Kind, NewTransfer, PayoutRoute, Reversal, ReversalAmounts, ReversalTerms,
+    Review, RootRate, Stage, Status, Terms, Transfer, TransferParts,
 };
 pub use user::{InvalidUser, User, UserStatus, fold_name};
 pub use withdrawal::{Confirmation, WithdrawalState};

@@ -15,7 +15,7 @@ pub(crate) use decide::Next;
 pub use decide::{Command, PayoutRoute};
 pub use kind::{Kind, Stage, Status};
 pub use open::{NewTransfer, Terms};
-pub use reverse::ReversalTerms;
+pub use reverse::{ReversalAmounts, ReversalTerms};
 
 use crate::{
     AccountKey, ActorId, Amount, AssetId, CodeSalt, Confirmation, DepositState, InternalState,

@@ -205,16 +205,24 @@ impl System {
     }
 }
 
-/// Brings the schema up to date, or refuses to go on with one that is not, or with a database that the
-/// books cannot be kept in.
+/// Brings the schema up to date, if serving is to do that, or refuses to go on with one that is not, or
+/// with a database that the books cannot be kept in.
 pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
+    if !config.migrate {
+        return require_schema(config).await;
+    }
     let url = config.url.expose_secret();
     bursar_postgres::require_fit(url).await?;
-    if config.migrate {
-        return bursar_postgres::migrate(url)
-            .await
-            .context("the database could not be migrated");
-    }
+    bursar_postgres::migrate(url)
+        .await
+        .context("the database could not be migrated")
+}
+
+/// Refuses to go on with a schema that is not up to date, or with a database that the books cannot be
+/// kept in. What somebody types beside replicas that serve changes no schema under them.
+pub(crate) async fn require_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
+    let url = config.url.expose_secret();
+    bursar_postgres::require_fit(url).await?;
     match bursar_postgres::migration_state(url).await? {
         MigrationState::Current => Ok(()),
         MigrationState::Newer { unknown } => {

@@ -2,10 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use bursar_app::{Conflict, Error, FieldError, Options, ReversalRequest, TransferStory};
-use bursar_domain::{
-    Amount, CodeSalt, DecimalAmount, IdempotencyKey, Kind, NewTransfer, ReversalTerms, Status,
-    Terms, Transfer,
-};
+use bursar_domain::{Amount, DecimalAmount, IdempotencyKey, Kind, Transfer};
 use bursar_ports::Permission;
 use data_encoding::HEXLOWER;
 use maud::{Markup, html};
@@ -116,49 +113,6 @@ async fn carry_out(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Reply, Faul
     ))
 }
 
-/// Whether anything of it is left to be taken back.
-fn is_reversible(transfer: &Transfer) -> bool {
-    let parts = transfer.parts();
-    let went_through = match transfer.status() {
-        Status::Completed | Status::Success => true,
-        Status::Pending
-        | Status::AwaitingConfirmation
-        | Status::Failed
-        | Status::Canceled
-        | Status::Rejected => false,
-    };
-    went_through && parts.reversal.is_none() && parts.reversed < parts.amount
-}
-
-/// How much of what is left of a deposit was credited: no more of it is taken from its owner.
-fn credited(desk: &Desk, transfer: &Transfer) -> Option<Amount> {
-    let parts = transfer.parts();
-    if transfer.kind() != Kind::Deposit || parts.fee.is_zero() {
-        return None;
-    }
-    // How much would move depends neither on who makes it nor on when.
-    let new = NewTransfer {
-        id: parts.id,
-        asset: parts.asset,
-        scale: parts.scale,
-        amount: parts.amount,
-        fee: Amount::ZERO,
-        note: None,
-        callback_url: None,
-        created_by: parts.created_by.clone(),
-        now: desk.now(),
-        root_rate: None,
-        terms: Terms::default(),
-    };
-    let terms = ReversalTerms {
-        covers: None,
-        returns_fee: false,
-        salt: CodeSalt::new([0; 10]),
-    };
-    let change = transfer.reversal(new, terms).ok()?;
-    Some(change.next.parts().amount)
-}
-
 pub(super) fn section(
     desk: &Desk,
     story: &TransferStory,
@@ -167,13 +121,15 @@ pub(super) fn section(
 ) -> Markup {
     let transfer = &story.transfer;
     let parts = transfer.parts();
-    if !is_reversible(transfer) || !desk.may(Permission::Admin) {
+    let Ok(whole) = transfer.reversal_amounts(None, true) else {
+        return html! {};
+    };
+    if !desk.may(Permission::Admin) {
         return html! {};
     }
-    let left = parts
-        .amount
-        .checked_sub(parts.reversed)
-        .unwrap_or(parts.amount);
+    // Of a deposit whose rest was all fee, nothing was credited.
+    let credited = transfer.reversal_amounts(None, false);
+    let credited = credited.map_or(Amount::ZERO, |amounts| amounts.moved);
     let once = HEXLOWER.encode(&desk.app().random_bytes());
     let typed = refused.map(|refused| refused.wanted);
     let wrong = |field: &str| refused.and_then(|refused| refused.wrong(field));
@@ -191,8 +147,8 @@ pub(super) fn section(
                         aria-describedby="r-left" aria-invalid=[wrong("amount").map(|_| "true")];
                     p class="hint" id="r-left" {
                         @if let Some(wrong) = wrong("amount") { strong class="fault" { "This " (wrong.detail) ". " } }
-                        "Empty: all that is left, " (words::number(left, parts.scale))
-                        @if let Some(credited) = credited(desk, transfer) { ", of which " (words::number(credited, parts.scale)) " was credited" }
+                        "Empty: all that is left, " (words::number(whole.covers, parts.scale))
+                        @if credited < whole.covers { ", of which " (words::number(credited, parts.scale)) " was credited" }
                         "."
                     }
                 }

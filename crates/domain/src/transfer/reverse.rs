@@ -19,7 +19,61 @@ pub struct ReversalTerms {
     pub salt: CodeSalt,
 }
 
+/// How much a reversal moves, in smallest units of the transfer's asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReversalAmounts {
+    /// How much of the original's amount it takes back.
+    pub covers: Amount,
+    /// How much of the original's fee goes back to whoever paid it.
+    pub fee_returned: Amount,
+    /// The new transfer's amount: less than `covers` where a part of it was never credited.
+    pub moved: Amount,
+}
+
 impl Transfer {
+    /// How much a reversal of so much of this transfer moves; of all that is left, if `covers` is none.
+    ///
+    /// # Errors
+    /// [`Reason::ReversalExceeds`] when less is left of it, when it is no transfer that went through,
+    /// or when it is a reversal itself.
+    pub fn reversal_amounts(
+        &self,
+        covers: Option<Amount>,
+        returns_fee: bool,
+    ) -> Result<ReversalAmounts, Reason> {
+        let before = self.0.reversed;
+        let left = self.0.amount.checked_sub(before);
+        let left = left.map_err(|_| Reason::ReversalExceeds)?;
+        let covers = covers.unwrap_or(left);
+        let went_through = matches!(self.status(), Status::Completed | Status::Success);
+        if !went_through || self.0.reversal.is_some() || covers.is_zero() || covers > left {
+            return Err(Reason::ReversalExceeds);
+        }
+        let after = self.reversed_after(covers);
+        let share = self.fee_share(after).saturating_sub(self.fee_share(before));
+        let share = Amount::try_from_units(share).unwrap_or(Amount::ZERO);
+        // Of a deposit the user never got the fee, so what is kept of it does not go back outside.
+        let moved = if self.kind() == Kind::Deposit && !returns_fee {
+            covers.checked_sub(share).unwrap_or(Amount::ZERO)
+        } else {
+            covers
+        };
+        if moved.is_zero() {
+            return Err(Reason::ReversalExceeds);
+        }
+        Ok(ReversalAmounts {
+            covers,
+            fee_returned: if returns_fee { share } else { Amount::ZERO },
+            moved,
+        })
+    }
+
+    /// How much of the amount is reversed once so much more of it is.
+    fn reversed_after(&self, covers: Amount) -> Amount {
+        let after = self.0.reversed.checked_add(covers);
+        after.unwrap_or(self.0.amount)
+    }
+
     /// A new transfer that takes this one back, in full or in part: from whoever was paid to whoever
     /// paid. A deposit is taken back by a withdrawal, a withdrawal by a deposit, an internal
     /// transfer by one the other way; each is final at once, costs nothing, and is subject to no
@@ -33,31 +87,13 @@ impl Transfer {
     /// nobody but the original's URL is called back.
     ///
     /// # Errors
-    /// [`Reason::ReversalExceeds`] when less is left of it, when it is no transfer that went through,
-    /// or when it is a reversal itself.
+    /// As [`Self::reversal_amounts`].
     pub fn reversal(&self, new: NewTransfer, terms: ReversalTerms) -> Result<Change, Reason> {
-        let left = self.0.amount.checked_sub(self.0.reversed);
-        let left = left.map_err(|_| Reason::ReversalExceeds)?;
-        let covers = terms.covers.unwrap_or(left);
-        let went_through = matches!(self.status(), Status::Completed | Status::Success);
-        if !went_through || self.0.reversal.is_some() || covers.is_zero() || covers > left {
-            return Err(Reason::ReversalExceeds);
-        }
-        let before = self.0.reversed;
-        let after = before.checked_add(covers).unwrap_or(self.0.amount);
-        let share = self.fee_share(after).saturating_sub(self.fee_share(before));
-        let share = Amount::try_from_units(share).unwrap_or(Amount::ZERO);
-        let fee_returned = if terms.returns_fee {
-            share
-        } else {
-            Amount::ZERO
-        };
-        // Of a deposit the user never got the fee, so what is kept of it does not go back outside.
-        let moved = if self.kind() == Kind::Deposit && !terms.returns_fee {
-            covers.checked_sub(share).unwrap_or(Amount::ZERO)
-        } else {
-            covers
-        };
+        let ReversalAmounts {
+            covers,
+            fee_returned,
+            moved,
+        } = self.reversal_amounts(terms.covers, terms.returns_fee)?;
         let new = NewTransfer {
             asset: self.0.asset,
             scale: self.0.scale,
@@ -66,9 +102,6 @@ impl Transfer {
             callback_url: None,
             ..new
         };
-        if moved.is_zero() {
-            return Err(Reason::ReversalExceeds);
-        }
         let body = self.reversed_body(&new.created_by, terms.salt)?;
         let mut next = Self::created(new, body);
         next.0.expires_at = None;
@@ -89,7 +122,7 @@ impl Transfer {
             on_refusal: OnRefusal::Keep,
             pays_fee: false,
             approval: None,
-            linked: Some(Box::new(self.with_reversed(after))),
+            linked: Some(Box::new(self.with_reversed(self.reversed_after(covers)))),
             next,
         })
     }

@@ -10,7 +10,7 @@ use crate::{
     cli::ConfigArgs,
     config::{Config, Sources},
     telemetry,
-    wiring::prepare_schema,
+    wiring::require_schema,
 };
 
 /// Moves every number on beyond what was given out before the database was restored.
@@ -18,7 +18,7 @@ pub(crate) async fn after_restore(args: ConfigArgs) -> anyhow::Result<()> {
     let sources = Sources::collect(args.config.as_deref())?;
     let (database, log) = Config::load_database(&sources)?;
     telemetry::start_logging(&log)?;
-    prepare_schema(&database).await?;
+    require_schema(&database).await?;
     let grant = Principal::local_operator().grant(Permission::Admin)?;
     let audit = grant.audit("numbers.move_on", "numbers");
     let moved = bursar_postgres::after_restore(database.url.expose_secret(), audit).await?;

@@ -10,7 +10,7 @@ use crate::{
     cli::{AccessKeyArgs, TokenArgs},
     config::{Config, Sources},
     telemetry,
-    wiring::{System, prepare_schema},
+    wiring::{System, require_schema},
 };
 
 const SECONDS_PER_DAY: u32 = 86_400;
@@ -55,7 +55,7 @@ pub(super) async fn with_app<T>(
 ) -> anyhow::Result<T> {
     let config = Config::load(&Sources::collect(file)?)?;
     telemetry::start_logging(&config.log)?;
-    prepare_schema(&config.database).await?;
+    require_schema(&config.database).await?;
     let system = System::for_command(&config).await?;
     let grant = Principal::local_operator().grant(Permission::Admin)?;
     let done = work(&system.app, &grant).await;

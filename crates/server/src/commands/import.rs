@@ -28,7 +28,7 @@ use crate::{
     config::{Config, Sources},
     shutdown::Signals,
     telemetry,
-    wiring::{System, prepare_schema},
+    wiring::{System, require_schema},
 };
 
 /// How many rows are made in one transaction: few enough that whoever waits for the same accounts
@@ -50,7 +50,7 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let stop = stopped_by_signal()?;
     let rows = file::read(&args.file, &config.callback.urls)?;
     let path = args.results.unwrap_or_else(|| beside(&args.file));
-    prepare_schema(&config.database).await?;
+    require_schema(&config.database).await?;
     let system = System::for_command(&config).await?;
     let done = async {
         system.require_keys().await?;

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Sources},
     system::SystemClock,
     telemetry,
-    wiring::{System, prepare_schema},
+    wiring::{System, require_schema},
 };
 
 /// Encrypts every secret at rest under the first master key, says how many are under which, and seals
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
     let config = Config::load(&Sources::collect(args.config.config.as_deref())?)?;
     telemetry::start_logging(&config.log)?;
-    prepare_schema(&config.database).await?;
+    require_schema(&config.database).await?;
     let system = System::for_command(&config).await?;
     let url = config.database.url.expose_secret();
     let secrets = run(&system, args.revoke_unreadable).await;

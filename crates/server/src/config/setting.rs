@@ -241,7 +241,8 @@ pub(super) const DATABASE_MIGRATE: Setting = Setting {
     form: "`true` or `false`",
     example: "true",
     help: "Whether `bursar serve` applies pending migrations at start. With `false` it refuses \
-           to serve on a database that `bursar migrate` has not brought up to date.",
+           to serve on a database that `bursar migrate` has not brought up to date, as the other \
+           commands always do.",
     ..PLAIN
 };
 

@@ -151,6 +151,14 @@ async fn migrating_twice_is_migrating_once_and_serving_needs_it() {
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('directory', 'book_main')";
     assert_eq!(books.number(schemas).await, 0);
 
+    // No other command does it by the way, whatever serving may do.
+    let token: &[&str] = &["token", "create", "--subject", "x", "--permission", "admin"];
+    for command in [token, &["operator", "list"], &["reseal"], &["after-restore"]] {
+        let ended = run(command, &environment(database.url())).await;
+        refused(&ended, 1, &["run bursar migrate"]);
+        assert_eq!(books.number(schemas).await, 0, "{command:?}");
+    }
+
     // Nothing but the database needs to be configured.
     let settings = [("BURSAR_DATABASE_URL", database.url())];
     for _ in 0..2 {
