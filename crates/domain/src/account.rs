@@ -61,7 +61,7 @@ impl AccountKey {
 /// What an account holds, in smallest units of its asset, and what a decision needs beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
-    /// Free to be spent. Only [`Owner::World`] goes below zero.
+    /// Free to be spent. Of users' accounts never below zero.
     pub available: i128,
     /// Reserved for open withdrawals.
     pub held: i128,

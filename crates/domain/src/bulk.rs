@@ -8,7 +8,8 @@ use crate::{Change, IdempotencyClaim, Reason, TransferId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Bulk {
-    /// The new transfers.
+    /// The new transfers, each with an id of its own. A reversal is none of them, for it changes another
+    /// transfer as well.
     pub changes: Vec<Change>,
     /// What the refusal of one means for the others.
     pub mode: BulkMode,

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::{ActorId, Status, UserId};
 
-/// What made a callback due. One delivery per (transfer, operation, URL).
+/// What made a callback due. One delivery per (transfer, operation, URL): of what is reversed in several
+/// parts, the original's URL hears of the first by [`Operation::Reverse`], and of each by its own
+/// [`Operation::Create`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     /// The transfer was created.

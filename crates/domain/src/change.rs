@@ -135,7 +135,8 @@ impl Change {
             && matches!(self.next.status(), Status::Failed | Status::Canceled)
     }
 
-    /// Every account the change touches or names: those of its postings and of its parties.
+    /// Every account the change touches or names: those of its postings and of its parties. A fee is
+    /// among the postings once the change is [priced](Self::priced).
     pub fn accounts(&self) -> Vec<AccountKey> {
         let mut accounts: Vec<AccountKey> = self
             .postings

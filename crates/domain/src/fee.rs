@@ -86,7 +86,7 @@ pub struct PercentOutOfRange;
 ///
 /// The percentage of the amount is rounded to the asset's smallest unit, half away from zero, then
 /// raised to `min` and lowered to `max`; `absolute` comes on top of that. So a fee is never less
-/// than the minimum, and this is the only place where anything is rounded.
+/// than the minimum, and nothing else of a fee is rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeeSchedule {
     /// The share of the amount.

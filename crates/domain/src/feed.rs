@@ -22,6 +22,7 @@ pub struct JournalEntry {
 /// Of two entries that depend on each other the later one waits for the locks of the earlier one, so
 /// the time at which the locks were held orders them. A clock can be set back; of one transfer the
 /// lower version comes first all the same.
+#[must_use]
 pub fn in_causal_order(mut entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
     entries.sort_by_key(|entry| (entry.locked_at, entry.id));
     let bounds = bounds(&entries);

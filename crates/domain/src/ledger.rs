@@ -80,9 +80,9 @@ pub enum Verdict {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
-    /// The transfer is not at the version the change was made for.
+    /// The transfer, or the one that would change with it, is not at the version the change was made for.
     Stale {
-        /// The version it is at; none when it does not exist.
+        /// The version that one is at; none when it does not exist.
         current: Option<Version>,
     },
     /// The ledger refuses; nothing is written but the key's memory of it.
@@ -116,8 +116,11 @@ pub struct Applied {
 
 /// Decides a batch in arrival order and changes the balances in `books` accordingly.
 ///
-/// A change whose account or asset is missing from `books` is refused like one that names a
-/// disabled asset: a store that forgets to read something can never move money by it.
+/// A change with a line in an account, a premise about an asset or a question to a rolling limit of which
+/// `books` lacks the account, the asset or what was used is refused like one that names a disabled asset:
+/// a store that forgets to read them can never move money by it. The rules, the keys and the versions
+/// are believed as they are.
+#[must_use = "the balances have changed, and this says what is to be written"]
 pub fn settle(books: &mut Books, batch: &[Commit], now: Timestamp) -> Vec<Verdict> {
     batch
         .iter()

@@ -183,10 +183,10 @@ impl Usage {
         self.uses.push((at, amount));
     }
 
-    /// No longer counts what was reserved at this time.
+    /// No longer counts what was reserved at this time, or counted later as of this time.
     ///
-    /// What left the longest window meanwhile, or was made before there was a limit that counted
-    /// it, is not here: it must not be taken from uses that came later.
+    /// What left the longest window meanwhile is not here: it must not be taken from uses that came
+    /// later. Of what never was counted, only what comes long after it is safe: do not give that back.
     pub fn give_back(&mut self, reserved_at: Timestamp, amount: Amount, now: Timestamp) {
         if reserved_at <= now.plus_micros(-MONTH) {
             return;

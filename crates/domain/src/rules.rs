@@ -74,7 +74,12 @@ impl Rules {
         let limits = *self.limits.get(&(kind, scope))?;
         let limits = match kind {
             Kind::Deposit => limits.without_rolling(),
-            Kind::Withdrawal | Kind::Internal => limits,
+            Kind::Withdrawal => limits,
+            // Internal transfers wait for nobody.
+            Kind::Internal => Limits {
+                approval_above: None,
+                ..limits
+            },
         };
         (!limits.is_empty()).then_some(limits)
     }
@@ -168,7 +173,7 @@ impl Rules {
     /// needs one as soon as values do.
     pub(crate) fn needs_approval(&self, measured: &Measured<'_>) -> bool {
         [Some(measured.asset), None].into_iter().any(|scope| {
-            let limits = self.limits.get(&(measured.kind, scope));
+            let limits = self.limits_on(measured.kind, scope);
             let above = limits.and_then(|limits| limits.approval_above);
             above.is_some_and(|above| match scope {
                 Some(_) => measured.amount > above,

@@ -12,7 +12,7 @@ use crate::UserId;
 pub enum UserStatus {
     /// May move money.
     Active,
-    /// Stopped for now: nothing comes in or goes out.
+    /// Stopped for now: nothing comes in or goes out, but for reversals and what was paid out before.
     Frozen,
     /// Stopped for good.
     Terminated,

@@ -120,7 +120,8 @@ impl fmt::Debug for SealedSecret {
     }
 }
 
-/// A range of addresses in CIDR notation, as `203.0.113.0/24` or a single address.
+/// A range of addresses in CIDR notation, as `203.0.113.0/24` or a single address. IPv4 addresses inside
+/// IPv6 (`::ffff:203.0.113.0/120`) are the IPv4 range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpRange {
     address: IpAddr,
@@ -184,9 +185,15 @@ impl FromStr for IpRange {
             None => longest,
         };
         if prefix > longest {
-            Err(ParseIpRangeError)
-        } else {
-            Ok(Self { address, prefix })
+            return Err(ParseIpRangeError);
+        }
+        // Addresses are compared as what they are, so a range is kept as what it is as well.
+        match address.to_canonical() {
+            IpAddr::V4(inner) if address.is_ipv6() => Ok(Self {
+                address: IpAddr::V4(inner),
+                prefix: prefix.checked_sub(96).ok_or(ParseIpRangeError)?,
+            }),
+            IpAddr::V4(_) | IpAddr::V6(_) => Ok(Self { address, prefix }),
         }
     }
 }
@@ -318,6 +325,10 @@ mod tests {
             ("::/0", "2001:db8::1", true),
             ("2001:db8::/32", "2001:db9::", false),
             ("0.0.0.0/0", "2001:db8::1", false),
+            ("::ffff:203.0.113.9", "203.0.113.9", true),
+            ("::ffff:203.0.113.9", "::ffff:203.0.113.9", true),
+            ("::ffff:203.0.113.0/120", "203.0.113.255", true),
+            ("::ffff:203.0.113.0/120", "203.0.114.0", false),
         ];
         for (range, address, inside) in cases {
             let range: IpRange = range.parse().unwrap();
@@ -351,6 +362,8 @@ mod tests {
             "::/129",
             "host",
             "10/8",
+            // Neither of IPv4 addresses alone nor of others.
+            "::ffff:203.0.113.9/95",
         ] {
             assert_eq!(text.parse::<IpRange>(), Err(ParseIpRangeError), "{text}");
         }

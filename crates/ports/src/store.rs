@@ -32,9 +32,10 @@ pub enum CommitOutcome {
         /// The fields in which the two differ.
         fields: Vec<String>,
     },
-    /// The transfer is not at the expected version. Nothing happened, the key stays free.
+    /// The transfer, or the one that would change with it, is not at the expected version. Nothing
+    /// happened, the key stays free.
     Stale {
-        /// The version it is at; none when it does not exist.
+        /// The version that one is at; none when it does not exist.
         current: Option<Version>,
     },
     /// The ledger refuses. Nothing moved; the key remembers the refusal.

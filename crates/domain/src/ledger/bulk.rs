@@ -4,8 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{Applied, Books, StoredClaim, apply, count_use, judge, record_refusal};
 use crate::{
-    AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, ItemRefusal, ItemResult, Premise,
-    Reason, Timestamp, TransferId, Usage, UsageKey,
+    AccountKey, Balance, Bulk, BulkClaim, BulkMode, Change, Expected, ItemRefusal, ItemResult,
+    Premise, Reason, Timestamp, TransferId, Usage, UsageKey,
 };
 
 /// What becomes of a bulk. The vectors have an element for every change, in order.
@@ -114,12 +114,24 @@ fn priced<'a>(books: &Books, changes: &'a [Change]) -> Vec<(Cow<'a, Change>, Res
     changes.iter().map(price).collect()
 }
 
+/// Judges a change that a bulk may have. What is no new transfer, or changes another one as well, is
+/// refused like one that names a disabled asset: nobody has looked at the versions that it is made for.
+fn judge_new(books: &Books, change: &Change, now: Timestamp) -> Result<(), Reason> {
+    let is_new = change.expected == Expected::Absent
+        && change.linked.is_none()
+        && !books.versions.contains_key(&change.next.id());
+    if !is_new {
+        return Err(Reason::AssetDisabled);
+    }
+    judge(books, change, now).map_err(|no| no.reason)
+}
+
 fn each(books: &mut Books, bulk: &Bulk, now: Timestamp) -> BulkVerdict {
     let before = bulk.unable_max.map(|_| Before::of(books, &bulk.changes));
     let (mut unable, mut unseen) = (0_usize, vec![]);
     let mut applied = Vec::with_capacity(bulk.changes.len());
     for (place, (change, priced)) in priced(books, &bulk.changes).into_iter().enumerate() {
-        let judged = priced.and_then(|()| judge(books, &change, now).map_err(|no| no.reason));
+        let judged = priced.and_then(|()| judge_new(books, &change, now));
         applied.push(match judged {
             Ok(()) => apply(books, &change, now),
             Err(reason) => {
@@ -144,7 +156,7 @@ fn all_or_none(books: &mut Books, changes: &[Change], now: Timestamp) -> BulkVer
     let mut reasons = Vec::with_capacity(changes.len());
     let (mut unable, mut unseen) = (vec![], vec![]);
     for (place, (change, priced)) in priced(books, changes).into_iter().enumerate() {
-        let judged = priced.and_then(|()| judge(books, &change, now).map_err(|no| no.reason));
+        let judged = priced.and_then(|()| judge_new(books, &change, now));
         reasons.push(match judged {
             Ok(()) => {
                 applied.push(apply(books, &change, now));

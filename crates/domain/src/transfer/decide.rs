@@ -57,7 +57,8 @@ pub enum Command {
         /// Where the result of this operation goes, beside the transfer's own URL.
         callback_url: Option<String>,
     },
-    /// End what nobody confirmed or approved in time.
+    /// End what nobody confirmed or approved in time. Whoever gives it has judged the time, by the clock
+    /// of the store that keeps it: this looks neither at the clock nor at `expires_at`.
     Expire,
     /// End it without success.
     Fail {

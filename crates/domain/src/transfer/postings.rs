@@ -1,7 +1,8 @@
 //! What each step of a transfer moves. Each list sums to zero.
 
 use crate::{
-    AccountKey, Amount, Body, DepositState, InternalState, Posting, Transfer, WithdrawalState,
+    AccountKey, Amount, Body, DepositState, InternalState, Posting, Transfer, Version,
+    WithdrawalState,
 };
 
 impl Transfer {
@@ -21,6 +22,10 @@ impl Transfer {
             },
             Body::Withdrawal { state, .. } => {
                 let end = match state {
+                    // It was refused as it was made, and nothing was held.
+                    WithdrawalState::Failed { .. } if self.0.version == Version::FIRST => {
+                        return vec![];
+                    }
                     WithdrawalState::AwaitingConfirmation
                     | WithdrawalState::AwaitingApproval
                     | WithdrawalState::PayingOut => vec![],
@@ -50,8 +55,8 @@ impl Transfer {
             .collect()
     }
 
-    /// The amount, the fee, their sum and their difference, in smallest units. An [`Amount`] is
-    /// below 10^38, so neither can leave an i128; `settle` refuses what no account can hold.
+    /// The amount, the fee, their sum and their difference, in smallest units. A sum that leaves an i128
+    /// ends there: no account can hold it, so no transfer is opened with it.
     const fn figures(&self) -> (i128, i128, i128, i128) {
         let (amount, fee) = (self.0.amount.units(), self.0.fee.units());
         (

@@ -164,6 +164,7 @@ fn internal_transfers_wait_for_nobody() {
     let mut books = books_with(1_000);
     set_approval(&mut books, Kind::Internal, 0);
     let change = opened(Kind::Internal, new(1, 500, 0)).settled_at_once();
+    assert!(!books.rules.asks_second(&change.next));
     assert_eq!(send(&mut books, change).next.status(), Status::Success);
 }
 

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use crate::{
     exchange::{Exchange, USERS},
     properties::config,
+    reversals::{done, reverse},
     rulebook::{percent, set_fee, set_limits},
     sample::{ALICE, BOB, CAROL, NOW, account, amount, btc, new, nobody},
 };
@@ -306,6 +307,36 @@ fn an_independent_bulk_records_every_refusal() {
     assert_eq!(applied[0].next.status(), Status::Failed);
     assert_eq!(applied[0].next.reason(), Some(Reason::BalanceInsufficient));
     assert_eq!(books.accounts[&account(CAROL)].available, 100);
+    assert_eq!(
+        applied[0].next.postings_so_far(),
+        vec![],
+        "nothing was held"
+    );
+}
+
+/// Two reversals of a transfer at once, and two transfers with one id, would each move money twice.
+#[test]
+fn a_bulk_has_new_transfers_of_their_own_alone() {
+    let (mut books, original) = done(Kind::Withdrawal);
+    let (accounts, versions) = (books.accounts.clone(), books.versions.clone());
+    let twice = [10, 11].map(|id| reverse(&original, id, None, true));
+    let verdict = ledger::settle_bulk(&mut books, &bulk(twice.to_vec(), BulkMode::Atomic), NOW);
+    let refused = BulkVerdict::Refused {
+        reasons: vec![Some(Reason::AssetDisabled); 2],
+        unable: vec![],
+        unseen: vec![],
+    };
+    assert_eq!(verdict, refused);
+    assert_eq!((books.accounts, books.versions), (accounts, versions));
+
+    let mut books = funded();
+    let hold = || Transfer::withdrawal(new(10, 30, 0), CAROL).expect("it fits");
+    let same = bulk(vec![hold(), hold()], BulkMode::Independent);
+    let BulkVerdict::Applied(applied) = ledger::settle_bulk(&mut books, &same, NOW) else {
+        panic!("an independent bulk is made");
+    };
+    assert_eq!(applied[1].entries, vec![]);
+    assert_eq!(books.accounts[&account(CAROL)].available, 70);
 }
 
 /// Whose account is not in the books is not known to be unable to be paid: that is found out
