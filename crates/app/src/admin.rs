@@ -42,5 +42,5 @@ pub use transfers::{FoundTransfer, FoundTransfers, TransferSearch};
 
 use bursar_ports::Permission;
 
-/// What may read: everything but credentials.
+/// What may read: everything but credentials and operators.
 pub const READERS: [Permission; 2] = [Permission::Admin, Permission::BackofficeRead];

@@ -1,8 +1,9 @@
 //! The console: the back office that operators look at all day, below `/console`.
 //!
 //! Every page is rendered here, on the same use cases and permissions as the APIs, so there is
-//! nothing it can do that the admin API cannot. Every action is a form and works without script;
-//! script adds live updates and the keyboard. Nothing is loaded from elsewhere, nothing is inline.
+//! nothing it can do that the back office's and the admin API cannot. Every action is a form and
+//! works without script; script adds live updates and the keyboard. Nothing is loaded from
+//! elsewhere, nothing is inline.
 //!
 //! Read [`Visitor`] first: who is looking, and what they may do.
 

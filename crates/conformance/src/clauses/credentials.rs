@@ -25,7 +25,7 @@ clauses! { "0.7 Tokens and permissions",
     "Documented: each method needs its permission": each_operation_needs_its_permission
         = "Every operation of the two APIs refuses each credential that lacks its permission with 403 `permission.missing`.",
     "Decision: `backoffice_write` deposits, withdraws and cancels; `backoffice_confirm` confirms": confirming_is_a_permission_of_its_own
-        = "`backoffice_write` alone does not confirm, `backoffice_confirm` alone does nothing else.",
+        = "`backoffice_write` alone does not confirm, `backoffice_confirm` alone neither makes nor cancels any.",
     "Documented: allow_transfer; decision: allow_balance": transfers_and_balances_are_two_permissions
         = "`allow_transfer` alone does not read balances, `allow_balance` alone does not transfer.",
     "Decision: a user's credential acts for its own user": a_users_credential_opens_nothing_else

@@ -100,12 +100,22 @@ fn report(proved: &Proved) -> anyhow::Result<()> {
     ))
 }
 
+/// Refuses to go on with a schema that is not this program's own, a newer one that it may serve on
+/// too: what it does not know it cannot prove.
 async fn require_current(url: &str) -> anyhow::Result<()> {
     match migration_state(url).await? {
         MigrationState::Current => Ok(()),
-        MigrationState::Behind { .. } => anyhow::bail!("the schema is old: run bursar migrate"),
-        MigrationState::Newer { .. } | MigrationState::Ahead { .. } => {
-            anyhow::bail!("the database is newer than this program")
+        MigrationState::Behind { pending } => {
+            anyhow::bail!(
+                "the database lacks migrations {}: run bursar migrate",
+                pending.join(", ")
+            )
+        }
+        MigrationState::Newer { unknown } | MigrationState::Ahead { unknown } => {
+            anyhow::bail!(
+                "the database is newer than this program: {}",
+                unknown.join(", ")
+            )
         }
     }
 }

@@ -241,8 +241,8 @@ pub(super) const DATABASE_MIGRATE: Setting = Setting {
     form: "`true` or `false`",
     example: "true",
     help: "Whether `bursar serve` applies pending migrations at start. With `false` it refuses \
-           to serve on a database that `bursar migrate` has not brought up to date, as the other \
-           commands always do.",
+           to serve on a database that `bursar migrate` has not brought up to date, as `token`, \
+           `access-key`, `operator`, `import`, `reseal`, `after-restore` and `verify` always do.",
     ..PLAIN
 };
 
@@ -289,7 +289,7 @@ pub(super) const CALLBACK_EXTRA_PORTS: Setting = Setting {
 
 pub(super) const CALLBACK_OWN_ADDRESSES: Setting = Setting {
     key: "callback.own_addresses",
-    default: Default::Missing("only this machine's own addresses are known as such"),
+    default: Default::Missing("this machine's own addresses and `callback.sending_addresses`"),
     form: "IP addresses and CIDR ranges",
     example: "203.0.113.0/28",
     list: true,
@@ -345,8 +345,8 @@ pub(super) const CALLBACK_SENDING_ADDRESSES: Setting = Setting {
     example: "203.0.113.7",
     list: true,
     help: "From which addresses callbacks leave, as `GET /callback-addresses` tells receivers for \
-           their firewalls: those of the NAT gateway or of the replicas themselves. It changes \
-           nothing about how callbacks are sent.",
+           their firewalls: those of the NAT gateway or of the replicas themselves. Callbacks leave \
+           as they did; none goes to these addresses, as with `callback.own_addresses`.",
     ..PLAIN
 };
 
