@@ -1,7 +1,11 @@
 //! Who gets the next places: how deliveries are shared out between lanes, hosts and subscribers.
 //!
 //! A [`Dispatch`] is what one replica has under way and what it has learnt of the hosts that it
-//! delivers to. It decides and does nothing else: no clock, no I/O, nothing awaited.
+//! delivers to. It decides, leaves its open breakers where others look, and does nothing else: no
+//! clock, no I/O, nothing awaited.
+//!
+//! Users choose how many hosts there are. So nothing that is done for every delivery or every look
+//! goes through all that are known: which breakers are open and which hosts catch up is kept.
 //!
 //! * Places are limited: overall, for a subscriber, for a host. They go round, one for each lane
 //!   that has something due, then a second one, as long as there are any.
@@ -21,7 +25,7 @@ mod seen;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use bursar_domain::Timestamp;
@@ -86,6 +90,10 @@ struct Flight {
 pub struct Dispatch {
     limits: DispatchLimits,
     hosts: HashMap<String, Host>,
+    /// The hosts that catch up.
+    recovering: BTreeSet<String>,
+    /// The hosts that are left alone but for probes.
+    seen: BreakersSeen,
     flights: HashMap<Ticket, Flight>,
     tickets: u64,
     /// Where the next look begins.
@@ -96,9 +104,18 @@ pub struct Dispatch {
 impl Dispatch {
     /// Nothing under way, and nothing known.
     pub fn new(limits: DispatchLimits) -> Self {
+        Self::seen_in(limits, BreakersSeen::default())
+    }
+
+    /// The same; whoever looks there sees at any time which breakers are open.
+    pub fn seen_in(limits: DispatchLimits, seen: BreakersSeen) -> Self {
+        // Whatever somebody else has left there is nothing that this one knows.
+        seen.tell(BTreeMap::new());
         Self {
             limits,
             hosts: HashMap::new(),
+            recovering: BTreeSet::new(),
+            seen,
             flights: HashMap::new(),
             tickets: 0,
             after: None,
@@ -116,13 +133,9 @@ impl Dispatch {
         u32::try_from(self.flights.len()).unwrap_or(u32::MAX)
     }
 
-    /// The hosts that are left alone but for probes.
-    pub fn open_breakers(&self) -> BTreeMap<String, OpenBreaker> {
-        let open = self
-            .hosts
-            .iter()
-            .filter_map(|(name, host)| Some((name.clone(), host.breaker.opening()?)));
-        open.collect()
+    /// How many hosts are left alone but for probes.
+    pub fn breakers_open(&self) -> u32 {
+        u32::try_from(self.seen.count()).unwrap_or(u32::MAX)
     }
 
     /// Where to look for due lanes next.
@@ -224,6 +237,7 @@ impl Dispatch {
         let is_probe = host.breaker.begin();
         if is_probe {
             host.remember_probe(&lane.subscriber, now);
+            self.seen.note(&lane.host, host.breaker.opening());
         }
         let is_last_call = is_probe && host.breaker.has_been_open_for_long();
         self.tickets = self.tickets.wrapping_add(1);
@@ -242,12 +256,17 @@ impl Dispatch {
         let Some(flight) = self.flights.remove(&ticket) else {
             return;
         };
-        let host = self.hosts.entry(flight.lane.host.clone()).or_default();
+        let name = flight.lane.host;
+        let host = self.hosts.entry(name.clone()).or_default();
         host.used_at = now;
         // Without a name it is many hosts, of which none tells anything of another.
-        if !flight.lane.host.is_empty() {
+        if !name.is_empty() {
             let places_max = self.limits.per_host;
             host.learn(reception, flight.is_probe, lag_ms, places_max, now);
+            self.seen.note(&name, host.breaker.opening());
+            if host.pace.is_recovering() {
+                self.recovering.insert(name);
+            }
         }
     }
 
@@ -258,27 +277,46 @@ impl Dispatch {
 
     /// Keeps what is known of the hosts up to date, and small.
     fn observe(&mut self, due: &[DueLane], now: Timestamp) {
-        let mut heads: HashMap<&str, &DueLane> = HashMap::new();
-        for lane in due {
-            let head = heads.entry(&lane.lane.host).or_insert(lane);
-            if (!lane.is_final, lane.due_at) < (!head.is_final, head.due_at) {
-                *head = lane;
-            }
-        }
-        for (name, host) in &mut self.hosts {
-            if let Some(head) = heads.get(name.as_str()) {
-                host.pace.see(head.is_final, head.due_at, now);
-            }
-            host.pace.end_recovery(now);
-        }
+        self.judge_recoveries(due, now);
         if ms_between(self.forgot_at, now) >= FORGET_EVERY_MS {
             self.forgot_at = now;
-            let flights = &self.flights;
-            self.hosts.retain(|name, host| {
-                let in_use = || flights.values().any(|flight| flight.lane.host == *name);
-                ms_between(host.used_at, now) < REMEMBERED_MS || in_use()
-            });
+            self.forget(now);
         }
+    }
+
+    /// Asks of each host that catches up whether it has: by what is next in line for it, final states
+    /// before others, and of those the oldest.
+    fn judge_recoveries(&mut self, due: &[DueLane], now: Timestamp) {
+        let mut heads: HashMap<&str, (Reverse<bool>, Timestamp)> = HashMap::new();
+        for lane in due {
+            if self.recovering.contains(&lane.lane.host) {
+                let place = (Reverse(lane.is_final), lane.due_at);
+                let head = heads.entry(&lane.lane.host).or_insert(place);
+                *head = place.min(*head);
+            }
+        }
+        let hosts = &mut self.hosts;
+        self.recovering.retain(|name| {
+            hosts.get_mut(name).is_some_and(|host| {
+                if let Some((Reverse(is_final), due_at)) = heads.get(name.as_str()) {
+                    host.pace.see(*is_final, *due_at, now);
+                }
+                host.pace.end_recovery(now);
+                host.pace.is_recovering()
+            })
+        });
+    }
+
+    /// Forgets the hosts that nothing was delivered to for long, and what is kept of them.
+    fn forget(&mut self, now: Timestamp) {
+        let flights = self.flights.values();
+        let in_use: HashSet<&str> = flights.map(|flight| flight.lane.host.as_str()).collect();
+        let hosts = &mut self.hosts;
+        hosts.retain(|name, host| {
+            ms_between(host.used_at, now) < REMEMBERED_MS || in_use.contains(name.as_str())
+        });
+        self.recovering.retain(|name| hosts.contains_key(name));
+        self.seen.retain(|name| hosts.contains_key(name));
     }
 }
 

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use bursar_domain::{
-    Command, Commit, Decision, Reason, Stage, Stops, Timestamp, Transfer, TransferId, UserStatus,
+    Command, Commit, Decision, Reason, Stage, Timestamp, Transfer, TransferId, UserStatus,
 };
 use bursar_ports::{
-    ClaimedPayout, PayoutAnswer, PayoutGateway, PayoutOrder, PayoutSchedule, PostponedPayout,
-    SignedMessage, StoreError,
+    ClaimedPayout, PayoutAnswer, PayoutClearance, PayoutGateway, PayoutOrder, PayoutSchedule,
+    PostponedPayout, SignedMessage, StoreError,
 };
 
 use crate::{
@@ -49,7 +49,6 @@ pub struct Payouts {
 pub struct DuePayout {
     claimed: ClaimedPayout,
     claimed_at: Timestamp,
-    is_stopped: bool,
 }
 
 /// What came of a payout, by the gateway's word.
@@ -144,12 +143,7 @@ impl App {
         let claimed_at = self.now();
         let lease_ms = gateway.try_max_ms().saturating_add(SLACK_MS);
         let claimed = schedule.claim_due(lease_ms, limit).await?;
-        if claimed.is_empty() {
-            return Ok(vec![]);
-        }
-        let rules = self.ports.rule_book.rules().await?;
         let due = claimed.into_iter().map(|claimed| DuePayout {
-            is_stopped: is_stopped(&rules.stops, &claimed.transfer),
             claimed,
             claimed_at,
         });
@@ -184,22 +178,17 @@ impl App {
         let DuePayout {
             claimed,
             claimed_at,
-            is_stopped,
         } = due;
         let id = claimed.transfer.id();
         if claimed.transfer.stage() != Some(Stage::Payout) {
             payouts.schedule.end(id).await?;
             return Ok("ended");
         }
-        // The owner's status is read last, and nothing is awaited between it and the order: once a
-        // freeze has returned no order follows, but for one that was at this very point by then.
-        let held_up = if is_stopped {
-            Some("stopped")
-        } else {
-            let owner = claimed.transfer.owner();
-            held_up_by(payouts.schedule.owner_status(owner).await?)
-        };
-        if let Some(outcome) = held_up {
+        // This is read last, and nothing is awaited between it and the order: once a stop or a freeze
+        // has returned no order follows, but for one that was at this very point by then.
+        let (owner, asset) = (claimed.transfer.owner(), claimed.transfer.parts().asset);
+        let clearance = payouts.schedule.clearance(owner, asset).await?;
+        if let Some(outcome) = held_up_by(clearance) {
             let held_up = PostponedPayout {
                 id,
                 lease: claimed.lease,
@@ -299,15 +288,13 @@ impl App {
     }
 }
 
-/// Whether an operator's word keeps this money here for now.
-fn is_stopped(stops: &Stops, transfer: &Transfer) -> bool {
-    stops.read_only || stops.outgoing.contains(&transfer.parts().asset)
-}
-
-/// The word for a payout whose owner is in this status, if that keeps the money here. It does so as a
-/// stop does, also where the gateway was asked before.
-const fn held_up_by(status: UserStatus) -> Option<&'static str> {
-    match status {
+/// The word for a payout whose money an operator's word keeps here for now, also where the gateway was
+/// asked before.
+const fn held_up_by(clearance: PayoutClearance) -> Option<&'static str> {
+    if clearance.is_stopped {
+        return Some("stopped");
+    }
+    match clearance.owner {
         UserStatus::Active => None,
         UserStatus::Frozen => Some("frozen"),
         UserStatus::Terminated => Some("terminated"),

@@ -81,8 +81,8 @@ pub use outbox::{
     QueueFigures, Verdict,
 };
 pub use payout::{
-    ClaimedPayout, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder, PayoutSchedule,
-    PostponedPayout, SignedMessage,
+    ClaimedPayout, PayoutAnswer, PayoutClearance, PayoutFigures, PayoutGateway, PayoutOrder,
+    PayoutSchedule, PostponedPayout, SignedMessage,
 };
 pub use query::{
     AccountBalance, AccountHistory, InternalFilter, LedgerLine, ListPlace, TransferFilter,

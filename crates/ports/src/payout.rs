@@ -97,6 +97,15 @@ pub struct PostponedPayout {
     pub was_tried: bool,
 }
 
+/// What the books say, at one moment, about who and what a payout is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayoutClearance {
+    /// Whether its owner may move money.
+    pub owner: UserStatus,
+    /// Whether everything is stopped, or what leaves users' accounts of its asset.
+    pub is_stopped: bool,
+}
+
 /// What is being paid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PayoutFigures {
@@ -120,12 +129,13 @@ pub trait PayoutSchedule: Send + Sync {
     /// [`StoreError`] when the store cannot answer. What was claimed then stays leased.
     async fn claim_due(&self, lease_ms: i64, limit: u32) -> Result<Vec<ClaimedPayout>, StoreError>;
 
-    /// Whether a user may move money, as the books say right now: a stop of the user that has returned
-    /// before this is asked is seen, on every replica.
+    /// What the books say right now about whoever owns a payout and about its asset: a freeze or a
+    /// stop that has returned before this is asked is seen, on every replica.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer, or has no such user.
-    async fn owner_status(&self, owner: UserId) -> Result<UserStatus, StoreError>;
+    async fn clearance(&self, owner: UserId, asset: AssetId)
+    -> Result<PayoutClearance, StoreError>;
 
     /// Ends a lease; `false` when it had run out and somebody else took the payout.
     ///

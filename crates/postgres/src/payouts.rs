@@ -6,14 +6,16 @@
 //! rows that it takes and waits for none (`SKIP LOCKED`); whether a row is due is judged again on
 //! what the lock returned, so two claims never take the same one. Only the server's clock counts.
 //!
-//! The status of an owner is the book's (`owners`), which a freeze writes first. It is read in a
-//! statement of its own right before an order and never remembered, so that it is as fresh as can be:
-//! no lock could hold a freeze back while a gateway is asked.
+//! What may keep an order back is the book's: the status of the owner (`owners`), which a freeze
+//! writes first, and `stops`. Both are read by one statement right before an order and never
+//! remembered, so that both are as fresh as can be: of two statements the first one would be older,
+//! and no lock could hold a freeze or a stop back while a gateway is asked.
 
 use async_trait::async_trait;
-use bursar_domain::{TransferId, UserId, UserStatus};
+use bursar_domain::{AssetId, TransferId, UserId};
 use bursar_ports::{
-    ClaimedPayout, LeaseToken, PayoutFigures, PayoutSchedule, PostponedPayout, StoreError,
+    ClaimedPayout, LeaseToken, PayoutClearance, PayoutFigures, PayoutSchedule, PostponedPayout,
+    StoreError,
 };
 use diesel::{
     prelude::*,
@@ -23,10 +25,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::{
-    directory::status, error::inconsistent, pool::Database, row::SealedRow, schema::payouts,
-    seal::SealKeys,
-};
+use crate::{error::inconsistent, pool::Database, row::SealedRow, schema::payouts, seal::SealKeys};
 
 const CLAIM: &str = "UPDATE book_main.payouts \
      SET lease = $1, next_attempt_at = statement_timestamp() + $2 * interval '1 millisecond' \
@@ -35,6 +34,11 @@ const CLAIM: &str = "UPDATE book_main.payouts \
        WHERE next_attempt_at <= statement_timestamp() \
        ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED)) \
      RETURNING transfer_id, attempts";
+
+const CLEARANCE: &str = "SELECT status, EXISTS ( \
+       SELECT FROM book_main.stops \
+       WHERE name = 'read_only' OR (name = 'outgoing' AND asset = $2)) AS is_stopped \
+     FROM book_main.owners WHERE id = $1";
 
 const POSTPONE: &str = "UPDATE book_main.payouts \
      SET lease = NULL, next_attempt_at = statement_timestamp() + $3 * interval '1 millisecond', \
@@ -66,6 +70,14 @@ struct Claimed {
     transfer_id: i64,
     #[diesel(sql_type = Integer)]
     attempts: i32,
+}
+
+#[derive(QueryableByName)]
+struct Clearance {
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Bool)]
+    is_stopped: bool,
 }
 
 #[derive(QueryableByName)]
@@ -114,11 +126,28 @@ impl PayoutSchedule for PgPayouts {
         Ok(read.collect())
     }
 
-    async fn owner_status(&self, owner: UserId) -> Result<UserStatus, StoreError> {
-        let seen = status::seen(&self.database, owner).await?;
-        let (_, status) =
-            seen.ok_or_else(|| inconsistent("owners", format!("id {owner}: no row")))?;
-        Ok(status)
+    async fn clearance(
+        &self,
+        owner: UserId,
+        asset: AssetId,
+    ) -> Result<PayoutClearance, StoreError> {
+        let found: Option<Clearance> = self
+            .database
+            .run(async |connection| {
+                sql_query(CLEARANCE)
+                    .bind::<SqlUuid, _>(owner.as_uuid())
+                    .bind::<Text, _>(asset.as_str())
+                    .get_result(connection)
+                    .await
+                    .optional()
+            })
+            .await?;
+        let bad = |what| inconsistent("owners", format!("id {owner}: {what}"));
+        let found = found.ok_or_else(|| bad("no row"))?;
+        Ok(PayoutClearance {
+            owner: found.status.parse().map_err(|_| bad("status"))?,
+            is_stopped: found.is_stopped,
+        })
     }
 
     async fn postpone(&self, postponed: PostponedPayout) -> Result<bool, StoreError> {

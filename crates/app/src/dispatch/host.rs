@@ -104,6 +104,22 @@ impl Host {
 mod tests {
     use super::*;
 
+    /// What is normal for it is told by what it takes, not by what it answers.
+    #[test]
+    fn what_a_host_refuses_makes_its_normal_rate_no_higher() {
+        for (reception, room) in [(Reception::Taken, 8), (Reception::Refused, 1)] {
+            let mut host = Host::default();
+            let mut now = Timestamp::EPOCH;
+            for _ in 0..2_000 {
+                now = now.plus_micros(10_000);
+                host.learn(reception, false, 0, 8, now);
+            }
+            host.pace.recover(now);
+            let (found, _) = host.pace.room(8, now.plus_micros(1_000_000));
+            assert_eq!(found, room, "{reception:?}");
+        }
+    }
+
     #[test]
     fn only_so_many_probes_are_remembered_and_the_oldest_is_forgotten_first() {
         let mut host = Host::default();

@@ -72,7 +72,7 @@ impl Recovery {
 impl Pace {
     /// The host took something.
     pub(super) fn count(&mut self, now: Timestamp) {
-        if self.recovery.is_some() {
+        if self.is_recovering() {
             return;
         }
         let since_last = self.last_at.map_or(0.0, |last| seconds_between(last, now));
@@ -99,6 +99,11 @@ impl Pace {
             old_seen_at: now,
             judged: None,
         });
+    }
+
+    /// Whether it catches up.
+    pub(super) const fn is_recovering(&self) -> bool {
+        self.recovery.is_some()
     }
 
     /// What waits first for it, and since when.
@@ -253,11 +258,22 @@ mod tests {
         pace.recover(at(start));
         pace.see(true, at(start - 60_000), at(start + 1_000));
         pace.end_recovery(at(start + 2_999));
-        assert!(pace.recovery.is_some());
+        assert!(pace.is_recovering());
         pace.see(true, at(start + 2_000), at(start + 2_999));
         pace.end_recovery(at(start + 3_000));
-        assert!(pace.recovery.is_none());
+        assert!(!pace.is_recovering());
         assert_eq!(pace.room(8, at(start + 3_000)), (8, None));
+    }
+
+    #[test]
+    fn what_has_waited_for_two_seconds_to_the_millisecond_is_old() {
+        for (due_at, is_old) in [(0, true), (1, false)] {
+            let mut pace = Pace::default();
+            pace.recover(at(0));
+            pace.see(true, at(due_at), at(2_000));
+            pace.end_recovery(at(2_000));
+            assert_eq!(pace.is_recovering(), is_old, "{due_at}");
+        }
     }
 
     #[test]

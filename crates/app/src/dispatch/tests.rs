@@ -5,6 +5,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::callback_body::tests::deposit;
 
+impl Dispatch {
+    /// The hosts that are left alone but for probes.
+    pub(super) fn open_breakers(&self) -> BTreeMap<String, OpenBreaker> {
+        self.seen.all()
+    }
+}
+
 const LIMITS: DispatchLimits = DispatchLimits {
     overall: 16,
     per_subscriber: 8,
@@ -87,9 +94,9 @@ fn a_host_recovers_until_what_is_next_for_it_is_young() {
         ([young(), not_final()], false),
         ([not_final(), not_final()], true),
     ] {
-        let mut dispatch = heard(&["h"], Reception::Taken, 9);
-        let host = dispatch.hosts.get_mut("h").unwrap();
-        host.pace.recover(at(0));
+        let mut dispatch = heard(&["h"], Reception::Away, 5);
+        let ticket = begin(&mut dispatch, &lane("before", "h"), at(0));
+        dispatch.end(ticket, Reception::Taken, 0, at(0));
         dispatch.observe(&waiting, at(3_000));
         let (room, _) = dispatch.hosts["h"].pace.room(4, at(3_000));
         assert_eq!(room < 4, is_recovering, "{waiting:?}");
@@ -258,6 +265,66 @@ fn an_open_breaker_lets_one_through_at_a_time_and_says_when() {
     assert_eq!(dispatch.open_breakers(), BTreeMap::new());
 }
 
+/// As soon as anything of them is known, and nothing of a dispatch that was there before.
+#[test]
+fn open_breakers_are_left_where_others_look() {
+    let seen = BreakersSeen::default();
+    let stale = OpenBreaker { probe_at: None };
+    seen.tell(BTreeMap::from([("stale".to_owned(), stale)]));
+    let mut dispatch = Dispatch::seen_in(LIMITS, seen.clone());
+    assert_eq!(seen.of("stale"), None);
+    let lane = lane("a", "gone");
+    for _ in 0..5 {
+        assert_eq!((seen.of("gone"), dispatch.breakers_open()), (None, 0));
+        let ticket = begin(&mut dispatch, &lane, at(0));
+        dispatch.end(ticket, Reception::Away, 0, at(0));
+    }
+    let probe_at = Some(at(5_000));
+    assert_eq!(seen.of("gone"), Some(OpenBreaker { probe_at }));
+    assert_eq!(dispatch.breakers_open(), 1);
+    let ticket = begin(&mut dispatch, &lane, at(5_000));
+    assert_eq!(seen.of("gone"), Some(OpenBreaker { probe_at: None }));
+    dispatch.end(ticket, Reception::Taken, 0, at(5_001));
+    assert_eq!((seen.of("gone"), dispatch.breakers_open()), (None, 0));
+}
+
+/// Users choose how many hosts there are, and deliveries end and looks begin hundreds of times a
+/// second. Here something happens to a host behind the back of the dispatch: whoever went through all
+/// hosts would find it.
+#[test]
+fn neither_a_look_nor_what_others_see_goes_through_all_hosts() {
+    let mut dispatch = heard(&["h", "other"], Reception::Taken, 1);
+    let host = dispatch.hosts.get_mut("h").unwrap();
+    host.pace.recover(at(0));
+    for _ in 0..5 {
+        host.breaker.missed(false, at(0));
+    }
+    assert!(host.breaker.is_open());
+    dispatch.allot(&[due(lane("a", "other"), 0)], at(10_000));
+    assert!(dispatch.hosts["h"].pace.is_recovering());
+    assert_eq!(dispatch.breakers_open(), 0);
+    assert_eq!(dispatch.open_breakers(), BTreeMap::new());
+}
+
+/// When it fails, what has waited behind it for too long is given up. The waits for the probes of an
+/// open breaker are 5, 10, 20, 40, 80 and 160 seconds, and then five minutes.
+#[test]
+fn only_a_probe_of_a_host_that_was_away_for_long_is_a_last_call() {
+    let mut dispatch = heard(&["gone"], Reception::Away, 5);
+    let callback = ClaimedCallback {
+        lane: lane("a", "gone"),
+        ..deposit(bursar_domain::DepositState::Completed)
+    };
+    let mut last_calls = vec![];
+    for _ in 0..8 {
+        let (ticket, is_last_call) = dispatch.begin(&callback, at(0));
+        last_calls.push(is_last_call);
+        dispatch.end(ticket, Reception::Away, 0, at(0));
+    }
+    let expected = [false, false, false, false, false, false, true, true];
+    assert_eq!(last_calls, expected);
+}
+
 /// Waits until a probe may go out, begins it, and tells whose it is.
 fn probe(dispatch: &mut Dispatch, asked: &[DueLane], now: &mut Timestamp) -> (Ticket, String) {
     if let Some(again_at) = dispatch.allot(asked, *now).again_at {
@@ -351,6 +418,45 @@ fn idle_hosts_are_forgotten_and_busy_ones_are_not() {
     dispatch.end(ticket, Reception::Taken, 0, at(REMEMBERED_MS));
 }
 
+#[test]
+fn a_host_is_forgotten_after_a_quarter_of_an_hour_to_the_millisecond() {
+    let mut dispatch = heard(&["earlier"], Reception::Taken, 1);
+    let ticket = begin(&mut dispatch, &lane("s", "later"), at(1));
+    dispatch.end(ticket, Reception::Taken, 0, at(1));
+    dispatch.allot(&[], at(REMEMBERED_MS));
+    assert_eq!(dispatch.hosts.keys().collect::<Vec<_>>(), ["later"]);
+}
+
+#[test]
+fn nothing_is_kept_of_a_host_that_is_forgotten() {
+    let mut dispatch = heard(&["gone"], Reception::Away, 5);
+    let ticket = begin(&mut dispatch, &lane("s", "back"), at(0));
+    dispatch.end(ticket, Reception::Taken, 60_000, at(0));
+    assert_eq!(
+        (dispatch.breakers_open(), dispatch.recovering.len()),
+        (1, 1)
+    );
+    // What waits for it is old, so that it does not catch up.
+    dispatch.allot(&[due(lane("s", "back"), 0)], at(REMEMBERED_MS));
+    assert_eq!(dispatch.hosts.len(), 0);
+    assert_eq!(
+        (dispatch.breakers_open(), dispatch.recovering.len()),
+        (0, 0)
+    );
+}
+
+/// What is kept of some hosts is what going through all of them would find.
+fn nothing_is_missed(dispatch: &Dispatch) {
+    let hosts = dispatch.hosts.iter();
+    let open = hosts.filter_map(|(name, host)| Some((name.clone(), host.breaker.opening()?)));
+    let open: BTreeMap<String, OpenBreaker> = open.collect();
+    assert_eq!(dispatch.open_breakers(), open);
+    let hosts = dispatch.hosts.iter();
+    let recovering = hosts.filter(|(_, host)| host.pace.is_recovering());
+    let recovering: BTreeSet<String> = recovering.map(|(name, _)| name.clone()).collect();
+    assert_eq!(dispatch.recovering, recovering);
+}
+
 /// What may happen to a dispatch.
 #[derive(Clone, Debug)]
 enum Step {
@@ -412,6 +518,7 @@ proptest! {
                 }
                 Step::Wait(ms) => now += ms,
             }
+            nothing_is_missed(&dispatch);
             let count = |same: &dyn Fn(&Lane) -> bool| {
                 u32::try_from(flying.iter().filter(|(_, lane)| same(lane)).count()).unwrap()
             };

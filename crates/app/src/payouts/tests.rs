@@ -54,7 +54,6 @@ fn due(transfer: Transfer, attempts: u32) -> DuePayout {
             attempts,
         },
         claimed_at: NOW,
-        is_stopped: false,
     }
 }
 
@@ -115,17 +114,23 @@ fn mocks(gateway: MockPayoutGateway, schedule: MockPayoutSchedule) -> Mocks {
 
 /// The same for a payout that nothing stands against, so that the gateway is asked once.
 fn asking(answer: PayoutAnswer, mut schedule: MockPayoutSchedule) -> Mocks {
-    owned_by_one_who_is(UserStatus::Active, &mut schedule);
+    says(CLEAR, &mut schedule);
     mocks(answering(answer), schedule)
 }
 
-/// A schedule that is asked once for the status of the owner.
-fn owned_by_one_who_is(status: UserStatus, schedule: &mut MockPayoutSchedule) {
+/// Nothing stands against an order.
+const CLEAR: PayoutClearance = PayoutClearance {
+    owner: UserStatus::Active,
+    is_stopped: false,
+};
+
+/// A schedule that is asked once what stands against an order, and says this.
+fn says(clearance: PayoutClearance, schedule: &mut MockPayoutSchedule) {
     schedule
-        .expect_owner_status()
-        .with(eq(ALICE))
+        .expect_clearance()
+        .with(eq(ALICE), eq(btc().id))
         .times(1)
-        .return_once(move |_| Ok(status));
+        .return_once(move |_, _| Ok(clearance));
 }
 
 fn read_only() -> Scripted {
@@ -168,8 +173,10 @@ fn waits_grow_to_five_minutes_and_stay_there_for_ever() {
 }
 
 #[test]
-fn without_a_gateway_nothing_is_paid_out() {
+fn withdrawals_are_paid_out_where_there_is_a_gateway() {
     assert!(!Mocks::new().app().pays_out());
+    let with_gateway = mocks(MockPayoutGateway::new(), MockPayoutSchedule::new());
+    assert!(with_gateway.app().pays_out());
 }
 
 #[test]

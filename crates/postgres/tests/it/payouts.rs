@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bursar_domain::{Change, Command, Commit, PayoutRoute, Stage, Transfer, User, UserStatus};
-use bursar_ports::{
-    ClaimedPayout, CommitOutcome, Directory, LeaseToken, PayoutSchedule, PostponedPayout, PutUser,
-    StoreError, TransferStore,
+use bursar_domain::{
+    ActorId, Change, Command, Commit, PayoutRoute, Stage, Transfer, User, UserId, UserStatus,
 };
-use bursar_postgres::{PgDirectory, PgPayouts, PgStore, SealKeys};
+use bursar_ports::{
+    ClaimedPayout, CommitOutcome, Directory, Expected, LeaseToken, Lift, PayoutClearance,
+    PayoutSchedule, PostponedPayout, PutUser, RuleBook, Stop, StopScope, StoreError, TransferStore,
+};
+use bursar_postgres::{PgDirectory, PgPayouts, PgRuleBook, PgStore, SealKeys};
 use bursar_testkit::{FixedClock, SequentialIds, build};
 use uuid::Uuid;
 
@@ -78,11 +80,16 @@ impl Scene {
     async fn claim(&self, limit: u32) -> Vec<ClaimedPayout> {
         self.schedule.claim_due(LEASE_MS, limit).await.unwrap()
     }
+
+    /// What stands against an order of somebody's dollars.
+    async fn clearance(&self, owner: UserId) -> Result<PayoutClearance, StoreError> {
+        self.schedule.clearance(owner, build::asset_id("usd")).await
+    }
 }
 
 fn begun(open: &Transfer, route: PayoutRoute) -> Change {
     let confirm = Command::Confirm {
-        by: bursar_domain::ActorId::new("operator"),
+        by: ActorId::new("operator"),
         callback_url: Some("https://example.com/hook".to_owned()),
         route,
         approval_expires_at: None,
@@ -247,8 +254,41 @@ async fn an_owners_status_is_what_the_book_says_right_now() {
         };
         let put = directory.put_user(changed, draft()).await.unwrap();
         assert_eq!(put, PutUser::Written);
-        let found = scene.schedule.owner_status(owner).await.unwrap();
-        assert_eq!(found, status);
+        let found = scene.clearance(owner).await.unwrap();
+        assert_eq!(found.owner, status);
+    }
+}
+
+/// Whoever asks when a stop has returned hears of it, and when it is lifted too: nothing is remembered.
+#[tokio::test]
+async fn what_is_stopped_is_what_the_rules_say_right_now() {
+    let scene = Scene::start().await;
+    let owner = scene.under_way(1).await[0].owner();
+    let clock = Arc::new(FixedClock::default());
+    let rule_book = PgRuleBook::new(scene.fixture.database.clone(), clock);
+    for (scope, is_stopped) in [
+        (StopScope::ReadOnly, true),
+        (StopScope::Outgoing(build::asset_id("usd")), true),
+        (StopScope::Outgoing(build::asset_id("btc")), false),
+    ] {
+        let stop = Stop {
+            scope,
+            reason: "a leak".to_owned(),
+            stopped_by: ActorId::new("operator"),
+            stopped_at: FixedClock::START,
+        };
+        rule_book.stop(stop, draft()).await.unwrap();
+        let mut expected = PayoutClearance {
+            owner: UserStatus::Active,
+            is_stopped,
+        };
+        let found = scene.clearance(owner).await.unwrap();
+        assert_eq!(found, expected, "{scope:?}");
+        let lift = rule_book.lift(scope, Expected::Anything, draft());
+        assert_eq!(lift.await.unwrap(), Lift::Lifted);
+        expected.is_stopped = false;
+        let found = scene.clearance(owner).await.unwrap();
+        assert_eq!(found, expected, "{scope:?}");
     }
 }
 
@@ -259,14 +299,14 @@ async fn a_freeze_that_is_in_the_book_alone_is_a_freeze() {
     let owner = scene.under_way(1).await[0].owner();
     let freeze = format!("UPDATE book_main.owners SET status = 'Frozen' WHERE id = '{owner}'");
     scene.fixture.run(&freeze).await;
-    let found = scene.schedule.owner_status(owner).await.unwrap();
-    assert_eq!(found, UserStatus::Frozen);
+    let found = scene.clearance(owner).await.unwrap();
+    assert_eq!(found.owner, UserStatus::Frozen);
 }
 
 #[tokio::test]
 async fn nobody_is_active_of_whom_the_book_knows_nothing() {
     let scene = Scene::start().await;
-    let found = scene.schedule.owner_status(scene.ids.user()).await;
+    let found = scene.clearance(scene.ids.user()).await;
     assert!(
         matches!(
             found,

@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(5);
 pub struct CallbackLoop {
     /// Claims and delivers them.
     pub pass: CallbackPass,
-    /// Where to leave which hosts are left alone.
+    /// Where to leave which hosts are left alone, at any time.
     pub seen: BreakersSeen,
     /// How many may be under way at once.
     pub limits: DispatchLimits,
@@ -38,7 +38,6 @@ pub struct CallbackLoop {
 /// What is going on.
 struct Running {
     pass: CallbackPass,
-    seen: BreakersSeen,
     dispatch: Dispatch,
     deliveries: JoinSet<Delivery>,
     tickets: HashMap<Id, Ticket>,
@@ -57,8 +56,7 @@ impl CallbackLoop {
         let now = Instant::now();
         let mut running = Running {
             pass: self.pass,
-            seen: self.seen,
-            dispatch: Dispatch::new(self.limits),
+            dispatch: Dispatch::seen_in(self.limits, self.seen),
             deliveries: JoinSet::new(),
             tickets: HashMap::new(),
             poll: self.poll,
@@ -182,10 +180,7 @@ impl Running {
 
     fn show(&self) {
         metrics::gauge!("bursar_callbacks_in_flight").set(self.dispatch.under_way());
-        let open = self.dispatch.open_breakers();
-        let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
-        metrics::gauge!("bursar_callback_breakers_open").set(count);
-        self.seen.tell(open);
+        metrics::gauge!("bursar_callback_breakers_open").set(self.dispatch.breakers_open());
     }
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bursar_domain::{AssetId, Timestamp, TransferId, UserId, UserStatus};
 use bursar_ports::{
     AssetIntegrity, AssetSums, BookIntegrity, Breach, CheckedAccounts, ClaimedPayout,
-    IntegrityAlarm, OutgoingStop, PayoutAnswer, PayoutFigures, PayoutGateway, PayoutOrder,
-    PayoutSchedule, PostponedPayout, SignedMessage, StoreError,
+    IntegrityAlarm, OutgoingStop, PayoutAnswer, PayoutClearance, PayoutFigures, PayoutGateway,
+    PayoutOrder, PayoutSchedule, PostponedPayout, SignedMessage, StoreError,
 };
 
 use super::locked;
@@ -84,8 +84,15 @@ impl PayoutSchedule for EmptySchedule {
         Ok(vec![])
     }
 
-    async fn owner_status(&self, _owner: UserId) -> Result<UserStatus, StoreError> {
-        Ok(UserStatus::Active)
+    async fn clearance(
+        &self,
+        _owner: UserId,
+        _asset: AssetId,
+    ) -> Result<PayoutClearance, StoreError> {
+        Ok(PayoutClearance {
+            owner: UserStatus::Active,
+            is_stopped: false,
+        })
     }
 
     async fn postpone(&self, _postponed: PostponedPayout) -> Result<bool, StoreError> {

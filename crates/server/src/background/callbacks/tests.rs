@@ -107,7 +107,8 @@ impl Outbox for FakeOutbox {
     }
 }
 
-/// Receivers that answer once they are told to, or break the attempt off; the others answer at once.
+/// Receivers that answer once they are told to, break the attempt off, or are not there; the others
+/// answer at once.
 struct FakeNotifier(Mutex<HashMap<String, Arc<Notify>>>);
 
 #[async_trait]
@@ -118,6 +119,9 @@ impl Notifier for FakeNotifier {
             answer.notified().await;
         }
         assert_ne!(notification.url, "broken", "this delivery breaks off");
+        if notification.url == "gone" {
+            return Err(Undelivered::Connect);
+        }
         Ok(Delivered { http_status: 200 })
     }
 }
@@ -163,6 +167,7 @@ struct Running {
     outbox: Arc<FakeOutbox>,
     slow: Arc<Notify>,
     hint: Arc<Notify>,
+    seen: BreakersSeen,
     recorded: mpsc::UnboundedReceiver<Uuid>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -181,6 +186,7 @@ impl Running {
         let slow = Arc::new(Notify::new());
         let receivers = HashMap::from([("slow".to_owned(), Arc::clone(&slow))]);
         let hint = Arc::new(Notify::new());
+        let seen = BreakersSeen::default();
         let keyring = Keyring::try_new([0; 32], vec![("k".to_owned(), [0; 32])]).unwrap();
         let callbacks = CallbackLoop {
             pass: CallbackPass {
@@ -191,7 +197,7 @@ impl Running {
                 ids: Arc::new(SequentialIds::default()),
                 keyring: Arc::new(keyring),
             },
-            seen: BreakersSeen::default(),
+            seen: seen.clone(),
             limits: DispatchLimits {
                 overall: 4,
                 ..DispatchLimits::default()
@@ -205,6 +211,7 @@ impl Running {
             outbox,
             slow,
             hint,
+            seen,
             recorded,
             stop,
             task,
@@ -293,4 +300,15 @@ async fn a_delivery_that_breaks_off_frees_its_place() {
     assert_eq!(running.next().await, id("slow"));
     running.stop.cancel();
     running.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_looks_sees_that_a_host_is_left_alone() {
+    let mut running = Running::start(&["gone"; 5]);
+    for _ in 0..5 {
+        assert_eq!(running.next().await, id("gone"));
+    }
+    running.stop.cancel();
+    running.task.await.unwrap();
+    assert!(running.seen.of("gone").is_some());
 }
