@@ -1,6 +1,6 @@
 //! The issuer's keys as they were last seen, and the asking for newer ones.
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use bursar_domain::Timestamp;
 use bursar_ports::Clock;
@@ -69,6 +69,16 @@ impl IssuerKeys {
             Ok(Err(_)) | Err(_) => None,
         };
         newer.or(seen.keys).ok_or(NeverFetched)
+    }
+
+    /// Waits until there is a set.
+    pub(crate) async fn fetched(&self) {
+        let mut fetched = self.fetched.clone();
+        let first = fetched.wait_for(|now| now.keys.is_some()).await.is_ok();
+        if !first {
+            // Nobody fetches any more.
+            future::pending::<()>().await;
+        }
     }
 
     /// How many good sets were fetched before the one in use.

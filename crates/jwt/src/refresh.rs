@@ -28,7 +28,7 @@ pub struct JwksRefresh {
 
 impl JwksRefresh {
     /// Runs until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut failing = false;
         loop {
             let wait = match self.fetch().await {
@@ -55,7 +55,7 @@ impl JwksRefresh {
     }
 
     /// Fetches once and tells what came of it.
-    async fn fetch(&self) -> Result<(), SourceError> {
+    async fn fetch(&mut self) -> Result<(), SourceError> {
         let began = self.clock.now();
         let keys =
             self.source.read().await.and_then(|bytes| {

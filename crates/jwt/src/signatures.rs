@@ -51,6 +51,11 @@ impl IssuerSignatures {
         Ok((signatures, refresh))
     }
 
+    /// Waits until there are keys: for ever, if their refresh never brings any.
+    pub async fn fetched(&self) {
+        self.keys.fetched().await;
+    }
+
     /// What a token of this kind claims, if its signature is the issuer's.
     ///
     /// # Errors

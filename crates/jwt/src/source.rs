@@ -1,9 +1,14 @@
 //! Where a JWKS comes from. Nothing of it is trusted to be small or quick.
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    time::Duration,
+};
 
 use reqwest::{Client, StatusCode, redirect};
-use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
 
 use crate::JwksSource;
 
@@ -27,7 +32,7 @@ pub enum SourceError {
     Status(StatusCode),
     /// The file cannot be read.
     #[error("the JWKS cannot be read")]
-    Read(#[source] std::io::Error),
+    Read(#[source] io::Error),
     /// It is too large.
     #[error("the JWKS is larger than 256 KiB")]
     TooLarge,
@@ -36,10 +41,15 @@ pub enum SourceError {
     NoKey,
 }
 
+/// A file that is being read, on a thread of its own.
+type Reading = JoinHandle<io::Result<Vec<u8>>>;
+
 /// A source, ready to be read.
 pub(crate) struct Source {
     from: JwksSource,
     client: Client,
+    /// What was begun and may not have ended yet.
+    reading: Option<Reading>,
 }
 
 impl Source {
@@ -57,24 +67,22 @@ impl Source {
             .retry(reqwest::retry::never())
             .build()
             .map_err(SourceError::Client)?;
-        Ok(Self { from, client })
+        Ok(Self {
+            from,
+            client,
+            reading: None,
+        })
     }
 
     /// The JWKS as it is now.
-    pub(crate) async fn read(&self) -> Result<Vec<u8>, SourceError> {
+    pub(crate) async fn read(&mut self) -> Result<Vec<u8>, SourceError> {
         match &self.from {
             JwksSource::Url(url) => self.fetch(url.as_str()).await,
             JwksSource::File(path) => {
-                let limit = u64::try_from(JWKS_BYTES_MAX.saturating_add(1)).unwrap_or(u64::MAX);
-                let mut bytes = Vec::new();
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(SourceError::Read)?;
-                file.take(limit)
-                    .read_to_end(&mut bytes)
-                    .await
-                    .map_err(SourceError::Read)?;
-                bounded(bytes)
+                let read = read_anew(&mut self.reading, path);
+                let read = tokio::time::timeout(FETCH_TIMEOUT, read).await;
+                let bytes = read.unwrap_or_else(|late| Err(late.into()));
+                bounded(bytes.map_err(SourceError::Read)?)
             }
         }
     }
@@ -97,6 +105,28 @@ impl Source {
     }
 }
 
+/// Reads a file, once what was begun before has ended: a read that hangs with its storage cannot be
+/// called off and keeps its thread, so there is never more than one.
+async fn read_anew(reading: &mut Option<Reading>, path: &Path) -> io::Result<Vec<u8>> {
+    if let Some(before) = reading {
+        // Whatever it found is old.
+        let _old = before.await;
+    }
+    let path = path.to_owned();
+    let begun = reading.insert(tokio::task::spawn_blocking(move || read_file(&path)));
+    let read = begun.await;
+    *reading = None;
+    read.unwrap_or_else(|failed| Err(failed.into()))
+}
+
+/// As much of a file as it takes to see that it is too large.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let limit = u64::try_from(JWKS_BYTES_MAX.saturating_add(1)).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn bounded(bytes: Vec<u8>) -> Result<Vec<u8>, SourceError> {
     if bytes.len() > JWKS_BYTES_MAX {
         Err(SourceError::TooLarge)
@@ -104,3 +134,6 @@ fn bounded(bytes: Vec<u8>) -> Result<Vec<u8>, SourceError> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

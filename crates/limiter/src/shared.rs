@@ -41,6 +41,17 @@ fn stricter(shared: Allowance, local: Allowance) -> Allowance {
     }
 }
 
+/// What both say of units that are only looked at; what this replica says, if nobody else does.
+fn seen_by_both(shared: Result<Allowance, StoreError>, local: Allowance) -> Allowance {
+    shared.map_or_else(
+        |_| {
+            count_fallback();
+            local
+        },
+        |shared| stricter(shared, local),
+    )
+}
+
 fn count_fallback() {
     metrics::counter!("bursar_rate_limiter_fallback_total").increment(1);
 }
@@ -48,6 +59,12 @@ fn count_fallback() {
 #[async_trait]
 impl RateLimiter for SharedLimiter {
     async fn take(&self, key: String, units: u32, quota: Quota) -> Result<Allowance, StoreError> {
+        let local = self.local.call(Verb::Peek, key.clone(), units, quota);
+        if !local.allowed {
+            // Nobody gets these units, so they must not be missing from what all replicas share.
+            let shared = self.shared.peek(key, units, quota).await;
+            return Ok(seen_by_both(shared, local));
+        }
         let shared = self.shared.take(key.clone(), units, quota).await;
         Ok(match shared {
             Ok(shared) if shared.allowed => {
@@ -64,13 +81,7 @@ impl RateLimiter for SharedLimiter {
     async fn peek(&self, key: String, units: u32, quota: Quota) -> Result<Allowance, StoreError> {
         let shared = self.shared.peek(key.clone(), units, quota).await;
         let local = self.local.call(Verb::Peek, key, units, quota);
-        Ok(shared.map_or_else(
-            |_| {
-                count_fallback();
-                local
-            },
-            |shared| stricter(shared, local),
-        ))
+        Ok(seen_by_both(shared, local))
     }
 
     async fn record(&self, key: String, units: u32, quota: Quota) -> Result<(), StoreError> {
@@ -120,3 +131,6 @@ impl ReplayGuard for SharedGuard {
             }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::{
     ClientError, OidcConfig, OidcRefresh, claims,
     exchange::{self, ExchangeError},
     http,
-    refresh::{Known, RETRY_INTERVAL},
+    refresh::{Known, LOOK_INTERVAL, RETRY_INTERVAL},
 };
 
 /// How many codes are asked about at once. Operators are few.
@@ -32,8 +32,8 @@ pub struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// The provider, and the work that finds out where its endpoints are: until that runs, nobody
-    /// knows.
+    /// The provider, and the work that finds out where its endpoints are, and its keys: until that
+    /// runs, nobody knows.
     ///
     /// # Errors
     /// [`ClientError`] when TLS cannot be set up, above all without any CA certificate.
@@ -50,6 +50,7 @@ impl OidcProvider {
             clock: Arc::clone(&clock),
             known: sender,
             retry: RETRY_INTERVAL,
+            look: LOOK_INTERVAL,
         };
         let provider = Self {
             config,
@@ -63,7 +64,7 @@ impl OidcProvider {
 
     fn known(&self) -> Result<Arc<Known>, StoreError> {
         let known = self.known.borrow().clone();
-        let why = "the identity provider has not said yet where its endpoints are";
+        let why = "the identity provider's endpoints and keys are not known yet";
         known.ok_or_else(|| StoreError::Unavailable(why.into()))
     }
 

@@ -1,16 +1,21 @@
 //! The one connection of a replica: whoever needs it gets it at once or not at all.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bursar_ports::StoreError;
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, ServerErrorKind, aio::MultiplexedConnection,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{RedisConfig, RedisError, RedisGuard, RedisLimiter};
+use super::{RedisConfig, RedisError, RedisGuard, RedisLimiter, limiter};
 
 /// How often the connection is tried while nobody complains, and while there is none.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -25,6 +30,8 @@ const CHECK_KEY_MS: u32 = 60_000;
 pub(super) struct Link {
     current: RwLock<Current>,
     complaint: Notify,
+    /// Whether the log has it already that something is refused over this connection.
+    is_refusal_told: AtomicBool,
 }
 
 #[derive(Default)]
@@ -63,18 +70,41 @@ impl Link {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.connection = Some(connection);
         current.number = current.number.wrapping_add(1);
+        self.is_refusal_told.store(false, Ordering::Relaxed);
     }
 }
 
 impl Lent {
-    /// From here on nobody uses this connection, until the keeper has found one that works.
+    /// Takes an error to the keeper, and says what it means to the request. One that concerns this
+    /// command alone leaves the connection to the others: it would be the same over another one.
     pub(super) fn complain(self, error: redis::RedisError) -> StoreError {
-        if self.link.withdraw(self.number) {
-            report_away(&error);
-            self.link.complaint.notify_one();
+        if is_lost(&error) {
+            self.give_up(&error);
+        } else if !self.link.is_refusal_told.swap(true, Ordering::Relaxed) {
+            report_refusal(&error);
         }
         unavailable(RedisError::Failed(error))
     }
+
+    /// From here on nobody uses this connection, until the keeper has found one that works.
+    fn give_up(&self, error: &redis::RedisError) {
+        if self.link.withdraw(self.number) {
+            report_away(error);
+            self.link.complaint.notify_one();
+        }
+    }
+}
+
+/// Whether an error says that nothing more can be done over a connection: it is broken, nobody
+/// answers in time, or the server at its other end takes no part at present.
+fn is_lost(error: &redis::RedisError) -> bool {
+    let takes_no_part = matches!(
+        error.kind(),
+        ErrorKind::Server(
+            ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown
+        )
+    );
+    takes_no_part || error.is_io_error() || error.is_unrecoverable_error()
 }
 
 fn unavailable(error: RedisError) -> StoreError {
@@ -84,6 +114,10 @@ fn unavailable(error: RedisError) -> StoreError {
 fn report_away(error: &redis::RedisError) {
     metrics::gauge!("bursar_redis_up").set(0.0);
     tracing::error!(%error, "Redis is away: each replica keeps the limits by itself");
+}
+
+fn report_refusal(error: &redis::RedisError) {
+    tracing::error!(%error, "Redis refuses a command: what it refuses counts as if it were away");
 }
 
 fn report_back() {
@@ -154,8 +188,9 @@ impl RedisKeeper {
     async fn check(&self) {
         match self.link.lend() {
             Ok(mut lent) => {
+                // Whatever it is, requests would meet with it too.
                 if let Err(error) = try_out(&mut lent.connection).await {
-                    lent.complain(error);
+                    lent.give_up(&error);
                 }
             }
             // Its going away was reported; that it is still away is no news.
@@ -175,13 +210,17 @@ impl RedisKeeper {
     }
 }
 
-/// Writes something.
+/// Does what requests do: writes something, and runs the script.
 async fn try_out(connection: &mut MultiplexedConnection) -> Result<(), redis::RedisError> {
     redis::cmd("SET")
         .arg(CHECK_KEY)
         .arg(1)
         .arg("PX")
         .arg(CHECK_KEY_MS)
-        .query_async(connection)
-        .await
+        .exec_async(connection)
+        .await?;
+    limiter::try_out(connection).await
 }
+
+#[cfg(test)]
+mod tests;

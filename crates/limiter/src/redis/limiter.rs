@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bursar_ports::{Allowance, Quota, RateLimiter, StoreError};
-use redis::Script;
+use redis::{Script, aio::MultiplexedConnection};
 
 use super::keeper::Link;
 use crate::log::{ceil_ms, slot_us, window_us};
@@ -16,6 +16,41 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT));
 
 /// What the script answers: whether the units fit, what is left, and two times in microseconds.
 pub(super) type Answer = (u8, u32, u64, u64);
+
+/// Where the script is tried out, by looking at no units: that leaves no trace.
+const CHECK_KEY: &str = "check";
+const CHECK_QUOTA: Quota = Quota {
+    units: 1,
+    window_ms: 1,
+};
+
+/// Has the script do something.
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    verb: &str,
+    key: &str,
+    units: u32,
+    quota: Quota,
+) -> Result<Allowance, redis::RedisError> {
+    let answer = TAKE
+        .key(format!("{PREFIX}{key}"))
+        .arg(verb)
+        .arg(units)
+        .arg(quota.units)
+        .arg(window_us(quota))
+        .arg(slot_us(quota))
+        .invoke_async(connection)
+        .await;
+    answer.map(allowance)
+}
+
+/// Whether the server runs the script. One that does not should be found out before requests do.
+pub(super) async fn try_out(
+    connection: &mut MultiplexedConnection,
+) -> Result<(), redis::RedisError> {
+    let peeked = ask(connection, "peek", CHECK_KEY, 0, CHECK_QUOTA).await;
+    peeked.map(drop)
+}
 
 /// A limiter that counts in Redis, by Redis' clock.
 pub struct RedisLimiter {
@@ -35,16 +70,8 @@ impl RedisLimiter {
         quota: Quota,
     ) -> Result<Allowance, StoreError> {
         let mut lent = self.link.lend()?;
-        let answer = TAKE
-            .key(format!("{PREFIX}{key}"))
-            .arg(verb)
-            .arg(units)
-            .arg(quota.units)
-            .arg(window_us(quota))
-            .arg(slot_us(quota))
-            .invoke_async(&mut lent.connection)
-            .await;
-        answer.map(allowance).map_err(|error| lent.complain(error))
+        let answer = ask(&mut lent.connection, verb, key, units, quota).await;
+        answer.map_err(|error| lent.complain(error))
     }
 }
 

@@ -10,7 +10,7 @@ use bursar_ports::{RateLimiter, ReplayGuard, StoreError};
 use bursar_testkit::RedisServer;
 use tokio::task::JoinSet;
 
-use crate::scene::{PATIENCE, Replica, eventually, quota, takes};
+use crate::scene::{PATIENCE, Replica, connection, eventually, quota, takes};
 
 const RULE: bursar_ports::Quota = quota(10, 600_000);
 /// How long a Redis that hangs is waited for. One that is gone says so at once.
@@ -19,6 +19,12 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 async fn is_up(replica: &Replica) -> bool {
     let peeked = replica.limiter.peek("any".to_owned(), 1, RULE).await;
     peeked.is_ok()
+}
+
+/// Whether signatures, which need no script, are remembered.
+async fn remembers(replica: &Replica) -> bool {
+    let used = replica.guard.first_use("s".to_owned(), 600_000).await;
+    used.is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,4 +123,31 @@ async fn a_replica_that_starts_first_finds_redis_later() {
     assert!(takes(&limiter, "a", RULE).await);
     server.start_again();
     eventually("Redis is found", async || is_up(&replica).await).await;
+}
+
+/// Away, and not there and away by turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_runs_no_scripts_is_away_until_it_does() {
+    let server = RedisServer::start();
+    let replica = Replica::of(&server).await;
+    let mut redis = connection(&server).await;
+    let mut may = async |scripts: &str| {
+        let mut rule = redis::cmd("ACL");
+        rule.arg("SETUSER").arg("default").arg(scripts);
+        rule.exec_async(&mut redis).await.unwrap();
+    };
+    assert!(is_up(&replica).await && remembers(&replica).await);
+    may("-@scripting").await;
+    eventually("Redis is away", async || {
+        !is_up(&replica).await && !remembers(&replica).await
+    })
+    .await;
+    for _ in 0..20 {
+        assert!(!remembers(&replica).await);
+        assert!(!is_up(&replica).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    may("+@scripting").await;
+    eventually("Redis is used again", async || is_up(&replica).await).await;
+    assert!(remembers(&replica).await);
 }

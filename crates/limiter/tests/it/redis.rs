@@ -3,17 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bursar_limiter::{RedisConfig, RedisKeeper};
-use bursar_ports::{RateLimiter, ReplayGuard};
+use bursar_ports::{RateLimiter, ReplayGuard, StoreError};
 use bursar_testkit::RedisServer;
 use redis::AsyncCommands;
 use tokio::task::JoinSet;
 
-use crate::scene::{Replica, eventually, quota, takes};
-
-async fn connection(server: &RedisServer) -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(server.url()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
-}
+use crate::scene::{Replica, connection, eventually, quota, takes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_limits_and_signatures() {
@@ -72,6 +67,24 @@ async fn keys_are_namespaced_and_end_by_themselves() {
         !redis.exists::<_, bool>("bursar:limit:short").await.unwrap()
     })
     .await;
+}
+
+/// It would be refused over any other connection, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_refuses_about_one_key_costs_the_others_nothing() {
+    let server = RedisServer::start();
+    let replica = Replica::of(&server).await;
+    let mut redis = connection(&server).await;
+    let rule = quota(10, 600_000);
+    // No list, so the script fails.
+    let mut set = redis::cmd("SET");
+    set.arg("bursar:limit:odd").arg("text");
+    set.exec_async(&mut redis).await.unwrap();
+    for _ in 0..10 {
+        let odd = replica.limiter.take("odd".to_owned(), 1, rule).await;
+        assert!(matches!(odd, Err(StoreError::Unavailable(_))), "{odd:?}");
+        assert!(takes(&*replica.limiter, "even", rule).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

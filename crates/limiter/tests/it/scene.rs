@@ -41,6 +41,12 @@ impl Replica {
     }
 }
 
+/// A connection of the test's own.
+pub(crate) async fn connection(server: &RedisServer) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(server.url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
 pub(crate) const fn quota(units: u32, window_ms: u32) -> Quota {
     Quota { units, window_ms }
 }

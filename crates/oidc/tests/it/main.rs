@@ -2,5 +2,6 @@
 
 mod answers;
 mod documents;
+mod keys;
 mod tokens;
 mod world;

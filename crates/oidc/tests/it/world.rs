@@ -18,6 +18,9 @@ use url::Url;
 
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:8080/console/sign-in/provider/callback";
 const RETRY: Duration = Duration::from_millis(20);
+/// Longer than any test takes: what is found out sooner is not found out by this.
+const SELDOM: Duration = Duration::from_secs(3_600);
+const OFTEN: Duration = Duration::from_millis(20);
 const VERIFIER: &str = "a-verifier-of-these-tests-which-is-long-enough";
 pub(crate) const NONCE: &str = "nonce-of-this-sign-in";
 
@@ -57,8 +60,23 @@ impl World {
         world
     }
 
+    /// With a provider that is known, and whose document is looked at again and again.
+    pub(crate) async fn watchful() -> Self {
+        let world = Self::looking(OFTEN, |_| {}, |_| {}).await;
+        world.is_known().await;
+        world
+    }
+
     /// With a provider that may not be gone by.
     pub(crate) async fn unknown(
+        change: impl FnOnce(&mut OidcConfig),
+        prepare: impl FnOnce(&IdentityProviderServer),
+    ) -> Self {
+        Self::looking(SELDOM, change, prepare).await
+    }
+
+    async fn looking(
+        look: Duration,
         change: impl FnOnce(&mut OidcConfig),
         prepare: impl FnOnce(&IdentityProviderServer),
     ) -> Self {
@@ -73,7 +91,7 @@ impl World {
         Self {
             server,
             provider: Arc::new(provider),
-            refresh: tokio::spawn(refresh.retrying_after(RETRY).run()),
+            refresh: tokio::spawn(refresh.retrying_after(RETRY).looking_after(look).run()),
         }
     }
 

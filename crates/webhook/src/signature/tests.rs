@@ -161,6 +161,27 @@ fn one_good_signature_among_others_is_enough() {
     assert_eq!(check(&header, &[secret(1)], AT), Ok(()));
 }
 
+/// Who writes thousands of them is not listened to for long.
+#[test]
+fn sixteen_signatures_are_looked_at_and_no_more() {
+    let good = signed(&[secret(1)]);
+    let other = signed(&[secret(9)]);
+    for entry in [other.as_str(), "v1,", "v1,!!", "v2,x", ""] {
+        let after = |entries: usize| format!("{entry} ").repeat(entries) + &good;
+        assert_eq!(check(&after(15), &[secret(1)], AT), Ok(()), "{entry:?}");
+        for entries in [16, 32_000] {
+            assert_eq!(
+                check(&after(entries), &[secret(1)], AT),
+                Err(Unverified::Signature),
+                "{entries} of {entry:?}"
+            );
+        }
+    }
+    // What follows the good one does no harm, however much it is.
+    let before = good.clone() + &" v1,".repeat(32_000);
+    assert_eq!(check(&before, &[secret(1)], AT), Ok(()));
+}
+
 /// The reference implementation judges by the present time, so this one asks the clock.
 #[test]
 fn the_reference_implementation_accepts_ours_and_we_accept_its() {
