@@ -134,3 +134,28 @@ async fn a_user_who_does_not_exist_has_no_receiver() {
     let tested = app.test_callback(&grant, Subscriber::User(ALICE), URL.to_owned());
     assert!(matches!(tested.await, Err(Error::NotFound(Missing::User))));
 }
+
+/// How long it took would tell whoever may not know it that a name leads inside.
+#[tokio::test]
+async fn a_denied_address_is_told_to_users_like_a_name_that_nobody_has() {
+    let denied = || {
+        let mut mocks = carrying(Err(Undelivered::Denied)).0;
+        let clock = Arc::clone(&mocks.clock);
+        let mut notifier = MockNotifier::new();
+        notifier.expect_notify().returning(move |_| {
+            clock.advance_ms(7);
+            Err(Undelivered::Denied)
+        });
+        mocks.notifier = notifier;
+        mocks.app()
+    };
+    let grant = alice(Permission::AllowTransfer);
+    let told = denied().test_own_callback(&grant, URL.to_owned()).await;
+    let told = told.unwrap();
+    assert_eq!((told.outcome, told.duration_ms), ("dns", 0));
+    let grant = operator(Permission::Admin);
+    let app = denied();
+    let told = app.test_callback(&grant, client(), URL.to_owned());
+    let told = told.await.unwrap();
+    assert_eq!((told.outcome, told.duration_ms), ("denied", 7));
+}

@@ -283,3 +283,11 @@ async fn a_withdrawal_that_was_imported_can_be_confirmed() {
     assert_eq!(transfer.status(), Status::Completed);
     assert_eq!(commits.only().idempotency, None);
 }
+
+#[test]
+fn kinds_are_known_by_their_names() {
+    for kind in [ImportKind::Deposit, ImportKind::Withdrawal] {
+        assert_eq!(ImportKind::from_name(kind.as_str()), Some(kind));
+    }
+    assert_eq!(ImportKind::from_name(Kind::Internal.as_str()), None);
+}

@@ -139,3 +139,13 @@ async fn a_secret_is_ended_once_and_an_unknown_one_is_not_found() {
     let missing = Missing::CallbackSecret;
     assert!(matches!(unknown, Err(Error::NotFound(found)) if found == missing));
 }
+
+#[tokio::test]
+async fn a_secret_is_not_shown_by_accident() {
+    let (app, _) = app(Mocks::new());
+    let issued = app.issue_callback_secret(&admin(), random(client())).await;
+    let issued = issued.unwrap();
+    let shown = format!("{issued:?}");
+    assert!(shown.starts_with("IssuedCallbackSecret"), "{shown}");
+    assert!(!shown.contains(&issued.text), "{shown}");
+}

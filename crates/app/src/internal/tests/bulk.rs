@@ -315,6 +315,17 @@ async fn a_repetition_is_told_the_transfers_as_they_are_and_the_same_problems() 
 }
 
 #[tokio::test]
+async fn a_repetition_of_all_or_none_that_was_made_is_told_the_transfers() {
+    let mut mocks = mocks();
+    let ids = recorded(&mut mocks, vec![settled(&pending(7)), settled(&pending(8))]);
+    let results = ids.into_iter().map(ItemResult::Made).collect();
+    answers(&mut mocks, |_| Ok(BulkOutcome::Replayed { results }));
+    let items = vec![to("bob", "1"), to("bob", "1")];
+    let answer = sent(mocks, request(items, true), keyed()).await.unwrap();
+    assert_eq!(statuses(&answer), [Some(Status::Success); 2]);
+}
+
+#[tokio::test]
 async fn what_the_key_has_made_and_nobody_can_read_did_not_come_to_nothing() {
     let mut mocks = mocks();
     let find = mocks.store.expect_find_many().times(1);
@@ -593,4 +604,20 @@ async fn a_bulk_may_use_up_all_tries_and_no_more() {
             "{misfits}"
         );
     }
+}
+
+#[tokio::test]
+async fn whoever_has_used_up_all_tries_in_a_bulk_has_none_left() {
+    let mut mocks = mocks();
+    mocks.address_book.expect_find().returning(|_, _| Ok(None));
+    answers(&mut mocks, |bulk| Ok(made(bulk)));
+    let app = mocks.app();
+    let grant = alice(Permission::AllowTransfer);
+    let mut items: Vec<Item> = (0..20).map(|_| coded("bob", "none")).collect();
+    items.push(to("bob", "1"));
+    let all = app.send_bulk(&grant, request(items, false), plain()).await;
+    assert_eq!(statuses(&all.unwrap())[20], Some(Status::Success));
+    let one_more = request(vec![to("bob", "1")], false);
+    let refused = app.send_bulk(&grant, one_more, plain()).await;
+    assert!(matches!(refused, Err(Error::RateLimited(_))), "{refused:?}");
 }

@@ -501,3 +501,18 @@ async fn equal_requests_have_equal_fingerprints_and_any_other_field_makes_anothe
         assert!(seen.insert(claim.fingerprint), "{request:?}");
     }
 }
+
+#[tokio::test]
+async fn the_fee_is_what_the_schedule_says_unless_a_role_pays_none() {
+    for (roles, pays_fee) in [(vec![], true), (vec!["maker".to_owned()], false)] {
+        let mut mocks = with_btc();
+        mocks.transfers.fee_free_roles = vec!["maker".to_owned()];
+        mocks.has_user(User {
+            roles,
+            ..build::user(ALICE)
+        });
+        answers(&mut mocks, "bob", Some(build::user(BOB)));
+        let commit = sent(mocks, to("bob"), plain()).await;
+        assert_eq!(commit.change.pays_fee, pays_fee);
+    }
+}

@@ -448,3 +448,12 @@ async fn what_has_changed_meanwhile_opens_nothing() {
     );
     assert_eq!(scene.store.sessions(), []);
 }
+
+#[test]
+fn what_the_browser_brings_back_is_not_shown_by_accident() {
+    let answer = ProviderAnswer::Code {
+        code: "a-code".to_owned(),
+        issuer: None,
+    };
+    assert_eq!(format!("{answer:?}"), "ProviderAnswer(..)");
+}
