@@ -108,6 +108,8 @@ pub(super) struct Told {
     pub(super) answer: Option<Answer>,
     /// Why none came.
     pub(super) error: Option<reqwest::Error>,
+    /// What another replica said of its transfer right afterwards, if it was asked.
+    pub(super) shown: Option<Answer>,
 }
 
 impl Call {
@@ -168,6 +170,36 @@ impl Call {
             .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
     }
 
+    /// Where the transfer is shown that it has made or ended, by its name, and to whom: to its user or to
+    /// this admin. Those of a bulk have no such place together.
+    pub(super) fn shown_at<'s>(&'s self, name: &str, admin: &'s str) -> Option<(String, &'s str)> {
+        match self.path {
+            BULK => None,
+            INTERNAL => Some((format!("{INTERNAL}/{name}"), self.token.as_str())),
+            _ => Some((format!("/admin/v1/transfers/{name}"), admin)),
+        }
+    }
+
+    /// Sends it, and hangs up on the service if told to before it has answered.
+    pub(super) async fn send_unless(
+        self,
+        client: &Client,
+        hangs_up: impl Future<Output = ()>,
+    ) -> Told {
+        let (call, since) = (self.clone(), Instant::now());
+        tokio::select! {
+            told = self.send(client) => told,
+            () = hangs_up => Told {
+                call,
+                sent: since,
+                told: Instant::now(),
+                answer: None,
+                error: None,
+                shown: None,
+            },
+        }
+    }
+
     pub(super) async fn send(self, client: &Client) -> Told {
         let since = Instant::now();
         let sent = client
@@ -184,6 +216,7 @@ impl Call {
             told: Instant::now(),
             answer,
             error,
+            shown: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //!
 //! `scripts/chaos` says how many cycles; a seed repeats the kills, though not what they meet.
 
+mod audits;
 mod fault;
 mod planted;
 mod points;
@@ -24,6 +25,8 @@ use super::{service::SINGLE_WRITER, sound::require, trial::forget};
 /// How many cycles an exchange lives through. Then it is proven as a whole, and another one begins: what
 /// is judged after each cycle takes longer the more there is.
 const CYCLES_OF_A_SCENE: u64 = 20;
+/// How many cycles more there may be until what is rare has happened.
+const CYCLES_MORE: u64 = 10;
 
 /// How much is done.
 struct Plan {
@@ -31,7 +34,8 @@ struct Plan {
     cycles: u64,
     /// How many answers come before a kill, at least and at most.
     answers: (usize, usize),
-    /// No cycle begins later.
+    began: Instant,
+    /// No cycle begins later, unless what is rare has not happened yet.
     length: Duration,
 }
 
@@ -46,31 +50,42 @@ impl Plan {
             seed: number("BURSAR_CHAOS_SEED").unwrap_or_else(rand::random),
             cycles: number("BURSAR_CHAOS_CYCLES").unwrap_or(2),
             answers: (most / 2, most),
+            began: Instant::now(),
             length: Duration::from_secs(number("BURSAR_CHAOS_SECONDS").unwrap_or(3_600)),
         }
+    }
+
+    /// Whether another cycle is planned after so many.
+    fn goes_on(&self, cycles: u64) -> bool {
+        cycles < self.cycles && self.began.elapsed() <= self.length
+    }
+
+    /// Whether there may be another one after so many until what is rare has happened: some more, and half
+    /// as long again.
+    fn may_go_on(&self, cycles: u64) -> bool {
+        let length = self.length + self.length / 2;
+        cycles < self.cycles + CYCLES_MORE && self.began.elapsed() <= length
     }
 }
 
 async fn kills(name: &str, settings: Settings) {
     let plan = Plan::from_env();
     let mut random = StdRng::seed_from_u64(plan.seed);
-    let began = Instant::now();
     println!("chaos, {name}: BURSAR_CHAOS_SEED={}", plan.seed);
     forget(name);
     let mut tally = Tally::default();
     // A run in which what is rare did not happen has tried nothing.
-    let goes_on = |tally: &Tally| {
-        let is_planned = tally.cycles < plan.cycles && began.elapsed() <= plan.length;
-        is_planned || !tally.has_tried()
-    };
+    let goes_on = |tally: &Tally| plan.goes_on(tally.cycles) || !tally.has_tried(plan.cycles);
     while goes_on(&tally) {
         let mut scene = Scene::set(settings, &[]).await;
         let ends_at = tally.cycles + CYCLES_OF_A_SCENE;
         scene.tally = tally;
         while goes_on(&scene.tally) && scene.tally.cycles < ends_at {
             let number = scene.tally.cycles;
-            let may_go_on = number < plan.cycles + 10;
-            require(may_go_on, Rule::RareIsTried, || scene.tally.to_string());
+            require(plan.may_go_on(number), Rule::RareIsTried, || {
+                let tally = &scene.tally;
+                format!("{:?} in {tally}", tally.missed(plan.cycles))
+            });
             scene.cycle(number, &plan, &mut random).await;
             println!("chaos, {name}: {} of {} cycles", number + 1, plan.cycles);
         }

@@ -153,7 +153,12 @@ async fn migrating_twice_is_migrating_once_and_serving_needs_it() {
 
     // No other command does it by the way, whatever serving may do.
     let token: &[&str] = &["token", "create", "--subject", "x", "--permission", "admin"];
-    for command in [token, &["operator", "list"], &["reseal"], &["after-restore"]] {
+    for command in [
+        token,
+        &["operator", "list"],
+        &["reseal"],
+        &["after-restore"],
+    ] {
         let ended = run(command, &environment(database.url())).await;
         refused(&ended, 1, &["run bursar migrate"]);
         assert_eq!(books.number(schemas).await, 0, "{command:?}");

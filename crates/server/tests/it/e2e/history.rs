@@ -42,6 +42,8 @@ const READERS: usize = 3;
 const REST: Duration = Duration::from_millis(10);
 /// How long one of them waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Later than any line.
+const NEVER: &str = "9000-01-01";
 
 /// What somebody saw of a user's accounts at once.
 pub(super) struct Look {
@@ -49,12 +51,15 @@ pub(super) struct Look {
     answered: Instant,
     user: String,
     accounts: Vec<Seen>,
+    /// Whether every account is shown that has lines.
+    is_whole: bool,
 }
 
-/// How many lines an account has, and what is on it after the last of them.
+/// What is on an account after its last line.
 struct Seen {
     asset: String,
-    lines: u64,
+    /// How many lines it has, where the answer says so.
+    lines: Option<u64>,
     available: String,
     held: String,
 }
@@ -68,6 +73,11 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn start(client: &Client, exchange: &Exchange) -> Self {
+        Self::start_resting(client, exchange, REST)
+    }
+
+    /// The same with so long a rest after each answer.
+    pub(super) fn start_resting(client: &Client, exchange: &Exchange, rest: Duration) -> Self {
         let mut watch = Self {
             readers: JoinSet::new(),
             looked: Arc::default(),
@@ -82,7 +92,7 @@ impl Watch {
                 for trader in traders.iter().cycle().skip(reader) {
                     let look = Look::at(&client, &trader.id).await;
                     looked.fetch_or(look.is_some(), Ordering::SeqCst);
-                    let rest = if look.is_some() { REST } else { PAUSE };
+                    let rest = if look.is_some() { rest } else { PAUSE };
                     looks.extend(look);
                     if stop.load(Ordering::SeqCst) {
                         break;
@@ -112,8 +122,13 @@ impl Watch {
 }
 
 impl Look {
+    /// By chance it is either told how many lines there are, which ends with the first account that has
+    /// any, or what there is on all accounts, without any lines: those are told after which it was so.
     async fn at(client: &Client, user: &str) -> Option<Self> {
-        let path = format!("/admin/v1/users/{user}/statement?limit=1");
+        let is_of_all: bool = rand::random();
+        let from = is_of_all.then(|| format!("&from={NEVER}"));
+        let from = from.unwrap_or_default();
+        let path = format!("/admin/v1/users/{user}/statement?limit=1{from}");
         let sent = Instant::now();
         let answer = client.try_get(&path).await.ok()?;
         let answered = Instant::now();
@@ -126,11 +141,14 @@ impl Look {
         }
         let body = answer.json();
         let balances = body["balances"].as_array().unwrap().iter();
+        let is_whole = body["next_cursor"].is_null();
+        assert!(is_whole || !is_of_all, "{}", answer.text);
         let seen = |balance: &Value| {
             let text = |of: &Value| of.as_str().unwrap().to_owned();
+            let lines = balance["lines"].as_u64().unwrap();
             Seen {
                 asset: text(&balance["asset"]),
-                lines: balance["lines"].as_u64().unwrap(),
+                lines: (!is_of_all).then_some(lines),
                 available: text(&balance["closing"]["available"]),
                 held: text(&balance["closing"]["held"]),
             }
@@ -140,13 +158,18 @@ impl Look {
             answered,
             user: user.to_owned(),
             accounts: balances.map(seen).collect(),
+            is_whole,
         })
     }
 
-    fn saw(&self, accounts: &Accounts) -> Line {
-        let places = self.accounts.iter().map(|seen| Place {
-            account: accounts[&(self.user.clone(), seen.asset.clone())],
-            line: seen.lines,
+    fn saw(&self, accounts: &Accounts, states: &States) -> Line {
+        let mine = accounts.iter().filter(|((user, _), _)| *user == self.user);
+        let places = mine.filter_map(|((_, asset), account)| {
+            let line = self.line(*account, asset, states)?;
+            Some(Place {
+                account: *account,
+                line,
+            })
         });
         Line::Saw(Saw {
             sent: nanos(self.sent),
@@ -154,9 +177,22 @@ impl Look {
             lines: places.collect(),
         })
     }
+
+    /// The last line of an account that it shows, as far as that can be told. One that is missing where
+    /// all are shown has no line yet.
+    fn line(&self, account: u64, asset: &str, states: &States) -> Option<u64> {
+        match self.accounts.iter().find(|seen| seen.asset == asset) {
+            Some(seen) => seen.lines.or_else(|| states.line(account, seen.state())),
+            None => self.is_whole.then_some(0),
+        }
+    }
 }
 
 impl Seen {
+    fn state(&self) -> State {
+        (self.units(&self.available), self.units(&self.held))
+    }
+
     /// An amount in smallest units.
     fn units(&self, amount: &str) -> i128 {
         let scale = SCALES.iter().find(|(asset, _)| *asset == self.asset);
@@ -204,8 +240,9 @@ pub(super) async fn assert_serializable<'t>(
         .into_iter()
         .map(|told| asked(told, &accounts))
         .collect();
-    record.extend(looks.iter().map(|look| look.saw(&accounts)));
-    assert_balances(looks, &accounts, books).await;
+    let states = States::of(books).await;
+    assert_balances(looks, &accounts, &states);
+    record.extend(looks.iter().map(|look| look.saw(&accounts, &states)));
     let mut whole = vec![before.line()];
     whole.extend(record.iter().cloned());
     let ledger = audited(books.url(), &whole).await.unwrap();
@@ -216,26 +253,61 @@ pub(super) async fn assert_serializable<'t>(
     record
 }
 
-/// Whoever saw so many lines saw what is on the account after them.
-async fn assert_balances(looks: &[Look], accounts: &Accounts, books: &Books) {
-    let lines = "SELECT e.account_id, e.seq, e.available_after, e.held_after
-        FROM book_main.entries e JOIN book_main.accounts a ON a.id = e.account_id
-        WHERE a.owner_kind = 'user'";
-    let lines = books.rows(lines).await.into_iter().map(|row| {
-        let [account, line, available, held] = <[String; 4]>::try_from(row).unwrap();
-        let place: (u64, u64) = (account.parse().unwrap(), line.parse().unwrap());
-        let after: (i128, i128) = (available.parse().unwrap(), held.parse().unwrap());
-        (place, after)
-    });
-    let lines: HashMap<_, _> = lines.collect();
+/// What is available and held, in smallest units.
+type State = (i128, i128);
+
+/// What is on users' accounts after each of their lines.
+#[derive(Default)]
+struct States {
+    after: HashMap<(u64, u64), State>,
+    /// The lines after which that is on an account: none where there are several.
+    lines: HashMap<(u64, State), Option<u64>>,
+}
+
+impl States {
+    async fn of(books: &Books) -> Self {
+        let lines = "SELECT e.account_id, e.seq, e.available_after, e.held_after
+            FROM book_main.entries e JOIN book_main.accounts a ON a.id = e.account_id
+            WHERE a.owner_kind = 'user'";
+        let mut states = Self::default();
+        for row in books.rows(lines).await {
+            let [account, line, available, held] = <[String; 4]>::try_from(row).unwrap();
+            let state = (available.parse().unwrap(), held.parse().unwrap());
+            states.add(account.parse().unwrap(), line.parse().unwrap(), state);
+        }
+        states
+    }
+
+    fn add(&mut self, account: u64, line: u64, state: State) {
+        self.after.insert((account, line), state);
+        let several = |line: &mut Option<u64>| *line = None;
+        let lines = self.lines.entry((account, state));
+        lines.and_modify(several).or_insert(Some(line));
+    }
+
+    /// The line after which this is on an account, if it is one alone.
+    fn line(&self, account: u64, state: State) -> Option<u64> {
+        self.lines.get(&(account, state)).copied().flatten()
+    }
+}
+
+/// Whoever saw so many lines saw what is on the account after them, and whoever saw what is on it saw what
+/// is there after some line.
+fn assert_balances(looks: &[Look], accounts: &Accounts, states: &States) {
     for look in looks {
         for seen in &look.accounts {
             let account = accounts[&(look.user.clone(), seen.asset.clone())];
-            let nothing = (seen.lines == 0).then_some((0, 0));
-            let after = lines.get(&(account, seen.lines)).copied().or(nothing);
-            let saw = (seen.units(&seen.available), seen.units(&seen.held));
+            let saw = seen.state();
+            let Some(line) = seen.lines else {
+                let is_there = states.lines.contains_key(&(account, saw));
+                require(is_there, Rule::BalanceIsItsEntries, || {
+                    format!("account {account} never had {saw:?}, which it showed")
+                });
+                continue;
+            };
+            let nothing = (line == 0).then_some((0, 0));
+            let after = states.after.get(&(account, line)).copied().or(nothing);
             require(after == Some(saw), Rule::BalanceIsItsEntries, || {
-                let line = seen.lines;
                 format!("account {account} had {after:?} after line {line}, and showed {saw:?}")
             });
         }
@@ -318,4 +390,51 @@ async fn accounts(books: &Books) -> Accounts {
     let users = "SELECT owner, asset, id FROM book_main.accounts WHERE owner_kind = 'user'";
     let read = |row: Vec<String>| ((row[0].clone(), row[1].clone()), row[2].parse().unwrap());
     books.rows(users).await.into_iter().map(read).collect()
+}
+
+#[test]
+fn an_account_that_is_not_shown_has_no_line_yet_unless_others_are_missing_too() {
+    let seen = |asset: &str, lines: Option<u64>, available: &str| Seen {
+        asset: asset.to_owned(),
+        lines,
+        available: available.to_owned(),
+        held: "0".to_owned(),
+    };
+    let owned = |asset: &str, account: u64| (("anna".to_owned(), asset.to_owned()), account);
+    let others = ("ben".to_owned(), "usd".to_owned());
+    let accounts = Accounts::from([owned("btc", 1), owned("usd", 2), (others, 3)]);
+    let mut states = States::default();
+    for (line, units) in [(1, 5), (2, 7), (3, 5)] {
+        states.add(1, line, (units, 0));
+    }
+    states.add(2, 1, (100, 0));
+    let saw = |shown: Vec<Seen>, is_whole: bool| {
+        LazyLock::force(&CLOCK);
+        let look = Look {
+            sent: Instant::now(),
+            answered: Instant::now(),
+            user: "anna".to_owned(),
+            accounts: shown,
+            is_whole,
+        };
+        assert_balances(std::slice::from_ref(&look), &accounts, &states);
+        let Line::Saw(Saw { mut lines, .. }) = look.saw(&accounts, &states) else {
+            panic!("it saw nothing");
+        };
+        lines.sort_unstable();
+        let places = lines.iter().map(|place| (place.account, place.line));
+        places.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        saw(vec![seen("btc", Some(3), "0.00000005")], false),
+        [(1, 3)]
+    );
+    assert_eq!(
+        saw(vec![seen("btc", Some(3), "0.00000005")], true),
+        [(1, 3), (2, 0)]
+    );
+    let both = vec![seen("btc", None, "0.00000007"), seen("usd", None, "1")];
+    assert_eq!(saw(both, true), [(1, 2), (2, 1)]);
+    // After which of two lines, nobody knows.
+    assert_eq!(saw(vec![seen("btc", None, "0.00000005")], true), [(2, 0)]);
 }

@@ -1,7 +1,10 @@
 //! Clients that keep a service busy, what they were told, and whether it is still true later.
 
+mod shown;
+
 use std::{
     collections::{HashMap, HashSet},
+    future::pending,
     mem::swap,
     sync::{
         Arc,
@@ -13,8 +16,9 @@ use std::{
 use bursar_audit::Rule;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
+pub(super) use self::shown::assert_shown;
 use super::{
     books::Books,
     call::{CLIENTS, Call, Maker, Told, Transfer},
@@ -30,6 +34,8 @@ const CALLS_MAX: usize = 2_000;
 /// How many requests are repeated at once.
 const REPEATED_AT_ONCE: usize = 8;
 
+/// One in so many answers is held against what the other replica shows, where there is another.
+const ANSWERS_PER_LOOK: u32 = 16;
 /// How long a client that goes on waits after it got no certain answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,6 +45,7 @@ pub(super) struct Load {
     clients: JoinSet<Vec<Told>>,
     answered: Arc<AtomicUsize>,
     uncertain: Arc<AtomicUsize>,
+    hang_up: Arc<Notify>,
     stop: Arc<AtomicBool>,
 }
 
@@ -50,7 +57,7 @@ struct Manner {
     /// How long they rest after each request.
     rest: Duration,
     /// Where the same is asked for at the same time now and then, and the contrary, half of the time; else
-    /// it is where the first is asked for.
+    /// it is where the first is asked for. Now and then what was told is looked up there, too.
     rival: Option<Client>,
 }
 
@@ -121,16 +128,19 @@ impl Load {
             clients: JoinSet::new(),
             answered: Arc::default(),
             uncertain: Arc::default(),
+            hang_up: Arc::default(),
             stop: Arc::default(),
         };
         for number in 0..CLIENTS {
             let one = OneClient {
                 number,
                 client: client.clone(),
+                admin: exchange.admin.clone(),
                 maker: Arc::clone(&maker),
                 manner: manner.clone(),
                 answered: Arc::clone(&load.answered),
                 uncertain: Arc::clone(&load.uncertain),
+                hang_up: Arc::clone(&load.hang_up),
                 stop: Arc::clone(&load.stop),
             };
             load.clients.spawn(one.works());
@@ -146,6 +156,11 @@ impl Load {
     /// How many requests got no certain answer so far.
     pub(super) fn count_uncertain(&self) -> usize {
         self.uncertain.load(Ordering::SeqCst)
+    }
+
+    /// Every other client hangs up on what it waits for now, whose outcome it then does not know.
+    pub(super) fn hang_up(&self) {
+        self.hang_up.notify_waiters();
     }
 
     /// Waits until this many requests were answered.
@@ -177,10 +192,13 @@ impl Load {
 struct OneClient {
     number: usize,
     client: Client,
+    /// Whom every transfer is shown.
+    admin: String,
     maker: Arc<Maker>,
     manner: Manner,
     answered: Arc<AtomicUsize>,
     uncertain: Arc<AtomicUsize>,
+    hang_up: Arc<Notify>,
     stop: Arc<AtomicBool>,
 }
 
@@ -193,7 +211,8 @@ impl OneClient {
                 break;
             }
             let call = self.maker.call(self.number, number, &mut held);
-            let (told, rival) = self.send(call).await;
+            let (mut told, rival) = self.send(call).await;
+            told.shown = self.shown(&told).await;
             let certain = told.is_certain();
             self.answered
                 .fetch_add(usize::from(certain), Ordering::SeqCst);
@@ -220,12 +239,33 @@ impl OneClient {
     async fn send(&self, call: Call) -> (Told, Option<Told>) {
         let rival = self.manner.rival.as_ref();
         let Some(rival) = rival.filter(|_| rand::random_range(0..4) == 0) else {
-            return (call.send(&self.client).await, None);
+            let told = call.send_unless(&self.client, self.hangs_up());
+            return (told.await, None);
         };
         let rival = if rand::random() { rival } else { &self.client };
         let other = self.maker.rival(&call).unwrap_or_else(|| call.clone());
-        let (told, other) = tokio::join!(call.send(&self.client), other.send(rival));
+        let (told, other) = tokio::join!(
+            call.send_unless(&self.client, self.hangs_up()),
+            other.send_unless(rival, self.hangs_up()),
+        );
         (told, Some(other))
+    }
+
+    /// Waits until it is to hang up, as every other client is one day.
+    async fn hangs_up(&self) {
+        if self.number.is_multiple_of(2) {
+            pending::<()>().await;
+        }
+        self.hang_up.notified().await;
+    }
+
+    /// What the other replica shows of what was told, now and then.
+    async fn shown(&self, told: &Told) -> Option<Answer> {
+        let rival = self.manner.rival.as_ref()?;
+        if rand::random_range(0..ANSWERS_PER_LOOK) > 0 {
+            return None;
+        }
+        shown::shown(told, rival, &self.admin).await
     }
 }
 
@@ -236,12 +276,15 @@ pub(super) async fn assert_kept(history: &[Told], client: &Client, books: &Books
     assert_nothing_happened(history, books).await;
     let repeated: Vec<(&Call, Vec<String>)> = stream::iter(history)
         .map(|told| async move {
-            let first = match &told.answer {
-                Some(answer) if told.is_certain() => answer.clone(),
-                Some(_) | None => repeat(&told.call, client).await,
+            // What nobody was told of is executed three times more, anything else once.
+            let (first, repeats) = match &told.answer {
+                Some(answer) if told.is_certain() => (answer.clone(), 1),
+                Some(_) | None => (repeat(&told.call, client).await, 2),
             };
-            let again = repeat(&told.call, client).await;
-            assert_same(&told.call, &first, &again);
+            for _ in 0..repeats {
+                let again = repeat(&told.call, client).await;
+                assert_same(&told.call, &first, &again);
+            }
             let is_made = first.status == 200 && told.call.ends().is_none();
             let made = if is_made { first.names() } else { vec![] };
             (&told.call, made)

@@ -13,11 +13,12 @@ use super::{
     client::Answer,
     exchange::Exchange,
     haproxy::{HaProxy, free_address},
+    history::{Before, Look, Watch, assert_serializable},
     load::{assert_kept, assert_told},
     process::THIS,
     receiver::Receiver,
     service::{SINGLE_WRITER, Service},
-    steady::{Figures, Steady},
+    steady::{Came, Figures, Steady},
     verify::{SEALED, verified},
 };
 
@@ -25,6 +26,8 @@ use super::{
 const DRAIN: (&str, &str) = ("BURSAR_SHUTDOWN_DRAIN_MS", "2000");
 /// How many requests are answered before the next replica is restarted.
 const BETWEEN: usize = 50;
+/// How long each reader waits after each answer: they come on top of the steady requests, and are few.
+const REST: Duration = Duration::from_millis(100);
 pub(super) const TRADERS: usize = 8;
 
 pub(super) struct Plan {
@@ -39,6 +42,24 @@ impl Plan {
             restarts: number("BURSAR_CHAOS_RESTARTS").unwrap_or(1),
             a_second: number("BURSAR_ROLLING_RATE").unwrap_or(30),
         }
+    }
+}
+
+/// Steady requests, and readers beside them.
+pub(super) struct Flow {
+    pub(super) steady: Steady,
+    watch: Watch,
+    before: Before,
+}
+
+impl Flow {
+    /// What came of the requests, and what was seen.
+    async fn ended(self) -> (Came, Vec<Look>, Before) {
+        (
+            self.steady.ended().await,
+            self.watch.ended().await,
+            self.before,
+        )
     }
 }
 
@@ -90,6 +111,23 @@ impl Scene {
         self.database.url()
     }
 
+    /// Starts as many requests a second as the plan says. Nothing may be under way.
+    pub(super) async fn flow(
+        &self,
+        exchange: &Exchange,
+        receiver: &Receiver,
+        round: &str,
+        plan: &Plan,
+    ) -> Flow {
+        let before = Before::of(&Books::of(self.database.url())).await;
+        let client = self.proxy.client();
+        Flow {
+            steady: Steady::start(&client, exchange, receiver, round, plan.a_second),
+            watch: Watch::start_resting(&client, exchange, REST),
+            before,
+        }
+    }
+
     /// Stops a replica in order and starts it again.
     async fn restart(&mut self, place: usize) {
         self.replicas.remove(place).stopped().await;
@@ -107,18 +145,13 @@ impl Scene {
     }
 
     /// Ends what comes: no request has failed, and what was told is true.
-    pub(super) async fn none_failed(
-        &self,
-        steady: Steady,
-        receiver: &Receiver,
-        figures: &mut Figures,
-    ) {
-        steady.answered(BETWEEN).await;
-        let came = steady.ended().await;
+    pub(super) async fn none_failed(&self, flow: Flow, receiver: &Receiver, figures: &mut Figures) {
+        flow.steady.answered(BETWEEN).await;
+        let (came, looks, before) = flow.ended().await;
         figures.count(&came);
         figures.assert_none_failed();
         figures.assert_tried();
-        self.judge(&came.told, receiver).await;
+        self.judge(&came.told, &looks, &before, receiver).await;
     }
 
     async fn exchange(&self) -> Exchange {
@@ -128,11 +161,12 @@ impl Scene {
         exchange
     }
 
-    /// Everything that was told is true, and was told to receivers.
-    async fn judge(&self, told: &[Told], receiver: &Receiver) {
+    /// Everything that was told is true, and was told to receivers; and nobody saw what could not be.
+    async fn judge(&self, told: &[Told], looks: &[Look], before: &Before, receiver: &Receiver) {
         let books = Books::of(self.database.url());
-        books.settled().await;
         books.audit().await;
+        books.settled().await;
+        assert_serializable(told, looks, before, &books).await;
         assert_kept(told, &self.proxy.client(), &books).await;
         books.settled().await;
         books.audit().await;
@@ -156,13 +190,12 @@ async fn a_rolling_restart_fails_no_request() {
     }
     let exchange = scene.exchange().await;
     let receiver = Receiver::start().await;
-    let client = scene.proxy.client();
     let mut figures = Figures::default();
     for round in 0..plan.restarts {
         let name = format!("rolling{round}");
-        let steady = Steady::start(&client, &exchange, &receiver, &name, plan.a_second);
-        scene.restart_each(&steady).await;
-        scene.none_failed(steady, &receiver, &mut figures).await;
+        let flow = scene.flow(&exchange, &receiver, &name, &plan).await;
+        scene.restart_each(&flow.steady).await;
+        scene.none_failed(flow, &receiver, &mut figures).await;
     }
     figures.save("rolling", plan.restarts);
     scene.end().await;
@@ -177,18 +210,17 @@ async fn what_the_next_release_adds_is_lived_with() {
     scene.proxy.sends_to(0).await;
     let exchange = scene.exchange().await;
     let receiver = Receiver::start().await;
-    let client = scene.proxy.client();
-    let steady = Steady::start(&client, &exchange, &receiver, "expanded", plan.a_second);
-    steady.answered(BETWEEN).await;
+    let flow = scene.flow(&exchange, &receiver, "expanded", &plan).await;
+    flow.steady.answered(BETWEEN).await;
     expand(&Books::of(scene.database.url())).await;
-    steady.answered(BETWEEN).await;
+    flow.steady.answered(BETWEEN).await;
     for place in 0..2 {
         scene.proxy.sends_to(1 - place).await;
         scene.restart(place).await;
         scene.proxy.sends_to(place).await;
     }
     let mut figures = Figures::default();
-    scene.none_failed(steady, &receiver, &mut figures).await;
+    scene.none_failed(flow, &receiver, &mut figures).await;
     // Who proves the books must know everything that is in them: that is for the next release.
     for replica in scene.replicas {
         replica.stopped().await;
@@ -232,14 +264,13 @@ async fn a_single_writer_that_is_restarted_hands_its_book_over() {
     assert!(!scene.proxy.is_up(1).await, "both hold the book");
     let exchange = scene.exchange().await;
     let receiver = Receiver::start().await;
-    let client = scene.proxy.client();
-    let steady = Steady::start(&client, &exchange, &receiver, "handover", plan.a_second);
-    steady.answered(BETWEEN).await;
+    let flow = scene.flow(&exchange, &receiver, "handover", &plan).await;
+    flow.steady.answered(BETWEEN).await;
     let began = Instant::now();
     scene.restart(0).await;
     scene.proxy.sends_to(1).await;
-    steady.answered(BETWEEN).await;
-    let came = steady.ended().await;
+    flow.steady.answered(BETWEEN).await;
+    let (came, looks, before) = flow.ended().await;
     let mut figures = Figures::default();
     figures.count(&came);
     let mut refused: Vec<Duration> = vec![];
@@ -261,7 +292,7 @@ async fn a_single_writer_that_is_restarted_hands_its_book_over() {
         figures.told()
     );
     figures.assert_tried();
-    scene.judge(&came.told, &receiver).await;
+    scene.judge(&came.told, &looks, &before, &receiver).await;
     scene.end().await;
 }
 

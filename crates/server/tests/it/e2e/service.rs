@@ -88,8 +88,7 @@ impl Service {
     /// How often its log says that whoever came to a point was struck.
     #[cfg(feature = "failpoints")]
     pub(super) fn strikes(&self, point: Point, act: &str) -> usize {
-        let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
-        self.log().matches(words.as_str()).count()
+        strikes_in(&self.log(), point, act)
     }
 
     /// Chooses what happens at a point.
@@ -168,6 +167,13 @@ impl Service {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
     }
+}
+
+/// How often a log says that whoever came to a point was struck.
+#[cfg(feature = "failpoints")]
+pub(super) fn strikes_in(log: &str, point: Point, act: &str) -> usize {
+    let words = format!("\"point\":\"{}\",\"what\":\"{act}\"", point.name());
+    log.matches(words.as_str()).count()
 }
 
 /// A client of a service, once it is ready for traffic.

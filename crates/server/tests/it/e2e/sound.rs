@@ -23,13 +23,20 @@ use super::{
 /// How many of the rows that are not as they must be are shown.
 const SHOWN_MAX: usize = 10;
 
-/// Every index is held against its table, and its pages against each other. It raises at what it finds.
+/// Every B-tree is held against its table, and its pages against each other. It raises at what it finds.
+/// Nothing can look into the few indexes of other kinds.
 const INDEXES: &str = "
     SELECT bt_index_parent_check(i.indexrelid, true)
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
         JOIN pg_am m ON m.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE m.amname = 'btree' AND n.nspname IN ('book_main', 'directory') AND i.indisvalid
         AND c.relkind = 'i'";
+/// Nobody uses an index of any kind that is not valid, and it may have left out anything.
+const NOT_VALID: &str = "
+    SELECT i.indexrelid::regclass
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('book_main', 'directory') AND NOT i.indisvalid";
 /// Every row of every table is held against what a row may be, with what is kept apart from it. A table
 /// in which nothing is wrong has one line, which says nothing.
 const TABLES: &str = "
@@ -91,6 +98,10 @@ pub(super) async fn assert_sound(client: &Client, exchange: &Exchange, books: &B
 /// Tables by themselves, and indexes beside them.
 async fn assert_undamaged(books: &Books) {
     books.rows("CREATE EXTENSION IF NOT EXISTS amcheck").await;
+    let not_valid = books.rows(NOT_VALID).await;
+    require(not_valid.is_empty(), Rule::IndexesAreSound, || {
+        format!("not valid: {not_valid:?}")
+    });
     for (what, query) in [("tables", TABLES), ("indexes", INDEXES)] {
         let checked = books.try_rows(query).await;
         let raised = checked.as_ref().err();
@@ -108,7 +119,7 @@ async fn assert_undamaged(books: &Books) {
 }
 
 #[tokio::test]
-async fn a_damaged_table_is_named() {
+async fn a_damaged_table_is_named_and_so_is_an_index_that_is_not_valid() {
     let database = TestDatabase::create().await;
     let service = Service::start(database.url()).await;
     let client = ready(&service).await;
@@ -117,16 +128,36 @@ async fn a_damaged_table_is_named() {
     let books = Books::of(database.url());
     assert_undamaged(&books).await;
 
+    let set = |valid: bool| {
+        format!(
+            "UPDATE pg_index SET indisvalid = {valid}
+             WHERE indexrelid = 'book_main.transfers_custom_id_idx'::regclass"
+        )
+    };
+    books.rows(&set(false)).await;
+    assert_named(
+        &books,
+        "not valid: [[\"book_main.transfers_custom_id_idx\"]]",
+    )
+    .await;
+    books.rows(&set(true)).await;
+    assert_undamaged(&books).await;
+
     // Now its rows are older than the oldest that it may have.
     let newer = "UPDATE pg_class SET relfrozenxid = pg_current_xact_id()::xid
         WHERE oid = 'book_main.transfers'::regclass";
     books.rows(newer).await;
-    let judged = AssertUnwindSafe(assert_undamaged(&books)).catch_unwind();
+    assert_named(&books, "book_main.transfers").await;
+    service.stopped().await;
+}
+
+/// It is found out that this is damaged.
+async fn assert_named(books: &Books, what: &str) {
+    let judged = AssertUnwindSafe(assert_undamaged(books)).catch_unwind();
     let said = judged
         .await
         .expect_err("nobody has found out what is damaged");
     let said = said.downcast_ref::<String>().unwrap();
     assert!(said.starts_with("violated A15"), "{said}");
-    assert!(said.contains("book_main.transfers"), "{said}");
-    service.stopped().await;
+    assert!(said.contains(what), "{said}");
 }

@@ -2,7 +2,7 @@
 //! were told and saw.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     path::PathBuf,
     time::{Duration, Instant},
@@ -23,7 +23,7 @@ use super::{
     eventually_within,
     exchange::{BULK, CANCEL, CONFIRM, INTERNAL},
     history::{Before, Watch, assert_serializable},
-    load::{Load, assert_kept},
+    load::{Load, assert_kept, assert_shown},
 };
 
 /// Clients and readers of each replica.
@@ -35,6 +35,8 @@ pub(super) struct Judged {
     /// Requests that were refused for lack of money.
     pub(super) lacks: usize,
     pub(super) looks: usize,
+    /// Answers that were held against what another replica showed right afterwards.
+    pub(super) shown: usize,
     pub(super) races: Races,
     /// Requests that got no certain answer.
     pub(super) uncertain: usize,
@@ -42,8 +44,9 @@ pub(super) struct Judged {
     pub(super) happened: usize,
     /// Requests that were sent before something died and got no certain answer after it.
     pub(super) under_way: usize,
-    /// Of those, the ones that had happened.
+    /// Of those, the ones that had happened, and the ones of which nothing is there, not even a refusal.
     pub(super) landed: usize,
+    pub(super) absent: usize,
     /// How long after that clients were answered again: the end of the longest pause.
     pub(super) back: Duration,
     /// When each request was sent that got a certain answer, and when that came.
@@ -136,10 +139,12 @@ pub(super) async fn judged(
         histories.push(load.ended().await);
         looks.extend(watch.ended().await);
     }
-    books.settled().await;
+    // Of books that are wrong it may be that nothing settles any more.
     books.audit().await;
+    books.settled().await;
     let mut judged = counted(&histories, struck, books).await;
     judged.looks = looks.len();
+    judged.shown = assert_shown(histories.iter().flatten());
     judged.record = assert_serializable(histories.iter().flatten(), &looks, before, books).await;
     judged.lacks = record::missing(&judged.record).count();
     for history in histories.iter().filter(|history| !history.is_empty()) {
@@ -150,15 +155,23 @@ pub(super) async fn judged(
     judged
 }
 
+/// Keys, and whether something was made or ended with them: others are bound to refusals, or all items
+/// of their bulks are.
+const KEYS: &str = "
+    SELECT key, refusal IS NULL AND (results IS NULL OR EXISTS (
+        SELECT FROM json_array_elements(results) AS item WHERE json_typeof(item) = 'number'))
+    FROM book_main.idempotency_keys";
+
 async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Judged {
-    let keys = "SELECT key FROM book_main.idempotency_keys";
-    let keys: HashSet<String> = books.rows(keys).await.into_iter().flatten().collect();
+    let keys = books.rows(KEYS).await.into_iter();
+    let keys: HashMap<String, bool> = keys.map(|row| (row[0].clone(), row[1] == "t")).collect();
     let all = histories.iter().flatten();
     let uncertain: Vec<&Told> = all.clone().filter(|told| !told.is_certain()).collect();
     let under_way = uncertain
         .iter()
         .filter(|told| told.sent < struck && struck < told.told);
-    let happened = |told: &&&Told| keys.contains(told.call.key());
+    let happened = |told: &&&Told| keys.get(told.call.key()) == Some(&true);
+    let is_absent = |told: &&&Told| !keys.contains_key(told.call.key());
     let certain = all.clone().filter(|told| told.is_certain());
     let certain: Vec<_> = certain.map(|told| (told.sent, told.told)).collect();
     let mut races = Races::default();
@@ -169,11 +182,13 @@ async fn counted(histories: &[Vec<Told>], struck: Instant, books: &Books) -> Jud
         requests: all.count(),
         lacks: 0,
         looks: 0,
+        shown: 0,
         races,
         uncertain: uncertain.len(),
         happened: uncertain.iter().filter(happened).count(),
         under_way: under_way.clone().count(),
-        landed: under_way.filter(happened).count(),
+        landed: under_way.clone().filter(happened).count(),
+        absent: under_way.filter(is_absent).count(),
         back: back(&certain, struck),
         certain,
         waited: uncertain
@@ -247,6 +262,7 @@ fn what_is_sent_twice_at_once_is_counted() {
                 text,
             }),
             error: None,
+            shown: None,
         }
     };
     let history = [

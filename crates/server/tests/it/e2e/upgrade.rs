@@ -11,7 +11,7 @@ use super::{
     receiver::Receiver,
     rolling::{Plan, Scene, TRADERS},
     service::create_token_by,
-    steady::{Figures, Steady},
+    steady::Figures,
 };
 
 const REPLICAS: usize = 3;
@@ -34,13 +34,13 @@ async fn a_release_takes_over_from_the_one_before_and_gives_back() {
     let exchange = Exchange::open_by(admin, &client, TRADERS).await;
     exchange.fund_all(&client, "1000").await;
     let receiver = Receiver::start().await;
-    let steady = Steady::start(&client, &exchange, &receiver, "upgrade", plan.a_second);
+    let flow = scene.flow(&exchange, &receiver, "upgrade", &plan).await;
     for program in [THIS, &before, THIS] {
         program.clone_into(&mut scene.program);
-        scene.restart_each(&steady).await;
+        scene.restart_each(&flow.steady).await;
     }
     let mut figures = Figures::default();
-    scene.none_failed(steady, &receiver, &mut figures).await;
+    scene.none_failed(flow, &receiver, &mut figures).await;
     figures.save("upgrade", 3);
     scene.end().await;
 }

@@ -1,16 +1,22 @@
 //! The trials are tried: with a fault planted in the service, the same kills must find something wrong,
 //! and it must be what that fault does.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use bursar_audit::Rule;
 use bursar_postgres::faults::Planted;
 use futures_util::FutureExt as _;
 use rand::{SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    super::trial::{forget, save},
+    super::{
+        books::told_of,
+        trial::{forget, save},
+    },
     Plan,
     scene::{Scene, Settings},
 };
@@ -86,59 +92,63 @@ const fn broken_by(fault: Planted) -> &'static [Rule] {
     }
 }
 
-/// What is waited for in vain where a fault makes something stand still, by the end of its words. That of
-/// anything else nothing comes in time is an accident of a slow machine.
-const fn halted_by(fault: Planted) -> &'static [&'static str] {
-    match fault {
-        // The next line of an account has the number of one whose balance was never written.
-        Planted::TwoTransactions => &[" answers", "everything pending settles"],
-        Planted::AnswersEarly
-        | Planted::CommitsAsynchronously
-        | Planted::ForgetsKeys
-        | Planted::LosesLines
-        | Planted::ReleasesTwice
-        | Planted::TellsBeforehand
-        | Planted::TellsAfterwards
-        | Planted::ReadsStale
-        | Planted::Guesses => &[],
-    }
+/// What is said first where something does not come in time.
+const IN_VAIN: &str = "waited in vain: ";
+
+/// Whether the fault makes something stand still: that it does is no proof of it by itself, and of any
+/// other fault it is an accident of a slow machine.
+fn stands_still(fault: Planted) -> bool {
+    // The next line of an account has the number of one whose balance was never written.
+    fault == Planted::TwoTransactions
 }
 
 /// Whether what was said is what this fault does.
 fn is_shown(fault: Planted, said: &str) -> bool {
     let is_broken = |rule: &Rule| said.contains(&format!("violated {rule}"));
-    let awaited = said.strip_prefix("waited in vain: ");
-    let is_halted = |end: &&str| awaited.is_some_and(|what| what.ends_with(*end));
-    broken_by(fault).iter().any(is_broken) || halted_by(fault).iter().any(is_halted)
+    broken_by(fault).iter().any(is_broken)
 }
 
-/// Plants a fault; gives how many cycles it went unnoticed, and what was said then.
+/// Plants a fault; gives how many cycles it went unnoticed, and what was said then. Where something is
+/// waited for in vain, the books say whether it is for the fault; if they do not, and the fault may have
+/// been the reason, it has gone unnoticed so far.
 async fn found(fault: Planted) -> (u64, String) {
     let plan = Plan {
         seed: rand::random(),
         cycles: CYCLES,
         answers: (100, 400),
+        began: Instant::now(),
         length: Duration::from_secs(600),
     };
+    let mut random = StdRng::seed_from_u64(plan.seed);
+    let planted = format!("{}=return", fault.name());
+    let settings = &[("FAILPOINTS", planted.as_str())];
     let mut cycles = 0;
-    let tried = async {
-        let mut random = StdRng::seed_from_u64(plan.seed);
-        let planted = format!("{}=return", fault.name());
-        let settings = &[("FAILPOINTS", planted.as_str())];
+    while cycles < CYCLES {
         let mut scene = Scene::set(settings, database_of(fault)).await;
-        while cycles < plan.cycles {
-            scene.cycle(cycles, &plan, &mut random).await;
-            scene.told().await;
-            cycles += 1;
+        let tried = async {
+            while cycles < CYCLES {
+                scene.cycle(cycles, &plan, &mut random).await;
+                scene.told().await;
+                cycles += 1;
+            }
+        };
+        let Err(found) = AssertUnwindSafe(tried).catch_unwind().await else {
+            break;
+        };
+        let said = found.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| found.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+        let mut said = said.unwrap_or_default();
+        let is_in_vain = said.starts_with(IN_VAIN);
+        if is_in_vain {
+            let faults = told_of(&scene.faults().await);
+            said = format!("{said}\n{faults}");
         }
-    };
-    let found = AssertUnwindSafe(tried).catch_unwind().await;
-    let Err(found) = found else {
-        panic!("{CYCLES} kills later nobody has found out {fault:?}");
-    };
-    let said = found.downcast_ref::<String>().cloned();
-    let said = said.or_else(|| found.downcast_ref::<&str>().map(|said| (*said).to_owned()));
-    (cycles, said.unwrap_or_default())
+        if !is_in_vain || is_shown(fault, &said) || !stands_still(fault) {
+            return (cycles, said);
+        }
+        cycles += 1;
+    }
+    panic!("{CYCLES} kills later nobody has found out {fault:?}");
 }
 
 #[tokio::test]
@@ -168,7 +178,15 @@ async fn a_planted_fault_is_found_out() {
         assert!(is_shown, "{fault} was found out by accident: {said}");
         report.push(json!({"fault": fault, "found_in_cycle": cycles + 1, "said": said}));
     }
-    save("planted", &Value::Array(report));
+    let planted = report.len();
+    // None in N trials was missed, which bounds the rate by 3/N.
+    println!(
+        "chaos, planted: {planted} of {planted} found out; fewer than 3 of {planted} are missed (95 %)"
+    );
+    let report = json!({
+        "planted": planted, "missed": 0, "missed_below": format!("3/{planted}"), "found": report,
+    });
+    save("planted", &report);
 }
 
 #[test]
@@ -176,19 +194,20 @@ fn what_a_slow_machine_says_is_not_what_a_fault_does() {
     let accidents = [
         "waited in vain: a replica is ready",
         "waited in vain: every callback is delivered",
+        "waited in vain: 40 answers\n",
         "violated A19: what is rare was hardly tried: 0 cycles",
         "called `Result::unwrap()` on an `Err` value: urn:bursar:problem:internal",
     ];
     for fault in Planted::ALL {
+        // Even where the fault may be the reason.
         for said in accidents {
             assert!(!is_shown(fault, said), "{fault:?}: {said}");
         }
         for rule in broken_by(fault) {
-            let said = format!("violated {rule}: key a");
-            assert!(is_shown(fault, &said), "{fault:?}: {said}");
+            for before in ["", "waited in vain: 40 answers\n"] {
+                let said = format!("{before}violated {rule}: key a");
+                assert!(is_shown(fault, &said), "{fault:?}: {said}");
+            }
         }
-        let stands_still = fault == Planted::TwoTransactions;
-        let said = "waited in vain: 40 answers";
-        assert_eq!(is_shown(fault, said), stands_still, "{fault:?}: {said}");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bursar_audit::{Rule, record::Line};
+use bursar_audit::{Rule, Violation, record::Line};
 use bursar_postgres::{
     local::LocalServer,
     testing::{ScratchFolder, WireFault, WireProxy},
@@ -29,6 +29,7 @@ use super::{
         verify::{SEALED, verified},
     },
     Plan,
+    audits::Audits,
     fault::{Fault, Tally},
     points::{batches_ended, dies_at, end_no_batches, end_some_batches},
     signed::Secrets,
@@ -133,6 +134,8 @@ impl<'s> Scene<'s> {
             let other = &self.replicas[(place + 1) % self.replicas.len()];
             loads.push(self.load(replica, other, &format!("cycle{number}x{place}")));
         }
+        // On the way that stays where it is when the database comes back.
+        let audits = Audits::start(Books::of(&self.relay.url(&self.direct())));
         let (lost, repeated) = (self.relay.struck(), self.repeated());
         self.relay
             .arm_by_chance(WireFault::LoseAnswer, ANSWERS_PER_LOSS);
@@ -143,7 +146,7 @@ impl<'s> Scene<'s> {
         answered(&loads, answers).await;
         // A database that is set up to lose something has to be killed for it.
         let fault = if self.database.is_empty() {
-            Fault::draw(random)
+            self.tally.next_fault(plan, random)
         } else {
             Fault::Database
         };
@@ -166,6 +169,7 @@ impl<'s> Scene<'s> {
         }
         self.count_left(leases).await;
         answered(&loads, AFTERWARDS).await;
+        self.tally.audits += audits.ended();
         self.relay.disarm();
         for replica in &self.replicas {
             end_no_batches(replica).await;
@@ -263,6 +267,15 @@ impl<'s> Scene<'s> {
             self.replicas.push(replica);
         }
         fault.replica().is_some()
+    }
+
+    /// What is wrong with the books now, as far as anybody can look into them.
+    pub(super) async fn faults(&self) -> Vec<Violation> {
+        let Some(server) = &self.server else {
+            return vec![];
+        };
+        let books = Books::of(&server.url(DATABASE));
+        books.try_faults().await.unwrap_or_default()
     }
 
     /// Every callback has told what its transfer came to.

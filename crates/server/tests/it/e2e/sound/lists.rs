@@ -1,6 +1,9 @@
 //! Lists, held against the database: each shows what it is for, and each of it once.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+};
 
 use bursar_audit::Rule;
 use bursar_postgres::testing::TestDatabase;
@@ -10,8 +13,9 @@ use super::{
     super::{
         books::Books,
         client::Client,
-        exchange::{Exchange, INTERNAL, Trader, WAIT, WITHDRAW},
+        exchange::{Exchange, INTERNAL, SCALES, Trader, WAIT, WITHDRAW},
         service::{Service, ready},
+        units,
     },
     SHOWN_MAX, require,
     told::assert_told,
@@ -36,22 +40,38 @@ pub(super) struct There {
     /// Who has received it, if any user has.
     received_by: Option<String>,
     is_internal: bool,
+    /// In units of 10^-18.
+    amount: i128,
 }
+
+/// What every list says of a transfer: its number, its status, and its amount in units of 10^-18. Statuses
+/// are spelled as each API spells them, so here they are in lower case.
+pub(super) type Row = (i64, String, i128);
 
 impl There {
     pub(super) async fn all(books: &Books) -> Vec<Self> {
-        let rows = "SELECT id, user_id, kind, state, recipient_id FROM book_main.transfers";
+        let rows = "SELECT id, user_id, kind, state, recipient_id, asset, amount
+            FROM book_main.transfers";
         let read = |row: Vec<String>| {
-            let [id, user, kind, state, recipient] = <[String; 5]>::try_from(row).unwrap();
+            let [id, user, kind, state, recipient, asset, amount] =
+                <[String; 7]>::try_from(row).unwrap();
+            let scale = SCALES.iter().find(|(name, _)| *name == asset);
+            let per_unit = 10_i128.pow(u32::from(18 - scale.unwrap().1));
             Self {
                 id: id.parse().unwrap(),
                 user,
                 received_by: (state == "Success").then_some(recipient),
                 state,
                 is_internal: kind == "internal",
+                amount: amount.parse::<i128>().unwrap() * per_unit,
             }
         };
         books.rows(rows).await.into_iter().map(read).collect()
+    }
+
+    /// As a list is to show it.
+    pub(super) fn row(&self) -> Row {
+        (self.id, self.state.to_lowercase(), self.amount)
     }
 
     /// One that the database does not have.
@@ -62,6 +82,7 @@ impl There {
             user: String::new(),
             received_by: None,
             is_internal: false,
+            amount: 0,
         }
     }
 
@@ -72,8 +93,8 @@ impl There {
     }
 }
 
-/// Each list shows each transfer that it is for once: that of all, the back office's of deposits and
-/// withdrawals, every user's history of them, and what every user sent and received.
+/// Each list shows each transfer that it is for once, as it is: that of all, the back office's of deposits
+/// and withdrawals, every user's history of them, and what every user sent and received.
 pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, there: &[There]) {
     let is_known = |one: &There| exchange.traders.iter().any(|user| user.id == one.user);
     assert!(there.iter().all(is_known), "somebody else has transfers");
@@ -84,23 +105,23 @@ pub(super) async fn assert_listed(client: &Client, exchange: &Exchange, there: &
     let size = page_size(opened.len(), BACKOFFICE_MAX);
     let path = |page: usize| format!("/back-api/api/v2/transfers?pageSize={size}&cursor={page}");
     let listed = paged(&backoffice, opened.len() / size + 2, path).await;
-    let all = opened.iter().map(|one| one.id).collect();
+    let all = opened.iter().map(|one| one.row()).collect();
     assert_once(
         "the back office's list",
-        listed.iter().map(id_of).collect(),
+        listed.iter().map(row_of).collect(),
         all,
     );
 
     for user in &exchange.traders {
         let id = &user.id;
         let theirs = opened.iter().filter(|one| one.user == *id);
-        let theirs: Vec<i64> = theirs.map(|one| one.id).collect();
+        let theirs: Vec<Row> = theirs.map(|one| one.row()).collect();
         let size = page_size(theirs.len(), BACKOFFICE_MAX);
         let of_user = format!("/back-api/backoffice/transfers/account/?userId={id}&limit={size}");
         let path = |page: usize| format!("{of_user}&cursor={page}");
         let listed = paged(&backoffice, theirs.len() / size + 2, path).await;
         let list = format!("the history of {id}");
-        assert_once(&list, listed.iter().map(id_of).collect(), theirs);
+        assert_once(&list, listed.iter().map(row_of).collect(), theirs);
         assert_own_listed(&client.with(&user.token), user, there, &codes).await;
     }
 }
@@ -110,8 +131,8 @@ async fn assert_all_listed(admin: &Client, there: &[There]) -> HashMap<String, i
     let size = page_size(there.len(), OF_ALL_MAX);
     let path = format!("/admin/v1/transfers?limit={size}");
     let listed = cursored(admin, &path, there.len()).await;
-    let all = there.iter().map(|one| one.id).collect();
-    assert_once("the list of all", listed.iter().map(id_of).collect(), all);
+    let all = there.iter().map(There::row).collect();
+    assert_once("the list of all", listed.iter().map(row_of).collect(), all);
     let code_of = |row: &Value| Some((row["code"].as_str()?.to_owned(), id_of(row)));
     listed.iter().filter_map(code_of).collect()
 }
@@ -124,16 +145,18 @@ async fn assert_own_listed(
     codes: &HashMap<String, i64>,
 ) {
     let theirs = there.iter().filter(|one| one.is_seen_by(user));
-    let mut theirs: Vec<i64> = theirs.map(|one| one.id).collect();
+    let mut theirs: Vec<Row> = theirs.map(There::row).collect();
     let size = page_size(theirs.len(), OWN_MAX);
     let pages = (theirs.len() / size + 2).min(PASSED_MAX / size + 1);
     let path = |page: usize| format!("/internal-transfer?limit={size}&offset={}", page * size);
     let listed = paged(client, pages, path).await;
     // No transfer has the number 0.
     let named = |row: &Value| codes.get(row["code"].as_str().unwrap()).copied();
-    let listed: Vec<i64> = listed.iter().map(|row| named(row).unwrap_or(0)).collect();
+    let row = |row: &Value| row_with(named(row).unwrap_or(0), row);
+    let listed: Vec<Row> = listed.iter().map(row).collect();
     if theirs.len() > pages * size && listed.len() == pages * size {
-        theirs.retain(|id| listed.contains(id));
+        let shown: HashSet<i64> = listed.iter().map(|(id, ..)| *id).collect();
+        theirs.retain(|(id, ..)| shown.contains(id));
     }
     let list = format!("what {} sent and received", user.id);
     assert_once(&list, listed, theirs);
@@ -176,6 +199,16 @@ async fn paged(client: &Client, pages: usize, path: impl Fn(usize) -> String) ->
 
 pub(super) fn id_of(row: &Value) -> i64 {
     row["id"].as_i64().unwrap()
+}
+
+/// What a row of a list says of its transfer.
+pub(super) fn row_of(row: &Value) -> Row {
+    row_with(id_of(row), row)
+}
+
+fn row_with(id: i64, row: &Value) -> Row {
+    let text = |name: &str| row[name].as_str().unwrap();
+    (id, text("status").to_lowercase(), units(text("amount")))
 }
 
 /// A list shows each of these once, and nothing else.
@@ -223,6 +256,28 @@ fn a_list_that_leaves_out_or_shows_twice_is_named() {
     assert_eq!(said(&[3, 3, 1]), wrong(shown));
     let shown = "4 listed, 3 there; twice [], not listed [], not there [0]";
     assert_eq!(said(&[3, 2, 1, 0]), wrong(shown));
+}
+
+#[test]
+fn a_list_that_shows_another_status_or_amount_is_named() {
+    let there = There::deposit(7, "Completed");
+    let said = |row: &Value| {
+        let listed = row_of(row);
+        let judged =
+            std::panic::catch_unwind(|| assert_once("it", vec![listed], vec![there.row()]));
+        judged.map_err(|said| said.downcast_ref::<String>().unwrap().clone())
+    };
+    assert_eq!(
+        said(&json!({"id": 7, "status": "completed", "amount": "0"})),
+        Ok(())
+    );
+    for other in [
+        json!({"id": 7, "status": "Failed", "amount": "0"}),
+        json!({"id": 7, "status": "Completed", "amount": "0.000000000000000001"}),
+    ] {
+        let said = said(&other).expect_err("nobody has found out what is wrong");
+        assert!(said.starts_with("violated A14"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{books::Books, client::Client, eventually, exchange::Exchange},
-    lists::{There, assert_once, cursored, id_of, page_size},
+    lists::{There, assert_once, cursored, id_of, page_size, row_of},
     require,
 };
 
@@ -38,10 +38,10 @@ pub(super) async fn assert_told(
     assert_steps(&fed(&reader).await, there);
 
     let exported = exported(&reader, "transfers", "transfer").await;
-    let all = there.iter().map(|one| one.id).collect();
+    let all = there.iter().map(There::row).collect();
     assert_once(
         "the export of transfers",
-        exported.iter().map(id_of).collect(),
+        exported.iter().map(row_of).collect(),
         all,
     );
     let lines: Vec<String> = books
