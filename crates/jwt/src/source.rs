@@ -4,11 +4,12 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
+    thread,
     time::Duration,
 };
 
 use reqwest::{Client, StatusCode, redirect};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::JwksSource;
 
@@ -42,12 +43,14 @@ pub enum SourceError {
 }
 
 /// A file that is being read, on a thread of its own.
-type Reading = JoinHandle<io::Result<Vec<u8>>>;
+type Reading = oneshot::Receiver<io::Result<Vec<u8>>>;
 
 /// A source, ready to be read.
 pub(crate) struct Source {
     from: JwksSource,
     client: Client,
+    /// How long reading a file may take.
+    read_timeout: Duration,
     /// What was begun and may not have ended yet.
     reading: Option<Reading>,
 }
@@ -70,6 +73,7 @@ impl Source {
         Ok(Self {
             from,
             client,
+            read_timeout: FETCH_TIMEOUT,
             reading: None,
         })
     }
@@ -80,7 +84,7 @@ impl Source {
             JwksSource::Url(url) => self.fetch(url.as_str()).await,
             JwksSource::File(path) => {
                 let read = read_anew(&mut self.reading, path);
-                let read = tokio::time::timeout(FETCH_TIMEOUT, read).await;
+                let read = tokio::time::timeout(self.read_timeout, read).await;
                 let bytes = read.unwrap_or_else(|late| Err(late.into()));
                 bounded(bytes.map_err(SourceError::Read)?)
             }
@@ -106,17 +110,24 @@ impl Source {
 }
 
 /// Reads a file, once what was begun before has ended: a read that hangs with its storage cannot be
-/// called off and keeps its thread, so there is never more than one.
+/// called off and keeps its thread, so there is never more than one. It is none of the runtime's, which
+/// a process waits for before it ends.
 async fn read_anew(reading: &mut Option<Reading>, path: &Path) -> io::Result<Vec<u8>> {
     if let Some(before) = reading {
         // Whatever it found is old.
         let _old = before.await;
     }
     let path = path.to_owned();
-    let begun = reading.insert(tokio::task::spawn_blocking(move || read_file(&path)));
-    let read = begun.await;
+    let (tell, told) = oneshot::channel();
+    thread::Builder::new()
+        .name("jwks".to_owned())
+        .spawn(move || {
+            // Whoever asked may have gone.
+            let _gone = tell.send(read_file(&path)).is_err();
+        })?;
+    let read = reading.insert(told).await;
     *reading = None;
-    read.unwrap_or_else(|failed| Err(failed.into()))
+    read.unwrap_or_else(|_| Err(io::Error::other("reading it broke off")))
 }
 
 /// As much of a file as it takes to see that it is too large.

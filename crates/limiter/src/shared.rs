@@ -1,6 +1,6 @@
 //! What all replicas share, with what this one knows beneath it.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use async_trait::async_trait;
 use bursar_ports::{Allowance, Quota, RateLimiter, ReplayGuard, StoreError};
@@ -32,10 +32,10 @@ fn stricter(shared: Allowance, local: Allowance) -> Allowance {
         allowed: shared.allowed && local.allowed,
         remaining: shared.remaining.min(local.remaining),
         // The one with less left says when there will be more.
-        reset_ms: if local.remaining < shared.remaining {
-            local.reset_ms
-        } else {
-            shared.reset_ms
+        reset_ms: match local.remaining.cmp(&shared.remaining) {
+            Ordering::Less => local.reset_ms,
+            Ordering::Equal => local.reset_ms.max(shared.reset_ms),
+            Ordering::Greater => shared.reset_ms,
         },
         retry_after_ms: shared.retry_after_ms.max(local.retry_after_ms),
     }
@@ -61,7 +61,9 @@ impl RateLimiter for SharedLimiter {
     async fn take(&self, key: String, units: u32, quota: Quota) -> Result<Allowance, StoreError> {
         let local = self.local.call(Verb::Peek, key.clone(), units, quota);
         if !local.allowed {
-            // Nobody gets these units, so they must not be missing from what all replicas share.
+            // Nobody gets these units, so they are not to be missing from what all replicas share. (They
+            // still are if others take the last ones while Redis is asked: for a window, and no more
+            // than are asked for at once.)
             let shared = self.shared.peek(key, units, quota).await;
             return Ok(seen_by_both(shared, local));
         }

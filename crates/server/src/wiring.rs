@@ -223,9 +223,16 @@ pub(crate) async fn prepare_schema(config: &DatabaseConfig) -> anyhow::Result<()
 pub(crate) async fn require_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     let url = config.url.expose_secret();
     bursar_postgres::require_fit(url).await?;
-    match bursar_postgres::migration_state(url).await? {
+    let state = bursar_postgres::migration_state(url).await?;
+    refuse_other_schema(state, true)
+}
+
+/// Refuses to go on with a schema that lacks something, or is too new: `serves_newer` is whether one will
+/// do that this program may serve on although it does not know all of it.
+pub(crate) fn refuse_other_schema(state: MigrationState, serves_newer: bool) -> anyhow::Result<()> {
+    match state {
         MigrationState::Current => Ok(()),
-        MigrationState::Newer { unknown } => {
+        MigrationState::Newer { unknown } if serves_newer => {
             tracing::warn!(
                 unknown = unknown.join(", "),
                 "the database is newer than this program, which may serve on it still"
@@ -238,7 +245,7 @@ pub(crate) async fn require_schema(config: &DatabaseConfig) -> anyhow::Result<()
                 pending.join(", ")
             )
         }
-        MigrationState::Ahead { unknown } => {
+        MigrationState::Newer { unknown } | MigrationState::Ahead { unknown } => {
             anyhow::bail!(
                 "the database is newer than this program: {}",
                 unknown.join(", ")

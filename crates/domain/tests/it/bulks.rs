@@ -335,6 +335,7 @@ fn a_bulk_has_new_transfers_of_their_own_alone() {
     let BulkVerdict::Applied(applied) = ledger::settle_bulk(&mut books, &same, NOW) else {
         panic!("an independent bulk is made");
     };
+    assert_eq!(applied[1].next.reason(), Some(Reason::AssetDisabled));
     assert_eq!(applied[1].entries, vec![]);
     assert_eq!(books.accounts[&account(CAROL)].available, 70);
 }

@@ -17,7 +17,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT));
 /// What the script answers: whether the units fit, what is left, and two times in microseconds.
 pub(super) type Answer = (u8, u32, u64, u64);
 
-/// Where the script is tried out, by looking at no units: that leaves no trace.
+/// Where the script is tried out. What is counted there has left a millisecond later.
 const CHECK_KEY: &str = "check";
 const CHECK_QUOTA: Quota = Quota {
     units: 1,
@@ -44,12 +44,12 @@ async fn ask(
     answer.map(allowance)
 }
 
-/// Whether the server runs the script. One that does not should be found out before requests do.
+/// Counts something: a server that refuses what every count needs is found out before requests do.
 pub(super) async fn try_out(
     connection: &mut MultiplexedConnection,
 ) -> Result<(), redis::RedisError> {
-    let peeked = ask(connection, "peek", CHECK_KEY, 0, CHECK_QUOTA).await;
-    peeked.map(drop)
+    let taken = ask(connection, "take", CHECK_KEY, 1, CHECK_QUOTA).await;
+    taken.map(drop)
 }
 
 /// A limiter that counts in Redis, by Redis' clock.

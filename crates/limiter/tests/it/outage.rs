@@ -127,27 +127,29 @@ async fn a_replica_that_starts_first_finds_redis_later() {
 
 /// Away, and not there and away by turns.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_runs_no_scripts_is_away_until_it_does() {
+async fn a_redis_that_refuses_what_counting_needs_is_away_until_it_does_not() {
     let server = RedisServer::start();
     let replica = Replica::of(&server).await;
     let mut redis = connection(&server).await;
-    let mut may = async |scripts: &str| {
-        let mut rule = redis::cmd("ACL");
-        rule.arg("SETUSER").arg("default").arg(scripts);
-        rule.exec_async(&mut redis).await.unwrap();
+    let mut may = async |rule: String| {
+        let mut acl = redis::cmd("ACL");
+        acl.arg("SETUSER").arg("default").arg(rule);
+        acl.exec_async(&mut redis).await.unwrap();
     };
     assert!(is_up(&replica).await && remembers(&replica).await);
-    may("-@scripting").await;
-    eventually("Redis is away", async || {
-        !is_up(&replica).await && !remembers(&replica).await
-    })
-    .await;
-    for _ in 0..20 {
-        assert!(!remembers(&replica).await);
-        assert!(!is_up(&replica).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    for needed in ["@scripting", "rpush", "pexpire", "llen"] {
+        may(format!("-{needed}")).await;
+        eventually("Redis is away", async || {
+            !is_up(&replica).await && !remembers(&replica).await
+        })
+        .await;
+        for _ in 0..20 {
+            assert!(!remembers(&replica).await, "{needed}");
+            assert!(!is_up(&replica).await, "{needed}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        may(format!("+{needed}")).await;
+        eventually("Redis is used again", async || is_up(&replica).await).await;
+        assert!(remembers(&replica).await, "{needed}");
     }
-    may("+@scripting").await;
-    eventually("Redis is used again", async || is_up(&replica).await).await;
-    assert!(remembers(&replica).await);
 }

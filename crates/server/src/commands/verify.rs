@@ -14,7 +14,7 @@ use anyhow::Context;
 use bursar_app::Keyring;
 use bursar_audit::record::Line;
 use bursar_postgres::{
-    Event, HeadsFile, Judged, MigrationState, SealKeys, Verification,
+    Event, HeadsFile, Judged, SealKeys, Verification,
     local::{self, LocalServer, LocalServerConfig},
     migrate, migration_state,
 };
@@ -26,6 +26,7 @@ use crate::{
     config::{Config, Sources},
     shutdown::Signals,
     telemetry,
+    wiring::refuse_other_schema,
 };
 
 /// The database that a dump is restored into.
@@ -103,21 +104,7 @@ fn report(proved: &Proved) -> anyhow::Result<()> {
 /// Refuses to go on with a schema that is not this program's own, a newer one that it may serve on
 /// too: what it does not know it cannot prove.
 async fn require_current(url: &str) -> anyhow::Result<()> {
-    match migration_state(url).await? {
-        MigrationState::Current => Ok(()),
-        MigrationState::Behind { pending } => {
-            anyhow::bail!(
-                "the database lacks migrations {}: run bursar migrate",
-                pending.join(", ")
-            )
-        }
-        MigrationState::Newer { unknown } | MigrationState::Ahead { unknown } => {
-            anyhow::bail!(
-                "the database is newer than this program: {}",
-                unknown.join(", ")
-            )
-        }
-    }
+    refuse_other_schema(migration_state(url).await?, false)
 }
 
 /// Proves the books of a database, naming what is wrong as it is found.

@@ -178,7 +178,7 @@ async fn word(books: &Books, gateway: &Gateway, id: i64) -> String {
 
 /// The gateway is away until after the freeze, so that its first order would be one.
 #[tokio::test]
-async fn what_is_of_a_frozen_user_is_ordered_after_the_release_and_not_before() {
+async fn what_is_of_a_frozen_user_or_stopped_is_ordered_after_the_release_and_not_before() {
     let database = TestDatabase::create().await;
     let books = Books::of(database.url());
     let receiver = Receiver::start().await;
@@ -209,7 +209,18 @@ async fn what_is_of_a_frozen_user_is_ordered_after_the_release_and_not_before() 
         assert_eq!(status_of(&books, id).await, "AwaitingConfirmation");
     }
 
+    // Released, but now everything is stopped, and then the asset alone.
+    let admin = open.with(&exchange.admin);
+    let stops = ["read-only", "outgoing/btc"].map(|stop| format!("/admin/v1/stops/{stop}"));
+    for stop in &stops {
+        admin.put(stop, r#"{"reason": "incident 42"}"#).await.ok();
+    }
     set_status(&open, &exchange, "Active").await;
+    for stop in &stops {
+        put_off(&books, id, "0").await;
+        assert_eq!(word(&books, &gateway, id).await, "stopped");
+        admin.delete(stop).await.ok();
+    }
     eventually("the payout ends", async || {
         (status(&client, id).await == "Completed").then_some(())
     })
