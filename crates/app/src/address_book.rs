@@ -125,14 +125,15 @@ impl App {
         codes: BTreeSet<&str>,
     ) -> Result<HashMap<String, RecipientName>, Error> {
         let book = &self.ports.address_book;
-        let codes: Vec<&str> = codes
+        let codes: Vec<String> = codes
             .into_iter()
             .filter(|code| AddressBookEntry::is_code(code))
+            .map(str::to_owned)
             .collect();
         let entries = match codes.as_slice() {
             [] => vec![],
-            [code] => Vec::from_iter(book.find(user, (*code).to_owned()).await?),
-            [..] => book.list(user).await?,
+            [code] => Vec::from_iter(book.find(user, code.clone()).await?),
+            [..] => book.find_many(user, codes).await?,
         };
         Ok(entries
             .into_iter()

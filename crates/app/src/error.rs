@@ -348,15 +348,24 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// So many characters are told of a field's name. No field of ours has a longer one, and one that a
+/// stranger made up may be as long as a whole body; a bulk's key remembers it for ever.
+const NAME_TOLD_MAX: usize = 64;
+
 impl FieldError {
-    /// Names a wrong field.
+    /// Names a wrong field; of a name that no field of ours could have, the beginning.
     pub fn new(
         field: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<String>,
     ) -> Self {
+        let mut field = field.into();
+        if let Some((end, _)) = field.char_indices().nth(NAME_TOLD_MAX) {
+            field.truncate(end);
+            field.push('…');
+        }
         Self {
-            field: field.into(),
+            field,
             code: code.into(),
             detail: detail.into(),
         }

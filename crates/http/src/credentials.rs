@@ -67,12 +67,15 @@ async fn foresee_signed(
     }
 }
 
-/// What tells one credential from another, if any was sent.
+/// What tells one credential from another, if any was sent: of a token the token alone, so that one that
+/// is written in many ways is remembered once.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let token = headers.get(AUTHORIZATION);
-    let token = token.filter(|token| bearer(token).is_some());
-    let header = token.or_else(|| headers.get(X_ACCESS_KEY));
-    header.map(HeaderValue::as_bytes)
+    match token.and_then(bearer) {
+        Some(Ok(token)) => Some(token.as_bytes()),
+        Some(Err(_)) => token.map(HeaderValue::as_bytes),
+        None => headers.get(X_ACCESS_KEY).map(HeaderValue::as_bytes),
+    }
 }
 
 /// A bearer token counts before a signature; another scheme of `Authorization` is no credential at
@@ -154,8 +157,12 @@ mod tests {
         let key = HeaderName::from_static(X_ACCESS_KEY);
         headers.insert(key, HeaderValue::from_static("BAKALICE"));
         assert_eq!(presented(&headers), Some(&b"BAKALICE"[..]));
-        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
-        assert_eq!(presented(&headers), Some(&b"Bearer abc"[..]));
+        for spelling in ["Bearer abc", "bEARER   abc "] {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(spelling));
+            assert_eq!(presented(&headers), Some(&b"abc"[..]));
+        }
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer "));
+        assert_eq!(presented(&headers), Some(&b"Bearer "[..]));
     }
 
     #[test]

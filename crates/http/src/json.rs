@@ -9,12 +9,16 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 use actix_web::http::StatusCode;
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::{error::Category, value::RawValue};
 
 use crate::problem::Problem;
 
+/// No request of ours has as many members. One that has more is no slip, and to look whether a name is
+/// given twice among as many as fit into a bulk's body would keep everybody else waiting.
+const MEMBERS_MAX: usize = 1_000;
+const TOO_MANY_MEMBERS: &str = "The body is an object of more than 1,000 members.";
 /// Up to this many members, comparing each with each is cheaper than hashing them.
 const COMPARED_MAX: usize = 32;
 
@@ -45,13 +49,13 @@ impl<'a> Object<'a> {
                     "The body must be a JSON object.",
                 )
             }
-            Category::Data | Category::Syntax | Category::Eof | Category::Io => {
-                malformed(&format!(
-                    "The body is not JSON: it goes wrong at line {}, column {}.",
-                    error.line(),
-                    error.column()
-                ))
-            }
+            // Any name and any value would do.
+            Category::Data => malformed(TOO_MANY_MEMBERS),
+            Category::Syntax | Category::Eof | Category::Io => malformed(&format!(
+                "The body is not JSON: it goes wrong at line {}, column {}.",
+                error.line(),
+                error.column()
+            )),
         })?;
         match object.duplicate(any_case) {
             Some(name) => Err(Problem::field(
@@ -113,6 +117,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(8);
                 while let Some((Text(name), value)) = map.next_entry()? {
+                    if members.len() >= MEMBERS_MAX {
+                        return Err(A::Error::custom(TOO_MANY_MEMBERS));
+                    }
                     members.push(Member { name, value });
                 }
                 Ok(members)
@@ -169,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn an_object_has_at_most_a_thousand_members() {
+        for (count, expected) in [(1_000, None), (1_001, Some("json.malformed"))] {
+            let members: Vec<String> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            let body = format!("{{{}}}", members.join(","));
+            assert_eq!(code(body.as_bytes(), false), expected, "{count}");
+        }
+    }
+
+    #[test]
     fn a_name_given_twice_is_refused() {
         let twice = br#"{"amount":1,"x":2,"amount":1}"#;
         assert_eq!(code(twice, false), Some("json.duplicate_key"));
@@ -182,7 +198,7 @@ mod tests {
     #[test]
     fn a_name_given_twice_among_many_is_refused_too() {
         let many = |last: &str| {
-            let members: Vec<String> = (0..1_000).map(|n| format!("\"k{n}\":0")).collect();
+            let members: Vec<String> = (0..999).map(|n| format!("\"k{n}\":0")).collect();
             format!("{{{},\"{last}\":0}}", members.join(","))
         };
         assert_eq!(

@@ -16,6 +16,8 @@ use crate::log::{Log, slot_us, window_us};
 const SHARDS: usize = 16;
 /// How often a shard is swept of what no longer counts, in microseconds.
 const SWEEP_US: u64 = 10_000_000;
+/// The same where there is no room for another signature.
+const FULL_SWEEP_US: u64 = 1_000_000;
 /// What a shard holds at most, in entries of 16 bytes; a key counts as [`KEY_COST`] of them.
 const SHARD_ENTRIES_MAX: usize = 1 << 18;
 /// What a key takes up beside its entries, in entries.
@@ -193,8 +195,10 @@ impl MemoryGuard {
     pub(crate) fn first_use(&self, signature: String, remember_ms: u32) -> Option<bool> {
         let mut seen = locked(&self.seen);
         let now = micros_since(self.started);
+        // A full one is looked through sooner, but not for every signature that comes.
         let full = seen.until.len() >= SIGNATURES_MAX;
-        if full || now >= seen.swept_at.saturating_add(SWEEP_US) {
+        let rest_us = if full { FULL_SWEEP_US } else { SWEEP_US };
+        if now >= seen.swept_at.saturating_add(rest_us) {
             seen.until.retain(|_, until| *until > now);
             seen.swept_at = now;
         }

@@ -61,6 +61,16 @@ pub trait AddressBook: Send + Sync {
         code: String,
     ) -> Result<Option<AddressBookEntry>, StoreError>;
 
+    /// Those of a user's entries that have one of these codes, in any order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn find_many(
+        &self,
+        user: UserId,
+        codes: Vec<String>,
+    ) -> Result<Vec<AddressBookEntry>, StoreError>;
+
     /// A user's entries, newest first, then by code.
     ///
     /// # Errors

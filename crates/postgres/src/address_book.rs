@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::{
+    error::unavailable,
     pool::Database,
     schema::{address_book, users},
     tx::run_tx,
@@ -77,11 +78,30 @@ impl AddressBook for PgAddressBook {
         Ok(row.map(AddressBookEntry::from))
     }
 
+    async fn find_many(
+        &self,
+        user: UserId,
+        codes: Vec<String>,
+    ) -> Result<Vec<AddressBookEntry>, StoreError> {
+        let rows: Vec<EntryRow> = self
+            .database
+            .run(async |connection| {
+                address_book::table
+                    .filter(address_book::user_id.eq(user.as_uuid()))
+                    .filter(address_book::code.eq_any(&codes))
+                    .select(EntryRow::as_select())
+                    .load(connection)
+                    .await
+            })
+            .await?;
+        Ok(rows.into_iter().map(AddressBookEntry::from).collect())
+    }
+
     /// Sorted here, so that the order does not depend on the server's locale.
     async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
         let rows = self
             .database
-            .run(async |connection| load(connection, user).await)
+            .read_list(async |connection| load(connection, user).await.map_err(unavailable))
             .await?;
         let mut entries: Vec<AddressBookEntry> =
             rows.into_iter().map(AddressBookEntry::from).collect();

@@ -172,6 +172,13 @@ where
         self.entries.invalidate(key);
     }
 
+    /// Call when a write is over that may have been one of any key.
+    pub(crate) fn forget_all(&self) {
+        for mark in &self.marks {
+            mark.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn mark_of(&self, key: &K) -> Option<&AtomicU64> {
         let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
         self.marks.get(hash.checked_rem(MARKS)?)
@@ -215,6 +222,22 @@ mod tests {
         assert_eq!(cache.get(&1).as_deref(), Some(&"read again"));
         drop(session);
         assert_eq!(cache.get(&1), None);
+    }
+
+    #[tokio::test]
+    async fn a_write_of_nobody_knows_what_outdates_everything() {
+        let cache = cache();
+        let late = cache.mark(&3);
+        for key in [1, 2] {
+            cache.keep(key, cache.mark(&key), Arc::new("before"));
+        }
+        cache.forget_all();
+        cache.keep(3, late, Arc::new("read before"));
+        for key in [1, 2, 3] {
+            assert_eq!(cache.get(&key), None, "{key}");
+        }
+        cache.keep(1, cache.mark(&1), Arc::new("after"));
+        assert_eq!(cache.get(&1).as_deref(), Some(&"after"));
     }
 
     #[tokio::test]

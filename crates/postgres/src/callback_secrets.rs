@@ -191,11 +191,18 @@ impl CallbackSecrets for PgCallbackSecrets {
             let audit = audit.clone();
             async move { revoke(c, id, at, &audit).await }.boxed()
         });
-        let subscriber = revoked.await?;
-        if let Some(subscriber) = subscriber.as_deref().and_then(Subscriber::from_name) {
-            self.active.forget(&subscriber);
+        let revoked = revoked.await;
+        match &revoked {
+            Ok(Some(name)) => {
+                if let Some(subscriber) = Subscriber::from_name(name) {
+                    self.active.forget(&subscriber);
+                }
+            }
+            Ok(None) => {}
+            // It may have been, and nobody says whose secret that was.
+            Err(_) => self.active.forget_all(),
         }
-        Ok(subscriber.is_some())
+        Ok(revoked?.is_some())
     }
 }
 

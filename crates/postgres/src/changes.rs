@@ -26,6 +26,9 @@ const CHANNEL: &str = "bursar_directory";
 /// How often to make sure that nothing was missed.
 const CHECK: Duration = Duration::from_secs(1);
 
+/// How long it may take until a connection listens.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
 /// How long a check may take.
 const CHECK_MAX: Duration = Duration::from_secs(3);
 
@@ -53,10 +56,10 @@ impl PgChanges {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no connection, or it does not listen any more.
     pub async fn listen(&self, began: impl FnOnce()) -> Result<Infallible, StoreError> {
-        let mut connection = self.database.connect_apart().await?;
-        let listen = format!("LISTEN {CHANNEL}");
-        let listening = connection.batch_execute(&listen).await;
-        listening.map_err(unavailable)?;
+        // A server that has stopped keeps its connections, and says nothing.
+        let listening = timeout(CONNECT_MAX, self.connect()).await;
+        let mut connection =
+            listening.map_err(|elapsed| StoreError::Unavailable(elapsed.into()))??;
         let Some(session) = self.database.heard().begin() else {
             return Err(StoreError::Unavailable("somebody listens already".into()));
         };
@@ -69,6 +72,17 @@ impl PgChanges {
                 _ = checks.tick() => self.check(&mut connection, &session).await?,
             }
         }
+    }
+
+    /// A connection that listens.
+    async fn connect(&self) -> Result<AsyncPgConnection, StoreError> {
+        let mut connection = self.database.connect_apart().await?;
+        let listen = format!("LISTEN {CHANNEL}");
+        connection
+            .batch_execute(&listen)
+            .await
+            .map_err(unavailable)?;
+        Ok(connection)
     }
 
     /// Makes sure that everything that was told by now has been heard.

@@ -190,6 +190,8 @@ impl Order {
         self.term = None;
         self.last = None;
         self.batches = 0;
+        // A database that another one has taken the place of may have lost a change of the rules.
+        self.revision = 0;
         self.remembered.clear();
         let mine = writers::table
             .filter(writers::name.eq(RULE_SET))

@@ -38,6 +38,10 @@ async fn entries_are_kept_found_listed_and_removed() {
     assert_eq!(found(2, "b").await.as_ref(), Some(&theirs));
     assert_eq!(found(2, "a").await, None);
     assert_eq!(found(1, "B").await, None, "codes are exact");
+    let codes = ["Z", "b", "B", "none"].map(str::to_owned);
+    let mut many = book.find_many(user_id(1), codes.to_vec()).await.unwrap();
+    many.sort_unstable_by(|one, other| one.code.cmp(&other.code));
+    assert_eq!(many, [z.clone(), b.clone()], "nobody else's");
     assert_eq!(
         book.list(user_id(1)).await.unwrap(),
         [b.clone(), z, a.clone()],

@@ -368,6 +368,16 @@ impl AddressBook for FakeAddressBook {
         Ok(entries.iter().find(is_it).cloned())
     }
 
+    async fn find_many(
+        &self,
+        user: UserId,
+        codes: Vec<String>,
+    ) -> Result<Vec<AddressBookEntry>, StoreError> {
+        let mut found = self.list(user).await?;
+        found.retain(|entry| codes.contains(&entry.code));
+        Ok(found)
+    }
+
     async fn list(&self, user: UserId) -> Result<Vec<AddressBookEntry>, StoreError> {
         let entries = locked(&self.entries).clone();
         let own = entries.into_iter().filter(|entry| entry.user == user);

@@ -559,10 +559,13 @@ async fn the_address_book_is_asked_once_for_all_items() {
     ];
     mocks
         .address_book
-        .expect_list()
-        .with(eq(ALICE))
+        .expect_find_many()
+        .with(
+            eq(ALICE),
+            eq(["a", "b", "c", "d"].map(str::to_owned).to_vec()),
+        )
         .times(1)
-        .return_once(move |_| Ok(entries));
+        .return_once(move |_, _| Ok(entries));
     answers(&mut mocks, |bulk| Ok(made(bulk)));
     let _spawned = mocks.one_task();
     let items = vec![

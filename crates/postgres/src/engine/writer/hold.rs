@@ -14,7 +14,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, error::Elapsed, sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -24,8 +24,10 @@ use crate::{engine::rules::RULE_SET, pool::PoolConfig, schema::writers};
 const LOCK: i64 = 0x0062_7572_7361_7201;
 /// How often to see whether the book has become free, and whether the lock is still held.
 const POLL: Duration = Duration::from_millis(500);
-/// How long the server may take to say that the lock is still held.
+/// How long the server may take to say whether the lock is free, or still held.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How long it may take to let somebody in.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long others' transactions may last before the log says that they are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to see whether a transaction has ended that began when nobody held the book.
@@ -96,8 +98,11 @@ impl Hold {
 
     /// Holds the book for as long as the connection lasts.
     async fn hold(&self) -> Result<(), ConnectionOrQuery> {
-        let mut connection = self.pool.connect().await?;
-        while !ask(&mut connection, &format!("pg_try_advisory_lock({LOCK})")).await? {
+        // A server that has stopped keeps its connections, and by them all is well. Whoever waited for
+        // it would not notice that another one has taken its place.
+        let mut connection = timeout(CONNECT_MAX, self.pool.connect()).await??;
+        let free = format!("pg_try_advisory_lock({LOCK})");
+        while !timeout(ANSWER_MAX, ask(&mut connection, &free)).await?? {
             if self.standing.send_replace(Standing::Elsewhere) != Standing::Elsewhere {
                 tracing::info!("another replica is the book's single writer");
             }
@@ -105,7 +110,10 @@ impl Hold {
         }
         let holder = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let statement = Duration::from_millis(self.pool.statement_timeout_ms.into());
-        take(&mut connection, holder, statement * STATEMENTS).await?;
+        let wait_max = statement * STATEMENTS;
+        // Beside the wait there are two statements, of which each may wait for its own time.
+        let taken = take(&mut connection, holder, wait_max);
+        timeout(wait_max + CONNECT_MAX, taken).await??;
         self.standing.send_replace(Standing::Held(holder));
         tracing::info!(%holder, "this replica is the book's single writer");
         let held = format!(
@@ -130,6 +138,8 @@ enum ConnectionOrQuery {
     Connection(#[from] ConnectionError),
     #[error(transparent)]
     Query(#[from] diesel::result::Error),
+    #[error("the server says nothing")]
+    Silent(#[from] Elapsed),
 }
 
 /// A transaction of this database that has locked accounts to write them, and the process of the

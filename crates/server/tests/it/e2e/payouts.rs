@@ -219,7 +219,7 @@ async fn what_is_of_a_frozen_user_or_stopped_is_ordered_after_the_release_and_no
     for stop in &stops {
         put_off(&books, id, "0").await;
         assert_eq!(word(&books, &gateway, id).await, "stopped");
-        admin.delete(stop).await.ok();
+        assert_eq!(admin.delete(stop).await.status, 204);
     }
     eventually("the payout ends", async || {
         (status(&client, id).await == "Completed").then_some(())
