@@ -93,6 +93,27 @@ async fn a_story_has_the_transfer_its_lines_and_its_callbacks() {
     }
 }
 
+#[tokio::test]
+async fn a_story_has_what_took_the_transfer_back() {
+    let mut parts = withdrawal().parts().clone();
+    parts.reversed = parts.amount;
+    let reversed = Transfer::from_parts(parts);
+    let new = build::new_transfer(build::transfer_id(2), &btc(), 5, NOW);
+    let reversals = vec![build::deposit(new, ALICE).next];
+    let found = reversals.clone();
+    let mut mocks = Mocks::new();
+    mocks.finds(&reversed, 1);
+    let entries = mocks.query.expect_list_entries();
+    entries.return_once(|_| Ok(vec![]));
+    let callbacks = mocks.callback_log.expect_list();
+    callbacks.return_once(|_| Ok(vec![]));
+    let list = mocks.store.expect_list_reversals().with(eq(id()));
+    list.return_once(|_| Ok(found));
+    let grant = operator(Permission::Admin);
+    let story = mocks.app().transfer_story(&grant, id()).await;
+    assert_eq!(story.unwrap().reversals, reversals);
+}
+
 #[test]
 fn only_an_internal_transfer_has_a_code() {
     let app = Mocks::new().app();

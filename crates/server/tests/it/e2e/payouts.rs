@@ -213,7 +213,8 @@ async fn what_is_of_a_frozen_user_or_stopped_is_ordered_after_the_release_and_no
     let admin = open.with(&exchange.admin);
     let stops = ["read-only", "outgoing/btc"].map(|stop| format!("/admin/v1/stops/{stop}"));
     for stop in &stops {
-        admin.put(stop, r#"{"reason": "incident 42"}"#).await.ok();
+        let put = admin.put(stop, r#"{"reason": "incident 42"}"#).await;
+        assert_eq!(put.status, 204);
     }
     set_status(&open, &exchange, "Active").await;
     for stop in &stops {
