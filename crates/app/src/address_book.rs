@@ -117,24 +117,21 @@ impl App {
         Ok(agrees.collect())
     }
 
-    /// What the entries with these codes say, as far as there are such: one look-up for one code,
-    /// and one for any more of them.
+    /// What the entries with these codes say, as far as there are such: one look-up for all of them.
     async fn entries_with(
         &self,
         user: UserId,
         codes: BTreeSet<&str>,
     ) -> Result<HashMap<String, RecipientName>, Error> {
-        let book = &self.ports.address_book;
         let codes: Vec<String> = codes
             .into_iter()
             .filter(|code| AddressBookEntry::is_code(code))
             .map(str::to_owned)
             .collect();
-        let entries = match codes.as_slice() {
-            [] => vec![],
-            [code] => Vec::from_iter(book.find(user, code.clone()).await?),
-            [..] => book.find_many(user, codes).await?,
-        };
+        if codes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let entries = self.ports.address_book.find_many(user, codes).await?;
         Ok(entries
             .into_iter()
             .map(|entry| (entry.code, RecipientName::parse(&entry.recipient)))

@@ -90,7 +90,7 @@ impl OidcRefresh {
 
     /// Asks until the provider has said where everything is, and its keys are there.
     async fn first(&self) -> Followed {
-        let mut told = self.first_document().await;
+        let mut told = self.told_other_than(None, self.retry).await;
         loop {
             match self.with_keys(told).await {
                 Ok(followed) => {
@@ -99,24 +99,6 @@ impl OidcRefresh {
                 }
                 Err(newer) => told = newer,
             }
-        }
-    }
-
-    /// Asks until the provider has said where everything is.
-    async fn first_document(&self) -> Endpoints {
-        let mut failing = false;
-        loop {
-            match self.fetch().await {
-                Ok(endpoints) => return endpoints,
-                Err(error) => {
-                    // Once is enough: it goes on being true, and whoever signs in is told.
-                    if !failing {
-                        tell(&error);
-                    }
-                    failing = true;
-                }
-            }
-            tokio::time::sleep(self.retry).await;
         }
     }
 
@@ -186,21 +168,28 @@ impl OidcRefresh {
         known
     }
 
-    /// Looks from time to time, until the provider says something else.
+    /// Looks from time to time, beginning some time from now, until the provider says something else.
     async fn changed(&self, last: &Endpoints, interval: Duration) -> Endpoints {
+        tokio::time::sleep(interval).await;
+        self.told_other_than(Some(last), interval).await
+    }
+
+    /// Asks at once, and again and again, until the provider says something else than it said last.
+    async fn told_other_than(&self, last: Option<&Endpoints>, interval: Duration) -> Endpoints {
         let mut failing = false;
         loop {
-            tokio::time::sleep(interval).await;
             match self.fetch().await {
-                Ok(endpoints) if endpoints != *last => return endpoints,
+                Ok(endpoints) if last != Some(&endpoints) => return endpoints,
                 Ok(_) => failing = false,
                 Err(error) => {
+                    // Once is enough: it goes on being true, and whoever signs in is told.
                     if !failing {
                         tell(&error);
                     }
                     failing = true;
                 }
             }
+            tokio::time::sleep(interval).await;
         }
     }
 

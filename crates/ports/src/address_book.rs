@@ -51,16 +51,6 @@ pub enum AddEntry {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AddressBook: Send + Sync {
-    /// A user's entry with this code.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot answer.
-    async fn find(
-        &self,
-        user: UserId,
-        code: String,
-    ) -> Result<Option<AddressBookEntry>, StoreError>;
-
     /// Those of a user's entries that have one of these codes, in any order.
     ///
     /// # Errors

@@ -68,16 +68,6 @@ impl From<EntryRow> for AddressBookEntry {
 
 #[async_trait]
 impl AddressBook for PgAddressBook {
-    async fn find(
-        &self,
-        user: UserId,
-        code: String,
-    ) -> Result<Option<AddressBookEntry>, StoreError> {
-        let find = async |connection: &mut _| find(connection, user.as_uuid(), &code).await;
-        let row = self.database.run(find).await?;
-        Ok(row.map(AddressBookEntry::from))
-    }
-
     async fn find_many(
         &self,
         user: UserId,

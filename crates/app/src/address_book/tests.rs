@@ -237,9 +237,9 @@ fn with_directory(mocks: &mut Mocks) {
 fn with_entry(mocks: &mut Mocks, found: Option<AddressBookEntry>) {
     mocks
         .address_book
-        .expect_find()
-        .with(eq(ALICE), eq("b".to_owned()))
-        .returning(move |_, _| Ok(found.clone()));
+        .expect_find_many()
+        .with(eq(ALICE), eq(vec!["b".to_owned()]))
+        .returning(move |_, _| Ok(found.clone().into_iter().collect()));
 }
 
 /// What sending comes to when the entry `b` says one name and the request another.
@@ -347,7 +347,7 @@ async fn a_book_that_cannot_answer_is_no_mismatch() {
     let mut mocks = Mocks::new();
     mocks
         .address_book
-        .expect_find()
+        .expect_find_many()
         .times(1)
         .return_once(|_, _| Err(overloaded()));
     let request = transfer("b", "bob");

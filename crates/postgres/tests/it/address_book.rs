@@ -31,8 +31,8 @@ async fn entries_are_kept_found_listed_and_removed() {
     }
     let [b, a, z] = own;
     let found = async |owner: u128, code: &str| {
-        let found = book.find(user_id(owner), code.to_owned()).await;
-        found.unwrap()
+        let found = book.find_many(user_id(owner), vec![code.to_owned()]).await;
+        found.unwrap().pop()
     };
     assert_eq!(found(1, "b").await.as_ref(), Some(&b));
     assert_eq!(found(2, "b").await.as_ref(), Some(&theirs));

@@ -358,16 +358,6 @@ pub struct FakeAddressBook {
 
 #[async_trait]
 impl AddressBook for FakeAddressBook {
-    async fn find(
-        &self,
-        user: UserId,
-        code: String,
-    ) -> Result<Option<AddressBookEntry>, StoreError> {
-        let entries = locked(&self.entries);
-        let is_it = |entry: &&AddressBookEntry| entry.user == user && entry.code == code;
-        Ok(entries.iter().find(is_it).cloned())
-    }
-
     async fn find_many(
         &self,
         user: UserId,
@@ -385,7 +375,8 @@ impl AddressBook for FakeAddressBook {
     }
 
     async fn add(&self, entry: AddressBookEntry, entries_max: u32) -> Result<AddEntry, StoreError> {
-        if let Some(had) = self.find(entry.user, entry.code.clone()).await? {
+        let codes = vec![entry.code.clone()];
+        if let Some(had) = self.find_many(entry.user, codes).await?.pop() {
             return Ok(AddEntry::Exists(had));
         }
         let max = usize::try_from(entries_max).unwrap_or_default();

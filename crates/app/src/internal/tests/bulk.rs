@@ -593,7 +593,8 @@ async fn a_bulk_may_use_up_all_tries_and_no_more() {
         mocks.has_asset(&btc());
         let find = mocks.directory.expect_find_recipients();
         find.returning(|names| Ok(vec![Some(build::user(BOB)); names.len()]));
-        mocks.address_book.expect_find().returning(|_, _| Ok(None));
+        let entries = mocks.address_book.expect_find_many();
+        entries.returning(|_, _| Ok(vec![]));
         if is_made {
             answers(&mut mocks, |bulk| Ok(made(bulk)));
         }
@@ -612,7 +613,8 @@ async fn a_bulk_may_use_up_all_tries_and_no_more() {
 #[tokio::test]
 async fn whoever_has_used_up_all_tries_in_a_bulk_has_none_left() {
     let mut mocks = mocks();
-    mocks.address_book.expect_find().returning(|_, _| Ok(None));
+    let entries = mocks.address_book.expect_find_many();
+    entries.returning(|_, _| Ok(vec![]));
     answers(&mut mocks, |bulk| Ok(made(bulk)));
     let app = mocks.app();
     let grant = alice(Permission::AllowTransfer);

@@ -403,8 +403,8 @@ async fn claim_of(request: InternalRequest, options: Options) -> Option<Idempote
         let entry = build_entry(code, &request.recipient);
         mocks
             .address_book
-            .expect_find()
-            .return_once(move |_, _| Ok(Some(entry)));
+            .expect_find_many()
+            .return_once(move |_, _| Ok(vec![entry]));
     }
     Box::pin(sent(mocks, request, options)).await.idempotency
 }
